@@ -1,0 +1,50 @@
+# `make help` lists the commands. Each one sets up the environment first, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+REQUIREMENTS := requirements.txt requirements-local.txt requirements-dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock run test check format compile bench clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment in .venv (nothing the second time)
+
+$(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=/path/to/python3.11.")'
+	@echo "Setting up $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --override overrides.txt -c constraints.txt $(addprefix -r ,$(REQUIREMENTS))
+	@# The checkout and plugins/ are on the path of this environment, as plugins/ is in Airflow.
+	@$(BIN)/python -c 'import pathlib, sysconfig; root = pathlib.Path.cwd(); pathlib.Path(sysconfig.get_path("purelib"), "project.pth").write_text("{0}\n{0}/plugins\n".format(root))'
+	@# Without bytecode every Airflow process and task starts about a second later.
+	@$(BIN)/python -m compileall -q -j0 $(VENV)/lib > /dev/null || true
+	@touch $@
+
+lock: ## Resolve requirements*.txt into constraints.txt
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --override overrides.txt $(REQUIREMENTS) -o constraints.txt
+
+check: setup ## Lint, types, import contracts, committed definitions
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pipeline_src compile --check
+
+format: setup ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+compile: setup ## Compile pipeline_src/* into dags/definitions/
+	@$(BIN)/python -m pipeline_src compile
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest
+
+clean: ## Remove the environment and all local state
+	rm -rf $(VENV) .state dist build

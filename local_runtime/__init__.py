@@ -1,0 +1,1 @@
+"""An AWS endpoint on loopback that really executes SageMaker pipeline definitions."""

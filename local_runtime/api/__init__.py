@@ -1,0 +1,1 @@
+"""The SageMaker actions, one module per resource."""

@@ -1,0 +1,71 @@
+"""Errors of the local runtime.
+
+::
+
+    LocalRuntimeError
+    ├── SettingsError            the command line or the data directory cannot be used
+    └── AwsError                 answered to the client in AWS's shape
+        ├── ValidationError      ValidationException
+        ├── ResourceNotFoundError
+        ├── ResourceInUseError
+        ├── ResourceLimitError   ResourceLimitExceeded
+        └── ConflictError        ConflictException
+"""
+
+from __future__ import annotations
+
+
+class LocalRuntimeError(Exception):
+    """Any error that the local runtime raises itself."""
+
+
+class SettingsError(LocalRuntimeError):
+    """The local runtime cannot start as it was asked to."""
+
+
+class AwsError(LocalRuntimeError):
+    """An error that a client sees: ``{"__type": code, "message": message}``.
+
+    :param message: the text, AWS's own where it is documented.
+    :param code: the error code that ``botocore`` reads from ``__type``.
+    :param status: the HTTP status.
+    """
+
+    code = "InternalFailure"
+    status = 400
+
+    def __init__(self, message: str, *, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.status = status or type(self).status
+
+
+class ValidationError(AwsError):
+    """The request or the definition is not valid."""
+
+    code = "ValidationException"
+
+
+class ResourceNotFoundError(AwsError):
+    """The named resource does not exist."""
+
+    code = "ResourceNotFound"
+
+
+class ResourceInUseError(AwsError):
+    """The named resource exists already or is used by another one."""
+
+    code = "ResourceInUse"
+
+
+class ResourceLimitError(AwsError):
+    """A quota is reached."""
+
+    code = "ResourceLimitExceeded"
+
+
+class ConflictError(AwsError):
+    """The resource is in a state that does not allow the call."""
+
+    code = "ConflictException"

@@ -1,0 +1,1 @@
+"""Local programs for the repositories of container images."""

@@ -1,0 +1,71 @@
+"""What a step executor is given and what it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRun:
+    """One attempt at one step.
+
+    :param runtime: the services.
+    :param execution: the execution's document (``PipelineExecutionArn``, ``PipelineArn``, ...).
+    :param step: the step as the definition has it.
+    :param arguments: its ``Arguments`` with every reference resolved.
+    :param stop: set when the step shall end early; the executor then ends its work and answers Stopped.
+    :param record: persists step metadata at once, so that clients and a restarted runtime can see it.
+    """
+
+    runtime: Runtime
+    execution: dict[str, Any]
+    step: dict[str, Any]
+    arguments: dict[str, Any]
+    stop: threading.Event
+    record: Callable[[dict[str, Any]], None]
+
+    @property
+    def name(self) -> str:
+        """The step's name in the definition."""
+        return str(self.step["Name"])
+
+    @property
+    def execution_id(self) -> str:
+        """The last part of the execution's ARN."""
+        return str(self.execution["PipelineExecutionArn"]).rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutcome:
+    """How an attempt ended.
+
+    :param status: the step's status.
+    :param metadata: what ``ListPipelineExecutionSteps`` shows under ``Metadata``.
+    :param properties: what ``{"Get": "Steps.<name>.<path>"}`` is resolved against: the Describe answer
+        of the job or resource.
+    :param failure_reason: why it failed.
+    :param failure_type: the exception type that retry policies match, such as
+        ``"SageMaker.JOB_INTERNAL_ERROR"``; None matches none.
+    """
+
+    status: Literal["Succeeded", "Failed", "Stopped"]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict)
+    failure_reason: str | None = None
+    failure_type: str | None = None
+
+
+class StepExecutor(Protocol):
+    """Executes every step of one type."""
+
+    step_type: str
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Execute one attempt and wait for its end; raise AwsError for a refused request."""
+        ...

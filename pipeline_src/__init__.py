@@ -1,0 +1,1 @@
+"""What SageMaker runs: pipelines defined with the SageMaker Python SDK."""

@@ -1,0 +1,1 @@
+"""Run Amazon SageMaker Pipelines from Apache Airflow."""
