@@ -1,0 +1,96 @@
+"""Airflow's REST API, as much as the stack commands need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from stack.exceptions import AirflowApiError
+
+TIMEOUT_SECONDS = 30
+
+
+class AirflowApi:
+    """A client of ``/api/v2`` of an Airflow that asks for no login.
+
+    :param url: Airflow's address, without a path.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/api/v2"
+        self._session = requests.Session()
+        self._session.trust_env = False  # loopback never goes through a proxy
+
+    def health(self) -> dict[str, Any] | None:
+        """Return the health of Airflow's parts, or None while nothing answers."""
+        try:
+            return self._call("GET", "/monitor/health")
+        except (requests.RequestException, AirflowApiError):
+            return None
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Return the errors of the DAG files."""
+        return list(self._call("GET", "/importErrors")["import_errors"])
+
+    def dag_ids(self) -> set[str]:
+        """Return the DAGs that Airflow knows, paused ones too."""
+        return {dag["dag_id"] for dag in self._call("GET", "/dags", limit=100)["dags"]}
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run a DAG."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], *, run_id: str | None = None) -> str:
+        """Start a manual run without a logical date and return its run id."""
+        body: dict[str, Any] = {"logical_date": None, "conf": conf}
+        if run_id:
+            body["dag_run_id"] = run_id
+        return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return one DAG run."""
+        return self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the runs of a DAG, newest first."""
+        found = self._call("GET", f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=100)
+        return list(found["dag_runs"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of one run."""
+        return list(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Return what a task pushed, or None if it pushed nothing under this key."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        try:
+            return self._call("GET", path, deserialize=True)["value"]
+        except AirflowApiError as error:
+            if "404" in str(error):
+                return None
+            raise
+
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
+        """Return the text of one try's log."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        content = self._call("GET", path, full_content=True)["content"]
+        return "\n".join(line.get("event", "") if isinstance(line, dict) else line for line in content)
+
+    def _call(self, method: str, path: str, *, json: Any = None, **query: Any) -> dict[str, Any]:
+        answer = self._session.request(
+            method, self._url + path, json=json, params=query, timeout=TIMEOUT_SECONDS
+        )
+        if answer.status_code >= 400:
+            raise AirflowApiError(
+                f"Airflow answered {answer.status_code} to {method} {path}: {_detail(answer)}"
+            )
+        body: dict[str, Any] = answer.json()
+        return body
+
+
+def _detail(answer: requests.Response) -> Any:
+    try:
+        return answer.json().get("detail", answer.text)
+    except ValueError:
+        return answer.text[:500]

@@ -1,0 +1,47 @@
+"""Errors of the stack commands.
+
+::
+
+    StackError                   printed without a traceback; the command exits with 1
+    ├── ProcessError
+    │   ├── PortInUseError       another program listens on a port of the stack
+    │   ├── ProcessDiedError     a process ended; the message carries the end of its log
+    │   └── StartTimeoutError    a process runs but did not become healthy in time
+    ├── AirflowApiError          Airflow refused a request or gave an unexpected answer
+    ├── RunFailedError           a DAG run or an execution failed
+    └── MissingDataError         the data files of the checkout are not there
+"""
+
+from __future__ import annotations
+
+
+class StackError(Exception):
+    """What a user of ``make`` reads: what failed, what was seen, what to do."""
+
+
+class ProcessError(StackError):
+    """A process of the stack cannot be started or kept running."""
+
+
+class PortInUseError(ProcessError):
+    """Another program listens on the port."""
+
+
+class ProcessDiedError(ProcessError):
+    """The process ended by itself."""
+
+
+class StartTimeoutError(ProcessError):
+    """The process did not become healthy in time."""
+
+
+class AirflowApiError(StackError):
+    """Airflow's REST API refused a request."""
+
+
+class RunFailedError(StackError):
+    """A DAG run or a pipeline execution failed."""
+
+
+class MissingDataError(StackError):
+    """The data that the bootstrap uploads are missing from the checkout."""

@@ -1,0 +1,218 @@
+"""Background processes: each in its own session, with a pid file and a log."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
+
+TERM_SECONDS = 15.0
+LOG_TAIL_LINES = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSpec:
+    """What to start.
+
+    :param name: names the pid file and the log.
+    :param command: the program and its arguments.
+    :param env: its whole environment.
+    :param port: the port it will listen on, if any.
+    """
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str]
+    port: int | None = None
+
+
+class ProcessTable:
+    """Start, watch and stop the processes whose pid files are in one folder.
+
+    A pid file holds the pid and the start time of its process, so that a later command recognises its own
+    process and never signals a stranger that got the same pid.
+
+    :param state_dir: pid files go into ``run/`` below it, output into ``logs/``.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._pids = state_dir / "run"
+        self._logs = state_dir / "logs"
+
+    def start(self, spec: ProcessSpec) -> int:
+        """Start a process in a session of its own and return its pid.
+
+        :raises PortInUseError: another program listens on its port.
+        """
+        if spec.port is not None:
+            require_free_port(spec.port, spec.name)
+        self._pids.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self.log_path(spec.name).open("wb") as log:
+            process = subprocess.Popen(
+                list(spec.command),
+                env=dict(spec.env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        record = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
+        self._pid_path(spec.name).write_text(json.dumps(record))
+        return process.pid
+
+    def running(self, name: str) -> psutil.Process | None:
+        """Return the process if it is ours and alive."""
+        try:
+            record = json.loads(self._pid_path(name).read_text())
+            process = psutil.Process(record["pid"])
+            if process.create_time() != record["created"] or process.status() == psutil.STATUS_ZOMBIE:
+                return None
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return None
+        return process
+
+    def listens(self, name: str, port: int) -> bool:
+        """Return whether our process, or a child of it, is the one that listens on the port."""
+        process = self.running(name)
+        if process is None:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for member in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    if port in _listening_ports(member):
+                        return True
+        return False
+
+    def require_alive(self, names: Sequence[str]) -> None:
+        """Check that all these processes run.
+
+        :raises ProcessDiedError: one does not; the message carries the end of its log.
+        """
+        for name in names:
+            if self.running(name) is None:
+                raise ProcessDiedError(
+                    f"{name} ended unexpectedly. The end of its log, {self.log_path(name)}:\n"
+                    f"{self.log_tail(name)}"
+                )
+
+    def wait_until(
+        self, ready: Callable[[], bool], names: Sequence[str], *, what: str, timeout: float
+    ) -> None:
+        """Wait for a condition while all these processes live.
+
+        :param ready: the condition.
+        :param names: the processes that it depends on.
+        :param what: what is waited for, for the message.
+        :param timeout: how long to wait, seconds.
+        :raises ProcessDiedError: one of the processes ended.
+        :raises StartTimeoutError: the condition did not hold in time.
+        """
+        deadline = time.monotonic() + timeout
+        while not ready():
+            self.require_alive(names)
+            if time.monotonic() > deadline:
+                tails = "\n".join(f"--- {self.log_path(n)}\n{self.log_tail(n)}" for n in names)
+                raise StartTimeoutError(
+                    f"{what} took longer than {timeout:.0f} s. Ends of the logs:\n{tails}"
+                )
+            time.sleep(0.1)
+        self.require_alive(names)
+
+    def stop(self, names: Sequence[str], *, timeout: float = TERM_SECONDS) -> list[str]:
+        """End processes and everything in their sessions; return the names of those that ran.
+
+        TERM goes to each process group at once; what has not ended after ``timeout`` seconds is killed.
+        """
+        groups = {name: process.pid for name in names if (process := self.running(name))}
+        for pid in groups.values():
+            _signal_group(pid, signal.SIGTERM)
+        deadline = time.monotonic() + timeout
+        waiting = set(groups.values())
+        while waiting and time.monotonic() < deadline:
+            waiting = {pid for pid in waiting if _group_alive(pid)}
+            time.sleep(0.05)
+        for pid in waiting:
+            _signal_group(pid, signal.SIGKILL)
+        for name in names:
+            self._pid_path(name).unlink(missing_ok=True)
+        return list(groups)
+
+    def log_path(self, name: str) -> Path:
+        """Return the file that takes the process's output."""
+        return self._logs / f"{name}.log"
+
+    def log_tail(self, name: str, lines: int = LOG_TAIL_LINES) -> str:
+        """Return the last lines of its output."""
+        try:
+            text = self.log_path(name).read_text(errors="replace")
+        except FileNotFoundError:
+            return "(no output)"
+        return "\n".join(text.splitlines()[-lines:]) or "(no output)"
+
+    def _pid_path(self, name: str) -> Path:
+        return self._pids / f"{name}.pid"
+
+
+def require_free_port(port: int, name: str) -> None:
+    """Check that nothing listens on the loopback port.
+
+    :raises PortInUseError: something does; the message says what, where the system tells.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise PortInUseError(
+                f"{name} needs port {port}, but {_owner(port)} listens there. Stop it, or choose "
+                f"other ports: `make up AIRFLOW_PORT=8081 RUNTIME_PORT=4567`."
+            ) from None
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _owner(port: int) -> str:
+    for process in psutil.process_iter(["pid", "name"]):
+        with contextlib.suppress(psutil.Error):
+            if port in _listening_ports(process):
+                return f"process {process.pid} ({process.name()})"
+    return "another program"
+
+
+def _listening_ports(process: psutil.Process) -> set[int]:
+    connections = process.net_connections(kind="tcp")
+    return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _group_alive(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS answers this for a group of zombies
+        return False
+    return True

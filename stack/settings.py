@@ -1,0 +1,81 @@
+"""Where one stack keeps its files, which ports it uses, and what its resources are called."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """One stack: an Airflow and a local runtime, with everything they write below one folder.
+
+    :param state_dir: databases, S3 objects, logs and pid files.
+    :param airflow_port: where Airflow's UI and API listen.
+    :param runtime_port: where the local runtime listens.
+    :param host: the address of both, loopback.
+    :param region: the AWS region that the local runtime plays.
+    :param account_id: the AWS account that the local runtime plays.
+    :param name_prefix: put before the names of the pipelines and below the bucket; may be empty.
+    :param dags_folder: the DAG files to schedule.
+    """
+
+    state_dir: Path = ROOT / ".state"
+    airflow_port: int = 8080
+    runtime_port: int = 4566
+    host: str = "127.0.0.1"
+    region: str = "us-east-1"
+    account_id: str = "123456789012"
+    name_prefix: str = ""
+    dags_folder: Path = ROOT / "dags"
+
+    @classmethod
+    def from_environment(cls) -> StackSettings:
+        """Read ``STACK_STATE_DIR``, ``AIRFLOW_PORT`` and ``RUNTIME_PORT``; the rest has one value."""
+        return cls(
+            state_dir=Path(os.environ.get("STACK_STATE_DIR", ROOT / ".state")).resolve(),
+            airflow_port=int(os.environ.get("AIRFLOW_PORT", "8080")),
+            runtime_port=int(os.environ.get("RUNTIME_PORT", "4566")),
+        )
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's database, configuration and task logs."""
+        return self.state_dir / "airflow"
+
+    @property
+    def runtime_data_dir(self) -> Path:
+        """The local runtime's store: S3 objects, pipelines, executions, job folders."""
+        return self.state_dir / "runtime"
+
+    @property
+    def airflow_url(self) -> str:
+        """Airflow's UI."""
+        return f"http://{self.host}:{self.airflow_port}"
+
+    @property
+    def runtime_url(self) -> str:
+        """The endpoint URL for any AWS client."""
+        return f"http://{self.host}:{self.runtime_port}"
+
+    @property
+    def bucket(self) -> str:
+        """The artifact bucket, named as the SDK names its default bucket."""
+        return f"sagemaker-{self.region}-{self.account_id}"
+
+    @property
+    def role_arn(self) -> str:
+        """The execution role of pipelines and jobs."""
+        return f"arn:aws:iam::{self.account_id}:role/SageMakerExecutionRole"
+
+    @property
+    def topic_arn(self) -> str:
+        """The SNS topic of the notifications."""
+        return f"arn:aws:sns:{self.region}:{self.account_id}:{TOPIC_NAME}"
+
+
+TOPIC_NAME = "sagemaker-pipelines"
+QUEUE_NAME = "sagemaker-pipelines-notifications"

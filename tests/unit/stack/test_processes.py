@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
+from stack.processes import ProcessSpec, ProcessTable, free_port, require_free_port
+
+SLEEP = "import time; print('awake', flush=True); time.sleep(60)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
+
+
+def spec(name: str, program: str, *arguments: str, port: int | None = None) -> ProcessSpec:
+    return ProcessSpec(
+        name=name, command=[sys.executable, "-c", program, *arguments], env=os.environ, port=port
+    )
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[ProcessTable]:
+    table = ProcessTable(tmp_path)
+    yield table
+    table.stop(["one", "two"], timeout=0.2)
+
+
+def until_logged(table: ProcessTable, name: str, text: str) -> None:
+    table.wait_until(lambda: text in table.log_tail(name), [name], what=text, timeout=10)
+
+
+def test_a_started_process_runs_in_its_own_session_and_is_found_by_another_table(
+    table: ProcessTable, tmp_path: Path
+) -> None:
+    pid = table.start(spec("one", SLEEP))
+    found = ProcessTable(tmp_path).running("one")
+    assert found is not None
+    assert found.pid == pid
+    assert os.getsid(pid) == pid
+
+
+def test_stop_ends_the_process_and_its_children(table: ProcessTable) -> None:
+    family = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    pid = table.start(spec("one", family, SLEEP))
+    until_logged(table, "one", "awake")
+    members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    assert table.stop(["one"]) == ["one"]
+    assert len(members) == 2
+    assert not [m for m in members if m.is_running() and m.status() != psutil.STATUS_ZOMBIE]
+    assert table.running("one") is None
+
+
+def test_a_process_that_ignores_term_is_killed_in_bounded_time(table: ProcessTable) -> None:
+    table.start(spec("one", DEAF))
+    until_logged(table, "one", "awake")
+    began = time.monotonic()
+    table.stop(["one"], timeout=0.5)
+    assert time.monotonic() - began < 5
+    assert table.running("one") is None
+
+
+def test_a_pid_that_belongs_to_another_process_now_is_never_signalled(
+    table: ProcessTable, tmp_path: Path
+) -> None:
+    pid = table.start(spec("one", SLEEP))
+    record = tmp_path / "run" / "one.pid"
+    own = record.read_text()
+    record.write_text(f'{{"pid": {pid}, "created": 1.0}}')
+    assert table.running("one") is None
+    assert table.stop(["one"]) == []
+    assert psutil.pid_exists(pid)
+    record.write_text(own)
+
+
+def test_a_dead_process_is_an_error_with_the_end_of_its_log(table: ProcessTable) -> None:
+    table.start(spec("one", "import sys; print('cause of death'); sys.exit(3)"))
+    with pytest.raises(ProcessDiedError, match=r"one ended unexpectedly(.|\n)*cause of death"):
+        table.wait_until(lambda: False, ["one"], what="waiting", timeout=10)
+
+
+def test_a_process_that_dies_while_another_is_waited_for_is_noticed(table: ProcessTable) -> None:
+    table.start(spec("one", SLEEP))
+    victim = table.start(spec("two", SLEEP))
+    until_logged(table, "two", "awake")
+    os.kill(victim, signal.SIGKILL)
+    with pytest.raises(ProcessDiedError, match="two ended unexpectedly"):
+        table.wait_until(lambda: False, ["one", "two"], what="waiting", timeout=10)
+
+
+def test_a_condition_that_never_holds_times_out(table: ProcessTable) -> None:
+    table.start(spec("one", SLEEP))
+    with pytest.raises(StartTimeoutError, match="Pigs flying took longer than 0 s"):
+        table.wait_until(lambda: False, ["one"], what="Pigs flying", timeout=0.3)
+
+
+def test_a_busy_port_is_refused_and_the_message_names_its_owner(table: ProcessTable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortInUseError, match=rf"one needs port {port}, but process {os.getpid()} "):
+            table.start(spec("one", SLEEP, port=port))
+    assert table.running("one") is None
+
+
+def test_only_a_listener_of_our_own_process_counts(table: ProcessTable) -> None:
+    port = free_port()
+    require_free_port(port, "nothing")
+    table.start(spec("one", LISTEN, str(port), port=port))
+    table.start(spec("two", SLEEP))
+    table.wait_until(lambda: table.listens("one", port), ["one"], what="listening", timeout=10)
+    assert not table.listens("two", port)
