@@ -5,8 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 REQUIREMENTS := requirements.txt requirements-local.txt requirements-dev.txt
 
+# make run MSE_THRESHOLD=3.0 shows a rejection.
+MSE_THRESHOLD ?= 6.0
+AIRFLOW_PORT ?= 8080
+RUNTIME_PORT ?= 4566
+export AIRFLOW_PORT RUNTIME_PORT
+
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run test check format compile bench clean
+.PHONY: help setup lock run demo up down doctor test check format compile bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +30,25 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
 	@# Without bytecode every Airflow process and task starts about a second later.
 	@$(BIN)/python -m compileall -q -j0 $(VENV)/lib > /dev/null || true
 	@touch $@
+
+run: setup ## Compile, then execute the abalone pipeline without Airflow [MSE_THRESHOLD=6.0]
+	@$(BIN)/python -m pipeline_src compile --check
+	@$(BIN)/python -m stack run --mse-threshold $(MSE_THRESHOLD)
+
+demo: setup ## Train, branch on the MSE and score through a real Airflow [MSE_THRESHOLD=6.0]
+	@$(BIN)/python -m stack demo --mse-threshold $(MSE_THRESHOLD)
+
+up: setup ## Start Airflow and the local runtime and keep them [AIRFLOW_PORT=8080 RUNTIME_PORT=4566]
+	@$(BIN)/python -m stack up
+
+down: setup ## Stop what `make up` started
+	@$(BIN)/python -m stack down
+
+doctor: setup ## Check an AWS account with read-only calls and say what is missing
+	@$(BIN)/python -m stack doctor
+
+bench: setup ## Measure executions, Airflow's overhead and parse times; prints, asserts nothing
+	@$(BIN)/python -m benchmarks
 
 lock: ## Resolve requirements*.txt into constraints.txt
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
@@ -47,4 +72,5 @@ test: setup ## Run the tests
 	@$(BIN)/python -m pytest
 
 clean: ## Remove the environment and all local state
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down || true; fi
 	rm -rf $(VENV) .state dist build

@@ -42,7 +42,18 @@ def aws_connection(settings: StackSettings) -> dict[str, object]:
         "conn_type": "aws",
         "login": "local",
         "password": "local",
-        "extra": {"region_name": settings.region, "endpoint_url": settings.runtime_url},
+        "extra": {
+            "region_name": settings.region,
+            "endpoint_url": settings.runtime_url,
+            "service_config": {
+                "sagemaker": {
+                    "artifact_bucket": settings.bucket,
+                    "role_arn": settings.role_arn,
+                    "name_prefix": settings.name_prefix,
+                    "notification_target": settings.topic_arn,
+                }
+            },
+        },
     }
 
 

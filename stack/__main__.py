@@ -1,0 +1,70 @@
+"""The commands behind ``make run``, ``make demo``, ``make up``, ``make down`` and ``make doctor``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from stack.exceptions import StackError
+from stack.lifecycle import Stack
+from stack.settings import StackSettings
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
+)
+Threshold = Annotated[float, typer.Option(help="The gate's MseThreshold.")]
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow and the local runtime, and keep them running."""
+    console = Console()
+    settings = StackSettings.from_environment()
+    stack = Stack.of(settings, report=lambda line: console.print(line, highlight=False))
+    if stack.is_up():
+        console.print("The stack is up already.")
+    stack.up()
+    console.print(f"Airflow's UI:  {stack.settings.airflow_url}", highlight=False)
+    console.print(f"AWS endpoint:  {stack.settings.runtime_url}", highlight=False)
+    console.print("`make demo` uses this stack, `make down` stops it.", highlight=False)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started."""
+    stopped = Stack.of(StackSettings.from_environment()).down()
+    Console().print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing of the stack was running.")
+
+
+@app.command()
+def demo(mse_threshold: Threshold = 6.0) -> None:
+    """Train, branch on the metric and score, through a real Airflow."""
+    from stack.demo import demo as run_demo
+
+    run_demo(StackSettings.from_environment(), Console(), threshold=mse_threshold)
+
+
+@app.command()
+def run(mse_threshold: Threshold = 6.0) -> None:
+    """Execute the abalone definition on the local runtime, without Airflow."""
+    from stack.run import run as run_definition
+
+    run_definition(StackSettings.from_environment(), Console(), threshold=mse_threshold)
+
+
+def main(command: Callable[[], object]) -> int:
+    """Run a command; print an error of ours without a traceback."""
+    try:
+        command()
+    except StackError as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(app))

@@ -1,0 +1,88 @@
+"""What the reader sees: a line for each change while it runs, and tables at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from stack.execution import Metric, Predictions, StepView
+
+_COLOURS = {
+    "Succeeded": "green",
+    "success": "green",
+    "Failed": "red",
+    "failed": "red",
+    "upstream_failed": "red",
+    "Stopped": "yellow",
+    "Executing": "cyan",
+    "running": "cyan",
+    "skipped": "magenta",
+}
+
+
+class Progress:
+    """Print a line whenever the state of something changes.
+
+    :param console: where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._states: dict[tuple[str, str], str] = {}
+
+    def line(self, text: str) -> None:
+        """Print one line after the seconds since the beginning."""
+        self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}", highlight=False)
+
+    def state(self, group: str, name: str, state: str, *, note: str = "") -> None:
+        """Print the state of a member of a group unless it was the last one printed for it."""
+        if self._states.get((group, name)) == state:
+            return
+        self._states[group, name] = state
+        self.line(f"{group:<24} {name:<24} {coloured(state)}{f'  [dim]{note}[/]' if note else ''}")
+
+    def steps(self, pipeline: str, steps: Iterable[StepView]) -> None:
+        """Print the changes of an execution's steps."""
+        for step in steps:
+            ended = step.status not in ("Starting", "Executing", "Stopping")
+            note = f"{step.seconds:.1f} s" if ended and step.seconds is not None else ""
+            self.state(f"  {pipeline}", step.name, step.status, note=note)
+
+
+def coloured(state: str) -> str:
+    """Return the state in its colour."""
+    colour = _COLOURS.get(state)
+    return f"[{colour}]{state}[/]" if colour else state
+
+
+def steps_table(title: str, steps: Iterable[StepView]) -> Table:
+    """Return a table of steps with status, seconds, and what there is to say about each."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in ("step", "status"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("")
+    for step in steps:
+        seconds = "" if step.seconds is None else f"{step.seconds:.1f}"
+        table.add_row(step.name, coloured(step.status), seconds, step.detail)
+    return table
+
+
+def verdict(metric: Metric) -> str:
+    """Return the gate's comparison in one line."""
+    accepted = metric.value <= metric.threshold
+    relation, word = ("<=", "[green]accepted[/]") if accepted else (">", "[magenta]rejected[/]")
+    return f"MSE {metric.value:.4f} {relation} threshold {metric.threshold:g}: {word}"
+
+
+def predictions_lines(predictions: Predictions, *, first: int = 5) -> list[str]:
+    """Return how many predictions there are, where, and the first few."""
+    shown = ", ".join(f"{value:.3f}" for value in predictions.values[:first])
+    return [
+        f"{len(predictions.values)} predictions in {predictions.uri}",
+        f"the first {min(first, len(predictions.values))}: {shown}",
+    ]

@@ -1,0 +1,163 @@
+"""``make demo``: train, branch on the metric, and score, through a real Airflow."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from stack.bootstrap import client
+from stack.console import Progress, coloured, predictions_lines, steps_table, verdict
+from stack.exceptions import AirflowApiError, RunFailedError, StartTimeoutError
+from stack.execution import ExecutionReader
+from stack.lifecycle import ALL_PROCESSES, Stack
+from stack.notifications import receive
+from stack.settings import StackSettings
+
+TRAIN, SCORE = "abalone_train", "abalone_score"
+DAGS_SECONDS = 60.0
+RUN_SECONDS = 600.0
+POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowedRun:
+    """A DAG run that has ended.
+
+    :param run_id: the run.
+    :param state: ``"success"`` or ``"failed"``.
+    :param tasks: the state of each task.
+    :param execution_arn: what its start task started; None if it did not come that far.
+    """
+
+    run_id: str
+    state: str
+    tasks: dict[str, str]
+    execution_arn: str | None
+
+
+class Demo:
+    """One demonstration on a stack that is up.
+
+    :param stack: the stack.
+    :param console: where to print.
+    """
+
+    def __init__(self, stack: Stack, console: Console, progress: Progress) -> None:
+        self._stack = stack
+        self._api = stack.api
+        self._console = console
+        self._progress = progress
+        self._reader = ExecutionReader(client(stack.settings, "sagemaker"), client(stack.settings, "s3"))
+
+    def run(self, *, threshold: float) -> None:
+        """Run the training DAG and what it triggers, and print the summary.
+
+        :param threshold: the gate's MseThreshold.
+        :raises RunFailedError: a run failed; the message carries the failed tasks' last words.
+        """
+        self._await_dags()
+        for dag_id in (TRAIN, SCORE):
+            self._api.unpause(dag_id)
+        conf = {"ModelApprovalStatus": "Approved", "MseThreshold": threshold}
+        run_id = self._api.trigger(TRAIN, conf)
+        self._progress.line(f"{TRAIN} triggered: {run_id}")
+        train = self._follow(TRAIN, run_id)
+        score = None
+        if train.tasks.get("trigger_scoring") == "success":
+            score = self._follow(SCORE, self._api.xcom(TRAIN, run_id, "trigger_scoring", "trigger_run_id"))
+        self._summarise(train, score)
+
+    def _await_dags(self) -> None:
+        """Wait until the DAG processor has read both files; stop at their import errors."""
+        deadline = time.monotonic() + DAGS_SECONDS
+        while not {TRAIN, SCORE} <= self._api.dag_ids():
+            for error in self._api.import_errors():
+                raise AirflowApiError(f"{error['filename']} does not import:\n{error['stack_trace']}")
+            self._stack.processes.require_alive(ALL_PROCESSES)
+            if time.monotonic() > deadline:
+                raise StartTimeoutError(
+                    f"Airflow has not read {TRAIN} and {SCORE} from {self._stack.settings.dags_folder} in "
+                    f"{DAGS_SECONDS:.0f} s; see {self._stack.processes.log_path('airflow-dag-processor')}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _follow(self, dag_id: str, run_id: str) -> FollowedRun:
+        """Print what changes until the run has ended."""
+        deadline = time.monotonic() + RUN_SECONDS
+        arn: str | None = None
+        while True:
+            state = self._api.run(dag_id, run_id)["state"]
+            tasks = {t["task_id"]: t["state"] or "none" for t in self._api.task_instances(dag_id, run_id)}
+            for task_id, task_state in tasks.items():
+                if task_state not in ("none", "scheduled", "queued"):
+                    self._progress.state(dag_id, task_id, task_state)
+            if arn is None and tasks.get("start_pipeline") == "success":
+                arn = self._api.xcom(dag_id, run_id, "start_pipeline")
+            if arn:
+                self._progress.steps(arn.split("/")[1], self._reader.steps(arn))
+            if state in ("success", "failed"):
+                break
+            self._stack.processes.require_alive(ALL_PROCESSES)
+            if time.monotonic() > deadline:
+                raise RunFailedError(f"{dag_id} {run_id} is still {state} after {RUN_SECONDS:.0f} s: {tasks}")
+            time.sleep(POLL_SECONDS)
+        if state == "failed":
+            raise RunFailedError(self._cause(dag_id, run_id, tasks))
+        return FollowedRun(run_id=run_id, state=state, tasks=tasks, execution_arn=arn)
+
+    def _cause(self, dag_id: str, run_id: str, tasks: dict[str, str]) -> str:
+        failed = [task_id for task_id, state in tasks.items() if state == "failed"]
+        lines = [f"{dag_id} {run_id} failed in {', '.join(failed) or 'no task'}"]
+        for task_id in failed:
+            with contextlib.suppress(AirflowApiError):
+                lines += ["", f"--- {task_id}", *self._api.log(dag_id, run_id, task_id).splitlines()[-15:]]
+        return "\n".join(lines)
+
+    def _summarise(self, train: FollowedRun, score: FollowedRun | None) -> None:
+        out = self._console
+        out.print()
+        for run in filter(None, (train, score)):
+            if run.execution_arn:
+                out.print(steps_table(run.execution_arn, self._reader.steps(run.execution_arn)))
+                out.print()
+        if train.execution_arn:
+            out.print(verdict(self._reader.metric(train.execution_arn)), highlight=False)
+        branches = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")
+        taken = ", ".join(f"{name} {coloured(train.tasks.get(name, 'none'))}" for name in branches)
+        out.print(f"branch: {taken}", highlight=False)
+        for message in self._notifications():
+            out.print(f"notification: {message}", highlight=False, markup=False)
+        if score and score.execution_arn and (predictions := self._reader.predictions(score.execution_arn)):
+            for line in predictions_lines(predictions):
+                out.print(line, highlight=False, soft_wrap=True)
+        url = f"{self._stack.settings.airflow_url}/dags/{TRAIN}/runs/{train.run_id}"
+        out.print(f"Airflow's UI: {url}", highlight=False, soft_wrap=True)
+
+    def _notifications(self) -> Iterator[str]:
+        """Take the messages that the notification topic sent to its queue."""
+        for message in receive(self._stack.settings):
+            yield f"{message['Subject']}: {message['Message']}"
+
+
+def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:
+    """Run the demonstration on the running stack, or on one that is started for it and stopped after.
+
+    :param settings: the stack to use or start.
+    :param console: where to print.
+    :param threshold: the gate's MseThreshold.
+    """
+    progress = Progress(console)
+    stack = Stack.of(settings, report=progress.line)
+    borrowed = stack.is_up()
+    stack.up()
+    try:
+        Demo(stack, console, progress).run(threshold=threshold)
+    finally:
+        if not borrowed:
+            stack.down()
+    if not borrowed:
+        console.print("The stack is stopped; `make up` starts it again with the runs above.")

@@ -1,0 +1,209 @@
+"""``make doctor``: check an AWS account with read-only calls, and say what is missing and how to get it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+# What the DAGs' tasks call themselves; jobs run with the execution role.
+CALLER_ACTIONS = (
+    "sagemaker:AddTags",
+    "sagemaker:CreatePipeline",
+    "sagemaker:DescribePipeline",
+    "sagemaker:DescribePipelineExecution",
+    "sagemaker:DescribeProcessingJob",
+    "sagemaker:ListModelPackages",
+    "sagemaker:ListPipelineExecutionSteps",
+    "sagemaker:ListPipelineExecutions",
+    "sagemaker:ListPipelineParametersForExecution",
+    "sagemaker:ListPipelineVersions",
+    "sagemaker:RetryPipelineExecution",
+    "sagemaker:StartPipelineExecution",
+    "sagemaker:StopPipelineExecution",
+    "sagemaker:UpdatePipeline",
+)
+
+State = Literal["ok", "missing", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a deployment needs to find.
+
+    :param bucket: the artifact bucket.
+    :param role_arn: the execution role of pipelines and jobs.
+    :param data_uris: S3 URIs of objects or prefixes that the pipelines read.
+    :param topic_arn: the SNS topic of the notifications; None if none is wanted.
+    """
+
+    bucket: str
+    role_arn: str
+    data_uris: tuple[str, ...] = ()
+    topic_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The result of one check.
+
+    :param name: what was checked.
+    :param state: ``"ok"``, ``"missing"``, or ``"unknown"`` where the caller may not look.
+    :param text: what was seen.
+    :param cure: what to do, empty when all is well.
+    """
+
+    name: str
+    state: State
+    text: str
+    cure: str = ""
+
+
+class Doctor:
+    """Check one account.
+
+    :param client: makes a boto3 client for a service's name.
+    :param account: what should be there.
+    """
+
+    def __init__(self, client: Callable[[str], Any], account: Account) -> None:
+        self._client = client
+        self._account = account
+
+    def examine(self) -> Iterator[Finding]:
+        """Make every check; without credentials nothing after the first can be checked."""
+        identity = self._guard("connection", self._connection)
+        yield identity
+        if identity.state != "ok":
+            return
+        yield self._guard("role", self._role)
+        yield self._guard("bucket", self._bucket)
+        for uri in self._account.data_uris:
+            yield self._guard(f"data {uri}", lambda uri=uri: self._data(uri))  # type: ignore[misc]
+        if self._account.topic_arn:
+            yield self._guard("topic", self._topic)
+        yield self._guard("SageMaker", self._sagemaker)
+        yield self._guard("permissions", self._permissions)
+
+    def _guard(self, name: str, check: Callable[[], Finding]) -> Finding:
+        try:
+            return check()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            text = f"{error.operation_name}: {code}: {error.response['Error'].get('Message', '')}"
+            denied = code in ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
+            cure = f"allow the caller to call {error.operation_name}" if denied else ""
+            return Finding(name=name, state="unknown", text=text, cure=cure or "see the message")
+        except ResponseParserError:
+            text = "the endpoint could not answer; AWS can"
+            return Finding(name=name, state="unknown", text=text, cure="check it in the account itself")
+        except BotoCoreError as error:
+            cure = "set credentials, a region and, if any, the endpoint in the connection aws_default"
+            return Finding(name=name, state="missing", text=str(error), cure=cure)
+
+    def _connection(self) -> Finding:
+        try:
+            identity = self._client("sts").get_caller_identity()
+        except ClientError as error:
+            cure = "renew the credentials of the connection aws_default"
+            return Finding(name="connection", state="missing", text=str(error), cure=cure)
+        return Finding(name="connection", state="ok", text=f"calls are made as {identity['Arn']}")
+
+    def _role(self) -> Finding:
+        arn = self._account.role_arn
+        try:
+            role = self._client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchEntity":
+                raise
+            cure = "create it with AmazonSageMakerFullAccess and access to the bucket"
+            return Finding(name="role", state="missing", text=f"{arn} does not exist", cure=cure)
+        document = role["AssumeRolePolicyDocument"]
+        trust = json.loads(unquote(document)) if isinstance(document, str) else document
+        if "sagemaker.amazonaws.com" not in json.dumps(trust):
+            cure = "add sagemaker.amazonaws.com as a principal of sts:AssumeRole to its trust policy"
+            return Finding(name="role", state="missing", text=f"SageMaker may not assume {arn}", cure=cure)
+        return Finding(name="role", state="ok", text=f"{arn}, which SageMaker may assume")
+
+    def _bucket(self) -> Finding:
+        name, s3 = self._account.bucket, self._client("s3")
+        try:
+            found = s3.head_bucket(Bucket=name)["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "404":
+                raise
+            cure = f"aws s3 mb s3://{name} --region {s3.meta.region_name}"
+            return Finding(name="bucket", state="missing", text=f"{name} does not exist", cure=cure)
+        if found and found != s3.meta.region_name:
+            text = f"{name} is in {found}, the connection's region is {s3.meta.region_name}"
+            return Finding(name="bucket", state="missing", text=text, cure="use a bucket of the same region")
+        return Finding(name="bucket", state="ok", text=name)
+
+    def _data(self, uri: str) -> Finding:
+        parts = urlsplit(uri)
+        cure = f"aws s3 cp FILE.csv {uri}, or give the URI of your data as a parameter"
+        try:
+            listing = self._client("s3").list_objects_v2(
+                Bucket=parts.netloc, Prefix=parts.path.lstrip("/"), MaxKeys=1
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+            listing = {}
+        for entry in listing.get("Contents", []):
+            return Finding(name="data", state="ok", text=f"{uri} ({entry['Size']:,} bytes)")
+        return Finding(name="data", state="missing", text=f"nothing at {uri}", cure=cure)
+
+    def _topic(self) -> Finding:
+        arn = self._account.topic_arn
+        try:
+            attributes = self._client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NotFound", "NotFoundException"):
+                raise
+            cure = f"aws sns create-topic --name {str(arn).rpartition(':')[2]}"
+            return Finding(name="topic", state="missing", text=f"{arn} does not exist", cure=cure)
+        count = attributes.get("SubscriptionsConfirmed", "0")
+        return Finding(name="topic", state="ok", text=f"{arn}, {count} confirmed subscriptions")
+
+    def _sagemaker(self) -> Finding:
+        self._client("sagemaker").list_pipelines(MaxResults=1)
+        return Finding(name="SageMaker", state="ok", text="answers ListPipelines")
+
+    def _permissions(self) -> Finding:
+        """Ask IAM what the caller may do; the simulation needs a user's or a role's ARN."""
+        caller = _principal(self._client("sts").get_caller_identity()["Arn"])
+        iam = self._client("iam")
+        objects = [f"arn:aws:s3:::{self._account.bucket}/*"]
+        questions = [
+            (CALLER_ACTIONS, ["*"]),
+            (("s3:GetObject", "s3:PutObject"), objects),
+            (("iam:PassRole",), [self._account.role_arn]),
+        ]
+        if self._account.topic_arn:
+            questions.append((("sns:Publish",), [self._account.topic_arn]))
+        denied = []
+        for actions, resources in questions:
+            answer = iam.simulate_principal_policy(
+                PolicySourceArn=caller, ActionNames=list(actions), ResourceArns=resources
+            )
+            denied += [
+                r["EvalActionName"] for r in answer["EvaluationResults"] if r["EvalDecision"] != "allowed"
+            ]
+        if denied:
+            text = f"{caller} may not {', '.join(denied)}"
+            return Finding(name="permissions", state="missing", text=text, cure="allow these actions")
+        return Finding(name="permissions", state="ok", text=f"{caller} may do all that the DAGs do")
+
+
+def _principal(arn: str) -> str:
+    """Return the role's ARN for an assumed-role session, and any other ARN as it is."""
+    if ":assumed-role/" not in arn:
+        return arn
+    prefix, _, rest = arn.partition(":assumed-role/")
+    return f"{prefix.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
