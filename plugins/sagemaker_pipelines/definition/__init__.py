@@ -1,0 +1,36 @@
+"""Read, check and fill compiled pipeline definitions. Standard library only.
+
+What Airflow parses, what compiles definitions and what executes them share this package.
+"""
+
+from sagemaker_pipelines.definition.document import canonical, definition_hash, iter_steps
+from sagemaker_pipelines.definition.envelope import Asset, Envelope
+from sagemaker_pipelines.definition.gate import Gate, gate_of
+from sagemaker_pipelines.definition.graph import step_graph
+from sagemaker_pipelines.definition.job_settings import with_job_settings
+from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
+from sagemaker_pipelines.definition.linter import check, lint
+from sagemaker_pipelines.definition.parameters import Parameter, check_parameters, parameters_of
+from sagemaker_pipelines.definition.problem import Problem
+from sagemaker_pipelines.definition.references import Reference, references
+
+__all__ = [
+    "MAX_INLINE_DEFINITION",
+    "Asset",
+    "Envelope",
+    "Gate",
+    "Parameter",
+    "Problem",
+    "Reference",
+    "canonical",
+    "check",
+    "check_parameters",
+    "definition_hash",
+    "gate_of",
+    "iter_steps",
+    "lint",
+    "parameters_of",
+    "references",
+    "step_graph",
+    "with_job_settings",
+]

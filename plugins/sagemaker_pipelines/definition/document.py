@@ -1,0 +1,119 @@
+"""Walk a definition: its steps, whatever branch they are in, and its canonical text.
+
+A definition is the JSON document of version 2020-12-01 as the SageMaker Python SDK emits it.
+See https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-pipeline.html.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = "2020-12-01"
+
+#: Every type of the SDK's ``StepTypeEnum`` (sagemaker 3.27.0).
+STEP_TYPES = frozenset(
+    {
+        "AutoML",
+        "Callback",
+        "ClarifyCheck",
+        "Cleanup",
+        "Condition",
+        "EMR",
+        "EMRServerless",
+        "Endpoint",
+        "EndpointConfig",
+        "Fail",
+        "ForEach",
+        "InferenceComponent",
+        "Job",
+        "Lambda",
+        "Lineage",
+        "Model",
+        "Processing",
+        "QualityCheck",
+        "RegisterModel",
+        "Training",
+        "Transform",
+        "Tuning",
+    }
+)
+
+#: Arguments of a step that hold steps, by the type of the holder.
+BRANCHES: Mapping[str, tuple[str, ...]] = {
+    "Condition": ("IfSteps", "ElseSteps"),
+    "ForEach": ("ForEachBody",),
+}
+
+
+@dataclass(frozen=True)
+class LocatedStep:
+    """A step with the place that holds it.
+
+    :param step: the step as it stands in the definition.
+    :param parent: name of the Condition or ForEach step that holds it, or None.
+    :param branch: the argument of the parent that holds it (``IfSteps``), or None.
+    """
+
+    step: dict[str, Any]
+    parent: str | None = None
+    branch: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The step's name, empty when the step has none."""
+        return str(self.step.get("Name", ""))
+
+
+def locate_steps(definition: Mapping[str, Any]) -> Iterator[LocatedStep]:
+    """Yield every step in the order of the document, a holder before what it holds."""
+    yield from _locate(definition.get("Steps"), None, None)
+
+
+def _locate(steps: Any, parent: str | None, branch: str | None) -> Iterator[LocatedStep]:
+    if not isinstance(steps, list):
+        return
+    for step in steps:
+        if not isinstance(step, dict):
+            continue
+        located = LocatedStep(step, parent, branch)
+        yield located
+        arguments = step.get("Arguments")
+        if isinstance(arguments, dict):
+            for key in BRANCHES.get(str(step.get("Type")), ()):
+                yield from _locate(arguments.get(key), located.name, key)
+
+
+def iter_steps(definition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every step of a definition, also those in the branches of a Condition.
+
+    :param definition: the definition as parsed JSON.
+    """
+    for located in locate_steps(definition):
+        yield located.step
+
+
+def own_part(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the step without the steps that it holds."""
+    held = BRANCHES.get(str(step.get("Type")), ())
+    own = dict(step)
+    if held and isinstance(step.get("Arguments"), dict):
+        own["Arguments"] = {key: value for key, value in step["Arguments"].items() if key not in held}
+    return own
+
+
+def canonical(definition: Mapping[str, Any]) -> str:
+    """Return the definition as text that is equal for equal definitions.
+
+    :param definition: the definition as parsed JSON.
+    :return: JSON with sorted keys and an indent of two, ended by a newline.
+    """
+    return json.dumps(definition, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def definition_hash(definition: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical definition, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(definition).encode()).hexdigest()

@@ -1,0 +1,166 @@
+"""The gate of a definition: the Condition that compares a metric with its threshold.
+
+Which report holds the metric, and which Fail steps mean "rejected", is read from the definition, so
+that a DAG need not say it a second time.
+"""
+
+from __future__ import annotations
+
+import operator as operators
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sagemaker_pipelines.definition.document import iter_steps
+from sagemaker_pipelines.definition.parameters import Parameter, parameters_of
+from sagemaker_pipelines.definition.references import calls, parse_reference
+from sagemaker_pipelines.exceptions import GateError
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "Equals": operators.eq,
+    "GreaterThan": operators.gt,
+    "GreaterThanOrEqualTo": operators.ge,
+    "LessThan": operators.lt,
+    "LessThanOrEqualTo": operators.le,
+}
+_MIRRORED = {
+    "Equals": "Equals",
+    "GreaterThan": "LessThan",
+    "GreaterThanOrEqualTo": "LessThanOrEqualTo",
+    "LessThan": "GreaterThan",
+    "LessThanOrEqualTo": "GreaterThanOrEqualTo",
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Where the metric is, what it is compared with, and what a rejection looks like.
+
+    :param condition_step: name of the Condition step.
+    :param operator: the comparison ``metric <operator> threshold`` that lets a model pass, by its name in
+        the definition (``LessThanOrEqualTo``).
+    :param report_step: name of the Processing step that writes the report.
+    :param property_file: name of the property file.
+    :param output_name: the report step's output that holds the file.
+    :param file_path: path of the file below that output.
+    :param json_path: path of the metric in the file (``regression_metrics.mse.value``).
+    :param threshold: the parameter that holds the threshold, or the constant itself.
+    :param rejection_steps: names of the Fail steps in the Condition's ElseSteps.
+    """
+
+    condition_step: str
+    operator: str
+    report_step: str
+    property_file: str
+    output_name: str
+    file_path: str
+    json_path: str
+    threshold: Parameter | float
+    rejection_steps: tuple[str, ...]
+
+    def passes(self, metric: float, threshold: float) -> bool:
+        """Say whether a metric passes a threshold. NaN never does."""
+        return _COMPARE[self.operator](metric, threshold)
+
+
+def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None) -> Gate:
+    """Return the gate of a definition.
+
+    :param definition: the definition as parsed JSON, filled or not.
+    :param condition_step: name of the Condition step, needed where several read a metric.
+    :raise GateError: when there is no such Condition, or it is not one comparison of one metric.
+    """
+    step = _condition(definition, condition_step)
+    name = str(step["Name"])
+    conditions = step["Arguments"].get("Conditions", [])
+    if len(conditions) != 1 or conditions[0].get("Type") not in _COMPARE:
+        raise GateError(
+            f"Condition step {name!r} is not one comparison of a metric with a threshold "
+            f"({len(conditions)} conditions: {', '.join(str(c.get('Type')) for c in conditions)}): "
+            "give the report, the metric's path and the threshold to the branch operator yourself."
+        )
+    operator, metric, threshold = _sides(name, conditions[0])
+    report_step, report = _property_file(definition, name, metric)
+    return Gate(
+        condition_step=name,
+        operator=operator,
+        report_step=report_step,
+        property_file=report["PropertyFileName"],
+        output_name=report["OutputName"],
+        file_path=report["FilePath"],
+        json_path=metric["Path"],
+        threshold=_threshold(definition, name, threshold),
+        rejection_steps=tuple(_rejections(step)),
+    )
+
+
+def _condition(definition: Mapping[str, Any], wanted: str | None) -> dict[str, Any]:
+    """Return the Condition step that is the gate: the wanted one, else the only one that reads a metric."""
+    conditions = {
+        str(step["Name"]): step for step in iter_steps(definition) if step.get("Type") == "Condition"
+    }
+    if wanted is not None:
+        if wanted not in conditions:
+            known = ", ".join(conditions) or "none"
+            raise GateError(f"No Condition step {wanted!r}: the definition's Condition steps are {known}.")
+        return conditions[wanted]
+    gates = [
+        name for name, step in conditions.items() if calls("Std:JsonGet", step["Arguments"].get("Conditions"))
+    ]
+    if len(gates) != 1:
+        raise GateError(
+            f"{len(gates)} Condition steps read a metric ({', '.join(gates) or 'none'}), expected one: "
+            "name the gate with condition_step."
+        )
+    return conditions[gates[0]]
+
+
+def _sides(name: str, condition: Mapping[str, Any]) -> tuple[str, dict[str, Any], Any]:
+    """Return the operator with the metric on its left, the metric's JsonGet, and the threshold."""
+    left, right = condition.get("LeftValue"), condition.get("RightValue")
+    metrics = [isinstance(side, dict) and "Std:JsonGet" in side for side in (left, right)]
+    if metrics == [True, False]:
+        return condition["Type"], left["Std:JsonGet"], right  # type: ignore[index]
+    if metrics == [False, True]:
+        return _MIRRORED[condition["Type"]], right["Std:JsonGet"], left  # type: ignore[index]
+    raise GateError(
+        f"Condition step {name!r} compares {left!r} with {right!r}, expected a JsonGet on one side and a "
+        "threshold on the other."
+    )
+
+
+def _property_file(
+    definition: Mapping[str, Any], name: str, metric: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the step that writes the metric's property file, and the file's declaration."""
+    source = metric.get("PropertyFile")
+    reference = parse_reference(source["Get"]) if isinstance(source, dict) and "Get" in source else None
+    for step in iter_steps(definition):
+        if reference is None or step["Name"] != reference.name:
+            continue
+        for declared in step.get("PropertyFiles", ()):
+            if declared["PropertyFileName"] == reference.property_file:
+                return reference.name, declared
+    raise GateError(
+        f"Condition step {name!r} reads its metric from {metric!r}, expected a property file that a "
+        "Processing step of this definition declares."
+    )
+
+
+def _threshold(definition: Mapping[str, Any], name: str, value: Any) -> Parameter | float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, dict) and isinstance(value.get("Get"), str):
+        reference = parse_reference(value["Get"])
+        for parameter in parameters_of(definition):
+            if reference.kind == "Parameters" and parameter.name == reference.name:
+                return parameter
+    raise GateError(
+        f"Condition step {name!r} has the threshold {value!r}, expected a number or a parameter of the "
+        "definition."
+    )
+
+
+def _rejections(condition: Mapping[str, Any]) -> Iterator[str]:
+    held = {"Steps": condition["Arguments"].get("ElseSteps", [])}
+    return (str(step["Name"]) for step in iter_steps(held) if step.get("Type") == "Fail")

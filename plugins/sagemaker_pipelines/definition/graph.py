@@ -1,0 +1,61 @@
+"""The graph of a definition: which step waits for which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sagemaker_pipelines.definition.document import locate_steps, own_part
+from sagemaker_pipelines.definition.references import references
+
+
+def dependencies(step: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names in a step's ``DependsOn``; an entry is a name or ``{"Step", "Trigger"}``."""
+    listed = step.get("DependsOn")
+    for entry in listed if isinstance(listed, list) else ():
+        if isinstance(entry, dict):
+            yield str(entry.get("Step", ""))
+        else:
+            yield str(entry)
+
+
+def step_graph(definition: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the predecessors of every step.
+
+    A step waits for the steps that its arguments refer to, for those in its ``DependsOn``, and for the
+    Condition (or ForEach) that holds it.
+
+    :param definition: the definition as parsed JSON.
+    :return: step name to the names of its predecessors, in the order of the document.
+    """
+    graph: dict[str, set[str]] = {}
+    for located in locate_steps(definition):
+        own = own_part(located.step)
+        predecessors = {reference.name for reference in references(own) if reference.kind == "Steps"}
+        predecessors.update(dependencies(own))
+        if located.parent is not None:
+            predecessors.add(located.parent)
+        graph[located.name] = predecessors
+    return graph
+
+
+def find_cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return the steps of one cycle in the order they wait for each other, or an empty list."""
+    done: set[str] = set()
+    for start in graph:
+        path: list[str] = []
+        stack: list[tuple[str, Iterator[str]]] = [(start, iter(sorted(graph[start])))]
+        while stack:
+            node, waits_for = stack[-1]
+            if len(path) < len(stack):
+                path.append(node)
+            found = next((name for name in waits_for if name in graph and name not in done), None)
+            if found is None:
+                done.add(node)
+                stack.pop()
+                path.pop()
+            elif found in path:
+                return [*path[path.index(found) :], found]
+            else:
+                stack.append((found, iter(sorted(graph[found]))))
+    return []

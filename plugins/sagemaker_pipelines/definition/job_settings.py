@@ -1,0 +1,96 @@
+"""Give every job of a definition the deployment's KMS key, VPC and tags.
+
+What a step says itself stays: the settings only fill what is absent.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sagemaker_pipelines.definition.document import iter_steps
+
+_PROCESSING = ["Processing", "ClarifyCheck", "QualityCheck"]
+
+#: Where a job of each type names the KMS key of its outputs and volumes: paths in its arguments.
+#: The last part is written only where the part before it exists.
+_KMS_KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        _PROCESSING,
+        ("ProcessingOutputConfig.KmsKeyId", "ProcessingResources.ClusterConfig.VolumeKmsKeyId"),
+    ),
+    "Training": ("OutputDataConfig.KmsKeyId", "ResourceConfig.VolumeKmsKeyId"),
+    "Transform": ("TransformOutput.KmsKeyId", "TransformResources.VolumeKmsKeyId"),
+    "Tuning": (
+        "TrainingJobDefinition.OutputDataConfig.KmsKeyId",
+        "TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId",
+    ),
+    "AutoML": ("OutputDataConfig.KmsKeyId",),
+    "EndpointConfig": ("KmsKeyId",),
+}
+
+#: Where a job of each type names its VPC. A transform job runs in the VPC of its model.
+_VPC_CONFIGS: Mapping[str, str] = {
+    **dict.fromkeys(_PROCESSING, "NetworkConfig.VpcConfig"),
+    "Training": "VpcConfig",
+    "Model": "VpcConfig",
+    "Tuning": "TrainingJobDefinition.VpcConfig",
+}
+
+#: Types whose create call takes tags. A model package in a group takes none: it has its group's.
+_TAGGED = frozenset(
+    {*_PROCESSING, "AutoML", "Endpoint", "EndpointConfig", "Model", "Training", "Transform", "Tuning"}
+)
+
+
+def with_job_settings(
+    definition: Mapping[str, Any],
+    *,
+    kms_key_id: str | None = None,
+    vpc_config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Return a copy of a definition whose jobs have the deployment's settings.
+
+    :param definition: the definition as parsed JSON.
+    :param kms_key_id: KMS key for what jobs write, and for their volumes.
+    :param vpc_config: ``{"SecurityGroupIds": [...], "Subnets": [...]}``.
+    :param tags: name to value, or ``[{"Key": ..., "Value": ...}]``; a step's own tag of the same key wins.
+    """
+    changed = copy.deepcopy(dict(definition))
+    for step in iter_steps(changed):
+        kind, arguments = step["Type"], step.get("Arguments")
+        if not isinstance(arguments, dict):
+            continue
+        if kms_key_id:
+            for path in _KMS_KEYS.get(kind, ()):
+                _set_default(arguments, path, kms_key_id)
+        if vpc_config and kind in _VPC_CONFIGS:
+            _set_default(arguments, _VPC_CONFIGS[kind], copy.deepcopy(dict(vpc_config)))
+        if tags and kind in _TAGGED:
+            arguments["Tags"] = _merged(arguments.get("Tags", []), tags)
+    return changed
+
+
+def _set_default(arguments: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        # A network configuration holds nothing that a job needs besides; other parents are the job's own.
+        child = arguments.setdefault(parent, {}) if parent == "NetworkConfig" else arguments.get(parent)
+        if not isinstance(child, dict):
+            return
+        arguments = child
+    arguments.setdefault(last, value)
+
+
+def _merged(
+    own: list[dict[str, Any]], tags: Mapping[str, str] | Sequence[Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    given = (
+        [{"Key": key, "Value": value} for key, value in tags.items()]
+        if isinstance(tags, Mapping)
+        else [dict(tag) for tag in tags]
+    )
+    names = {tag["Key"] for tag in own}
+    return [*own, *(tag for tag in given if tag["Key"] not in names)]

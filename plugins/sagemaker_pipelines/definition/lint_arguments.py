@@ -1,0 +1,73 @@
+"""Check the arguments of a step: what must be there, how many, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sagemaker_pipelines.definition.document import BRANCHES
+from sagemaker_pipelines.definition.limits import MAX_ENTRIES, MAX_ERROR_MESSAGE, MAX_LENGTHS, REQUIRED
+from sagemaker_pipelines.definition.placeholders import has_placeholder
+from sagemaker_pipelines.definition.problem import Problem
+
+
+def lint_arguments(name: str, kind: str, step: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of one step's arguments.
+
+    :param name: the step's name.
+    :param kind: its type, a known one.
+    :param step: the step as it stands in the definition.
+    """
+    arguments = step.get("Arguments", {})
+    if not isinstance(arguments, Mapping):
+        yield Problem(name, f"Arguments is a {type(arguments).__name__}", "make it an object")
+        return
+    for wanted in REQUIRED.get(kind, ()):
+        if not any(arguments.get(key) for key in wanted.split("|")):
+            yield Problem(
+                name, f"the {kind} step has no {wanted.replace('|', ' or ')}", "add it to its arguments"
+            )
+    yield from _branches(name, kind, arguments)
+    for path, most in MAX_ENTRIES.get(kind, {}).items():
+        yield from _entries(name, path, most, _at(arguments, path))
+    for path, most in MAX_LENGTHS.get(kind, {}).items():
+        yield from _lengths(name, path, most, _at(arguments, path))
+    message = arguments.get("ErrorMessage") if kind == "Fail" else None
+    if isinstance(message, str) and len(message) > MAX_ERROR_MESSAGE:
+        yield Problem(
+            name, f"ErrorMessage has {len(message)} characters", f"shorten it to at most {MAX_ERROR_MESSAGE}"
+        )
+
+
+def _branches(name: str, kind: str, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in BRANCHES.get(kind, ()):
+        held = arguments.get(key, [])
+        if not isinstance(held, list) or not all(isinstance(step, Mapping) for step in held):
+            yield Problem(name, f"{key} is not a list of steps", "give it a list, which may be empty")
+
+
+def _at(arguments: Mapping[str, Any], path: str) -> Any:
+    value: Any = arguments
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _entries(name: str, path: str, most: int, value: Any) -> Iterator[Problem]:
+    if isinstance(value, list | Mapping) and len(value) > most:
+        yield Problem(
+            name, f"{path} has {len(value)} entries", f"SageMaker takes at most {most}: remove some"
+        )
+
+
+def _lengths(name: str, path: str, most: int, value: Any) -> Iterator[Problem]:
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, text in items:
+        if isinstance(text, str) and len(text) > most and not has_placeholder(text):
+            yield Problem(
+                name,
+                f"{path}[{key}] has {len(text)} characters",
+                f"SageMaker takes at most {most}: shorten it",
+            )

@@ -1,0 +1,170 @@
+"""Check the expressions of a step: what they refer to, functions, and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sagemaker_pipelines.definition.document import iter_steps
+from sagemaker_pipelines.definition.problem import Problem
+from sagemaker_pipelines.definition.references import Reference, references
+
+#: The SDK's ExecutionVariables (sagemaker 3.27.0).
+EXECUTION_VARIABLES = frozenset(
+    {
+        "CurrentDateTime",
+        "PipelineArn",
+        "PipelineExecutionArn",
+        "PipelineExecutionId",
+        "PipelineName",
+        "ProcessingJobName",
+        "StartDateTime",
+        "TrainingJobName",
+    }
+)
+
+FUNCTIONS = frozenset({"Std:Join", "Std:JsonGet"})
+
+#: Namespaces that only the body of a ForEach step knows.
+_FOR_EACH = frozenset({"ForEach", "IterationOutput"})
+
+#: Steps without properties: nothing of theirs can be referred to.
+_WITHOUT_PROPERTIES = frozenset({"Condition", "Fail"})
+
+_COMPARISONS = frozenset({"Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo"})
+
+
+def lint_expressions(name: str, own: Mapping[str, Any], definition: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of all expressions in one step.
+
+    :param name: the step's name.
+    :param own: the step without the steps that it holds.
+    :param definition: the whole definition, to resolve references in.
+    """
+    for reference in references(own):
+        yield from _reference(name, reference, definition)
+    yield from _functions(name, own)
+    if own.get("Type") == "Condition":
+        conditions = own.get("Arguments", {}).get("Conditions")
+        if isinstance(conditions, list):
+            for condition in conditions:
+                yield from _condition(name, condition)
+
+
+def _reference(name: str, reference: Reference, definition: Mapping[str, Any]) -> Iterator[Problem]:
+    if reference.kind == "Steps":
+        yield from _step_reference(name, reference, definition)
+    elif reference.kind == "Parameters":
+        known = [item.get("Name") for item in definition.get("Parameters", []) if isinstance(item, dict)]
+        if reference.name not in known:
+            yield Problem(
+                name,
+                f"{reference.text!r} refers to a parameter that is not declared",
+                f"declare it, or use one of {', '.join(map(str, known)) or '(none declared)'}",
+            )
+    elif reference.kind == "Execution":
+        if reference.name not in EXECUTION_VARIABLES:
+            yield Problem(
+                name,
+                f"{reference.text!r} is no execution variable",
+                f"use one of {', '.join(sorted(EXECUTION_VARIABLES))}",
+            )
+    elif reference.kind not in _FOR_EACH:
+        yield Problem(
+            name,
+            f"{reference.text!r} is no reference",
+            "begin it with Steps., Parameters. or Execution.",
+        )
+
+
+def _step_reference(name: str, reference: Reference, definition: Mapping[str, Any]) -> Iterator[Problem]:
+    steps = {str(step.get("Name")): step for step in iter_steps(definition)}
+    target = steps.get(reference.name)
+    if target is None:
+        yield Problem(
+            name,
+            f"{reference.text!r} refers to a step that does not exist",
+            f"name one of {', '.join(sorted(steps))}",
+        )
+    elif target.get("Type") in _WITHOUT_PROPERTIES:
+        yield Problem(
+            name,
+            f"{reference.text!r} refers to a {target['Type']} step, which has no properties",
+            "put the step's name into DependsOn instead",
+        )
+    elif reference.property_file is not None:
+        yield from _property_file(name, reference, target)
+
+
+def _property_file(name: str, reference: Reference, target: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check that a property file is declared by its step, for an output that the step has."""
+    declared = {item.get("PropertyFileName"): item for item in target.get("PropertyFiles", [])}
+    if reference.property_file not in declared:
+        yield Problem(
+            name,
+            f"{reference.text!r} refers to a property file that step {reference.name} does not declare",
+            f"add it to the property_files of {reference.name}",
+        )
+        return
+    wanted = declared[reference.property_file].get("OutputName")
+    outputs = target.get("Arguments", {}).get("ProcessingOutputConfig", {}).get("Outputs", [])
+    names = [output.get("OutputName") for output in outputs]
+    if wanted not in names:
+        yield Problem(
+            reference.name,
+            f"property file {reference.property_file!r} is in the output {wanted!r}, which the step has not",
+            f"use one of its outputs: {', '.join(map(str, names)) or '(none)'}",
+        )
+
+
+def _functions(name: str, value: Any) -> Iterator[Problem]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _functions(name, item)
+    if not isinstance(value, Mapping):
+        return
+    for key, item in value.items():
+        if str(key).startswith("Std:"):
+            yield from _function(name, str(key), item)
+        yield from _functions(name, item)
+
+
+def _function(name: str, key: str, body: Any) -> Iterator[Problem]:
+    if key not in FUNCTIONS:
+        yield Problem(
+            name, f"{key!r} is no function of a definition", f"use one of {', '.join(sorted(FUNCTIONS))}"
+        )
+        return
+    body = body if isinstance(body, Mapping) else {}
+    if key == "Std:Join" and not (
+        isinstance(body.get("Values"), list) and isinstance(body.get("On", ""), str)
+    ):
+        yield Problem(name, f"Std:Join has {dict(body)!r}", 'give it {"On": text, "Values": [...]}')
+    if key == "Std:JsonGet" and not (body.get("Path") and ("PropertyFile" in body) != ("S3Uri" in body)):
+        yield Problem(
+            name, f"Std:JsonGet has {dict(body)!r}", 'give it "Path" and one of "PropertyFile" and "S3Uri"'
+        )
+
+
+def _condition(name: str, condition: Any) -> Iterator[Problem]:
+    kind = condition.get("Type") if isinstance(condition, Mapping) else None
+    if kind in _COMPARISONS:
+        needed: tuple[str, ...] = ("LeftValue", "RightValue")
+    elif kind == "In":
+        needed = ("QueryValue", "Values")
+    elif kind == "Or":
+        needed = ("Conditions",)
+        for inner in condition.get("Conditions") or []:
+            yield from _condition(name, inner)
+    elif kind == "Not":
+        # The service's documentation says Expression, the SDK 3.27.0 emits Condition.
+        needed = ("Condition",) if "Condition" in condition else ("Expression",)
+        for key in needed:
+            yield from _condition(name, condition[key]) if key in condition else ()
+    else:
+        known = ", ".join(sorted(_COMPARISONS | {"In", "Not", "Or"}))
+        yield Problem(name, f"{kind!r} is no type of a condition", f"use one of {known}")
+        return
+    for key in needed:
+        if condition.get(key) is None:
+            yield Problem(name, f"a condition of type {kind} has no {key}", f"give it {' and '.join(needed)}")

@@ -1,0 +1,169 @@
+"""Parameters of a definition, and the values for one start.
+
+SageMaker takes every value as a string of at most 1,024 characters:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Parameter.html.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sagemaker_pipelines.definition.placeholders import has_placeholder
+from sagemaker_pipelines.exceptions import ParameterError
+
+TYPES = ("String", "Integer", "Float", "Boolean")
+MAX_VALUE_LENGTH = 1024
+MAX_PARAMETERS = 200
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a definition.
+
+    :param name: its name, as passed at a start.
+    :param type: ``String``, ``Integer``, ``Float`` or ``Boolean``.
+    :param default: its default, or None where a start must give a value.
+    :param enum_values: the only values allowed, or None.
+    :param description: what it is for, or None.
+    """
+
+    name: str
+    type: str
+    default: str | int | float | bool | None = None
+    enum_values: tuple[str, ...] | None = None
+    description: str | None = None
+
+    @property
+    def has_placeholder_default(self) -> bool:
+        """Whether the default is known only where the definition is deployed."""
+        return has_placeholder(self.default)
+
+
+def parameters_of(definition: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    """Return the parameters that a definition declares, in its order."""
+    return tuple(
+        Parameter(
+            name=declared["Name"],
+            type=declared["Type"],
+            default=declared.get("DefaultValue"),
+            enum_values=tuple(declared["EnumValues"]) if declared.get("EnumValues") else None,
+            description=declared.get("Description"),
+        )
+        for declared in definition.get("Parameters", ())
+    )
+
+
+def check_parameters(parameters: Iterable[Parameter], values: Mapping[str, object]) -> dict[str, str]:
+    """Return the values of one start as the strings that SageMaker takes.
+
+    A string that spells a value of the parameter's type is accepted, since templates yield strings.
+    None leaves a parameter to its default; so does an empty string where the default is a placeholder.
+
+    :param parameters: what the definition declares.
+    :param values: name to value; names left out take their defaults.
+    :return: name to string, only of the values that are to be sent.
+    :raise ParameterError: naming every unknown name, missing value and value that does not fit.
+    """
+    declared = {parameter.name: parameter for parameter in parameters}
+    problems = [_unknown(name, declared) for name in values if name not in declared]
+    strings: dict[str, str] = {}
+    for parameter in declared.values():
+        value = values.get(parameter.name)
+        if value is None or (value == "" and parameter.has_placeholder_default):
+            if parameter.default is None:
+                problems.append(f"{parameter.name} has no value and no default: give it a {parameter.type}.")
+            continue
+        try:
+            strings[parameter.name] = as_string(parameter, value)
+        except ParameterError as error:
+            problems.append(str(error))
+    if problems:
+        raise ParameterError(" ".join(problems))
+    return strings
+
+
+def as_string(parameter: Parameter, value: object) -> str:
+    """Return one value as the string that SageMaker takes for a parameter.
+
+    :raise ParameterError: when the value is of another type, not in the enum, or too long.
+    """
+    text = _SPELLINGS[parameter.type](value) if parameter.type in _SPELLINGS else None
+    if text is None:
+        raise ParameterError(
+            f"{parameter.name} is {_shown(value)}, expected {_EXPECTED.get(parameter.type, parameter.type)}."
+        )
+    if len(text) > MAX_VALUE_LENGTH:
+        raise ParameterError(
+            f"{parameter.name} is {len(text)} characters long ({_shown(value)}), "
+            f"SageMaker takes at most {MAX_VALUE_LENGTH}: pass the S3 URI of a file instead."
+        )
+    if parameter.enum_values and text not in parameter.enum_values:
+        raise ParameterError(
+            f"{parameter.name} is {_shown(value)}, expected one of {', '.join(parameter.enum_values)}."
+        )
+    return text
+
+
+def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
+    known = ", ".join(sorted(declared)) or "none"
+    return f"{name} is not a parameter of this pipeline: its parameters are {known}."
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    if len(text) > 80:
+        text = f"{text[:77]}..."
+    return f"{text} ({type(value).__name__})"
+
+
+def _string(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return _integer(value) or _float(value)
+
+
+def _integer(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return str(int(value)) if math.isfinite(value) and value.is_integer() else None
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        return value.strip()
+    return None
+
+
+def _float(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else None
+    if isinstance(value, str) and _FLOAT.fullmatch(value.strip()) and math.isfinite(float(value)):
+        return value.strip()
+    return None
+
+
+def _boolean(value: object) -> str | None:
+    text = str(value).strip().lower() if isinstance(value, bool | str) else ""
+    return text if text in {"true", "false"} else None
+
+
+_SPELLINGS = {"String": _string, "Integer": _integer, "Float": _float, "Boolean": _boolean}
+_EXPECTED = {
+    "String": "a String (text)",
+    "Integer": "an Integer (a whole number such as 3)",
+    "Float": "a Float (a finite number such as 6.0)",
+    "Boolean": "a Boolean (true or false)",
+}

@@ -1,0 +1,44 @@
+"""Placeholders of a compiled definition: ``${artifact_bucket}``, ``${image:xgboost}``.
+
+They stand for what is known only where the definition is deployed, and are filled by upsert.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*(?::[a-z0-9_.-]+)?)\}")
+
+#: The placeholders that take their value from the deployment; images are ``image:<name>``.
+NAMES = frozenset({"artifact_bucket", "kms_key_id", "name_prefix", "role_arn"})
+
+IMAGE_PREFIX = "image:"
+
+
+def has_placeholder(value: Any) -> bool:
+    """Say whether a value is text that holds a placeholder."""
+    return isinstance(value, str) and PLACEHOLDER.search(value) is not None
+
+
+def find_placeholders(value: Any) -> set[str]:
+    """Return the names of all placeholders in a value, at any depth."""
+    if isinstance(value, str):
+        return set(PLACEHOLDER.findall(value))
+    if isinstance(value, Mapping):
+        return set().union(*map(find_placeholders, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(find_placeholders, value))
+    return set()
+
+
+def substitute(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a copy of a value with its placeholders filled, each once: a filled value is not read again."""
+    if isinstance(value, str):
+        return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), value)
+    if isinstance(value, Mapping):
+        return {key: substitute(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [substitute(item, values) for item in value]
+    return value

@@ -1,0 +1,65 @@
+"""Find what an expression of a definition refers to: steps, parameters, execution variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+#: ``Steps.AbaloneEval.PropertyFiles.EvaluationReport``, ``Steps.Lambda.OutputParameters['x']``
+_GET = re.compile(r"(?P<kind>[A-Za-z]+)(?:\.(?P<name>[A-Za-z0-9_-]+)(?P<rest>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One ``{"Get": ...}`` of a definition.
+
+    :param kind: its first part: ``Steps``, ``Parameters``, ``Execution`` or another namespace.
+    :param name: its second part: the step's, parameter's or variable's name.
+    :param rest: what follows the name, with its leading dot or bracket; may be empty.
+    :param text: the whole expression.
+    """
+
+    kind: str
+    name: str
+    rest: str
+    text: str
+
+    @property
+    def property_file(self) -> str | None:
+        """The name of the property file that is read, or None."""
+        head, _, name = self.rest.rpartition(".PropertyFiles.")
+        return name if not head and name != self.rest else None
+
+
+def parse_reference(text: str) -> Reference:
+    """Parse the value of a ``Get``.
+
+    :param text: for example ``Steps.AbaloneTrain.ModelArtifacts.S3ModelArtifacts``.
+    """
+    match = _GET.fullmatch(text)
+    if match is None:
+        return Reference("", "", "", text)
+    return Reference(match["kind"], match["name"] or "", match["rest"] or "", text)
+
+
+def references(value: Any) -> Iterator[Reference]:
+    """Yield every reference in a value, at any depth, in the order of the document."""
+    if isinstance(value, dict):
+        target = value.get("Get")
+        if len(value) == 1 and isinstance(target, str):
+            yield parse_reference(target)
+            return
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def calls(function: str, value: Any) -> bool:
+    """Say whether a value calls a function such as ``Std:JsonGet``, at any depth."""
+    if isinstance(value, dict):
+        return function in value or any(calls(function, item) for item in value.values())
+    return isinstance(value, list) and any(calls(function, item) for item in value)

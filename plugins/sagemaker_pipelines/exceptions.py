@@ -1,0 +1,239 @@
+"""Errors of the SageMaker pipelines package.
+
+::
+
+    SageMakerPipelinesError
+    ├── DefinitionError            a compiled definition cannot be read or used
+    │   ├── InvalidDefinitionError the linter found problems; each names its step and the cure
+    │   ├── PlaceholderError       a placeholder has no value, or an unusable one
+    │   └── GateError              no gate can be read from the definition
+    ├── ParameterError             a pipeline parameter cannot be sent as it was given
+    ├── SettingsError              an environment's settings are malformed or incomplete
+    ├── UpsertError                other writers kept changing the pipeline while it was deployed
+    ├── MissingDataError           S3 objects that an execution would read do not exist
+    ├── UnknownStatusError         AWS gave a status that is not in the table
+    ├── ExecutionError             an execution did not end well
+    │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
+    │   └── ExecutionStoppedError  somebody stopped it
+    ├── ExecutionTimeoutError      it runs for longer than the task may wait
+    └── EvaluationError            the gate's metric or threshold cannot be read
+
+Every error carries its constructor's arguments in ``args``, so that it survives pickling between
+Airflow's processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class SageMakerPipelinesError(Exception):
+    """Any error that this package raises itself."""
+
+
+class DefinitionError(SageMakerPipelinesError):
+    """A compiled definition cannot be read or used."""
+
+
+class InvalidDefinitionError(DefinitionError):
+    """The linter found problems in a definition.
+
+    :param name: what was checked: a pipeline's name or a path.
+    :param problems: the problems as text, each naming its step and the cure.
+    """
+
+    def __init__(self, name: str, problems: Sequence[str]) -> None:
+        super().__init__(name, tuple(problems))
+        self.name = name
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        listed = "".join(f"\n  - {problem}" for problem in self.problems)
+        return f"{self.name}: {count} problem{'s' if count != 1 else ''} in the definition:{listed}"
+
+
+class PlaceholderError(DefinitionError):
+    """A placeholder of the definition has no value, or one that cannot be used."""
+
+
+class GateError(DefinitionError):
+    """No gate can be read from the definition."""
+
+
+class ParameterError(SageMakerPipelinesError):
+    """A pipeline parameter is unknown, missing, or has a value that does not fit.
+
+    :param message: all that is wrong, with the values seen and the cure.
+    """
+
+
+class SettingsError(SageMakerPipelinesError):
+    """An environment's settings are malformed, or one that is needed is missing."""
+
+
+class UpsertError(SageMakerPipelinesError):
+    """A pipeline could not be deployed, since other writers kept changing it meanwhile."""
+
+
+class MissingDataError(SageMakerPipelinesError):
+    """S3 objects that an execution would read do not exist.
+
+    :param missing: the S3 URI of each parameter whose object is missing, by parameter name.
+    """
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        super().__init__(dict(missing))
+        self.missing = dict(missing)
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{name} = {uri}" for name, uri in sorted(self.missing.items()))
+        return (
+            f"Nothing is stored in S3 at {listed}. Nothing was started. Upload the data, or pass the "
+            "right URI as the pipeline parameter."
+        )
+
+
+class UnknownStatusError(SageMakerPipelinesError):
+    """AWS gave a status that is not in the table of states.
+
+    :param what: what has the status: a pipeline execution or a step.
+    :param status: the status seen.
+    :param known: the statuses in the table.
+    """
+
+    def __init__(self, what: str, status: str, known: Sequence[str]) -> None:
+        super().__init__(what, status, list(known))
+        self.what = what
+        self.status = status
+        self.known = list(known)
+
+    def __str__(self) -> str:
+        return (
+            f"The {self.what} has the status {self.status!r}; known are {', '.join(self.known)}. "
+            "It is not taken for success: look at it in SageMaker, and update this package."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureCause:
+    """Why one step failed.
+
+    :param step_name: the step.
+    :param reason: its FailureReason, or the message of a Fail step.
+    :param is_fail_step: whether it is a Fail step, that is: failed by the pipeline's own decision.
+    :param job_arn: the job that the step ran.
+    :param log_group: CloudWatch log group of the job.
+    :param log_stream: its newest log stream.
+    :param log_tail: the last lines of that stream.
+    """
+
+    step_name: str
+    reason: str
+    is_fail_step: bool = False
+    job_arn: str | None = None
+    log_group: str | None = None
+    log_stream: str | None = None
+    log_tail: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = f"step {self.step_name} failed: {self.reason}"
+        if self.log_group:
+            text += f"\n  log: {self.log_group}, stream {self.log_stream or '(none yet)'}"
+        return text + "".join(f"\n  | {line}" for line in self.log_tail)
+
+
+class ExecutionError(SageMakerPipelinesError):
+    """A pipeline execution did not end well.
+
+    :param pipeline_execution_arn: the execution.
+    :param status: its PipelineExecutionStatus, as AWS writes it.
+    """
+
+    def __init__(self, pipeline_execution_arn: str, status: str, *rest: Any) -> None:
+        super().__init__(pipeline_execution_arn, status, *rest)
+        self.pipeline_execution_arn = pipeline_execution_arn
+        self.status = status
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, for XCom and notifications."""
+        return {
+            "pipeline_execution_arn": self.pipeline_execution_arn,
+            "status": self.status,
+            "step_name": None,
+            "reason": str(self),
+            "causes": [],
+        }
+
+
+class ExecutionFailedError(ExecutionError):
+    """A pipeline execution failed.
+
+    :param pipeline_execution_arn: the execution.
+    :param status: Failed or CompletedWithFailures.
+    :param reason: the execution's own FailureReason, seldom more than that a step failed.
+    :param causes: of each failed step, why; the first to fail comes first.
+    """
+
+    def __init__(
+        self, pipeline_execution_arn: str, status: str, reason: str | None, causes: Sequence[FailureCause]
+    ) -> None:
+        super().__init__(pipeline_execution_arn, status, reason, list(causes))
+        self.reason = reason
+        self.causes = list(causes)
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether RetryPipelineExecution may help: a Fail step would only decide the same again."""
+        return self.status == "Failed" and not any(cause.is_fail_step for cause in self.causes)
+
+    def __str__(self) -> str:
+        causes = (
+            "".join(f"\n{cause}" for cause in self.causes) or f"\n{self.reason or 'AWS gives no reason.'}"
+        )
+        return f"{self.pipeline_execution_arn} ended as {self.status}: {causes.lstrip()}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, for XCom and notifications."""
+        first = self.causes[0] if self.causes else None
+        return {
+            **super().as_dict(),
+            "step_name": first.step_name if first else None,
+            "reason": first.reason if first else (self.reason or "AWS gives no reason."),
+            "causes": [{**asdict(cause), "log_tail": list(cause.log_tail)} for cause in self.causes],
+        }
+
+
+class ExecutionStoppedError(ExecutionError):
+    """A pipeline execution was stopped by somebody else than the task that watches it."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pipeline_execution_arn} was stopped while it was watched. If it shall go on, clear this "
+            "task; to run the pipeline anew, clear the task that starts it."
+        )
+
+
+class ExecutionTimeoutError(SageMakerPipelinesError):
+    """A pipeline execution runs for longer than the task may wait.
+
+    :param pipeline_execution_arn: the execution.
+    :param seconds: how long it was watched.
+    """
+
+    def __init__(self, pipeline_execution_arn: str, seconds: float) -> None:
+        super().__init__(pipeline_execution_arn, seconds)
+        self.pipeline_execution_arn = pipeline_execution_arn
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pipeline_execution_arn} has not ended after {self.seconds:.0f} s, the longest that this "
+            "task may wait. Give it a longer timeout, or look at what the execution waits for."
+        )
+
+
+class EvaluationError(SageMakerPipelinesError):
+    """The gate's metric or its threshold cannot be read; nothing is accepted."""
