@@ -1,0 +1,48 @@
+"""Publish to the topic that the environment's settings name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
+
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 characters, ASCII, one line.
+MAX_SUBJECT_LENGTH = 100
+
+
+class SageMakerSnsNotifier(SnsNotifier):
+    """Publish to an SNS topic, by default the one of the settings.
+
+    Without a topic in either place the message goes to the task's log only.
+
+    :param message: the message (templated).
+    :param subject: the subject (templated); what SNS would refuse in it is replaced.
+    :param target_arn: the topic (templated); None takes ``notification_target`` of the settings.
+    :param aws_conn_id: the Airflow connection, which also finds the settings.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
+    """
+
+    def __init__(self, *, target_arn: str | None = None, **kwargs: Any) -> None:
+        super().__init__(target_arn=target_arn or "", **kwargs)
+
+    def notify(self, context: Any) -> None:
+        """Publish the rendered message."""
+        hook = SageMakerPipelineHook(  # type: ignore[no-untyped-call]  # the provider's constructor
+            aws_conn_id=self.aws_conn_id, region_name=self.region_name
+        )
+        self.target_arn = self.target_arn or hook.settings.notification_target or ""
+        if self.subject:
+            self.subject = one_line(self.subject)
+        if not self.target_arn:
+            self.log.warning("No notification_target is set; the message was: %s", self.message)
+            return
+        super().notify(context)  # type: ignore[no-untyped-call]  # the provider's
+
+
+def one_line(subject: str) -> str:
+    """Return a subject as SNS takes it: one line of at most 100 ASCII characters."""
+    plain = " ".join(subject.encode("ascii", "replace").decode().split())
+    return plain if len(plain) <= MAX_SUBJECT_LENGTH else f"{plain[: MAX_SUBJECT_LENGTH - 3]}..."

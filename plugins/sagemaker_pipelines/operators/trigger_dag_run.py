@@ -1,0 +1,35 @@
+"""Trigger another DAG once, however often the task is tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.trigger_dagrun import XCOM_RUN_ID, TriggerDagRunOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class TriggerDagRunOnceOperator(TriggerDagRunOperator):
+    """Trigger a DAG run with a fixed run id, or attach to the run of that id.
+
+    The stock operator makes a second run on a retry without a fixed run id; with one, it fails or skips.
+    A paused DAG is an error: its run would wait unseen.
+
+    :param trigger_run_id: names the run (templated): one for each time that the DAG shall run.
+    """
+
+    def __init__(self, *, trigger_run_id: str, **kwargs: Any) -> None:
+        kwargs.setdefault("fail_when_dag_is_paused", True)
+        # Without a logical date, two runs can never collide on one.
+        kwargs.setdefault("logical_date", None)
+        super().__init__(trigger_run_id=trigger_run_id, **kwargs)
+
+    def execute(self, context: Context) -> None:
+        """Trigger the run unless an earlier try has."""
+        task_instance = context["ti"]
+        if task_instance.get_dr_count(dag_id=self.trigger_dag_id, run_ids=[str(self.trigger_run_id)]):
+            self.log.info("An earlier try has triggered %s %s.", self.trigger_dag_id, self.trigger_run_id)
+            task_instance.xcom_push(key=XCOM_RUN_ID, value=self.trigger_run_id)
+            return
+        super().execute(context)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import pytest
+from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import ParamValidationError
+
+from sagemaker_pipelines.definition import Parameter
+from sagemaker_pipelines.forms import form_params, form_values
+
+PARAMETERS = (
+    Parameter("Count", "Integer", 1, description="Instances."),
+    Parameter("Threshold", "Float", 6.0),
+    Parameter("Status", "String", "Approved", ("Approved", "Rejected")),
+    Parameter("Data", "String", "s3://${artifact_bucket}/data.csv", description="Rows."),
+    Parameter("Wanted", "String"),
+)
+
+
+def validated(**values: Any) -> dict[str, Any]:
+    params = ParamsDict({**form_params(PARAMETERS), "Wanted": Param("x", type="string")})
+    params.update(values)
+    return dict(params.validate())
+
+
+def test_the_form_has_the_definitions_types_defaults_enums_and_descriptions() -> None:
+    form = form_params(PARAMETERS)
+    assert list(form) == ["Count", "Threshold", "Status", "Data", "Wanted"]
+    assert form["Count"].schema == {"type": "integer", "title": "Count"}
+    assert form["Count"].value == 1
+    assert form["Count"].description == "Instances."
+    assert form["Status"].schema["enum"] == ["Approved", "Rejected"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"Count": "many"}, {"Count": 1.5}, {"Threshold": "low"}, {"Status": "Perhaps"}, {"Data": 7}]
+)
+def test_a_value_of_another_type_or_outside_the_enum_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParamValidationError):
+        validated(**wrong)
+
+
+def test_a_default_that_is_known_only_where_deployed_shows_an_empty_field() -> None:
+    field = form_params(PARAMETERS)["Data"]
+    assert field.value is None
+    assert field.description == "Rows. Empty takes the deployed default."
+    assert validated()["Data"] is None
+
+
+def test_a_parameter_without_a_default_must_be_filled_in() -> None:
+    with pytest.raises(ParamValidationError):
+        form_params(PARAMETERS)["Wanted"].resolve()
+
+
+def test_the_templates_read_the_form_and_leave_an_empty_field_empty() -> None:
+    params = {"Count": 2, "Threshold": 0, "Status": "Approved", "Data": None, "Wanted": "w"}
+    rendered = {
+        name: jinja2.Template(template).render(params=params)
+        for name, template in form_values(PARAMETERS).items()
+    }
+    assert rendered == {"Count": "2", "Threshold": "0", "Status": "Approved", "Data": "", "Wanted": "w"}
