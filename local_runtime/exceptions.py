@@ -4,6 +4,9 @@
 
     LocalRuntimeError
     ├── SettingsError            the command line or the data directory cannot be used
+    ├── JobFailedError           ends a job as Failed, with AWS's FailureReason
+    ├── JobStoppedError          ends a job as Stopped
+    ├── ResolutionError          an expression of the definition has no value
     └── AwsError                 answered to the client in AWS's shape
         ├── ValidationError      ValidationException
         ├── ResourceNotFoundError
@@ -21,6 +24,22 @@ class LocalRuntimeError(Exception):
 
 class SettingsError(LocalRuntimeError):
     """The local runtime cannot start as it was asked to."""
+
+
+class ResolutionError(LocalRuntimeError):
+    """An expression of the definition cannot be resolved; the step that holds it fails."""
+
+
+class JobFailedError(LocalRuntimeError):
+    """The job ends as Failed; the message is its FailureReason."""
+
+
+class JobStoppedError(LocalRuntimeError):
+    """The job ends as Stopped: someone asked for it, or its time is up (then ``timed_out``)."""
+
+    def __init__(self, *, timed_out: bool = False) -> None:
+        super().__init__("The job ran out of time." if timed_out else "The job was stopped.")
+        self.timed_out = timed_out
 
 
 class AwsError(LocalRuntimeError):

@@ -107,6 +107,12 @@ class Store:
             rows = self._db.execute(f"{query} ORDER BY sequence", values).fetchall()
         return [json.loads(row[0]) for row in rows]
 
+    def delete_children(self, kind: str, parent: str) -> int:
+        """Remove the documents of a kind that name this parent; return how many there were."""
+        with self.transaction():
+            cursor = self._db.execute("DELETE FROM documents WHERE kind = ? AND parent = ?", (kind, parent))
+            return cursor.rowcount
+
     def delete(self, kind: str, key: str) -> bool:
         """Remove a document; return whether there was one."""
         with self.transaction():

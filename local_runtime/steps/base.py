@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ class StepRun:
 
     :param runtime: the services.
     :param execution: the execution's document (``PipelineExecutionArn``, ``PipelineArn``, ...).
-    :param step: the step as the definition has it.
-    :param arguments: its ``Arguments`` with every reference resolved.
+    :param step: the step with every reference resolved; a Condition step without its branches.
+    :param arguments: its ``Arguments``, resolved.
     :param stop: set when the step shall end early; the executor then ends its work and answers Stopped.
     :param record: persists step metadata at once, so that clients and a restarted runtime can see it.
+    :param job_name: a fresh name for the job or resource of this attempt, as SageMaker forms it
+        (``pipelines-<execution id>-<step>-<random>``); ``Execution.TrainingJobName`` resolves to it.
     """
 
     runtime: Runtime
@@ -29,6 +32,7 @@ class StepRun:
     arguments: dict[str, Any]
     stop: threading.Event
     record: Callable[[dict[str, Any]], None]
+    job_name: str = field(default_factory=lambda: f"pipelines-{secrets.token_hex(11)}")
 
     @property
     def name(self) -> str:

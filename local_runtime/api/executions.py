@@ -1,0 +1,131 @@
+"""The actions on executions and their steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local_runtime.api.paging import created_between, page
+from local_runtime.api.registry import Request, Response, action
+from local_runtime.exceptions import ValidationError
+from local_runtime.pipelines import VERSION, find_pipeline, version_key
+from local_runtime.record import EXECUTION, STEP
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+_UPDATABLE = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
+
+
+@action("StartPipelineExecution")
+def start_pipeline_execution(runtime: Runtime, request: Request) -> Response:
+    """Start an execution and answer at once."""
+    return {"PipelineExecutionArn": runtime.executions.start(request)}
+
+
+@action("DescribePipelineExecution")
+def describe_pipeline_execution(runtime: Runtime, request: Request) -> Response:
+    """Return an execution."""
+    return _public(runtime.executions.find(request["PipelineExecutionArn"]))
+
+
+@action("ListPipelineExecutions")
+def list_pipeline_executions(runtime: Runtime, request: Request) -> Response:
+    """List the executions of a pipeline, newest first unless asked otherwise."""
+    pipeline = find_pipeline(runtime, request["PipelineName"])
+    items = runtime.store.list(EXECUTION, parent=pipeline["PipelineArn"])
+    items = created_between(items, request, "CreationTime")
+    sort_key = "PipelineExecutionArn" if request.get("SortBy") == "PipelineExecutionArn" else "CreationTime"
+    items.sort(key=lambda item: item[sort_key])
+    if request.get("SortOrder", "Descending") == "Descending":
+        items.reverse()
+    found, following = page(items, request, key="PipelineExecutionArn")
+    return {"PipelineExecutionSummaries": [_summary(item) for item in found], **following}
+
+
+@action("ListPipelineExecutionSteps")
+def list_pipeline_execution_steps(runtime: Runtime, request: Request) -> Response:
+    """List the steps that have started, the latest first unless asked otherwise."""
+    arn = request.get("PipelineExecutionArn")
+    if not arn:
+        raise ValidationError("PipelineExecutionArn is missing; give the ARN of the execution.")
+    runtime.executions.find(arn)
+    items = sorted(runtime.store.list(STEP, parent=arn), key=lambda step: step["StartTime"])
+    if request.get("SortOrder", "Descending") == "Descending":
+        items.reverse()
+    found, following = page(items, request, key="StepName")
+    return {"PipelineExecutionSteps": [_public(step) for step in found], **following}
+
+
+@action("ListPipelineParametersForExecution")
+def list_pipeline_parameters_for_execution(runtime: Runtime, request: Request) -> Response:
+    """List the parameters of an execution, defaults included."""
+    values = runtime.executions.find(request["PipelineExecutionArn"])["_parameters"]
+    items = [{"Name": name, "Value": value} for name, value in values.items()]
+    found, following = page(items, request, key="Name")
+    return {"PipelineParameters": found, **following}
+
+
+@action("DescribePipelineDefinitionForExecution")
+def describe_pipeline_definition_for_execution(runtime: Runtime, request: Request) -> Response:
+    """Return the definition that an execution runs."""
+    execution = runtime.executions.find(request["PipelineExecutionArn"])
+    key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
+    version = runtime.store.get(VERSION, key)
+    assert version is not None, key
+    return {key: version[key] for key in ("PipelineDefinition", "CreationTime")}
+
+
+@action("StopPipelineExecution")
+def stop_pipeline_execution(runtime: Runtime, request: Request) -> Response:
+    """Stop an execution: its running steps end, no other starts."""
+    arn = request["PipelineExecutionArn"]
+    runtime.executions.stop(arn, request["ClientRequestToken"])
+    return {"PipelineExecutionArn": arn}
+
+
+@action("RetryPipelineExecution")
+def retry_pipeline_execution(runtime: Runtime, request: Request) -> Response:
+    """Run again what has not succeeded in a Failed or Stopped execution."""
+    arn = request["PipelineExecutionArn"]
+    runtime.executions.retry(arn, request["ClientRequestToken"], request.get("ParallelismConfiguration"))
+    return {"PipelineExecutionArn": arn}
+
+
+@action("UpdatePipelineExecution")
+def update_pipeline_execution(runtime: Runtime, request: Request) -> Response:
+    """Change the display name, description or parallelism of an execution."""
+    arn = request["PipelineExecutionArn"]
+    runtime.executions.update(arn, {key: request[key] for key in _UPDATABLE if key in request})
+    return {"PipelineExecutionArn": arn}
+
+
+@action("SendPipelineExecutionStepSuccess")
+def send_pipeline_execution_step_success(runtime: Runtime, request: Request) -> Response:
+    """Answer a callback step with its outputs."""
+    outputs = request.get("OutputParameters") or ()
+    return {"PipelineExecutionArn": runtime.executions.callbacks.succeed(request["CallbackToken"], outputs)}
+
+
+@action("SendPipelineExecutionStepFailure")
+def send_pipeline_execution_step_failure(runtime: Runtime, request: Request) -> Response:
+    """Answer a callback step with a failure."""
+    reason = request.get("FailureReason")
+    return {"PipelineExecutionArn": runtime.executions.callbacks.fail(request["CallbackToken"], reason)}
+
+
+def _public(document: Request) -> Response:
+    return {key: value for key, value in document.items() if not key.startswith("_")}
+
+
+def _summary(execution: Request) -> Response:
+    summary = {
+        "PipelineExecutionArn": execution["PipelineExecutionArn"],
+        "StartTime": execution["CreationTime"],
+        "PipelineExecutionStatus": execution["PipelineExecutionStatus"],
+    }
+    optional = {
+        "PipelineExecutionDescription": execution.get("PipelineExecutionDescription"),
+        "PipelineExecutionDisplayName": execution.get("PipelineExecutionDisplayName"),
+        "PipelineExecutionFailureReason": execution.get("FailureReason"),
+    }
+    return {**summary, **{key: value for key, value in optional.items() if value}}

@@ -1,0 +1,60 @@
+"""Sorting, filters and pages of List actions."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from local_runtime.exceptions import ValidationError
+
+Item = dict[str, Any]
+
+MAX_RESULTS = 100
+
+
+def created_between(items: Iterable[Item], request: Mapping[str, Any], field: str) -> list[Item]:
+    """Return the items created after ``CreatedAfter`` and before ``CreatedBefore``.
+
+    :param field: the item's field that holds its creation time.
+    """
+    after, before = request.get("CreatedAfter"), request.get("CreatedBefore")
+    return [
+        item
+        for item in items
+        if (after is None or item[field] > float(after)) and (before is None or item[field] < float(before))
+    ]
+
+
+def page(
+    items: list[Item], request: Mapping[str, Any], *, key: str, default: int = MAX_RESULTS
+) -> tuple[list[Item], dict[str, str]]:
+    """Return one page of sorted items, and ``{"NextToken": ...}`` if there is a further one.
+
+    A token names the last item of its page, so that items created meanwhile shift nothing.
+
+    :param key: a field that identifies an item.
+    :raises ValidationError: the token is not one of this list.
+    """
+    start = 0
+    token = request.get("NextToken")
+    if token:
+        last = _decode(token)
+        position = next((i for i, item in enumerate(items) if str(item[key]) == last), None)
+        if position is None:
+            raise ValidationError(f"Invalid NextToken {token!r}: use the one of the previous response.")
+        start = position + 1
+    end = start + int(request.get("MaxResults") or default)
+    found = items[start:end]
+    return found, {"NextToken": _encode(str(found[-1][key]))} if end < len(items) else {}
+
+
+def _encode(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _decode(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token.encode()).decode()
+    except ValueError:
+        raise ValidationError(f"Invalid NextToken {token!r}: use the one of the previous response.") from None

@@ -1,0 +1,220 @@
+"""The actions on pipelines and their versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.api.paging import created_between, page
+from local_runtime.api.registry import Request, Response, action
+from local_runtime.definition import parse_definition
+from local_runtime.exceptions import ConflictError, ValidationError
+from local_runtime.execution import delete_executions
+from local_runtime.pipelines import (
+    PIPELINE,
+    VERSION,
+    add_version,
+    find_pipeline,
+    find_version,
+    pipeline_arn,
+    version_key,
+)
+from local_runtime.tags import delete_tags, put_tags
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+_DELETED = "deleted-pipeline"
+_COPIED = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
+_SUMMARY = (
+    "PipelineArn",
+    "PipelineName",
+    "PipelineDisplayName",
+    "PipelineDescription",
+    "RoleArn",
+    "CreationTime",
+    "LastModifiedTime",
+)
+
+
+@action("CreatePipeline")
+def create_pipeline(runtime: Runtime, request: Request) -> Response:
+    """Create a pipeline and its first version; a repeated token answers as the first time."""
+    name = request["PipelineName"]
+    arn = pipeline_arn(runtime, name)
+    definition = _definition_text(runtime, request)
+    now = time.time()
+    body = {
+        "PipelineArn": arn,
+        "PipelineName": name,
+        "PipelineDisplayName": request.get("PipelineDisplayName", name),
+        "PipelineStatus": "Active",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "CreatedBy": {},
+        "LastModifiedBy": {},
+        **{key: request[key] for key in _COPIED if key in request},
+        "_latest_version": 1,
+        "_token": request["ClientRequestToken"],
+        "_fingerprint": _fingerprint(request),
+    }
+    with runtime.store.transaction():
+        existing = runtime.store.get(PIPELINE, arn)
+        if existing is not None:
+            _check_repeated(existing, body)
+            return {"PipelineArn": arn}
+        runtime.store.insert(PIPELINE, arn, body)
+        add_version(runtime.store, body, definition)
+        put_tags(runtime.store, arn, request.get("Tags") or ())
+    return {"PipelineArn": arn}
+
+
+@action("UpdatePipeline")
+def update_pipeline(runtime: Runtime, request: Request) -> Response:
+    """Change a pipeline; a definition, even the same one, becomes its next version."""
+    pipeline = find_pipeline(runtime, request["PipelineName"])
+    definition = _definition_text(runtime, request) if _has_definition(request) else None
+    arn = pipeline["PipelineArn"]
+    changes: dict[str, Any] = {key: request[key] for key in _COPIED if key in request}
+    with runtime.store.transaction():
+        pipeline = find_pipeline(runtime, arn)
+        if definition is not None:
+            changes["_latest_version"] = add_version(runtime.store, pipeline, definition)
+        pipeline = runtime.store.update(PIPELINE, arn, LastModifiedTime=time.time(), **changes)
+    return {"PipelineArn": arn, "PipelineVersionId": pipeline["_latest_version"]}
+
+
+@action("DescribePipeline")
+def describe_pipeline(runtime: Runtime, request: Request) -> Response:
+    """Return a pipeline with the definition of its latest version, or of the one asked for."""
+    pipeline = find_pipeline(runtime, request["PipelineName"])
+    version = find_version(runtime.store, pipeline, request.get("PipelineVersionId"))
+    own = ("PipelineDefinition", "PipelineVersionDisplayName", "PipelineVersionDescription")
+    return {**_public(pipeline), **{key: version[key] for key in own if key in version}}
+
+
+@action("ListPipelines")
+def list_pipelines(runtime: Runtime, request: Request) -> Response:
+    """List pipelines, newest first unless asked otherwise."""
+    prefix = request.get("PipelineNamePrefix", "")
+    items = [p for p in runtime.store.list(PIPELINE) if p["PipelineName"].startswith(prefix)]
+    items = created_between(items, request, "CreationTime")
+    by_name = request.get("SortBy") == "Name"
+    items.sort(key=lambda p: p["PipelineName"] if by_name else p["CreationTime"])
+    if request.get("SortOrder", "Descending") == "Descending":
+        items.reverse()
+    found, following = page(items, request, key="PipelineArn")
+    return {"PipelineSummaries": [_summary(pipeline) for pipeline in found], **following}
+
+
+@action("DeletePipeline")
+def delete_pipeline(runtime: Runtime, request: Request) -> Response:
+    """Delete a pipeline with its versions and executions; refused while an execution runs."""
+    token = request["ClientRequestToken"]
+    repeated = runtime.store.get(_DELETED, token)
+    if repeated is not None:
+        return {"PipelineArn": repeated["PipelineArn"]}
+    arn = find_pipeline(runtime, request["PipelineName"])["PipelineArn"]
+    running = runtime.executions.running(arn)
+    if running:
+        raise ConflictError(
+            f"Cannot delete pipeline '{arn}': {len(running)} of its executions are running "
+            f"({', '.join(running)}). Stop them with StopPipelineExecution and wait for their end."
+        )
+    with runtime.store.transaction():
+        delete_executions(runtime, arn)
+        runtime.store.delete_children(VERSION, arn)
+        runtime.store.delete(PIPELINE, arn)
+        delete_tags(runtime.store, arn)
+        runtime.store.insert(_DELETED, token, {"PipelineArn": arn})
+    return {"PipelineArn": arn}
+
+
+@action("ListPipelineVersions")
+def list_pipeline_versions(runtime: Runtime, request: Request) -> Response:
+    """List the versions of a pipeline, newest first unless asked otherwise."""
+    pipeline = find_pipeline(runtime, request["PipelineName"])
+    items = created_between(
+        runtime.store.list(VERSION, parent=pipeline["PipelineArn"]), request, "CreationTime"
+    )
+    if request.get("SortOrder", "Descending") == "Descending":
+        items.reverse()
+    found, following = page(items, request, key="PipelineVersionId")
+    summaries = [{k: v for k, v in item.items() if k != "PipelineDefinition"} for item in found]
+    return {"PipelineVersionSummaries": summaries, **following}
+
+
+@action("UpdatePipelineVersion")
+def update_pipeline_version(runtime: Runtime, request: Request) -> Response:
+    """Set the display name and description of a version."""
+    pipeline = find_pipeline(runtime, request["PipelineArn"])
+    number = request["PipelineVersionId"]
+    find_version(runtime.store, pipeline, number)
+    keys = ("PipelineVersionDisplayName", "PipelineVersionDescription")
+    changes = {key: request[key] for key in keys if key in request}
+    runtime.store.update(VERSION, version_key(pipeline["PipelineArn"], number), **changes)
+    return {"PipelineArn": pipeline["PipelineArn"], "PipelineVersionId": number}
+
+
+def _has_definition(request: Request) -> bool:
+    return "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request
+
+
+def _definition_text(runtime: Runtime, request: Request) -> str:
+    """Return the checked definition of a request, from the request itself or from S3."""
+    if "PipelineDefinition" in request and "PipelineDefinitionS3Location" in request:
+        raise ValidationError(
+            "Both PipelineDefinition and PipelineDefinitionS3Location are given; give one of them."
+        )
+    if not _has_definition(request):
+        raise ValidationError(
+            "Neither PipelineDefinition nor PipelineDefinitionS3Location is given; give one of them."
+        )
+    text = request.get("PipelineDefinition") or _read_definition(
+        runtime, request["PipelineDefinitionS3Location"]
+    )
+    parse_definition(text)
+    return str(text)
+
+
+def _read_definition(runtime: Runtime, location: Request) -> str:
+    version = {"VersionId": location["VersionId"]} if "VersionId" in location else {}
+    try:
+        answer = runtime.client("s3").get_object(
+            Bucket=location["Bucket"], Key=location["ObjectKey"], **version
+        )
+        return str(answer["Body"].read().decode())
+    except (runtime.client("s3").exceptions.ClientError, UnicodeDecodeError) as error:
+        uri = f"s3://{location['Bucket']}/{location['ObjectKey']}"
+        raise ValidationError(f"Cannot read the pipeline definition at {uri}: {error}") from error
+
+
+def _check_repeated(existing: Request, body: Request) -> None:
+    same_token = existing["_token"] == body["_token"]
+    if not same_token:
+        raise ValidationError(
+            "Pipeline names must be unique within an AWS account and region. "
+            f"Pipeline with name ({body['PipelineName']}) already exists."
+        )
+    if existing["_fingerprint"] != body["_fingerprint"]:
+        raise ConflictError(
+            f"ClientRequestToken '{body['_token']}' was used before to create "
+            f"'{body['PipelineArn']}' from another request; use a new token for a new request."
+        )
+
+
+def _fingerprint(request: Request) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _public(document: Request) -> Response:
+    return {key: value for key, value in document.items() if not key.startswith("_")}
+
+
+def _summary(pipeline: Request) -> Response:
+    summary = {key: pipeline[key] for key in _SUMMARY if key in pipeline}
+    if "LastRunTime" in pipeline:
+        summary["LastExecutionTime"] = pipeline["LastRunTime"]
+    return summary

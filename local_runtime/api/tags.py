@@ -1,0 +1,45 @@
+"""The actions on tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local_runtime.api.paging import page
+from local_runtime.api.registry import Request, Response, action
+from local_runtime.pipelines import find_pipeline
+from local_runtime.tags import put_tags, remove_tags, tags_of
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+
+@action("AddTags")
+def add_tags(runtime: Runtime, request: Request) -> Response:
+    """Add tags to a resource and return all that it has."""
+    arn = _checked(runtime, request)
+    return {"Tags": put_tags(runtime.store, arn, request["Tags"])}
+
+
+@action("ListTags")
+def list_tags(runtime: Runtime, request: Request) -> Response:
+    """List the tags of a resource."""
+    found, following = page([*tags_of(runtime.store, _checked(runtime, request))], request, key="Key")
+    return {"Tags": found, **following}
+
+
+@action("DeleteTags")
+def delete_tags(runtime: Runtime, request: Request) -> Response:
+    """Remove tags from a resource."""
+    remove_tags(runtime.store, _checked(runtime, request), request["TagKeys"])
+    return {}
+
+
+def _checked(runtime: Runtime, request: Request) -> str:
+    """Return the resource's ARN; a pipeline or an execution must exist."""
+    arn = str(request["ResourceArn"])
+    resource = arn.split(":", 5)[-1]
+    if "/execution/" in resource:
+        runtime.executions.find(arn)
+    elif resource.startswith("pipeline/"):
+        find_pipeline(runtime, arn)
+    return arn

@@ -1,0 +1,217 @@
+"""Executions: start, stop, retry and update them, and bring them to an end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.callbacks import Callbacks
+from local_runtime.exceptions import AwsError, ResourceLimitError, ResourceNotFoundError, ValidationError
+from local_runtime.graph import Graph
+from local_runtime.pipelines import VERSION, definition_of, find_pipeline, version_key
+from local_runtime.record import EXECUTION, STEP, ExecutionRecord
+from local_runtime.run import ExecutionRun
+from local_runtime.selective import selected_names
+from local_runtime.starts import START_TOKEN, Starts
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+    from local_runtime.store import Document
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = (
+    "The local runtime ended while this was running. RetryPipelineExecution runs what had not succeeded."
+)
+_SHUTDOWN_SECONDS = 10
+
+
+class ExecutionService:
+    """The executions of one runtime.
+
+    Locks are taken in this order: a run's own, this service's, the store's.
+
+    :param runtime: the services.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.callbacks = Callbacks()
+        self._runtime = runtime
+        self._starts = Starts(runtime)
+        self._lock = threading.RLock()
+        self._runs: dict[str, ExecutionRun] = {}
+        self._closed = False
+
+    def find(self, arn: str) -> Document:
+        """Return the document of an execution.
+
+        :raises ResourceNotFoundError: there is none.
+        """
+        document = self._runtime.store.get(EXECUTION, arn)
+        if document is None:
+            raise ResourceNotFoundError(f"Pipeline execution '{arn}' does not exist.")
+        return document
+
+    def running(self, pipeline_arn: str) -> list[str]:
+        """Return the ARNs of a pipeline's executions that have not ended."""
+        with self._lock:
+            return [arn for arn in self._runs if arn.startswith(f"{pipeline_arn}/")]
+
+    def wait(self, arn: str, timeout: float | None = None) -> bool:
+        """Wait until an execution has ended; return False if the timeout in seconds came first."""
+        with self._lock:
+            run = self._runs.get(arn)
+        return run is None or run.ended.wait(timeout)
+
+    def start(self, request: Mapping[str, Any]) -> str:
+        """Start an execution and return its ARN; a repeated ``ClientRequestToken`` returns the first one's.
+
+        :param request: the request of ``StartPipelineExecution``.
+        :raises AwsError: the pipeline, version, parameters, selection, token or quota do not allow it.
+        """
+        pipeline = find_pipeline(self._runtime, request["PipelineName"])
+        with self._lock:
+            known = self._starts.known(pipeline, request)
+            if known:
+                return known
+            start = self._starts.prepare(pipeline, request)
+            self._check_quota()
+            self._starts.write(start, request)
+            self._run(start.execution, start.definition)
+        return str(start.execution["PipelineExecutionArn"])
+
+    def stop(self, arn: str, token: str) -> None:
+        """Stop an execution; a repeated token does nothing.
+
+        :raises ValidationError: it is not executing.
+        """
+        execution = self.find(arn)
+        if token in execution.get("_stop_tokens", ()):
+            return
+        with self._lock:
+            run = self._runs.get(arn)
+        if run is None or not run.stop():
+            status = self.find(arn)["PipelineExecutionStatus"]
+            raise ValidationError(
+                f"Cannot stop pipeline execution '{arn}' with status '{status}'. "
+                "Only pipelines with 'Executing' status can be stopped."
+            )
+        self._runtime.store.update(EXECUTION, arn, _stop_tokens=[*execution.get("_stop_tokens", ()), token])
+
+    def retry(self, arn: str, token: str, parallelism: Mapping[str, Any] | None = None) -> None:
+        """Run again what has not succeeded in a Failed or Stopped execution; a repeated token does nothing.
+
+        :raises ValidationError: it is neither Failed nor Stopped.
+        """
+        with self._lock:
+            execution = self.find(arn)
+            tokens = execution.get("_retry_tokens", [])
+            if token in tokens:
+                return
+            status = execution["PipelineExecutionStatus"]
+            if status not in ("Failed", "Stopped") or arn in self._runs:
+                raise ValidationError(
+                    f"Cannot retry pipeline execution '{arn}' with status '{status}'. "
+                    "Only pipelines with 'Failed' or 'Stopped' status can be retried."
+                )
+            self._check_quota()
+            definition = self.definition(execution)
+            self._forget_unfinished(execution, definition)
+            changes = {"ParallelismConfiguration": dict(parallelism)} if parallelism else {}
+            record = ExecutionRecord(self._runtime, arn)
+            execution = record.change_execution(
+                "Executing", FailureReason=None, _retry_tokens=[*tokens, token], **changes
+            )
+            self._run(execution, definition)
+
+    def update(self, arn: str, changes: Mapping[str, Any]) -> None:
+        """Set the display name, description or parallelism of an execution."""
+        self.find(arn)
+        execution = self._runtime.store.update(EXECUTION, arn, LastModifiedTime=time.time(), **changes)
+        with self._lock:
+            run = self._runs.get(arn)
+        if run is not None and "ParallelismConfiguration" in changes:
+            run.limit_steps(execution)
+
+    def definition(self, execution: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the definition that an execution runs."""
+        key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
+        version = self._runtime.store.get(VERSION, key)
+        assert version is not None, key
+        return definition_of(version)
+
+    def recover(self) -> None:
+        """Mark what an earlier process left running as Failed; called once, before the first request."""
+        for execution in self._runtime.store.list(EXECUTION):
+            status = execution["PipelineExecutionStatus"]
+            if status not in ("Executing", "Stopping"):
+                continue
+            record = ExecutionRecord(self._runtime, execution["PipelineExecutionArn"])
+            final = "Failed" if status == "Executing" else "Stopped"
+            for step in record.steps():
+                if step["StepStatus"] in ("Starting", "Executing", "Stopping"):
+                    record.change_step(
+                        step["StepName"], final, FailureReason=INTERRUPTED, EndTime=time.time()
+                    )
+            record.change_execution(final, FailureReason=INTERRUPTED)
+            logger.warning("%s was running when the runtime ended: %s", record.arn, final)
+
+    def shutdown(self) -> None:
+        """Mark what runs as Failed and end its threads; takes ten seconds at the most."""
+        with self._lock:
+            self._closed = True
+            runs = list(self._runs.values())
+        self.callbacks.close()
+        for run in runs:
+            run.abandon(INTERRUPTED)
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS
+        for run in runs:
+            run.join(deadline)
+
+    def _check_quota(self) -> None:
+        if self._closed:
+            raise AwsError("The runtime is shutting down.", code="ServiceUnavailable", status=503)
+        limit = self._runtime.settings.max_concurrent_executions
+        if len(self._runs) >= limit:
+            raise ResourceLimitError(
+                "The account-level service limit 'Maximum number of concurrent pipeline executions' is "
+                f"{limit} Executions, with current utilization of {len(self._runs)} Executions and a request "
+                "delta of 1 Executions. Wait for executions to end, or start the runtime with a higher limit."
+            )
+
+    def _run(self, execution: Document, definition: Mapping[str, Any]) -> None:
+        arn = execution["PipelineExecutionArn"]
+        self._runs[arn] = ExecutionRun(self._runtime, execution, definition, self._ended)
+        self._runs[arn].start()
+
+    def _ended(self, arn: str) -> None:
+        with self._lock:
+            self._runs.pop(arn, None)
+
+    def _forget_unfinished(self, execution: Document, definition: Mapping[str, Any]) -> None:
+        """Remove the steps that a retry runs again: what has not succeeded, and what came after that."""
+        record = ExecutionRecord(self._runtime, execution["PipelineExecutionArn"])
+        statuses = {document["StepName"]: document["StepStatus"] for document in record.steps()}
+        graph = Graph(definition)
+        config = execution.get("SelectiveExecutionConfig")
+        if config:
+            graph = graph.restricted_to(selected_names(config))
+        kept: set[str] = set()
+        for name, node in graph.nodes.items():
+            if statuses.get(name) == "Succeeded" and node.upstream <= kept:
+                kept.add(name)
+            else:
+                record.forget_step(name)
+
+
+def delete_executions(runtime: Runtime, pipeline_arn: str) -> None:
+    """Remove the executions of a pipeline with all that belongs to them."""
+    store = runtime.store
+    with store.transaction():
+        for execution in store.list(EXECUTION, parent=pipeline_arn):
+            store.delete_children(STEP, execution["PipelineExecutionArn"])
+        for kind in (EXECUTION, START_TOKEN, "step-cache"):
+            store.delete_children(kind, pipeline_arn)

@@ -1,0 +1,161 @@
+"""The steps of a definition and what each of them waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sagemaker_pipelines.definition.document import locate_steps, own_part
+from sagemaker_pipelines.definition.references import references
+
+Definition = Mapping[str, Any]
+Step = Mapping[str, Any]
+
+TERMINAL = frozenset({"Succeeded", "Failed", "Stopped"})
+
+# What a ``DependsOn`` entry's Trigger accepts (``sagemaker.mlops.workflow.step_dependency``).
+TRIGGERS: Mapping[str, frozenset[str]] = {
+    "Completed": frozenset({"Succeeded"}),
+    "Failed": frozenset({"Failed"}),
+    "Stopped": frozenset({"Stopped"}),
+    "Any": TERMINAL,
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step in the graph.
+
+    :param step: the step as the definition has it, without the steps that it holds.
+    :param triggers: the steps that it waits for, each with the trigger that lets it run.
+    :param branch: the Condition step that holds it and the outcome that runs it; None outside a branch.
+    """
+
+    step: Step
+    triggers: Mapping[str, str]
+    branch: tuple[str, bool] | None = None
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return str(self.step["Name"])
+
+    @property
+    def upstream(self) -> set[str]:
+        """Every step that must end before this one can start."""
+        return {*self.triggers, *([self.branch[0]] if self.branch else [])}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What can happen next in an execution.
+
+    :param ready: steps that can start now, in the definition's order.
+    :param waiting: steps whose turn may still come.
+    :param dead: steps that will never run: their branch was not taken, or what they wait for cannot happen.
+    """
+
+    ready: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
+
+
+class Graph:
+    """The steps of one definition, branches flattened, in an order that respects every dependency.
+
+    :param definition: a definition that passed the checks of CreatePipeline.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        self.nodes = _ordered({node.name: node for node in _nodes(definition)})
+
+    def restricted_to(self, names: Set[str]) -> Graph:
+        """Return the graph of some of the steps, which no longer wait for the others."""
+        graph = Graph({})
+        for name, node in self.nodes.items():
+            if name in names:
+                triggers = {other: trigger for other, trigger in node.triggers.items() if other in names}
+                branch = node.branch if node.branch and node.branch[0] in names else None
+                graph.nodes[name] = Node(node.step, triggers, branch)
+        return graph
+
+    def plan(self, statuses: Mapping[str, str], outcomes: Mapping[str, bool]) -> Plan:
+        """Sort the steps that have no status yet into ready, waiting and dead.
+
+        :param statuses: the status of every step that has started.
+        :param outcomes: the outcome of every Condition step that has ended.
+        """
+        plan = Plan()
+        for name, node in self.nodes.items():
+            if name in statuses:
+                continue
+            verdict = _verdict(node, statuses, outcomes, plan.dead)
+            if verdict == "dead":
+                plan.dead.add(name)
+            else:
+                (plan.ready if verdict == "ready" else plan.waiting).append(name)
+        return plan
+
+    def handled(self, name: str, statuses: Mapping[str, str]) -> bool:
+        """Return whether some step ran because this one failed or stopped."""
+        status = statuses[name]
+        return any(
+            other in statuses and status in TRIGGERS[node.triggers[name]]
+            for other, node in self.nodes.items()
+            if name in node.triggers
+        )
+
+    def ancestors(self, name: str) -> set[str]:
+        """Return every step that comes before this one on some path."""
+        found: set[str] = set()
+        todo = list(self.nodes[name].upstream)
+        while todo:
+            upstream = todo.pop()
+            if upstream not in found:
+                found.add(upstream)
+                todo.extend(self.nodes[upstream].upstream)
+        return found
+
+
+def _verdict(
+    node: Node, statuses: Mapping[str, str], outcomes: Mapping[str, bool], dead: set[str]
+) -> Literal["ready", "waiting", "dead"]:
+    waiting = False
+    for upstream, trigger in node.triggers.items():
+        status = statuses.get(upstream)
+        if upstream in dead or (status in TERMINAL and status not in TRIGGERS[trigger]):
+            return "dead"
+        waiting = waiting or status not in TERMINAL
+    if node.branch:
+        condition, outcome = node.branch
+        status = statuses.get(condition)
+        if condition in dead or (status in TERMINAL and outcomes.get(condition) is not outcome):
+            return "dead"
+        waiting = waiting or status not in TERMINAL
+    return "waiting" if waiting else "ready"
+
+
+def _nodes(definition: Definition) -> Iterator[Node]:
+    for located in locate_steps(definition):
+        own = own_part(located.step)
+        triggers = {found.name: "Completed" for found in references(own) if found.kind == "Steps"}
+        for entry in own.pop("DependsOn", None) or ():
+            triggers.update(
+                {entry: "Completed"} if isinstance(entry, str) else {entry["Step"]: entry["Trigger"]}
+            )
+        branch = (located.parent, located.branch == "IfSteps") if located.parent else None
+        yield Node(own, triggers, branch)
+
+
+def _ordered(nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """Return the nodes in the definition's order, each after everything that it waits for."""
+    order: dict[str, Node] = {}
+    while len(order) < len(nodes):
+        ready = {
+            name: node for name, node in nodes.items() if name not in order and node.upstream <= order.keys()
+        }
+        if not ready:
+            raise ValueError(f"the steps {sorted(set(nodes) - set(order))} wait for each other")
+        order.update(ready)
+    return order

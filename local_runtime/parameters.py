@@ -1,0 +1,50 @@
+"""Pipeline parameters: the values of one execution, checked as StartPipelineExecution does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from local_runtime.exceptions import ValidationError
+from sagemaker_pipelines.definition.parameters import as_string, check_parameters, parameters_of
+from sagemaker_pipelines.exceptions import ParameterError
+
+Definition = Mapping[str, Any]
+
+
+def parameter_values(definition: Definition, given: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the value of every parameter of a definition, defaults included.
+
+    :param definition: the definition that declares them.
+    :param given: the ``PipelineParameters`` of the start.
+    :raises ValidationError: an unknown, repeated, missing or wrongly typed value.
+    """
+    repeated = [name for name, count in Counter(item["Name"] for item in given).items() if count > 1]
+    if repeated:
+        raise ValidationError(f"Duplicate pipeline parameters {', '.join(repeated)}: give each of them once.")
+    declared = parameters_of(definition)
+    try:
+        values = check_parameters(declared, {item["Name"]: item["Value"] for item in given})
+    except ParameterError as error:
+        raise ValidationError(f"Invalid pipeline parameters. {error}") from error
+    return {p.name: values[p.name] if p.name in values else as_string(p, p.default) for p in declared}
+
+
+def typed_values(definition: Definition, values: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values as the types that the definition declares: what expressions resolve to."""
+    return {p.name: typed(p.type, values[p.name]) for p in parameters_of(definition) if p.name in values}
+
+
+def typed(kind: str, text: str) -> str | int | float | bool:
+    """Return the value that a checked string spells.
+
+    :param kind: ``String``, ``Integer``, ``Float`` or ``Boolean``.
+    """
+    if kind == "Integer":
+        return int(text)
+    if kind == "Float":
+        return float(text)
+    if kind == "Boolean":
+        return text.strip().lower() == "true"
+    return text

@@ -1,0 +1,78 @@
+"""Pipelines and their versions in the store."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.exceptions import ResourceNotFoundError
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+    from local_runtime.store import Document, Store
+
+PIPELINE = "pipeline"
+VERSION = "pipeline-version"
+
+
+def pipeline_arn(runtime: Runtime, name: str) -> str:
+    """Return a pipeline's ARN; SageMaker writes the name in lower case."""
+    return runtime.arn(f"pipeline/{name.lower()}")
+
+
+def find_pipeline(runtime: Runtime, name_or_arn: str) -> Document:
+    """Return the document of a pipeline.
+
+    :param name_or_arn: either, as every action accepts.
+    :raises ResourceNotFoundError: there is none.
+    """
+    is_arn = name_or_arn.startswith("arn:")
+    arn = name_or_arn if is_arn else pipeline_arn(runtime, name_or_arn)
+    document = runtime.store.get(PIPELINE, arn.lower())
+    if document is None:
+        raise ResourceNotFoundError(f"Pipeline '{arn}' does not exist.")
+    return document
+
+
+def add_version(store: Store, pipeline: Mapping[str, Any], definition: str) -> int:
+    """Write the next version of a pipeline and return its number."""
+    arn = pipeline["PipelineArn"]
+    with store.transaction():
+        number = len(store.list(VERSION, parent=arn)) + 1
+        body = {
+            "PipelineArn": arn,
+            "PipelineVersionId": number,
+            "CreationTime": time.time(),
+            "PipelineDefinition": definition,
+        }
+        store.insert(VERSION, version_key(arn, number), body, parent=arn)
+    return number
+
+
+def find_version(store: Store, pipeline: Mapping[str, Any], number: int | None) -> Document:
+    """Return a version of a pipeline; the latest if no number is given.
+
+    :raises ResourceNotFoundError: there is no such version.
+    """
+    arn = pipeline["PipelineArn"]
+    wanted = number or pipeline["_latest_version"]
+    document = store.get(VERSION, version_key(arn, wanted))
+    if document is None:
+        raise ResourceNotFoundError(
+            f"Pipeline version '{wanted}' of pipeline '{arn}' does not exist; "
+            f"the latest is '{pipeline['_latest_version']}'."
+        )
+    return document
+
+
+def version_key(arn: str, number: int) -> str:
+    """Return the store's key of a version."""
+    return f"{arn}/version/{number}"
+
+
+def definition_of(version: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a version's definition as an object."""
+    definition: dict[str, Any] = json.loads(version["PipelineDefinition"])
+    return definition

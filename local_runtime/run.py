@@ -1,0 +1,221 @@
+"""One running execution: which step starts when, and how it all ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.graph import Graph
+from local_runtime.parameters import typed_values
+from local_runtime.record import STEP_FAILURE, ExecutionRecord
+from local_runtime.selective import selected_names
+from local_runtime.step_runner import StepResult, StepRunner
+from local_runtime.steps.base import StepOutcome
+
+if TYPE_CHECKING:
+    from local_runtime.graph import Node
+    from local_runtime.runtime import Runtime
+    from local_runtime.store import Document
+
+logger = logging.getLogger(__name__)
+
+
+class ExecutionRun:
+    """Drive one execution; every step has a thread, and the thread that ends a step starts the next ones.
+
+    :param runtime: the services.
+    :param execution: the execution's document.
+    :param definition: the definition of the version that it runs.
+    :param on_end: called once, with the ARN, when the execution has its final status.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        execution: Document,
+        definition: Mapping[str, Any],
+        on_end: Callable[[str], None],
+    ) -> None:
+        self.arn: str = execution["PipelineExecutionArn"]
+        self.ended = threading.Event()
+        self._record = ExecutionRecord(runtime, self.arn)
+        self._on_end = on_end
+        self._lock = threading.RLock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._stops: dict[str, threading.Event] = {}
+        self._halted = False  # no further step starts
+        self._stopping = False  # a client asked for the stop
+        self._graph = _graph(execution, definition)
+        self._limit = _limit(execution)
+        self._restore()
+        self._runner = StepRunner(
+            runtime,
+            self._record,
+            parameters=typed_values(definition, execution["_parameters"]),
+            property_files={
+                n: node.step.get("PropertyFiles") or [] for n, node in Graph(definition).nodes.items()
+            },
+            properties=self._properties,
+        )
+
+    def _restore(self) -> None:
+        """Take over what has ended already: steps of an earlier try or of a source execution."""
+        documents = self._record.steps()
+        self._statuses = {document["StepName"]: document["StepStatus"] for document in documents}
+        self._properties = {d["StepName"]: d.get("_properties", {}) for d in documents}
+        self._outcomes = {
+            name: properties["Outcome"] == "True"
+            for name, properties in self._properties.items()
+            if "Outcome" in properties
+        }
+
+    def start(self) -> None:
+        """Start the first steps, in the background."""
+        threading.Thread(target=self._begin, name=f"start {self.arn}", daemon=True).start()
+
+    def stop(self) -> bool:
+        """End the running steps and start no other; return False if it is stopping or has ended already."""
+        with self._lock:
+            if self._stopping or self.ended.is_set():
+                return False
+            self._stopping = True
+            self._record.change_execution("Stopping")
+            self._halt()
+            self._advance()
+        return True
+
+    def abandon(self, reason: str) -> None:
+        """Mark everything that still runs as Failed and forget it: the runtime shuts down."""
+        with self._lock:
+            if self.ended.is_set():
+                return
+            self._halted = True
+            self.ended.set()
+            for name, stop in self._stops.items():
+                stop.set()
+                self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
+            self._record.change_execution("Failed", FailureReason=reason)
+
+    def join(self, deadline: float) -> None:
+        """Wait for the threads of the steps, until the deadline of the monotonic clock at the latest."""
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def limit_steps(self, execution: Document) -> None:
+        """Follow a changed ``ParallelismConfiguration``."""
+        with self._lock:
+            self._limit = _limit(execution)
+            self._advance()
+
+    def _begin(self) -> None:
+        self._record.announce()
+        with self._lock:
+            self._advance()
+
+    def _advance(self) -> None:
+        if self.ended.is_set():
+            return
+        ready = [] if self._halted else self._graph.plan(self._statuses, self._outcomes).ready
+        for name in ready[: self._limit - len(self._stops)]:
+            self._launch(self._graph.nodes[name])
+        if not self._stops:
+            self._finish()
+
+    def _launch(self, node: Node) -> None:
+        self._record.start_step(node.step)
+        self._statuses[node.name] = "Starting"
+        self._stops[node.name] = threading.Event()
+        thread = threading.Thread(
+            target=self._work,
+            args=(node, self._stops[node.name]),
+            name=f"{self.arn} {node.name}",
+            daemon=True,
+        )
+        self._threads[node.name] = thread
+        thread.start()
+
+    def _work(self, node: Node, stop: threading.Event) -> None:
+        try:
+            started = self._begin_step(node.name, stop)
+            result = self._runner.run(node, stop) if started else StepResult(StepOutcome(status="Stopped"))
+        except Exception as error:
+            logger.exception("step %s of %s", node.name, self.arn)
+            reason = f"InternalServerError: {type(error).__name__}: {error}"
+            result = StepResult(StepOutcome(status="Failed", failure_reason=reason))
+        with self._lock:
+            self._end_step(node, result)
+
+    def _begin_step(self, name: str, stop: threading.Event) -> bool:
+        with self._lock:
+            if not stop.is_set():
+                self._change(name, "Executing", AttemptCount=1)
+            return not stop.is_set()
+
+    def _change(self, name: str, status: str, **fields: Any) -> None:
+        with self._lock:
+            if not self.ended.is_set():
+                self._statuses[name] = status
+                self._record.change_step(name, status, **fields)
+
+    def _end_step(self, node: Node, result: StepResult) -> None:
+        name, outcome = node.name, result.outcome
+        self._threads.pop(name, None)
+        if self.ended.is_set():
+            return
+        self._stops.pop(name).set()  # lets go of whatever waits for it
+        if outcome.status == "Succeeded":
+            self._properties[name] = outcome.properties
+        if "Outcome" in outcome.properties:
+            self._outcomes[name] = outcome.properties["Outcome"] == "True"
+        self._change(
+            name,
+            outcome.status,
+            EndTime=time.time(),
+            FailureReason=outcome.failure_reason,
+            Metadata=outcome.metadata or None,
+            _properties=outcome.properties or None,
+            **result.fields,
+        )
+        if node.step["Type"] == "Fail":
+            self._halt()
+        self._advance()
+
+    def _halt(self) -> None:
+        self._halted = True
+        for name, stop in self._stops.items():
+            if not stop.is_set():
+                self._change(name, "Stopping")
+                stop.set()
+
+    def _finish(self) -> None:
+        status = self._final_status()
+        reason = STEP_FAILURE if status in ("Failed", "CompletedWithFailures") else None
+        self._record.change_execution(status, FailureReason=reason)
+        self.ended.set()
+        self._on_end(self.arn)
+
+    def _final_status(self) -> str:
+        if self._stopping:
+            return "Stopped"
+        if self._halted:
+            return "Failed"
+        own = {name: self._statuses[name] for name in self._graph.nodes if name in self._statuses}
+        bad = {name: status for name, status in own.items() if status != "Succeeded"}
+        unhandled = {status for name, status in bad.items() if not self._graph.handled(name, own)}
+        if unhandled:
+            return "Failed" if "Failed" in unhandled else "Stopped"
+        return "CompletedWithFailures" if bad else "Succeeded"
+
+
+def _graph(execution: Document, definition: Mapping[str, Any]) -> Graph:
+    graph = Graph(definition)
+    config = execution.get("SelectiveExecutionConfig")
+    return graph.restricted_to(selected_names(config)) if config else graph
+
+
+def _limit(execution: Document) -> int:
+    configured = (execution.get("ParallelismConfiguration") or {}).get("MaxParallelExecutionSteps")
+    return int(configured) if configured else 2**31

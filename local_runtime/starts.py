@@ -1,0 +1,145 @@
+"""Starts of executions: the request's meaning, and the token that makes it happen once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import string
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.exceptions import ConflictError
+from local_runtime.graph import Graph
+from local_runtime.parameters import parameter_values
+from local_runtime.pipelines import PIPELINE, VERSION, definition_of, find_version, version_key
+from local_runtime.record import EXECUTION, ExecutionRecord
+from local_runtime.selective import reused_steps
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+    from local_runtime.store import Document
+
+START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
+
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True)
+class Start:
+    """A checked start that is not written yet.
+
+    :param execution: the execution's document.
+    :param definition: the definition of the version that it runs.
+    :param reused: the step documents that a selective execution takes from its source.
+    """
+
+    execution: Document
+    definition: dict[str, Any]
+    reused: list[Document]
+
+
+class Starts:
+    """Check and write the starts of executions.
+
+    :param runtime: the services.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._store = runtime.store
+
+    def known(self, pipeline: Document, request: Mapping[str, Any]) -> str | None:
+        """Return the ARN that the request's token started before, or None.
+
+        :raises ConflictError: the token started an execution with other parameters.
+        """
+        known = self._store.get(START_TOKEN, _token_key(pipeline["PipelineArn"], request))
+        if known is None:
+            return None
+        if known["_fingerprint"] != _fingerprint(request):
+            raise ConflictError(
+                f"ClientRequestToken '{request['ClientRequestToken']}' was used before to start "
+                f"'{known['PipelineExecutionArn']}' with other parameters; use a new token for a new request."
+            )
+        return str(known["PipelineExecutionArn"])
+
+    def prepare(self, pipeline: Document, request: Mapping[str, Any]) -> Start:
+        """Return the start that a request asks for.
+
+        :raises AwsError: the version, parameters or selection do not allow it.
+        """
+        version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
+        definition = definition_of(version)
+        config = request.get("SelectiveExecutionConfig")
+        reused = (
+            reused_steps(self._store, Graph(definition), pipeline["PipelineArn"], config) if config else []
+        )
+        fields = {
+            **_optional_fields(pipeline, definition, request),
+            "PipelineVersionId": version["PipelineVersionId"],
+            "_pipeline_name": pipeline["PipelineName"],
+            "_parameters": parameter_values(definition, request.get("PipelineParameters") or ()),
+        }
+        return Start(_new_execution(pipeline["PipelineArn"], fields), definition, reused)
+
+    def write(self, start: Start, request: Mapping[str, Any]) -> None:
+        """Write the execution and its token in one step."""
+        arn, parent = start.execution["PipelineExecutionArn"], start.execution["PipelineArn"]
+        record = ExecutionRecord(self._runtime, arn)
+        with self._store.transaction():
+            self._store.insert(EXECUTION, arn, start.execution, parent=parent)
+            for document in start.reused:
+                record.reuse_step(document)
+            token = {"PipelineExecutionArn": arn, "_fingerprint": _fingerprint(request)}
+            self._store.insert(START_TOKEN, _token_key(parent, request), token, parent=parent)
+            self._store.update(PIPELINE, parent, LastRunTime=start.execution["CreationTime"])
+            key = version_key(parent, start.execution["PipelineVersionId"])
+            self._store.update(VERSION, key, LastExecutionPipelineExecutionArn=arn)
+
+
+def _new_execution(pipeline_arn: str, fields: Mapping[str, Any]) -> Document:
+    now = time.time()
+    identifier = "".join(secrets.choice(_ID_ALPHABET) for _ in range(12))
+    return {
+        "PipelineArn": pipeline_arn,
+        "PipelineExecutionArn": f"{pipeline_arn}/execution/{identifier}",
+        "PipelineExecutionDisplayName": f"execution-{int(now * 1000)}",
+        "PipelineExecutionStatus": "Executing",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "CreatedBy": {},
+        "LastModifiedBy": {},
+        **fields,
+    }
+
+
+def _optional_fields(
+    pipeline: Document, definition: Mapping[str, Any], request: Mapping[str, Any]
+) -> dict[str, Any]:
+    fields = {
+        "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName"),
+        "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
+        "PipelineExperimentConfig": _experiment(definition),
+        "ParallelismConfiguration": request.get("ParallelismConfiguration")
+        or pipeline.get("ParallelismConfiguration"),
+        "SelectiveExecutionConfig": request.get("SelectiveExecutionConfig"),
+    }
+    return {key: value for key, value in fields.items() if value}
+
+
+def _experiment(definition: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return the experiment's names if they are texts; the SDK's default refers to execution variables."""
+    config = definition.get("PipelineExperimentConfig") or {}
+    return {key: value for key, value in config.items() if isinstance(value, str)} or None
+
+
+def _token_key(pipeline_arn: str, request: Mapping[str, Any]) -> str:
+    return f"{pipeline_arn}/{request['ClientRequestToken']}"
+
+
+def _fingerprint(request: Mapping[str, Any]) -> str:
+    text = json.dumps({k: v for k, v in request.items() if k != "PipelineName"}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

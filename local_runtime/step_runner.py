@@ -1,0 +1,188 @@
+"""One step from its start to its end: resolve, look into the cache, attempt, retry."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.cache import StepCache, is_cached
+from local_runtime.exceptions import AwsError, LocalRuntimeError
+from local_runtime.record import ExecutionRecord, step_key
+from local_runtime.resolver import Resolver, Scope
+from local_runtime.retry import RetryBudget, failure_type_of
+from local_runtime.steps import EXECUTORS
+from local_runtime.steps.base import StepOutcome, StepRun
+
+if TYPE_CHECKING:
+    from local_runtime.graph import Node
+    from local_runtime.runtime import Runtime
+
+# The call whose refusal fails a step of each type.
+_CALLS: Mapping[str, str] = {
+    "Processing": "sagemaker:CreateProcessingJob",
+    "Training": "sagemaker:CreateTrainingJob",
+    "Transform": "sagemaker:CreateTransformJob",
+    "Model": "sagemaker:CreateModel",
+    "RegisterModel": "sagemaker:CreateModelPackage",
+    "Callback": "sqs:SendMessage",
+}
+
+_NAME_LENGTH = 63
+_ALPHABET = string.ascii_lowercase + string.digits + string.ascii_uppercase
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended.
+
+    :param outcome: the last attempt's outcome, or the cached one.
+    :param fields: further fields of the step's document.
+    """
+
+    outcome: StepOutcome
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as execution variables show it: ``2026-11-23T07:00:00.000Z``."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def job_name(execution_id: str, step_name: str) -> str:
+    """Return a fresh name for a step's job, at most 63 characters as SageMaker allows."""
+    suffix = "".join(secrets.choice(_ALPHABET) for _ in range(10))
+    room = _NAME_LENGTH - len(f"pipelines-{execution_id}--{suffix}")
+    trimmed = step_name.replace("_", "-")[:room].strip("-")
+    return f"pipelines-{execution_id}-{trimmed}-{suffix}"
+
+
+class StepRunner:
+    """Run the steps of one execution; safe to call from several threads.
+
+    :param runtime: the services.
+    :param record: the execution's documents.
+    :param parameters: its parameters, of their declared types.
+    :param property_files: per step, the property files that it declares.
+    :param properties: what ended steps expose; the caller adds to it.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        record: ExecutionRecord,
+        *,
+        parameters: Mapping[str, Any],
+        property_files: Mapping[str, list[Mapping[str, Any]]],
+        properties: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._runtime = runtime
+        self._record = record
+        self._parameters = parameters
+        self._property_files = property_files
+        self._properties = properties
+        self._execution = record.execution()
+        self._cache = StepCache(runtime.store, self._execution["PipelineArn"])
+
+    def run(self, node: Node, stop: threading.Event) -> StepResult:
+        """Bring one step to its end.
+
+        :param node: the step.
+        :param stop: set when it shall end early.
+        """
+        try:
+            step_run = self._step_run(node, stop)
+            hit = self._cached(step_run)
+            return hit or self._attempts(step_run)
+        except LocalRuntimeError as error:
+            return StepResult(StepOutcome(status="Failed", failure_reason=str(error)))
+
+    def _step_run(self, node: Node, stop: threading.Event) -> StepRun:
+        name = job_name(self._execution["PipelineExecutionArn"].rpartition("/")[2], node.name)
+        step = self._resolver(name).resolve(node.step)
+        return StepRun(
+            runtime=self._runtime,
+            execution=self._execution,
+            step=step,
+            arguments=step.get("Arguments") or {},
+            job_name=name,
+            stop=stop,
+            record=self._recorder(node.name),
+        )
+
+    def _resolver(self, name: str) -> Resolver:
+        execution = self._execution
+        variables = {
+            "StartDateTime": timestamp(execution["CreationTime"]),
+            "CurrentDateTime": timestamp(time.time()),
+            "PipelineName": execution["_pipeline_name"],
+            "PipelineArn": execution["PipelineArn"],
+            "PipelineExecutionId": execution["PipelineExecutionArn"].rpartition("/")[2],
+            "PipelineExecutionArn": execution["PipelineExecutionArn"],
+            "TrainingJobName": name,
+            "ProcessingJobName": name,
+        }
+        return Resolver(
+            Scope(
+                parameters=self._parameters,
+                execution=variables,
+                properties=self._properties,
+                property_files=self._property_files,
+                read=lambda uri: self._runtime.storage.read_bytes(uri),
+            )
+        )
+
+    def _recorder(self, name: str) -> Callable[[dict[str, Any]], None]:
+        return lambda metadata: self._record.note_step(name, Metadata=metadata)
+
+    def _cached(self, step_run: StepRun) -> StepResult | None:
+        if not is_cached(step_run.step):
+            return None
+        found = self._cache.find(step_run.step, step_run.arguments, time.time())
+        if found is None:
+            return None
+        outcome = StepOutcome(
+            status="Succeeded", metadata=found.get("Metadata", {}), properties=found.get("_properties", {})
+        )
+        return StepResult(
+            outcome, {"CacheHitResult": {"SourcePipelineExecutionArn": found["_execution_arn"]}}
+        )
+
+    def _attempts(self, step_run: StepRun) -> StepResult:
+        budget = RetryBudget(step_run.step.get("RetryPolicies") or (), time.time())
+        attempt = 1
+        while True:
+            outcome = _attempt(step_run)
+            if outcome.status != "Failed" or step_run.stop.is_set():
+                break
+            pause = budget.next_pause(outcome.failure_type, time.time())
+            if pause is None:
+                break
+            if step_run.stop.wait(pause):
+                outcome = replace(outcome, status="Stopped", failure_reason=None)
+                break
+            attempt += 1
+            self._record.note_step(step_run.name, AttemptCount=attempt)
+            step_run = replace(step_run, job_name=job_name(step_run.execution_id, step_run.name))
+        return StepResult(outcome, {"AttemptCount": attempt, **self._kept(step_run, outcome)})
+
+    def _kept(self, step_run: StepRun, outcome: StepOutcome) -> dict[str, Any]:
+        if outcome.status == "Succeeded" and is_cached(step_run.step):
+            key = step_key(self._record.arn, step_run.name)
+            self._cache.keep(step_run.step, step_run.arguments, key, time.time())
+        return {}
+
+
+def _attempt(step_run: StepRun) -> StepOutcome:
+    kind = step_run.step["Type"]
+    try:
+        return EXECUTORS[kind].run(step_run)
+    except AwsError as error:
+        reason = f"ClientError: Failed to invoke {_CALLS.get(kind, kind)}. Error Details: {error.message}"
+        return StepOutcome(status="Failed", failure_reason=reason, failure_type=failure_type_of(error.code))

@@ -1,0 +1,24 @@
+"""Condition steps: choose the branch that runs."""
+
+from __future__ import annotations
+
+from local_runtime.conditions import all_hold
+from local_runtime.steps.base import StepOutcome, StepRun
+
+
+class ConditionExecutor:
+    """Evaluates the conditions of a step; the engine runs the branch that its outcome names."""
+
+    step_type = "Condition"
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Answer with ``Outcome``: ``"True"`` if all conditions hold, else ``"False"``.
+
+        :raises ResolutionError: two values cannot be compared.
+        """
+        outcome = str(all_hold(step_run.arguments.get("Conditions") or ()))
+        return StepOutcome(
+            status="Succeeded",
+            metadata={"Condition": {"Outcome": outcome}},
+            properties={"Outcome": outcome},
+        )

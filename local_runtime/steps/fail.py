@@ -1,0 +1,19 @@
+"""Fail steps: end the execution with a message."""
+
+from __future__ import annotations
+
+from local_runtime.resolver import as_text
+from local_runtime.steps.base import StepOutcome, StepRun
+
+
+class FailExecutor:
+    """Fails with the step's message; the engine then ends the whole execution."""
+
+    step_type = "Fail"
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Answer Failed with ``ErrorMessage``, expressions resolved."""
+        message = as_text(step_run.arguments.get("ErrorMessage") or "")
+        return StepOutcome(
+            status="Failed", metadata={"Fail": {"ErrorMessage": message}}, failure_reason=message
+        )
