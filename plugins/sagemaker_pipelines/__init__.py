@@ -1,1 +1,63 @@
 """Run Amazon SageMaker Pipelines from Apache Airflow."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.definition import Envelope
+    from sagemaker_pipelines.forms import form_params, form_values
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
+    from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
+    from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+    from sagemaker_pipelines.operators.pipeline import (
+        SageMakerStartPipelineExecutionOperator,
+        SageMakerUpsertPipelineOperator,
+    )
+    from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
+    from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+    from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
+
+# Importing one name must not import Airflow for `definition`, nor boto3 for `form_params`.
+_MODULES = {
+    "Envelope": "definition",
+    "SageMakerFailedStepLogLink": "links.pipeline",
+    "SageMakerMetricBranchOperator": "operators.evaluation",
+    "SageMakerPipelineExecutionLink": "links.pipeline",
+    "SageMakerPipelineExecutionSensor": "sensors.pipeline",
+    "SageMakerPipelineExecutionTrigger": "triggers.pipeline",
+    "SageMakerPipelineHook": "hooks.pipeline",
+    "SageMakerSnsNotifier": "notifications.sns",
+    "SageMakerStartPipelineExecutionOperator": "operators.pipeline",
+    "SageMakerUpsertPipelineOperator": "operators.pipeline",
+    "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
+    "form_params": "forms",
+    "form_values": "forms",
+}
+__all__ = [
+    "Envelope",
+    "SageMakerFailedStepLogLink",
+    "SageMakerMetricBranchOperator",
+    "SageMakerPipelineExecutionLink",
+    "SageMakerPipelineExecutionSensor",
+    "SageMakerPipelineExecutionTrigger",
+    "SageMakerPipelineHook",
+    "SageMakerSnsNotifier",
+    "SageMakerStartPipelineExecutionOperator",
+    "SageMakerUpsertPipelineOperator",
+    "TriggerDagRunOnceOperator",
+    "form_params",
+    "form_values",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

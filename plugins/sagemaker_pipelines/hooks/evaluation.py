@@ -1,0 +1,234 @@
+"""Read the gate of an execution: its report in S3, its threshold, and the model that it registered."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.definition import Gate, Parameter, gate_of
+from sagemaker_pipelines.exceptions import EvaluationError
+from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+# A cached step may come from a cached step; a loop would be AWS's fault, but must end here.
+MAX_SOURCES = 20
+# JsonGet's path: regression_metrics.mse.value, classes[0].f1, metrics['a.b']
+_PATH_PART = re.compile(r"""\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[['"]([^'"]+)['"]\]""")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateReading:
+    """What the gate compared.
+
+    :param metric: the value in the report.
+    :param threshold: what this execution compared it with: its own parameter, read back.
+    :param operator: the comparison, by its name in the definition.
+    :param passed: whether the metric passes the threshold.
+    :param report_uri: the report's S3 URI.
+    """
+
+    metric: float
+    threshold: float
+    operator: str
+    passed: bool
+    report_uri: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, for XCom."""
+        return asdict(self)
+
+
+def read_gate(
+    hook: SageMakerPipelineHook, pipeline_execution_arn: str, *, condition_step: str | None = None
+) -> GateReading:
+    """Compare the metric in the execution's report with the execution's own threshold.
+
+    :param hook: what to ask AWS with.
+    :param pipeline_execution_arn: the execution, which has written its report.
+    :param condition_step: the Condition step that is the gate; needed where several read a metric.
+    :raises GateError: the execution's definition has no such gate.
+    :raises EvaluationError: the report is missing or broken, or its metric is not a finite number.
+    """
+    definition = hook.execution_definition(pipeline_execution_arn)
+    gate = gate_of(definition, condition_step=condition_step)
+    uri = report_uri(hook, pipeline_execution_arn, gate)
+    metric = read_metric(hook, uri, gate.json_path)
+    threshold = _threshold(hook, pipeline_execution_arn, gate)
+    return GateReading(
+        metric=metric,
+        threshold=threshold,
+        operator=gate.operator,
+        passed=gate.passes(metric, threshold),
+        report_uri=uri,
+    )
+
+
+def report_uri(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate) -> str:
+    """Return the S3 URI of the gate's report, found by its step's processing job.
+
+    :raises EvaluationError: the step ran no job, or the job has no such output.
+    """
+    job_arn = resource_of_step(hook, pipeline_execution_arn, gate.report_step, "ProcessingJob")
+    if job_arn is None:
+        raise EvaluationError(
+            f"Step {gate.report_step} of {pipeline_execution_arn} ran no processing job, so there is no "
+            f"report {gate.file_path}. Look at the step's status and reason."
+        )
+    job = hook.describe_processing_job(job_arn.rsplit("/", 1)[-1])
+    outputs = {
+        output["OutputName"]: output["S3Output"]["S3Uri"]
+        for output in job.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        if "S3Output" in output
+    }
+    if gate.output_name not in outputs:
+        raise EvaluationError(
+            f"{job_arn} has the outputs {sorted(outputs)}; expected {gate.output_name!r}, where the property "
+            f"file {gate.property_file} is. Correct output_name of the property file in the definition."
+        )
+    return f"{outputs[gate.output_name].rstrip('/')}/{gate.file_path}"
+
+
+def resource_of_step(
+    hook: SageMakerPipelineHook, pipeline_execution_arn: str, step_name: str, kind: str
+) -> str | None:
+    """Return the ARN of what a step made, also where a cache hit or a selective execution took it over.
+
+    :param hook: what to ask AWS with.
+    :param pipeline_execution_arn: the execution.
+    :param step_name: the step.
+    :param kind: the key of the step's Metadata: ``ProcessingJob``, ``RegisterModel`` and so on.
+    """
+    arn: str | None = pipeline_execution_arn
+    for _ in range(MAX_SOURCES):
+        if arn is None:
+            return None
+        step = next((step for step in hook.list_steps(arn) if step["StepName"] == step_name), {})
+        found = step.get("Metadata", {}).get(kind, {}).get("Arn")
+        if found:
+            return str(found)
+        arn = _source_of(step) or _source_of_execution(hook, arn, step)
+    return None
+
+
+def registered_model_package(hook: SageMakerPipelineHook, pipeline_execution_arn: str) -> str | None:
+    """Return the ARN of the model package that an execution registered; None where it registered none."""
+    for step in hook.list_steps(pipeline_execution_arn):
+        metadata = step.get("Metadata", {})
+        if "RegisterModel" in metadata and metadata["RegisterModel"].get("Arn"):
+            return str(metadata["RegisterModel"]["Arn"])
+    return None
+
+
+def read_metric(hook: SageMakerPipelineHook, uri: str, json_path: str) -> float:
+    """Return the finite number at a path of a JSON report in S3; anything else is an error.
+
+    :param hook: what to ask AWS with.
+    :param uri: the report's S3 URI.
+    :param json_path: where in the report, as JsonGet writes it.
+    :raises EvaluationError: missing file, broken JSON, wrong path, NaN, infinity, text, boolean.
+    """
+    value = _at_path(_read_json(hook, uri), json_path, uri)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise EvaluationError(
+            f"{json_path} in {uri} is {value!r} ({type(value).__name__}); expected a number. "
+            "Nothing is accepted; correct what the evaluation script writes."
+        )
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise EvaluationError(
+            f"{json_path} in {uri} is {value}; expected a finite number. Nothing is accepted; look for empty "
+            "or diverging predictions in the evaluation."
+        )
+    return number
+
+
+def _read_json(hook: SageMakerPipelineHook, uri: str) -> Any:
+    try:
+        content = hook.read_object(uri)
+    except ClientError as error:
+        if not is_missing_object(error):
+            raise
+        raise EvaluationError(
+            f"The report {uri} does not exist. Nothing is accepted; check that the evaluation step writes "
+            "this file, and that it was not deleted since."
+        ) from error
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise EvaluationError(
+            f"The report {uri} is not JSON: {error}. Nothing is accepted; correct what the evaluation "
+            "script writes."
+        ) from error
+
+
+def _at_path(document: Any, json_path: str, uri: str) -> Any:
+    value = document
+    position, path = 0, json_path.removeprefix("$")
+    while position < len(path):
+        part = _PATH_PART.match(path, position)
+        if part is None:
+            raise EvaluationError(
+                f"{json_path!r} is not a path that JsonGet knows, such as metrics.mse.value."
+            )
+        name, index, quoted = part.groups()
+        try:
+            value = value[int(index)] if index is not None else _member(value, name or quoted)
+        except (KeyError, IndexError, TypeError):
+            seen = sorted(value) if isinstance(value, Mapping) else type(value).__name__
+            raise EvaluationError(
+                f"{uri} has nothing at {json_path}: at {path[: part.start()] or 'its top'} there is {seen}. "
+                "Nothing is accepted; correct the path in the definition or the evaluation script."
+            ) from None
+        position = part.end()
+    return value
+
+
+def _member(value: Any, name: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise TypeError(name)
+    return value[name]
+
+
+def _threshold(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate) -> float:
+    if not isinstance(gate.threshold, Parameter):
+        return float(gate.threshold)
+    parameter = gate.threshold
+    # Whether AWS lists defaults too is not documented; the execution's own definition has them.
+    given = hook.execution_parameters(pipeline_execution_arn).get(parameter.name, parameter.default)
+    try:
+        threshold = float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        threshold = math.nan
+    if not math.isfinite(threshold):
+        raise EvaluationError(
+            f"The threshold {parameter.name} of {pipeline_execution_arn} is {given!r}; expected a finite "
+            "number. Nothing is accepted; start it with a number."
+        )
+    return threshold
+
+
+def _source_of(step: Mapping[str, Any]) -> str | None:
+    for key in ("CacheHitResult", "SelectiveExecutionResult"):
+        if source := step.get(key, {}).get("SourcePipelineExecutionArn"):
+            return str(source)
+    return None
+
+
+def _source_of_execution(hook: SageMakerPipelineHook, arn: str, step: Mapping[str, Any]) -> str | None:
+    """Return where a selective execution took a step from that it does not list itself."""
+    if step:
+        return None
+    source = hook.describe_execution(arn).get("SelectiveExecutionConfig", {})
+    found: str | None = source.get("SourcePipelineExecutionArn")
+    return found

@@ -1,0 +1,260 @@
+"""Deploy a compiled definition: create or update the pipeline, or leave it as it is."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.definition import Envelope, canonical, check, definition_hash, with_job_settings
+from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
+from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing, is_missing_object
+from sagemaker_pipelines.hooks.execution import parse_definition
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
+MAX_INLINE_DEFINITION = 1_048_576
+HASH_TAG = "sagemaker-pipelines:definition-hash"
+MAX_DIFF_LINES = 200
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpsertResult:
+    """What is deployed now.
+
+    :param pipeline_name: the pipeline, with the environment's prefix.
+    :param pipeline_arn: its ARN.
+    :param pipeline_version_id: the version that holds exactly this definition; to be pinned at the start.
+    :param changed: whether anything was written.
+    :param created: whether the pipeline is new.
+    :param definition_hash: hash of the deployed definition's canonical text.
+    """
+
+    pipeline_name: str
+    pipeline_arn: str
+    pipeline_version_id: int | None
+    changed: bool
+    created: bool
+    definition_hash: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, for XCom."""
+        return asdict(self)
+
+
+class PipelineUpsert:
+    """One upsert of one compiled definition.
+
+    :param hook: what to call AWS with; its settings fill the placeholders and give every job its KMS key,
+        VPC and tags.
+    :param envelope: the compiled definition.
+    :param pipeline_name: name to deploy under; None takes the envelope's with the environment's prefix.
+    :param max_parallel_execution_steps: bound on the steps of one execution that run at once.
+    :param tags: tags of the pipeline and its jobs, besides the environment's.
+    :raises SettingsError: the role or the artifact bucket is not set.
+    :raises PlaceholderError: a placeholder has no value.
+    :raises DefinitionError: the filled definition would not work.
+    """
+
+    def __init__(
+        self,
+        hook: SageMakerPipelineHook,
+        envelope: Envelope,
+        *,
+        pipeline_name: str | None = None,
+        max_parallel_execution_steps: int | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.hook = hook
+        self.envelope = envelope
+        self.settings = hook.settings
+        self.role_arn = _required(self.settings.role_arn, "role_arn")
+        self.bucket = _required(self.settings.artifact_bucket, "artifact_bucket")
+        self.pipeline_name = pipeline_name or envelope.pipeline_name(self.settings.name_prefix)
+        self.tags = {**self.settings.tags, **(tags or {})}
+        self.parallelism = (
+            {"MaxParallelExecutionSteps": max_parallel_execution_steps}
+            if max_parallel_execution_steps is not None
+            else None
+        )
+        filled = envelope.fill(self.settings.placeholder_values, region=hook.conn_region_name)
+        self.definition = with_job_settings(
+            filled,
+            kms_key_id=self.settings.kms_key_id,
+            vpc_config=self.settings.vpc_config,
+            tags=self.tags,
+        )
+        check(self.definition, name=self.pipeline_name)
+        self.hash = definition_hash(self.definition)
+
+    def run(self) -> UpsertResult:
+        """Create or update the pipeline where it differs; at most two reads and no write where not.
+
+        Other writers are never overwritten unseen: the answer's version holds this definition, and a
+        version that came between is named in the log.
+
+        :raises UpsertError: other writers kept creating and changing it.
+        """
+        for attempt in range(ATTEMPTS):
+            version = self.hook.latest_version_id(self.pipeline_name)
+            deployed = self.hook.describe_pipeline(self.pipeline_name, pipeline_version_id=version)
+            try:
+                if deployed is None:
+                    return self._create()
+                if not self._differs(deployed):
+                    self.hook.log.info("Pipeline %s is up to date (version %s)", self.pipeline_name, version)
+                    return self._result(deployed["PipelineArn"], version, changed=False)
+                return self._update(deployed, version)
+            except ClientError as error:
+                if not (is_conflict(error) or is_missing(error)):
+                    raise
+                self.hook.log.info("Somebody else is changing %s: %s", self.pipeline_name, error)
+                time.sleep(0.2 * 2**attempt)
+        raise UpsertError(
+            f"Pipeline {self.pipeline_name!r} was changed by others during each of {ATTEMPTS} attempts. "
+            "Let one DAG own a pipeline, or give each its own name_prefix."
+        )
+
+    def _create(self) -> UpsertResult:
+        self._upload_assets()
+        answer = self.hook.conn.create_pipeline(
+            PipelineName=self.pipeline_name,
+            Tags=as_tags({**self.tags, HASH_TAG: self.hash}),
+            **self._body(),
+        )
+        # Not the newest: somebody else may have updated it already.
+        version = self.hook.first_version_id(self.pipeline_name)
+        self.hook.log.info("Created pipeline %s (version %s)", self.pipeline_name, version)
+        return self._result(answer["PipelineArn"], version, changed=True, created=True)
+
+    def _update(self, deployed: Mapping[str, Any], previous: int | None) -> UpsertResult:
+        self._upload_assets()
+        self._log_diff(deployed)
+        answer = self.hook.conn.update_pipeline(PipelineName=self.pipeline_name, **self._body())
+        arn = answer["PipelineArn"]
+        self.hook.conn.add_tags(ResourceArn=arn, Tags=as_tags({**self.tags, HASH_TAG: self.hash}))
+        version = answer.get("PipelineVersionId") or self.hook.latest_version_id(self.pipeline_name)
+        if previous is not None and version is not None and version > previous + 1:
+            self.hook.log.warning(
+                "Pipeline %s: versions %s to %s were written by somebody else during this upsert and are no "
+                "longer the newest; starts that pinned them still run them.",
+                self.pipeline_name,
+                previous + 1,
+                version - 1,
+            )
+        self.hook.log.info("Updated pipeline %s (version %s)", self.pipeline_name, version)
+        return self._result(arn, version, changed=True)
+
+    def _result(self, arn: str, version: int | None, *, changed: bool, created: bool = False) -> UpsertResult:
+        return UpsertResult(
+            pipeline_name=self.pipeline_name,
+            pipeline_arn=arn,
+            pipeline_version_id=version,
+            changed=changed,
+            created=created,
+            definition_hash=self.hash,
+        )
+
+    def _differs(self, deployed: Mapping[str, Any]) -> bool:
+        return (
+            _deployed_hash(deployed) != self.hash
+            or deployed.get("RoleArn") != self.role_arn
+            or (deployed.get("PipelineDescription") or "") != self.envelope.description
+            or (self.parallelism is not None and deployed.get("ParallelismConfiguration") != self.parallelism)
+        )
+
+    def _body(self) -> dict[str, Any]:
+        """Return what CreatePipeline and UpdatePipeline have in common."""
+        text = canonical(self.definition)
+        body: dict[str, Any] = {"RoleArn": self.role_arn}
+        if self.envelope.description:
+            body["PipelineDescription"] = self.envelope.description
+        if self.parallelism:
+            body["ParallelismConfiguration"] = self.parallelism
+        if len(text) <= MAX_INLINE_DEFINITION:
+            body["PipelineDefinition"] = text
+        else:
+            key = f"{self.settings.name_prefix}{self.envelope.name}/definitions/{self.hash}.json"
+            self._put(key, text.encode())
+            body["PipelineDefinitionS3Location"] = {"Bucket": self.bucket, "ObjectKey": key}
+        return body
+
+    def _upload_assets(self) -> None:
+        for asset in self.envelope.assets:
+            key = asset.key(self.settings.name_prefix)
+            path = Path(self.envelope.asset_path(asset))
+            if self._is_stored(key, path.stat().st_size):
+                continue
+            self._put(key, path.read_bytes(), sha256=bytes.fromhex(asset.sha256))
+            self.hook.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
+
+    def _is_stored(self, key: str, size: int) -> bool:
+        """Return whether the object is there and whole; its key holds its content's hash."""
+        try:
+            head = self.hook.s3.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if is_missing_object(error):
+                return False
+            raise
+        return bool(head["ContentLength"] == size)
+
+    def _put(self, key: str, body: bytes, *, sha256: bytes | None = None) -> None:
+        arguments: dict[str, Any] = {}
+        if sha256 is not None:
+            # S3 compares it with what arrived, and refuses a damaged upload.
+            arguments["ChecksumSHA256"] = base64.b64encode(sha256).decode()
+        if self.settings.kms_key_id:
+            arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.settings.kms_key_id}
+        self.hook.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **arguments)
+
+    def _log_diff(self, deployed: Mapping[str, Any]) -> None:
+        try:
+            before = canonical(parse_definition(deployed.get("PipelineDefinition", "")))
+        except DefinitionError:
+            before = ""
+        lines = list(
+            difflib.unified_diff(
+                before.splitlines(),
+                canonical(self.definition).splitlines(),
+                "deployed",
+                "new",
+                lineterm="",
+                n=2,
+            )
+        )
+        shown = lines[:MAX_DIFF_LINES]
+        if len(lines) > len(shown):
+            shown.append(f"... {len(lines) - len(shown)} more lines")
+        what = "\n".join(shown) or "only its role, description or parallelism"
+        self.hook.log.info("Pipeline %s changes:\n%s", self.pipeline_name, what)
+
+
+def as_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags in the shape of SageMaker's API, sorted."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def _deployed_hash(deployed: Mapping[str, Any]) -> str | None:
+    try:
+        return definition_hash(parse_definition(deployed.get("PipelineDefinition", "")))
+    except DefinitionError:
+        return None
+
+
+def _required(value: str | None, name: str) -> str:
+    if not value:
+        raise SettingsError(
+            f"The setting {name} is missing. Set it in the AWS connection's extra, below "
+            f'{{"service_config": {{"sagemaker": {{"{name}": ...}}}}}}, or in the settings file '
+            "(Airflow's option [sagemaker_pipelines] settings_file)."
+        )
+    return value

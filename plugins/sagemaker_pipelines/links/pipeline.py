@@ -1,0 +1,115 @@
+"""Links from a task to its pipeline execution and to the log of its failed step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.amazon.aws.links.base_aws import BASE_AWS_CONSOLE_LINK, BaseAwsLink
+
+from sagemaker_pipelines.exceptions import FailureCause
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+
+
+class SageMakerPipelineExecutionLink(BaseAwsLink):
+    """The execution in SageMaker Studio.
+
+    The URL holds the Studio domain, so there is a link only where ``studio_domain_id`` is set.
+    """
+
+    name = "SageMaker Pipeline Execution"
+    key = "sagemaker_pipeline_execution"
+    format_str = (
+        "https://studio-{studio_domain_id}.studio.{region_name}.sagemaker.aws"
+        "/pipelines/view/{pipeline_name}/executions/{execution_id}/graph"
+    )
+
+    @classmethod
+    def store(
+        cls,
+        context: Context,
+        operator: BaseOperator,
+        hook: SageMakerPipelineHook,
+        pipeline_execution_arn: str,
+    ) -> None:
+        """Keep what the link needs; against another endpoint than AWS's there is none.
+
+        :param pipeline_execution_arn: the execution.
+        """
+        if hook.settings.studio_domain_id is None or not is_aws(hook):
+            return
+        pipeline_name, _, execution_id = pipeline_execution_arn.split(":pipeline/")[-1].partition(
+            "/execution/"
+        )
+        _persist(
+            cls,
+            context,
+            operator,
+            hook,
+            studio_domain_id=hook.settings.studio_domain_id,
+            pipeline_name=pipeline_name,
+            execution_id=execution_id,
+        )
+
+
+class SageMakerFailedStepLogLink(BaseAwsLink):
+    """The CloudWatch log of the step that failed."""
+
+    name = "Failed Step Log"
+    key = "sagemaker_failed_step_log"
+    format_str = (
+        BASE_AWS_CONSOLE_LINK
+        + "/cloudwatch/home?region={region_name}#logsV2:log-groups/log-group/{log_group}"
+        "/log-events/{log_stream}"
+    )
+
+    @classmethod
+    def store(
+        cls, context: Context, operator: BaseOperator, hook: SageMakerPipelineHook, cause: FailureCause
+    ) -> None:
+        """Keep what the link needs, where the step has a log.
+
+        :param cause: why the step failed.
+        """
+        if cause.log_group is None or cause.log_stream is None or not is_aws(hook):
+            return
+        _persist(
+            cls,
+            context,
+            operator,
+            hook,
+            log_group=_console_quote(cause.log_group),
+            log_stream=_console_quote(cause.log_stream),
+        )
+
+
+def is_aws(hook: SageMakerPipelineHook) -> bool:
+    """Return whether the hook talks to AWS itself, so that AWS's pages show what it does."""
+    host = urlsplit(hook.conn_client_meta.endpoint_url).hostname or ""
+    return host.endswith(_AWS_DOMAINS)
+
+
+def _persist(
+    link: type[BaseAwsLink],
+    context: Context,
+    operator: BaseOperator,
+    hook: SageMakerPipelineHook,
+    **values: Any,
+) -> None:
+    link.persist(
+        context=context,
+        operator=operator,
+        region_name=hook.conn_region_name,
+        aws_partition=hook.conn_partition,
+        **values,
+    )
+
+
+def _console_quote(text: str) -> str:
+    # The console's fragment is quoted twice, with $ for the second %.
+    return quote(quote(text, safe=""), safe="").replace("%", "$")

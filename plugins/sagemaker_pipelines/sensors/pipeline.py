@@ -1,0 +1,94 @@
+"""Wait for a pipeline execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSensor
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import PokeReturnValue
+
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.watch import ExecutionWatch
+from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
+from sagemaker_pipelines.waiting import ExecutionWaitMixin
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSensor):
+    """Wait until a pipeline execution has ended, and tell how.
+
+    It succeeds for an execution that Succeeded and for one that was *rejected*, that is Failed in
+    rejection steps only; everything else is a failure with the failed step, its reason and its log. The
+    steps' transitions appear in the task's log as they happen.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribePipelineExecution.html
+
+    :param pipeline_exec_arn: ARN of the execution. Templated.
+    :param rejection_steps: names of the Fail steps that reject a model; None takes the Fail steps in the
+        ElseSteps of the gate in the execution's own definition. Templated.
+    :param deferrable: wait in the triggerer instead of a worker; default Airflow's
+        ``[operators] default_deferrable``.
+    :param poke_interval: the longest time between two looks, seconds, default 30; the first looks follow
+        faster.
+    :return: ``{"pipeline_execution_arn", "status", "rejected", "rejection_step", "rejection_message",
+        "steps": [{"name", "status", "seconds", "cache_hit"}]}``.
+    :raises ValueError: ``mode`` is ``reschedule``: nothing could stop the execution between two looks.
+    :raises ExecutionFailedError: the execution failed; the XCom ``failure`` holds step, reason and log.
+    :raises AirflowFailException: it failed in a way that a retry cannot change, or somebody stopped it.
+    """
+
+    aws_hook_class = SageMakerPipelineHook
+    template_fields: Sequence[str] = aws_template_fields("pipeline_exec_arn", "rejection_steps")
+    operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
+
+    def __init__(
+        self,
+        *,
+        pipeline_exec_arn: str,
+        rejection_steps: Iterable[str] | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float = 30,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("mode", "poke") != "poke":
+            raise ValueError(
+                f"mode={kwargs['mode']!r} is refused: between two looks nothing could stop the execution. "
+                "Use deferrable=True, which holds no worker either."
+            )
+        super().__init__(pipeline_exec_arn=pipeline_exec_arn, poke_interval=poke_interval, **kwargs)
+        self.rejection_steps = rejection_steps
+        self.deferrable = deferrable
+        self._watch: ExecutionWatch | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait, here or in the triggerer, and return the outcome."""
+        self.begin_wait(context, self.pipeline_exec_arn)
+        if self.deferrable:
+            self.defer_wait(
+                self.pipeline_exec_arn, waiter_delay=self.poke_interval, timeout=float(self.timeout)
+            )
+        return super().execute(context)
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Look once; a transient fault counts as "not yet"."""
+        if self._watch is None:
+            self._watch = ExecutionWatch(
+                self.pipeline_hook, self.pipeline_exec_arn, waiter_delay=self.poke_interval, log=self.log
+            )
+        if self._watch.look() is None:
+            return False
+        return PokeReturnValue(is_done=True, xcom_value=self.judge(context, self.pipeline_exec_arn))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the outcome after the trigger has fired."""
+        outcome: dict[str, Any] = super().execute_complete(context, event)
+        return outcome
+
+    def _get_next_poke_interval(self, *args: Any) -> float:
+        # The sensor's exponential backoff has no place here: the watch knows when to look again.
+        return self._watch.delay() if self._watch else self.poke_interval

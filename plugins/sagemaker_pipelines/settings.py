@@ -1,0 +1,166 @@
+"""What differs between environments: bucket, role, prefix, KMS key, VPC, tags, notification target.
+
+Two places, the first wins:
+
+1. the AWS connection's extra, below ``service_config.sagemaker``, where the Amazon provider keeps what
+   belongs to one service::
+
+     {"region_name": "eu-west-1", "service_config": {"sagemaker": {"artifact_bucket": "ml-prod", ...}}}
+
+2. one TOML file for all environments, named by Airflow's option
+   ``[sagemaker_pipelines] settings_file`` (``AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE``)::
+
+     [defaults]
+     tags = { team = "ml" }
+
+     [connections.aws_prod]
+     artifact_bucket = "ml-prod"
+     role_arn = "arn:aws:iam::111122223333:role/SageMakerExecutionRole"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sagemaker_pipelines.exceptions import SettingsError
+
+# Other keys that the provider itself reads from service_config.sagemaker.
+_PROVIDER_KEYS = frozenset({"endpoint_url"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """One environment.
+
+    :param artifact_bucket: S3 bucket of assets, outputs and large definitions; its name, no ``s3://``.
+    :param role_arn: the role that SageMaker runs pipelines and jobs with.
+    :param name_prefix: put before the names of pipelines and model package groups, such as ``"dev-"``.
+    :param kms_key_id: key for the outputs and volumes of every job, and for uploaded assets.
+    :param security_group_ids: with ``subnet_ids``, the VPC configuration of every job.
+    :param subnet_ids: see ``security_group_ids``.
+    :param tags: tags of the pipeline and of every job.
+    :param notification_target: ARN of the SNS topic for notifications.
+    :param studio_domain_id: SageMaker Studio domain for the links to executions; without it, no links.
+    """
+
+    artifact_bucket: str | None = None
+    role_arn: str | None = None
+    name_prefix: str = ""
+    kms_key_id: str | None = None
+    security_group_ids: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    notification_target: str | None = None
+    studio_domain_id: str | None = None
+
+    @classmethod
+    def load(
+        cls, connection_extra: Mapping[str, Any], *, connection_id: str | None, file: str | Path | None
+    ) -> PipelineSettings:
+        """Merge the file's ``[defaults]``, its section for the connection, and the connection's extra.
+
+        :param connection_extra: the connection's ``service_config.sagemaker``; may be empty.
+        :param connection_id: the Airflow connection id, the key of the file's section.
+        :param file: the settings file; None reads none.
+        :raises SettingsError: a key is unknown, a value is malformed, or the file cannot be read.
+        """
+        merged: dict[str, Any] = _read_file(Path(file), connection_id) if file else {}
+        where = f"extra of connection {connection_id!r}, service_config.sagemaker"
+        own = {key: value for key, value in connection_extra.items() if key not in _PROVIDER_KEYS}
+        _check(own, where)
+        merged.update(own)
+        for name in ("security_group_ids", "subnet_ids"):
+            merged[name] = tuple(merged.get(name, ()))
+        return cls(**merged)
+
+    @property
+    def vpc_config(self) -> dict[str, list[str]] | None:
+        """The VpcConfig of every job, in the shape of SageMaker's API; None without a VPC."""
+        if not self.subnet_ids:
+            return None
+        return {"SecurityGroupIds": list(self.security_group_ids), "Subnets": list(self.subnet_ids)}
+
+    @property
+    def placeholder_values(self) -> dict[str, str]:
+        """The values of a compiled definition's placeholders; what is not set is left out."""
+        values = {
+            "artifact_bucket": self.artifact_bucket,
+            "role_arn": self.role_arn,
+            "kms_key_id": self.kms_key_id,
+            "name_prefix": self.name_prefix,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_file(path: Path, connection_id: str | None) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"Cannot read the settings file {path}: {error}. Correct it, or Airflow's option "
+            "[sagemaker_pipelines] settings_file that names it."
+        ) from error
+    if unknown := sorted(set(content) - {"defaults", "connections"}):
+        raise SettingsError(
+            f"{path}: unknown section {unknown[0]!r}; expected [defaults] and [connections.<connection id>]."
+        )
+    merged: dict[str, Any] = {}
+    for name in ("defaults", f"connections.{connection_id}"):
+        section = content.get(name, {}) if name == "defaults" else _connection(content, connection_id)
+        _check(section, f"{path}, [{name}]")
+        merged.update(section)
+    return merged
+
+
+def _connection(content: Mapping[str, Any], connection_id: str | None) -> Mapping[str, Any]:
+    section: Mapping[str, Any] = content.get("connections", {}).get(connection_id, {})
+    return section
+
+
+def _check(values: Mapping[str, Any], where: str) -> None:
+    known = [item.name for item in fields(PipelineSettings)]
+    for name, value in values.items():
+        if name not in known:
+            raise SettingsError(f"{where}: unknown setting {name!r}; known are {', '.join(known)}.")
+        accepts, expected = _RULES[name]
+        if not accepts(value):
+            raise SettingsError(f"{where}: {name} is {value!r}; expected {expected}.")
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    compiled = re.compile(pattern)
+    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
+
+
+def _is_list_of_strings(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
+
+
+def _is_tags(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and isinstance(text, str) for key, text in value.items()
+    )
+
+
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "artifact_bucket": (_matches(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"), "a bucket name without s3://"),
+    "role_arn": (
+        _matches(r"arn:aws[a-z-]*:iam::\d{12}:role/.+"),
+        "an ARN as arn:aws:iam::<account>:role/<name>",
+    ),
+    "name_prefix": (
+        _matches(r"([a-zA-Z0-9](-*[a-zA-Z0-9]){0,30}-)?"),
+        'nothing, or at most 32 letters, digits and hyphens that end in a hyphen, such as "dev-"',
+    ),
+    "kms_key_id": (_matches(r"[a-zA-Z0-9:/_-]{1,2048}"), "a KMS key id, key ARN or alias"),
+    "security_group_ids": (_is_list_of_strings, "a list of security group ids"),
+    "subnet_ids": (_is_list_of_strings, "a list of subnet ids"),
+    "tags": (_is_tags, "a table of text to text"),
+    "notification_target": (_matches(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:.+"), "the ARN of an SNS topic"),
+    "studio_domain_id": (_matches(r"d-[a-zA-Z0-9-]{1,61}"), "a Studio domain id as d-..."),
+}

@@ -1,0 +1,73 @@
+"""The one table of SageMaker statuses, for the synchronous, sensor and deferrable paths alike.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribePipelineExecution.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from sagemaker_pipelines.exceptions import UnknownStatusError
+
+
+class Phase(StrEnum):
+    """What a status means to whoever waits. Only ``SUCCEEDED`` is success."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self is not Phase.RUNNING
+
+
+EXECUTION_PHASES: Mapping[str, Phase] = MappingProxyType(
+    {
+        "Executing": Phase.RUNNING,
+        "Stopping": Phase.RUNNING,
+        "Stopped": Phase.STOPPED,
+        "Failed": Phase.FAILED,
+        "Succeeded": Phase.SUCCEEDED,
+        "CompletedWithFailures": Phase.FAILED,
+    }
+)
+STEP_PHASES: Mapping[str, Phase] = MappingProxyType(
+    {
+        "Starting": Phase.RUNNING,
+        "Executing": Phase.RUNNING,
+        "Stopping": Phase.RUNNING,
+        "Stopped": Phase.STOPPED,
+        "Failed": Phase.FAILED,
+        "Succeeded": Phase.SUCCEEDED,
+    }
+)
+
+
+def execution_phase(status: str) -> Phase:
+    """Return what a PipelineExecutionStatus means.
+
+    :param status: the status, as AWS writes it.
+    :raises UnknownStatusError: the status is not in the table; it must never pass as success.
+    """
+    return _phase(EXECUTION_PHASES, "pipeline execution", status)
+
+
+def step_phase(status: str) -> Phase:
+    """Return what a StepStatus means.
+
+    :param status: the status, as AWS writes it.
+    :raises UnknownStatusError: the status is not in the table.
+    """
+    return _phase(STEP_PHASES, "step", status)
+
+
+def _phase(table: Mapping[str, Phase], what: str, status: str) -> Phase:
+    try:
+        return table[status]
+    except KeyError:
+        raise UnknownStatusError(what, status, sorted(table)) from None
