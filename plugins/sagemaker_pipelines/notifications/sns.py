@@ -30,9 +30,7 @@ class SageMakerSnsNotifier(SnsNotifier):
 
     def notify(self, context: Any) -> None:
         """Publish the rendered message."""
-        hook = SageMakerPipelineHook(  # type: ignore[no-untyped-call]  # the provider's constructor
-            aws_conn_id=self.aws_conn_id, region_name=self.region_name
-        )
+        hook = SageMakerPipelineHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
         self.target_arn = self.target_arn or hook.settings.notification_target or ""
         if self.subject:
             self.subject = one_line(self.subject)

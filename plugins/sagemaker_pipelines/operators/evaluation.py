@@ -25,7 +25,7 @@ AWAITING_APPROVAL = "awaiting_approval"
 TaskIds = str | Sequence[str]
 
 
-class SageMakerMetricBranchOperator(BranchMixIn, AwsBaseOperator[SageMakerPipelineHook]):
+class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], BranchMixIn):
     """Compare the metric in an execution's report with the execution's own threshold, and branch.
 
     The gate is read from the execution's own definition: which property file of which step, which path,
@@ -69,7 +69,7 @@ class SageMakerMetricBranchOperator(BranchMixIn, AwsBaseOperator[SageMakerPipeli
         rejection_steps: Iterable[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(**kwargs)
         self.pipeline_execution_arn = pipeline_execution_arn
         self.accepted = accepted
         self.rejected = rejected
