@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
     from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
     from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+    from sagemaker_pipelines.operators.notification import NotifyOperator
     from sagemaker_pipelines.operators.pipeline import (
         SageMakerStartPipelineExecutionOperator,
         SageMakerUpsertPipelineOperator,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Importing one name must not import Airflow for `definition`, nor boto3 for `form_params`.
 _MODULES = {
     "Envelope": "definition",
+    "NotifyOperator": "operators.notification",
     "SageMakerFailedStepLogLink": "links.pipeline",
     "SageMakerMetricBranchOperator": "operators.evaluation",
     "SageMakerPipelineExecutionLink": "links.pipeline",
@@ -38,6 +40,7 @@ _MODULES = {
 }
 __all__ = [
     "Envelope",
+    "NotifyOperator",
     "SageMakerFailedStepLogLink",
     "SageMakerMetricBranchOperator",
     "SageMakerPipelineExecutionLink",
