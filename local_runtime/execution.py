@@ -58,7 +58,11 @@ class ExecutionService:
     def running(self, pipeline_arn: str) -> list[str]:
         """Return the ARNs of a pipeline's executions that have not ended."""
         with self._lock:
-            return [arn for arn in self._runs if arn.startswith(f"{pipeline_arn}/")]
+            return [
+                arn
+                for arn, run in self._runs.items()
+                if arn.startswith(f"{pipeline_arn}/") and not run.finishing
+            ]
 
     def wait(self, arn: str, timeout: float | None = None) -> bool:
         """Wait until an execution has ended; return False if the timeout in seconds came first."""
@@ -112,7 +116,7 @@ class ExecutionService:
             if token in tokens:
                 return
             status = execution["PipelineExecutionStatus"]
-            if status not in ("Failed", "Stopped") or arn in self._runs:
+            if status not in ("Failed", "Stopped"):
                 raise ValidationError(
                     f"Cannot retry pipeline execution '{arn}' with status '{status}'. "
                     "Only pipelines with 'Failed' or 'Stopped' status can be retried."
@@ -175,10 +179,11 @@ class ExecutionService:
         if self._closed:
             raise AwsError("The runtime is shutting down.", code="ServiceUnavailable", status=503)
         limit = self._runtime.settings.max_concurrent_executions
-        if len(self._runs) >= limit:
+        used = sum(not run.finishing for run in self._runs.values())
+        if used >= limit:
             raise ResourceLimitError(
                 "The account-level service limit 'Maximum number of concurrent pipeline executions' is "
-                f"{limit} Executions, with current utilization of {len(self._runs)} Executions and a request "
+                f"{limit} Executions, with current utilization of {used} Executions and a request "
                 "delta of 1 Executions. Wait for executions to end, or start the runtime with a higher limit."
             )
 
@@ -187,9 +192,10 @@ class ExecutionService:
         self._runs[arn] = ExecutionRun(self._runtime, execution, definition, self._ended)
         self._runs[arn].start()
 
-    def _ended(self, arn: str) -> None:
+    def _ended(self, run: ExecutionRun) -> None:
         with self._lock:
-            self._runs.pop(arn, None)
+            if self._runs.get(run.arn) is run:  # a retry may have put its own run there already
+                del self._runs[run.arn]
 
     def _forget_unfinished(self, execution: Document, definition: Mapping[str, Any]) -> None:
         """Remove the steps that a retry runs again: what has not succeeded, and what came after that."""

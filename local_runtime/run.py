@@ -29,7 +29,7 @@ class ExecutionRun:
     :param runtime: the services.
     :param execution: the execution's document.
     :param definition: the definition of the version that it runs.
-    :param on_end: called once, with the ARN, when the execution has its final status.
+    :param on_end: called once, when the execution has its final status.
     """
 
     def __init__(
@@ -37,10 +37,11 @@ class ExecutionRun:
         runtime: Runtime,
         execution: Document,
         definition: Mapping[str, Any],
-        on_end: Callable[[str], None],
+        on_end: Callable[[ExecutionRun], None],
     ) -> None:
         self.arn: str = execution["PipelineExecutionArn"]
         self.ended = threading.Event()
+        self.finishing = False
         self._record = ExecutionRecord(runtime, self.arn)
         self._on_end = on_end
         self._lock = threading.RLock()
@@ -142,7 +143,8 @@ class ExecutionRun:
             started = self._begin_step(node.name, stop)
             result = self._runner.run(node, stop) if started else StepResult(StepOutcome(status="Stopped"))
         except Exception as error:
-            logger.exception("step %s of %s", node.name, self.arn)
+            if not self.ended.is_set():
+                logger.exception("step %s of %s", node.name, self.arn)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
             result = StepResult(StepOutcome(status="Failed", failure_reason=reason))
         with self._lock:
@@ -191,11 +193,12 @@ class ExecutionRun:
                 stop.set()
 
     def _finish(self) -> None:
+        self.finishing = True  # before a client can see the final status
         status = self._final_status()
         reason = STEP_FAILURE if status in ("Failed", "CompletedWithFailures") else None
         self._record.change_execution(status, FailureReason=reason)
         self.ended.set()
-        self._on_end(self.arn)
+        self._on_end(self)
 
     def _final_status(self) -> str:
         if self._stopping:

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local_runtime.exceptions import ConflictError
+from local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
 from local_runtime.graph import Graph
-from local_runtime.parameters import parameter_values
+from local_runtime.parameters import parameter_values, typed_values
 from local_runtime.pipelines import PIPELINE, VERSION, definition_of, find_version, version_key
 from local_runtime.record import EXECUTION, ExecutionRecord
+from local_runtime.resolver import Resolver, Scope
 from local_runtime.selective import reused_steps
+from local_runtime.variables import execution_variables
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime
@@ -77,13 +79,18 @@ class Starts:
         reused = (
             reused_steps(self._store, Graph(definition), pipeline["PipelineArn"], config) if config else []
         )
+        values = parameter_values(definition, request.get("PipelineParameters") or ())
         fields = {
-            **_optional_fields(pipeline, definition, request),
+            **_optional_fields(pipeline, request),
             "PipelineVersionId": version["PipelineVersionId"],
             "_pipeline_name": pipeline["PipelineName"],
-            "_parameters": parameter_values(definition, request.get("PipelineParameters") or ()),
+            "_parameters": values,
         }
-        return Start(_new_execution(pipeline["PipelineArn"], fields), definition, reused)
+        execution = _new_execution(pipeline["PipelineArn"], fields)
+        experiment = _experiment(definition, execution)
+        if experiment:
+            execution["PipelineExperimentConfig"] = experiment
+        return Start(execution, definition, reused)
 
     def write(self, start: Start, request: Mapping[str, Any]) -> None:
         """Write the execution and its token in one step."""
@@ -116,13 +123,10 @@ def _new_execution(pipeline_arn: str, fields: Mapping[str, Any]) -> Document:
     }
 
 
-def _optional_fields(
-    pipeline: Document, definition: Mapping[str, Any], request: Mapping[str, Any]
-) -> dict[str, Any]:
+def _optional_fields(pipeline: Document, request: Mapping[str, Any]) -> dict[str, Any]:
     fields = {
         "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName"),
         "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
-        "PipelineExperimentConfig": _experiment(definition),
         "ParallelismConfiguration": request.get("ParallelismConfiguration")
         or pipeline.get("ParallelismConfiguration"),
         "SelectiveExecutionConfig": request.get("SelectiveExecutionConfig"),
@@ -130,10 +134,24 @@ def _optional_fields(
     return {key: value for key, value in fields.items() if value}
 
 
-def _experiment(definition: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the experiment's names if they are texts; the SDK's default refers to execution variables."""
+def _experiment(definition: Mapping[str, Any], execution: Document) -> dict[str, str]:
+    """Return the experiment's names; the SDK's default names them after the pipeline and the execution."""
     config = definition.get("PipelineExperimentConfig") or {}
-    return {key: value for key, value in config.items() if isinstance(value, str)} or None
+    scope = Scope(
+        parameters=typed_values(definition, execution["_parameters"]),
+        execution=execution_variables(execution, ""),
+        properties={},
+        property_files={},
+        read=_no_object,
+    )
+    try:
+        return {key: str(value) for key, value in Resolver(scope).resolve(config).items()}
+    except ResolutionError as error:
+        raise ValidationError(f"Invalid PipelineExperimentConfig: {error}") from error
+
+
+def _no_object(uri: str) -> bytes:
+    raise ResolutionError(f"{uri} cannot be read before the execution has started")
 
 
 def _token_key(pipeline_arn: str, request: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from local_runtime.cache import StepCache, is_cached
@@ -18,6 +17,7 @@ from local_runtime.resolver import Resolver, Scope
 from local_runtime.retry import RetryBudget, failure_type_of
 from local_runtime.steps import EXECUTORS
 from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.variables import execution_variables
 
 if TYPE_CHECKING:
     from local_runtime.graph import Node
@@ -47,12 +47,6 @@ class StepResult:
 
     outcome: StepOutcome
     fields: dict[str, Any] = field(default_factory=dict)
-
-
-def timestamp(seconds: float) -> str:
-    """Return a time as execution variables show it: ``2026-11-23T07:00:00.000Z``."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def job_name(execution_id: str, step_name: str) -> str:
@@ -99,7 +93,7 @@ class StepRunner:
         try:
             step_run = self._step_run(node, stop)
             hit = self._cached(step_run)
-            return hit or self._attempts(step_run)
+            return hit or self._attempts(node, step_run)
         except LocalRuntimeError as error:
             return StepResult(StepOutcome(status="Failed", failure_reason=str(error)))
 
@@ -117,21 +111,10 @@ class StepRunner:
         )
 
     def _resolver(self, name: str) -> Resolver:
-        execution = self._execution
-        variables = {
-            "StartDateTime": timestamp(execution["CreationTime"]),
-            "CurrentDateTime": timestamp(time.time()),
-            "PipelineName": execution["_pipeline_name"],
-            "PipelineArn": execution["PipelineArn"],
-            "PipelineExecutionId": execution["PipelineExecutionArn"].rpartition("/")[2],
-            "PipelineExecutionArn": execution["PipelineExecutionArn"],
-            "TrainingJobName": name,
-            "ProcessingJobName": name,
-        }
         return Resolver(
             Scope(
                 parameters=self._parameters,
-                execution=variables,
+                execution=execution_variables(self._execution, name),
                 properties=self._properties,
                 property_files=self._property_files,
                 read=lambda uri: self._runtime.storage.read_bytes(uri),
@@ -154,7 +137,7 @@ class StepRunner:
             outcome, {"CacheHitResult": {"SourcePipelineExecutionArn": found["_execution_arn"]}}
         )
 
-    def _attempts(self, step_run: StepRun) -> StepResult:
+    def _attempts(self, node: Node, step_run: StepRun) -> StepResult:
         budget = RetryBudget(step_run.step.get("RetryPolicies") or (), time.time())
         attempt = 1
         while True:
@@ -168,15 +151,12 @@ class StepRunner:
                 outcome = replace(outcome, status="Stopped", failure_reason=None)
                 break
             attempt += 1
-            self._record.note_step(step_run.name, AttemptCount=attempt)
-            step_run = replace(step_run, job_name=job_name(step_run.execution_id, step_run.name))
-        return StepResult(outcome, {"AttemptCount": attempt, **self._kept(step_run, outcome)})
-
-    def _kept(self, step_run: StepRun, outcome: StepOutcome) -> dict[str, Any]:
+            self._record.note_step(node.name, AttemptCount=attempt)
+            step_run = self._step_run(node, step_run.stop)
         if outcome.status == "Succeeded" and is_cached(step_run.step):
-            key = step_key(self._record.arn, step_run.name)
+            key = step_key(self._record.arn, node.name)
             self._cache.keep(step_run.step, step_run.arguments, key, time.time())
-        return {}
+        return StepResult(outcome, {"AttemptCount": attempt})
 
 
 def _attempt(step_run: StepRun) -> StepOutcome:
