@@ -16,6 +16,7 @@ class Settings:
     :param region: the region of every ARN and default of every client.
     :param account_id: the twelve-digit account of every ARN.
     :param max_concurrent_executions: SageMaker's quota of executions that run at once.
+    :param max_concurrent_jobs: jobs whose processes run at once, others wait; None takes two per core.
     :param job_memory_mb: address-space limit of one job's process tree, MiB; None sets none.
     :param job_max_runtime_seconds: the longest any job may run, whatever its StoppingCondition says.
     :param isolation: ``"namespace"`` or ``"rewrite"`` (see ``sandbox.py``); None probes at start-up.
@@ -27,6 +28,7 @@ class Settings:
     region: str = "us-east-1"
     account_id: str = "123456789012"
     max_concurrent_executions: int = 20
+    max_concurrent_jobs: int | None = None
     job_memory_mb: int | None = None
     job_max_runtime_seconds: int = 86_400
     isolation: str | None = None

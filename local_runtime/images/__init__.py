@@ -1,1 +1,63 @@
-"""Local programs for the repositories of container images."""
+"""Local programs for the repositories of container images.
+
+The account and region of an image's URI do not matter here; its repository names the program and its tag
+the version. Every image is served by the runtime's own interpreter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from local_runtime.exceptions import ValidationError
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that the runtime can stand in for.
+
+    :param repository: the repository's name, ``"sagemaker-xgboost"``.
+    :param tag: its tag, ``"3.2-0"``.
+    """
+
+    repository: str
+    tag: str
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The framework's version in the tag: ``(1, 2)`` for ``1.2-2-cpu-py3``; empty if there is none."""
+        parts = self.tag.partition("-")[0].split(".")
+        return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
+
+    @property
+    def train_module(self) -> str | None:
+        """The module that trains in algorithm mode, or None if the image only runs scripts."""
+        return TRAIN_MODULES.get(self.repository)
+
+    @property
+    def serve_module(self) -> str:
+        """The module that loads a model and answers a batch transform job's requests."""
+        return SERVE_MODULES[self.repository]
+
+
+TRAIN_MODULES = {"sagemaker-xgboost": "local_runtime.images.xgboost.train"}
+SERVE_MODULES = {
+    "sagemaker-scikit-learn": "local_runtime.images.sklearn",
+    "sagemaker-xgboost": "local_runtime.images.xgboost.serve",
+}
+REPOSITORIES = tuple(sorted(SERVE_MODULES))
+
+
+def find_image(uri: str) -> Image:
+    """Return the image that a URI names.
+
+    :param uri: ``<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>``.
+    :raises ValidationError: the repository is not known.
+    """
+    name = uri.partition("@")[0].rpartition("/")[2]
+    repository, _, tag = name.partition(":")
+    if repository not in SERVE_MODULES:
+        raise ValidationError(
+            f"The image {uri!r} cannot be run: no local program stands in for the repository {repository!r}. "
+            f"Known repositories: {', '.join(REPOSITORIES)}."
+        )
+    return Image(repository, tag)

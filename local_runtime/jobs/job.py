@@ -1,0 +1,135 @@
+"""One running job: its folder, its log, its process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.exceptions import JobFailedError, JobStoppedError
+from local_runtime.jobs.kinds import JobKind
+from local_runtime.logs import JobLog
+from local_runtime.process import Interrupt, ProcessEnd, run_process
+from local_runtime.processes import start_time
+from local_runtime.sandbox import JobFolder, Sandbox
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+_OUT_OF_MEMORY = (
+    "ClientError: Please use an instance type with more memory, "
+    "or reduce the size of job data processed on an instance."
+)
+_MEMORY_SIGNS = ("MemoryError", "std::bad_alloc", "Cannot allocate memory", "Unable to allocate")
+_LONGEST_REASON = 1024
+
+
+class Job:
+    """What a job's program works with.
+
+    :param runtime: the services.
+    :param kind: which kind of job it is.
+    :param document: its Describe answer at its start, with the private fields.
+    :param folder: its files.
+    :param sandbox: how its commands are isolated.
+    :param log: its output.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        kind: JobKind,
+        document: dict[str, Any],
+        *,
+        folder: JobFolder,
+        sandbox: Sandbox,
+        log: JobLog,
+    ) -> None:
+        self.runtime, self.kind, self.document = runtime, kind, document
+        self.folder, self.sandbox, self.log = folder, sandbox, log
+        self.name = str(document[kind.name_field])
+        self.interrupt = Interrupt()
+
+    def check_not_stopped(self) -> None:
+        """Raise JobStoppedError if the end was asked for: called between the stages of a job."""
+        if self.interrupt.is_set():
+            raise JobStoppedError
+
+    def update(self, **changes: Any) -> None:
+        """Change the job's document."""
+        self.document = self.runtime.store.update(
+            self.kind.document_kind, self.name, LastModifiedTime=time.time(), **changes
+        )
+
+    def download(self, uri: str, container_path: str) -> list[Path]:
+        """Download an object or a prefix to a container path, as the job has to see its content."""
+        self.check_not_stopped()
+        target = self.folder.host_path(container_path)
+        target.mkdir(parents=True, exist_ok=True)
+        return self.runtime.storage.download(uri, target)
+
+    def write_config(self, container_path: str, content: Any) -> None:
+        """Write a JSON file that the container finds."""
+        path = self.folder.host_path(container_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+    def execute(self, command: Sequence[str], environment: Mapping[str, str]) -> ProcessEnd:
+        """Run a command in the sandbox to its end, its output going to the log.
+
+        :raises JobStoppedError: the job was stopped or its time is up.
+        :raises JobFailedError: the command could not be launched.
+        """
+        self.check_not_stopped()
+        self.sandbox.adapt(self.folder, self.folder.ml)
+        arguments = self.sandbox.prepare(self.folder, command, environment)
+        ended = run_process(
+            arguments,
+            on_start=self._record_process,
+            on_output=self.log.write,
+            interrupt=self.interrupt,
+            timeout=self._seconds_allowed(),
+        )
+        if ended.cause != "exit":
+            raise JobStoppedError(timed_out=ended.cause == "timeout")
+        error = self.sandbox.launch_error(self.folder)
+        if error:
+            raise JobFailedError(f"InternalServerError: the job's process could not be started: {error}")
+        return ended
+
+    def require_success(self, ended: ProcessEnd, message: str | None) -> None:
+        """Raise JobFailedError with AWS's text unless the command ended well.
+
+        :param message: what the program left as its reason.
+        """
+        if ended.exit_code == 0:
+            return
+        if self.runtime.settings.job_memory_mb and self._looks_out_of_memory():
+            raise JobFailedError(_OUT_OF_MEMORY)
+        text = (message or "").strip()[:_LONGEST_REASON]
+        raise JobFailedError(f"AlgorithmError: {text}, exit code: {ended.exit_code}")
+
+    def read_message(self, container_path: str) -> str | None:
+        """Return the text that the program left in a file, if it did."""
+        path = self.folder.host_path(container_path)
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return file.read(_LONGEST_REASON * 4).decode("utf-8", "replace")[:_LONGEST_REASON] or None
+
+    def _record_process(self, pid: int) -> None:
+        self.runtime.store.update(
+            self.kind.document_kind, self.name, _process={"pid": pid, "started": start_time(pid)}
+        )
+
+    def _seconds_allowed(self) -> float:
+        longest: float = self.runtime.settings.job_max_runtime_seconds
+        condition = self.document.get("StoppingCondition", {})
+        began = self.document.get(self.kind.start_field) or time.time()
+        allowed = min(longest, float(condition.get("MaxRuntimeInSeconds", longest)))
+        return max(0.0, float(began) + allowed - time.time())
+
+    def _looks_out_of_memory(self) -> bool:
+        return any(sign in line for line in self.log.tail for sign in _MEMORY_SIGNS)

@@ -1,0 +1,128 @@
+"""What the three kinds of job have in common, and how each is named in the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from local_runtime.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from local_runtime.jobs.job import Job
+    from local_runtime.runtime import Runtime
+
+Kind = Literal["processing", "training", "transform"]
+FINAL = frozenset({"Completed", "Failed", "Stopped"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobKind:
+    """The API's names for one kind of job.
+
+    :param kind: the runtime's own name.
+    :param prefix: how its fields begin, ``"ProcessingJob"``.
+    :param resource: its ARN's resource type.
+    :param times: the prefix of its start and end times.
+    :param missing: AWS's text when there is no such job.
+    """
+
+    kind: Kind
+    prefix: str
+    resource: str
+    times: str
+    missing: str
+
+    @property
+    def document_kind(self) -> str:
+        """Its kind in the store."""
+        return f"{self.kind}-job"
+
+    @property
+    def name_field(self) -> str:
+        """Such as ``ProcessingJobName``."""
+        return f"{self.prefix}Name"
+
+    @property
+    def arn_field(self) -> str:
+        """Such as ``ProcessingJobArn``."""
+        return f"{self.prefix}Arn"
+
+    @property
+    def status_field(self) -> str:
+        """Such as ``ProcessingJobStatus``."""
+        return f"{self.prefix}Status"
+
+    @property
+    def start_field(self) -> str:
+        """Such as ``ProcessingStartTime``."""
+        return f"{self.times}StartTime"
+
+    @property
+    def end_field(self) -> str:
+        """Such as ``ProcessingEndTime``."""
+        return f"{self.times}EndTime"
+
+    @property
+    def log_group(self) -> str:
+        """Its CloudWatch log group."""
+        return f"/aws/sagemaker/{self.prefix}s"
+
+
+PROCESSING = JobKind(
+    kind="processing",
+    prefix="ProcessingJob",
+    resource="processing-job",
+    times="Processing",
+    missing="Could not find requested job with name: {name}",
+)
+TRAINING = JobKind(
+    kind="training",
+    prefix="TrainingJob",
+    resource="training-job",
+    times="Training",
+    missing="Requested resource not found.",
+)
+TRANSFORM = JobKind(
+    kind="transform",
+    prefix="TransformJob",
+    resource="transform-job",
+    times="Transform",
+    missing="Could not find requested job with name: {name}",
+)
+KINDS: dict[str, JobKind] = {kind.kind: kind for kind in (PROCESSING, TRAINING, TRANSFORM)}
+
+
+class JobProgram(Protocol):
+    """Runs every job of one kind."""
+
+    kind: JobKind
+
+    def validate(self, runtime: Runtime, request: dict[str, Any]) -> None:
+        """Refuse a request that AWS or this runtime would not run, with an AwsError."""
+        ...
+
+    def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the new job's Describe answer that its request decides."""
+        ...
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Run the job to its end and return what its Describe answer gains.
+
+        :raises JobFailedError: it failed.
+        :raises JobStoppedError: it was stopped.
+        """
+        ...
+
+    def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
+        """Return what the Describe answer gains whatever the end was."""
+        ...
+
+
+def check_local_path(path: str, what: str) -> None:
+    """Refuse a container path that is not below ``/opt/ml``.
+
+    :raises ValidationError: it is relative, leaves the folder, or is elsewhere.
+    """
+    parts = path.split("/")
+    if not path.startswith("/opt/ml/") or ".." in parts:
+        raise ValidationError(f"Invalid path {path!r} of {what}: expected an absolute path below /opt/ml.")

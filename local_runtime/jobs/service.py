@@ -1,0 +1,297 @@
+"""Create, watch and stop jobs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.exceptions import (
+    AwsError,
+    JobFailedError,
+    JobStoppedError,
+    ResourceInUseError,
+    ValidationError,
+)
+from local_runtime.jobs.job import Job
+from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram
+from local_runtime.jobs.processing import ProcessingProgram
+from local_runtime.logs import LogShipper
+from local_runtime.processes import end_launcher, end_processes_below
+from local_runtime.sandbox import JobFolder, Sandbox
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+# Inside the class, "list" is the method.
+Tags = list[dict[str, str]]
+Documents = list[dict[str, Any]]
+_log = logging.getLogger(__name__)
+_INTERRUPTED = "InternalServerError: The local runtime ended while the job was running."
+_STOP_CHECK_SECONDS = 0.1
+_SHUTDOWN_SECONDS = 15.0
+
+
+class JobService:
+    """Run jobs, each in a thread that waits for a sandboxed process.
+
+    More jobs than the machine can bear wait as InProgress until one ends.
+
+    :param runtime: the store, the storage, the models and the endpoint that jobs use.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._folder = runtime.settings.data_dir / "jobs"
+        self._programs: dict[str, JobProgram] = {
+            program.kind.kind: program for program in (ProcessingProgram(),)
+        }
+        self._shipper = LogShipper(runtime)
+        self._sandbox: Sandbox | None = None
+        self._sandbox_lock = threading.Lock()
+        self._slots = threading.Condition()
+        self._running = 0
+        self._limit = runtime.settings.max_concurrent_jobs or max(4, 2 * (os.cpu_count() or 2))
+        self._active: dict[tuple[str, str], tuple[Job, threading.Event]] = {}
+        self._active_lock = threading.Lock()
+        self._closing = False
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """How jobs are isolated; probed on first use."""
+        with self._sandbox_lock:
+            if self._sandbox is None:
+                self._sandbox = Sandbox(self._runtime.settings, self._runtime.endpoint_url)
+                _log.info("%s", self._sandbox.description)
+            return self._sandbox
+
+    @property
+    def isolation(self) -> str:
+        """``"namespace"`` or ``"rewrite"``."""
+        return self.sandbox.isolation
+
+    def create(
+        self,
+        kind: str,
+        request: dict[str, Any],
+        *,
+        pipeline_execution_arn: str | None = None,
+        step_name: str | None = None,
+    ) -> str:
+        """Start a job and return its ARN.
+
+        :param kind: ``"processing"``, ``"training"`` or ``"transform"``.
+        :param request: the Create request in AWS's shape.
+        :param pipeline_execution_arn: the execution that it belongs to, for its tags.
+        :param step_name: the step that it belongs to, for its tags.
+        :raises AwsError: it is refused.
+        """
+        job_kind, program = KINDS[kind], self._programs[kind]
+        program.validate(self._runtime, request)
+        document = self._document(job_kind, program, request)
+        document["_tags"] = _tags(request, pipeline_execution_arn, step_name)
+        name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
+        sandbox = self.sandbox
+        if not self._runtime.store.insert(job_kind.document_kind, name, document):
+            raise ResourceInUseError(
+                "Job name must be unique within an AWS account and region, "
+                f"and a job with this name already exists ({arn})"
+            )
+        folder = JobFolder(self._folder / kind / name)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
+        job = Job(self._runtime, job_kind, document, folder=folder, sandbox=sandbox, log=log)
+        done = threading.Event()
+        with self._active_lock:
+            self._active[kind, name] = (job, done)
+        threading.Thread(target=self._run, args=(program, job, done), name=f"job-{name}", daemon=True).start()
+        return arn
+
+    def describe(self, kind: str, name: str) -> dict[str, Any]:
+        """Return AWS's Describe answer.
+
+        :raises ValidationError: there is no such job.
+        """
+        return {key: value for key, value in self._get(kind, name).items() if not key.startswith("_")}
+
+    def list(self, kind: str) -> Documents:
+        """Return the Describe answers of every job of a kind, oldest first."""
+        documents = self._runtime.store.list(KINDS[kind].document_kind)
+        return [{k: v for k, v in document.items() if not k.startswith("_")} for document in documents]
+
+    def tags(self, kind: str, name: str) -> Tags:
+        """Return a job's tags, the ones of its pipeline included."""
+        return [*self._get(kind, name).get("_tags", [])]
+
+    def log_path(self, kind: str, name: str) -> Path:
+        """Return the file that keeps a job's output."""
+        return JobFolder(self._folder / kind / name).log
+
+    def stop(self, kind: str, name: str) -> None:
+        """Ask for a job's end; it is Stopping, then Stopped.
+
+        :raises ValidationError: there is no such job, or it ended already.
+        """
+        job_kind = KINDS[kind]
+        with self._active_lock:
+            active = self._active.get((kind, name))
+            status = self._get(kind, name)[job_kind.status_field]
+            if active is None or status in FINAL:
+                noun = job_kind.resource.replace("-", " ")
+                raise ValidationError(f"The request was rejected because the {noun} is in status {status}.")
+            job = active[0]
+            job.update(**{job_kind.status_field: "Stopping"})
+        job.interrupt.set()
+        with self._slots:
+            self._slots.notify_all()
+
+    def wait(self, kind: str, name: str, stop_event: threading.Event | None = None) -> dict[str, Any]:
+        """Wait for a job's end and return its Describe answer.
+
+        :param stop_event: when it is set, the job is stopped.
+        """
+        with self._active_lock:
+            active = self._active.get((kind, name))
+        if active is not None:
+            done = active[1]
+            while stop_event is not None and not done.wait(_STOP_CHECK_SECONDS):
+                if stop_event.is_set():
+                    self._stop_if_running(kind, name)
+                    break
+            done.wait()
+        return self.describe(kind, name)
+
+    def recover(self) -> None:
+        """End what an earlier runtime left running, and mark its jobs as failed."""
+        for kind in KINDS.values():
+            for document in self._runtime.store.list(kind.document_kind):
+                if document[kind.status_field] not in FINAL:
+                    self._recover_job(kind, document)
+        end_processes_below(self._folder)
+
+    def shutdown(self) -> None:
+        """Stop every running job and wait for its end."""
+        self._closing = True
+        with self._active_lock:
+            active = list(self._active.items())
+        for (kind, name), _ in active:
+            self._stop_if_running(kind, name)
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS
+        for _, (_, done) in active:
+            done.wait(max(0.0, deadline - time.monotonic()))
+        self._shipper.close()
+
+    def _get(self, kind: str, name: str) -> dict[str, Any]:
+        document = self._runtime.store.get(KINDS[kind].document_kind, name)
+        if document is None:
+            raise ValidationError(KINDS[kind].missing.format(name=name))
+        return document
+
+    def _document(self, kind: JobKind, program: JobProgram, request: dict[str, Any]) -> dict[str, Any]:
+        now, name = time.time(), str(request[kind.name_field])
+        return {
+            kind.name_field: name,
+            kind.arn_field: self._runtime.arn(f"{kind.resource}/{name}"),
+            kind.status_field: "InProgress",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "_log_stream": f"{name}/algo-1-{int(now)}",
+            **program.describe(self._runtime, request),
+        }
+
+    def _run(self, program: JobProgram, job: Job, done: threading.Event) -> None:
+        """Be the job's thread: nothing may escape, and the process is this thread's child."""
+        changes: dict[str, Any] = {}
+        status, reason, timed_out = "Failed", None, False
+        taken = False
+        try:
+            taken = self._take_slot(job)
+            changes = program.run(job)
+            status = "Completed"
+        except JobStoppedError as stopped:
+            status, timed_out = "Stopped", stopped.timed_out
+        except JobFailedError as failed:
+            reason = str(failed)
+        except AwsError as error:
+            reason = f"ClientError: {error.message}"
+        except Exception as error:
+            _log.exception("Job %s", job.name)
+            job.log.note(traceback.format_exc())
+            reason = f"InternalServerError: {type(error).__name__}: {error}"
+        finally:
+            if taken:
+                with self._slots:
+                    self._running -= 1
+                    self._slots.notify()
+        self._finish(program, job, status, reason, changes, timed_out)
+        done.set()
+
+    def _finish(
+        self,
+        program: JobProgram,
+        job: Job,
+        status: str,
+        reason: str | None,
+        changes: dict[str, Any],
+        timed_out: bool,
+    ) -> None:
+        if reason:
+            job.log.note(reason)
+        try:
+            job.log.close()
+            job.folder.remove_all_but_log()
+            final = {job.kind.status_field: status, job.kind.end_field: time.time(), "FailureReason": reason}
+            ended = program.ended(job, status, timed_out=timed_out)
+            with self._active_lock:
+                job.update(_process=None, **(changes | final | ended))
+                self._active.pop((job.kind.kind, job.name), None)
+        except Exception:
+            # The store is closed when the runtime ends without waiting: recover() marks the job.
+            if not self._closing:
+                _log.exception("Could not record the end of job %s", job.name)
+        finally:
+            job.interrupt.close()
+
+    def _take_slot(self, job: Job) -> bool:
+        with self._slots:
+            self._slots.wait_for(lambda: self._running < self._limit or job.interrupt.is_set())
+            job.check_not_stopped()
+            self._running += 1
+        return True
+
+    def _stop_if_running(self, kind: str, name: str) -> None:
+        try:
+            self.stop(kind, name)
+        except ValidationError:
+            return
+
+    def _recover_job(self, kind: JobKind, document: dict[str, Any]) -> None:
+        process = document.get("_process")
+        if process:
+            end_launcher(process["pid"], process["started"])
+        name = document[kind.name_field]
+        job = JobFolder(self._folder / kind.kind / name)
+        changes: dict[str, Any] = {
+            kind.status_field: "Failed",
+            kind.end_field: time.time(),
+            "FailureReason": _INTERRUPTED,
+            "_process": None,
+        }
+        if kind.kind == "training":
+            changes["SecondaryStatus"] = "Failed"
+        self._runtime.store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
+        if job.path.is_dir():
+            job.remove_all_but_log()
+
+
+def _tags(request: dict[str, Any], arn: str | None, step: str | None) -> list[dict[str, str]]:
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+    if arn is not None:
+        tags["sagemaker:pipeline-execution-arn"] = arn
+    if step is not None:
+        tags["sagemaker:pipeline-step-name"] = step
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,117 @@
+"""Bring a job's inputs to where its container looks for them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from local_runtime.exceptions import JobFailedError, ValidationError
+from local_runtime.jobs.job import Job
+from local_runtime.storage import relative_key, split_uri
+
+_REQUIREMENTS = "requirements.txt"
+
+
+def check_s3_source(source: dict[str, Any], what: str) -> None:
+    """Refuse what the runtime cannot stage.
+
+    :param source: an object with ``S3Uri`` and ``S3DataType``.
+    :raises ValidationError: the data type is neither S3Prefix nor ManifestFile, or the URI is none.
+    """
+    split_uri(source["S3Uri"])
+    if source.get("S3DataType", "S3Prefix") not in {"S3Prefix", "ManifestFile"}:
+        raise ValidationError(
+            f"{what}: S3DataType {source['S3DataType']!r} is not supported by the local runtime. "
+            "Use S3Prefix or ManifestFile."
+        )
+
+
+def stage_s3_source(
+    job: Job, source: dict[str, Any], container_path: str, *, compression: str | None = None
+) -> list[Path]:
+    """Download what an S3 source names to a container path.
+
+    :param source: an object with ``S3Uri`` and ``S3DataType``.
+    :param compression: ``"Gzip"`` unpacks every object, as the container would see it.
+    :return: the files, in key order.
+    """
+    if source.get("S3DataType") == "ManifestFile":
+        files = _stage_manifest(job, source["S3Uri"], container_path)
+    else:
+        files = job.download(source["S3Uri"], container_path)
+    return [_unzip(path) for path in files] if compression == "Gzip" else files
+
+
+def _stage_manifest(job: Job, uri: str, container_path: str) -> list[Path]:
+    """Download the objects of a manifest: ``[{"prefix": "s3://bucket/folder/"}, "key", ...]``."""
+    folder = job.folder.host_path(container_path)
+    files = []
+    for bucket, prefix, key in manifest_entries(uri, job.runtime.storage.read_bytes(uri)):
+        job.check_not_stopped()
+        files.append(job.runtime.storage.fetch(bucket, prefix + key, folder / relative_key(key, "")))
+    return files
+
+
+def manifest_entries(uri: str, content: bytes) -> list[tuple[str, str, str]]:
+    """Return bucket, prefix and relative key of everything that a manifest lists.
+
+    :raises JobFailedError: the manifest cannot be read.
+    """
+    try:
+        head, *keys = json.loads(content)
+        bucket, prefix = split_uri(head["prefix"])
+        return [(bucket, prefix, str(key)) for key in keys]
+    except (ValueError, TypeError, KeyError, ValidationError) as error:
+        raise JobFailedError(
+            f"ClientError: Invalid manifest {uri}: {error}. "
+            'Expected [{"prefix": "s3://bucket/folder/"}, "relative/key", ...].'
+        ) from error
+
+
+def _unzip(path: Path) -> Path:
+    if path.suffix != ".gz":
+        return path
+    target = path.with_suffix("")
+    with gzip.open(path) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    path.unlink()
+    return target
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a model or source archive; nothing in it can leave the folder.
+
+    :raises JobFailedError: it is no tar archive, or a member would leave the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise JobFailedError(f"ClientError: Cannot unpack {archive.name}: {error}") from error
+
+
+def refuse_requirements(folder: Path) -> None:
+    """Refuse source code that wants packages installed.
+
+    :raises JobFailedError: the folder, or a ``sourcedir.tar.gz`` in it, has a ``requirements.txt``.
+    """
+    found = [path.name for path in (folder / _REQUIREMENTS,) if path.exists()]
+    archive = folder / "sourcedir.tar.gz"
+    if archive.is_file():
+        with tarfile.open(archive) as tar:
+            found += [
+                f"{archive.name}:{name}"
+                for name in tar.getnames()
+                if name.removeprefix("./") == _REQUIREMENTS
+            ]
+    if found:
+        raise JobFailedError(
+            f"ClientError: {found[0]} in the job's source is refused: the local runtime runs every image in "
+            "its own Python environment and never installs into it. Remove the file; install what it lists "
+            "beside the runtime."
+        )

@@ -1,0 +1,224 @@
+"""Start one job's command inside its own view of the machine: ``python -I -S launcher.py LAUNCH.json``.
+
+Standard library only and run by path, so that it starts in some 20 ms. It never imports its package.
+It becomes the reaper of everything that the command starts, and ends all of it when the command ends, when
+it gets SIGUSR1, or when the runtime dies. SIGTERM is passed to the command.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+_KEPT_MOUNT_FLAGS = 2 | 4 | 8 | 1024 | 2048  # nosuid, nodev, noexec, noatime, nodiratime
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+LAUNCH_FAILED = 125
+_LINUX = sys.platform == "linux"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(launch: dict[str, Any]) -> int:
+    """Run the command to its end and return its exit code; 128 + n if signal n ended it."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _die_with_parent(signal.SIGUSR1, launch["runtime_pid"])
+    if launch["namespaces"]:
+        uid, gid = os.getuid(), os.getgid()
+        pid_flag = _CLONE_NEWPID if launch["pid_namespace"] else 0
+        _check(_libc.unshare(_CLONE_NEWUSER | pid_flag), "unshare")
+        _map_ids(uid, gid)
+    # Blocked until the handlers know the child: a stop that comes in between is not lost.
+    signals = {signal.SIGTERM, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    launcher = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _in_child(launch, launcher, signals)
+    signal.signal(signal.SIGTERM, lambda *_: _kill(child, signal.SIGTERM))
+    signal.signal(signal.SIGUSR1, lambda *_: _end_descendants())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    code = _reap_until(child)
+    _end_descendants()
+    return code
+
+
+def _in_child(launch: dict[str, Any], launcher: int, signals: set[signal.Signals]) -> None:
+    """Enter the namespaces and become the command, or its init where there is a PID namespace."""
+    try:
+        # Inside a PID namespace the parent is outside and shows as 0.
+        _die_with_parent(signal.SIGKILL, 0 if launch["pid_namespace"] else launcher)
+        os.setsid()
+        if launch["namespaces"]:
+            _isolate(launch)
+        if launch["pid_namespace"]:
+            command = os.fork()
+            if command:
+                signal.signal(signal.SIGTERM, lambda *_: _kill(command, signal.SIGTERM))
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+                os._exit(_reap_until(command))
+            os.setsid()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        _execute(launch)
+    except BaseException as error:
+        _report(launch, error)
+
+
+def _execute(launch: dict[str, Any]) -> None:
+    memory = launch["memory_bytes"]
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.chdir(launch["working_directory"])
+    command, environment = launch["command"], launch["environment"]
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        os.write(2, f"Cannot start {command[0]!r}: {error.strerror}\n".encode())
+        os._exit(127)
+
+
+def _isolate(launch: dict[str, Any]) -> None:
+    """Give the process a private ``/opt/ml``, hide the runtime's data and protect its interpreter."""
+    _check(_libc.unshare(_CLONE_NEWNS), "unshare")
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+    # Held open: what is mounted over /opt may hide them.
+    folders = {name: os.open(path, os.O_PATH) for name, path in launch["folders"].items()}
+    entries = [entry for entry in os.scandir("/opt") if entry.name not in folders]
+    handles = [(entry, os.open(entry.path, os.O_PATH | os.O_NOFOLLOW)) for entry in entries]
+    _mount("tmpfs", "/opt", "tmpfs", 0)
+    for entry, handle in handles:
+        _bind_entry(entry, handle)
+    for name, handle in folders.items():
+        target = Path("/opt", name)
+        target.mkdir()
+        _mount(f"/proc/self/fd/{handle}", str(target), None, _MS_BIND)
+    for path in launch["read_only"]:
+        _protect(path)
+    for path in launch["hidden"]:
+        _mount("tmpfs", path, "tmpfs", 0)
+    if launch["pid_namespace"]:
+        _mount("proc", "/proc", "proc", 0)
+
+
+def _bind_entry(entry: os.DirEntry[str], handle: int) -> None:
+    target = Path(entry.path)
+    if entry.is_symlink():
+        target.symlink_to(os.readlink("", dir_fd=handle))
+        return
+    if entry.is_dir():
+        target.mkdir()
+    else:
+        target.touch()
+    _mount(f"/proc/self/fd/{handle}", entry.path, None, _MS_BIND | _MS_REC)
+
+
+def _protect(path: str) -> None:
+    """Make a folder read-only; where the kernel refuses, it stays writable."""
+    try:
+        _mount(path, path, None, _MS_BIND)
+        kept = os.statvfs(path).f_flag & _KEPT_MOUNT_FLAGS
+        _mount(None, path, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | kept)
+    except OSError:
+        return
+
+
+def _map_ids(uid: int, gid: int) -> None:
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+def _reap_until(child: int) -> int:
+    """Reap whatever ends until the child does; return its exit code."""
+    while True:
+        try:
+            pid, status = os.wait()
+        except ChildProcessError:
+            return 128 + signal.SIGKILL
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _end_descendants() -> None:
+    """Kill every process below this one; as their reaper it inherits those whose parents died."""
+    while True:
+        for pid in _descendants():
+            _kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, 0)[0]:
+                pass
+        except ChildProcessError:
+            return
+
+
+def _descendants() -> list[int]:
+    if not _LINUX:
+        return []
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parent = int(stat.rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found, unseen = [], [os.getpid()]
+    while unseen:
+        below = children.get(unseen.pop(), [])
+        found += below
+        unseen += below
+    return found
+
+
+def _die_with_parent(signal_number: signal.Signals, parent: int) -> None:
+    _prctl(_PR_SET_PDEATHSIG, signal_number)
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _LINUX:
+        _libc.prctl(option, value, 0, 0, 0)
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    arguments = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), f"mount {target}")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _kill(pid: int, signal_number: signal.Signals) -> None:
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        return
+
+
+def _report(launch: dict[str, Any], error: BaseException) -> None:
+    """Leave the reason where the runtime looks for it, and end."""
+    os.write(launch["error_handle"], f"{type(error).__name__}: {error}".encode())
+    os._exit(LAUNCH_FAILED)
+
+
+if __name__ == "__main__":
+    document = json.loads(Path(sys.argv[1]).read_text())
+    # Opened before the folder that it is in may be hidden.
+    document["error_handle"] = os.open(document["error_file"], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        sys.exit(main(document))
+    except OSError as failure:
+        _report(document, failure)

@@ -1,0 +1,60 @@
+"""Find and end processes that an earlier runtime left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+_PROC = Path("/proc")
+_STARTED_FIELD = 19  # of /proc/<pid>/stat, counted behind the command's name
+_PATIENCE_SECONDS = 2.0
+
+
+def start_time(pid: int) -> str | None:
+    """Return what tells this process from a later one of the same id; None if it is gone."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[_STARTED_FIELD]
+    except OSError:
+        return None
+
+
+def end_launcher(pid: int, started: str | None) -> bool:
+    """End a job's launcher, and with it its whole tree, if it still is the process that was recorded.
+
+    :param pid: its id.
+    :param started: what :func:`start_time` returned for it.
+    :return: whether it was there.
+    """
+    if started is None or start_time(pid) != started:
+        return False
+    for signal_number in (signal.SIGUSR1, signal.SIGKILL):
+        try:
+            os.kill(pid, signal_number)
+        except ProcessLookupError:
+            return True
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while start_time(pid) == started and time.monotonic() < deadline:
+            time.sleep(0.01)
+    return True
+
+
+def end_processes_below(folder: Path) -> list[int]:
+    """Kill the processes of ours whose temporary directory is inside a folder; return their ids.
+
+    Jobs, and all that they start, are given a ``TMPDIR`` in their own folder.
+    """
+    mark = b"TMPDIR=" + os.fsencode(f"{folder}/")
+    ended = []
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if not entry.name.isdigit():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if any(variable.startswith(mark) for variable in variables):
+                os.kill(int(entry.name), signal.SIGKILL)
+                ended.append(int(entry.name))
+        except OSError:
+            continue
+    return ended

@@ -1,0 +1,201 @@
+"""How a job gets ``/opt/ml`` and a clean environment without a container.
+
+``namespace``: the job sees its own folder mounted at ``/opt/ml`` (Linux with user namespaces, no root
+needed); the runtime's data directory is hidden and the interpreter read-only.
+``rewrite``: where namespaces are not to be had, the literal ``/opt/ml`` is replaced in the arguments, the
+environment and the staged text files. ``launcher.py`` does what has to be done in the job's own process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_runtime.exceptions import SettingsError
+from local_runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+_PROGRAMS = Path(__file__).with_name("images") / "bin"
+CONTAINER_ROOT = "/opt/ml"
+_CONTAINER_SCRATCH = "/opt/scratch"
+_PASSED_THROUGH = ("OMP_", "OPENBLAS_", "MKL_")
+_TEXT_SUFFIXES = {".py", ".sh", ".json", ".txt", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".env", ""}
+_LARGEST_TEXT = 4 << 20
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Where one job's files are on this machine.
+
+    :param path: ``<data_dir>/jobs/<kind>/<name>``.
+    """
+
+    path: Path
+
+    @property
+    def ml(self) -> Path:
+        """What the job sees as ``/opt/ml``."""
+        return self.path / "ml"
+
+    @property
+    def scratch(self) -> Path:
+        """The job's home, temporary and working directory."""
+        return self.path / "scratch"
+
+    @property
+    def log(self) -> Path:
+        """The job's output, kept after its end."""
+        return self.path / "output.log"
+
+    def host_path(self, container_path: str) -> Path:
+        """Return where a path below ``/opt/ml`` is on this machine."""
+        return self.ml / Path(os.path.normpath(container_path)).relative_to(CONTAINER_ROOT)
+
+    def remove_all_but_log(self) -> None:
+        """Remove what only the running job needed."""
+        for entry in self.path.iterdir():
+            if entry == self.log:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+class Sandbox:
+    """Prepare the launch of jobs; probe once which isolation this machine allows.
+
+    :param settings: data directory, memory limit, and ``isolation`` if it is not to be probed.
+    :param endpoint_url: the endpoint that jobs' AWS clients shall use.
+    :raises SettingsError: ``isolation="namespace"`` is demanded and cannot be had.
+    """
+
+    def __init__(self, settings: Settings, endpoint_url: str) -> None:
+        self._settings = settings
+        self._endpoint_url = endpoint_url
+        self._pid_namespace = False
+        self.isolation = self._choose(settings.isolation)
+
+    @property
+    def description(self) -> str:
+        """One line that says how jobs are isolated, for the start-up message."""
+        if self.isolation == "namespace":
+            processes = "mount and process" if self._pid_namespace else "mount"
+            return f"Jobs are isolated with {processes} namespaces: each sees its own /opt/ml."
+        return (
+            "Jobs are not isolated by the kernel (no user namespaces here): "
+            "the literal /opt/ml is rewritten in their arguments, environment and text files."
+        )
+
+    def view(self, folder: JobFolder, text: str) -> str:
+        """Return text that names ``/opt/ml`` as the job has to see it."""
+        return text if self.isolation == "namespace" else text.replace(CONTAINER_ROOT, str(folder.ml))
+
+    def adapt(self, folder: JobFolder, staged: Path) -> None:
+        """Make staged text files name the job's own folder where ``/opt/ml`` cannot be mounted."""
+        if self.isolation == "namespace":
+            return
+        files = [staged] if staged.is_file() else [path for path in staged.rglob("*") if path.is_file()]
+        for path in files:
+            if path.suffix.lower() not in _TEXT_SUFFIXES or path.stat().st_size > _LARGEST_TEXT:
+                continue
+            content = path.read_bytes()
+            if CONTAINER_ROOT.encode() in content and b"\0" not in content:
+                path.write_bytes(content.replace(CONTAINER_ROOT.encode(), os.fsencode(folder.ml)))
+
+    def prepare(self, folder: JobFolder, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        """Write the launch document of a command and return the arguments that start it.
+
+        :param folder: the job's folder; it exists.
+        :param command: the program and its arguments, in container paths.
+        :param environment: the container's own variables, in container paths.
+        """
+        folder.scratch.mkdir(parents=True, exist_ok=True)
+        folder.ml.mkdir(parents=True, exist_ok=True)
+        variables = {**self._base_environment(folder), **environment}
+        launch = self._launch(folder) | {
+            "command": [self.view(folder, word) for word in command],
+            "environment": {name: self.view(folder, value) for name, value in variables.items()},
+        }
+        path = folder.path / "launch.json"
+        path.write_text(json.dumps(launch))
+        path.chmod(0o600)
+        return [sys.executable, "-I", "-S", "-B", str(_LAUNCHER), str(path)]
+
+    def launch_error(self, folder: JobFolder) -> str | None:
+        """Return why the launcher could not start the command, if it could not."""
+        path = folder.path / "launch.error"
+        return (path.read_text() or None) if path.exists() else None
+
+    def _launch(self, folder: JobFolder) -> dict[str, Any]:
+        namespaces = self.isolation == "namespace"
+        data, prefix = self._settings.data_dir.resolve(), Path(sys.prefix).resolve()
+        memory = self._settings.job_memory_mb
+        return {
+            "runtime_pid": os.getpid(),
+            "namespaces": namespaces,
+            "pid_namespace": namespaces and self._pid_namespace,
+            "folders": {"ml": str(folder.ml.resolve()), "scratch": str(folder.scratch.resolve())},
+            "working_directory": _CONTAINER_SCRATCH if namespaces else str(folder.scratch),
+            # A job's pip must not change the environment that the runtime itself runs in.
+            "read_only": [str(prefix)],
+            "hidden": [] if prefix.is_relative_to(data) else [str(data)],
+            "memory_bytes": memory << 20 if memory else None,
+            "error_file": str(folder.path / "launch.error"),
+        }
+
+    def _base_environment(self, folder: JobFolder) -> dict[str, str]:
+        scratch = _CONTAINER_SCRATCH if self.isolation == "namespace" else str(folder.scratch)
+        # The unresolved path: only there does the interpreter find its virtual environment.
+        interpreter = str(Path(sys.executable).parent)
+        path = [str(_PROGRAMS), interpreter, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_THROUGH)}
+        return passed | {
+            "PATH": os.pathsep.join(path),
+            "LANG": "C.UTF-8",
+            "HOME": scratch,
+            "TMPDIR": scratch,
+            "PYTHONUNBUFFERED": "1",
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            "AWS_REGION": self._settings.region,
+            "AWS_DEFAULT_REGION": self._settings.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def _choose(self, wanted: str | None) -> str:
+        if wanted not in (None, "namespace", "rewrite"):
+            raise SettingsError(f"isolation is {wanted!r}: expected 'namespace' or 'rewrite'.")
+        if wanted == "rewrite":
+            return "rewrite"
+        self.isolation = "namespace"
+        for self._pid_namespace in (True, False):
+            reason = self._probe()
+            if reason is None:
+                return "namespace"
+        if wanted == "namespace":
+            raise SettingsError(f"isolation is 'namespace', but this machine refuses it: {reason}.")
+        _log.warning("No namespaces for jobs: %s", reason)
+        return "rewrite"
+
+    def _probe(self) -> str | None:
+        """Launch a command that does nothing; return what failed."""
+        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="probe-", dir=self._settings.data_dir) as name:
+            folder = JobFolder(Path(name))
+            arguments = self.prepare(folder, ["test", "-d", CONTAINER_ROOT], {})
+            ended = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)
+            if ended.returncode == 0:
+                return None
+            return self.launch_error(folder) or ended.stderr.strip() or f"exit code {ended.returncode}"

@@ -1,0 +1,117 @@
+"""A runtime's job services on a real S3 and CloudWatch Logs endpoint, without the SageMaker server."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer  # noqa: TID253 - it is the endpoint
+
+from local_runtime.jobs import JobService
+from local_runtime.runtime import Runtime
+from local_runtime.settings import Settings
+from local_runtime.storage import Storage
+
+BUCKET = "job-tests"
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
+
+StartRuntime = Callable[..., Runtime]
+
+
+@pytest.fixture(scope="session")
+def endpoint_url() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _host, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def start_runtime(endpoint_url: str, tmp_path: Path) -> Iterator[StartRuntime]:
+    started: list[Runtime] = []
+
+    def start(**settings: Any) -> Runtime:
+        data_dir = tmp_path / f"data-{len(started)}"
+        data_dir.mkdir()
+        runtime = Runtime(Settings(**{"data_dir": data_dir, **settings}), endpoint_url)
+        runtime.storage = Storage(runtime)
+        runtime.jobs = JobService(runtime)
+        runtime.client("s3").create_bucket(Bucket=BUCKET)
+        started.append(runtime)
+        return runtime
+
+    yield start
+    for runtime in started:
+        runtime.jobs.shutdown()
+        runtime.store.close()
+
+
+@pytest.fixture
+def runtime(start_runtime: StartRuntime) -> Runtime:
+    return start_runtime()
+
+
+@pytest.fixture(params=["namespace", "rewrite"])
+def either_isolation(request: pytest.FixtureRequest, start_runtime: StartRuntime) -> Runtime:
+    return start_runtime(isolation=request.param)
+
+
+def processing_request(runtime: Runtime, name: str, script: str, **changes: Any) -> dict[str, Any]:
+    """Return a request that runs a script, uploaded for it, and sends ``/opt/ml/processing/out`` to S3."""
+    uri = f"s3://{BUCKET}/{name}/code/script.py"
+    runtime.storage.write_bytes(uri, textwrap.dedent(script).encode())
+    return {
+        "ProcessingJobName": name,
+        "RoleArn": ROLE,
+        "AppSpecification": {
+            "ImageUri": SKLEARN,
+            "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/script.py"],
+        },
+        "ProcessingInputs": [s3_input("code", uri, "/opt/ml/processing/input/code")],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "out",
+                    "S3Output": {
+                        "S3Uri": f"s3://{BUCKET}/{name}/out",
+                        "LocalPath": "/opt/ml/processing/out",
+                        "S3UploadMode": "EndOfJob",
+                    },
+                }
+            ]
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
+        },
+        **changes,
+    }
+
+
+def s3_input(name: str, uri: str, path: str, **source: Any) -> dict[str, Any]:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": path,
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            **source,
+        },
+    }
+
+
+def run_processing(runtime: Runtime, name: str, script: str, **changes: Any) -> dict[str, Any]:
+    """Run a script as a processing job to its end and return the Describe answer."""
+    runtime.jobs.create("processing", processing_request(runtime, name, script, **changes))
+    return runtime.jobs.wait("processing", name)
+
+
+def output(runtime: Runtime, name: str) -> str:
+    """Return what a processing job printed."""
+    return runtime.jobs.log_path("processing", name).read_text()
