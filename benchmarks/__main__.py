@@ -1,0 +1,23 @@
+"""``make bench``: run the benchmarks that are named, or all of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHMARKS = ("execution", "parse", "demo")
+
+
+def main(names: list[str]) -> int:
+    """Run benchmarks by name; print what each one measures."""
+    if unknown := sorted(set(names) - set(BENCHMARKS)):
+        print(f"unknown benchmark {unknown[0]!r}; known are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in names or BENCHMARKS:
+        importlib.import_module(f"benchmarks.{name}").main()
+        print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
