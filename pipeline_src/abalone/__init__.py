@@ -1,0 +1,1 @@
+"""Predict the age of abalone: the SageMaker abalone example."""

@@ -1,0 +1,227 @@
+"""Train a model that predicts the rings of abalone, register it when its error is low enough, and try it out.
+
+After the example of https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# ruff: noqa: TID253 - this module is SDK objects and nothing else
+from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
+from sagemaker.core.processing import ScriptProcessor
+from sagemaker.core.transformer import Transformer
+from sagemaker.core.workflow.conditions import ConditionLessThanOrEqualTo
+from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.condition_step import ConditionStep
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.model_step import ModelStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep, TransformStep
+from sagemaker.serve.model_builder import ModelBuilder
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, OutputDataConfig
+
+from pipeline_src.images import image_uri
+from pipeline_src.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
+from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed
+
+STEPS = Path(__file__).parent / "steps"
+INSTANCE_TYPE = "ml.m5.xlarge"
+SEED = 2026
+
+processing_instance_count = ParameterInteger("ProcessingInstanceCount", default_value=1)
+training_instance_type = ParameterString("TrainingInstanceType", default_value=INSTANCE_TYPE)
+model_approval_status = ParameterString(
+    "ModelApprovalStatus",
+    default_value="PendingManualApproval",
+    enum_values=["PendingManualApproval", "Approved", "Rejected"],
+)
+input_data = ParameterString(
+    "InputData", default_value=artifact_uri("abalone", "data", "train", "abalone.csv")
+)
+batch_data = ParameterString(
+    "BatchData", default_value=artifact_uri("abalone", "data", "holdout", "holdout.csv")
+)
+mse_threshold = ParameterFloat("MseThreshold", default_value=6.0)
+
+
+def build(session: PipelineSession) -> Pipeline:
+    """Return the pipeline.
+
+    :param session: the session that its steps are captured in.
+    """
+    process = process_step(session)
+    train = train_step(session, process)
+    report = PropertyFile("EvaluationReport", output_name="evaluation", path="evaluation.json")
+    evaluate = evaluate_step(session, process, train, report)
+    create, register = model_steps(session, process, train, evaluate)
+    gate = ConditionStep(
+        "AbaloneMSECond",
+        conditions=[
+            ConditionLessThanOrEqualTo(
+                left=JsonGet(
+                    step_name=evaluate.name, property_file=report, json_path="regression_metrics.mse.value"
+                ),
+                right=mse_threshold,
+            )
+        ],
+        if_steps=[register, create, transform_step(session, process, create)],
+        else_steps=[
+            FailStep(
+                "AbaloneMSEFail",
+                error_message=Join(on=" ", values=["Execution failed due to MSE >", mse_threshold]),
+            )
+        ],
+    )
+    return Pipeline(
+        prefixed("abalone"),
+        parameters=[
+            processing_instance_count,
+            training_instance_type,
+            model_approval_status,
+            input_data,
+            batch_data,
+            mse_threshold,
+        ],
+        steps=[process, train, evaluate, gate],
+        sagemaker_session=session,
+    )
+
+
+def output_of(step: ProcessingStep, name: str):  # type: ignore[no-untyped-def] # a property of the SDK
+    """Return the S3 URI of a processing step's output."""
+    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+
+
+def process_step(session: PipelineSession) -> ProcessingStep:
+    """Impute, scale and one-hot encode; split 70/15/15."""
+    processor = ScriptProcessor(
+        role=ROLE_ARN,
+        image_uri=image_uri("sklearn"),
+        command=["python3"],
+        instance_count=processing_instance_count,
+        instance_type=INSTANCE_TYPE,
+        env={"PYTHONPATH": MODULES_PATH},
+        sagemaker_session=session,
+    )
+    outputs = ("train", "validation", "test", "feature_transform", "batch")
+    return ProcessingStep(
+        "AbaloneProcess",
+        step_args=processor.run(
+            code=str(STEPS / "preprocess.py"),
+            arguments=["--seed", str(SEED)],
+            inputs=[
+                s3_input("data", input_data),
+                s3_input("batch", batch_data),
+                module_input("feature_transform"),
+            ],
+            outputs=[s3_output(name, execution_uri("abalone", name)) for name in outputs],
+        ),
+    )
+
+
+def train_step(session: PipelineSession, process: ProcessingStep) -> TrainingStep:
+    """Train xgboost in algorithm mode."""
+    trainer = ModelTrainer(
+        role=ROLE_ARN,
+        training_image=image_uri("xgboost"),
+        compute=Compute(instance_type=training_instance_type, instance_count=1, volume_size_in_gb=30),
+        hyperparameters={
+            "objective": "reg:squarederror",
+            "num_round": 50,
+            "max_depth": 5,
+            "eta": 0.2,
+            "gamma": 4,
+            "min_child_weight": 6,
+            "subsample": 0.7,
+            "seed": SEED,
+        },
+        output_data_config=OutputDataConfig(s3_output_path=execution_uri("abalone", "model")),
+        sagemaker_session=session,
+    )
+    channels = [
+        InputData(channel_name=name, data_source=output_of(process, name), content_type="text/csv")
+        for name in ("train", "validation")
+    ]
+    return TrainingStep("AbaloneTrain", step_args=trainer.train(input_data_config=channels))
+
+
+def evaluate_step(
+    session: PipelineSession, process: ProcessingStep, train: TrainingStep, report: PropertyFile
+) -> ProcessingStep:
+    """Score the test split and report its mean squared error."""
+    processor = ScriptProcessor(
+        role=ROLE_ARN,
+        image_uri=image_uri("xgboost"),
+        command=["python3"],
+        instance_count=1,
+        instance_type=INSTANCE_TYPE,
+        sagemaker_session=session,
+    )
+    return ProcessingStep(
+        "AbaloneEval",
+        step_args=processor.run(
+            code=str(STEPS / "evaluate.py"),
+            inputs=[
+                s3_input("model", train.properties.ModelArtifacts.S3ModelArtifacts),
+                s3_input("test", output_of(process, "test")),
+            ],
+            outputs=[s3_output("evaluation", execution_uri("abalone", "evaluation"))],
+        ),
+        property_files=[report],
+    )
+
+
+def model_steps(
+    session: PipelineSession, process: ProcessingStep, train: TrainingStep, evaluate: ProcessingStep
+) -> tuple[ModelStep, ModelStep]:
+    """Return the steps that create the model resource and register the model package."""
+    builder = ModelBuilder(
+        image_uri=image_uri("xgboost"),
+        s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
+        role_arn=ROLE_ARN,
+        sagemaker_session=session,
+    )
+    # Built before it is registered: register() alone would write the compiling region into the container.
+    create = ModelStep("AbaloneCreateModel", step_args=builder.build())
+    report_uri = Join(on="/", values=[output_of(evaluate, "evaluation"), "evaluation.json"])
+    transform_uri = Join(on="/", values=[output_of(process, "feature_transform"), "transform.json"])
+    register = ModelStep(
+        "AbaloneRegisterModel",
+        step_args=builder.register(
+            model_package_group_name=prefixed("abalone"),
+            approval_status=model_approval_status,
+            content_types=["text/csv"],
+            response_types=["text/csv"],
+            inference_instances=["ml.t2.medium", "ml.m5.large", INSTANCE_TYPE],
+            transform_instances=["ml.m5.large", INSTANCE_TYPE],
+            model_metrics=ModelMetrics(model_statistics=MetricsSource("application/json", report_uri)),
+            # The scoring pipeline applies this to raw rows.
+            customer_metadata_properties={"feature_transform": transform_uri},
+        ),
+    )
+    return create, register
+
+
+def transform_step(session: PipelineSession, process: ProcessingStep, create: ModelStep) -> TransformStep:
+    """Score the transformed BatchData with the new model."""
+    transformer = Transformer(
+        model_name=create.properties.ModelName,
+        instance_count=1,
+        instance_type=INSTANCE_TYPE,
+        strategy="MultiRecord",
+        assemble_with="Line",
+        accept="text/csv",
+        output_path=execution_uri("abalone", "transform"),
+        sagemaker_session=session,
+    )
+    return TransformStep(
+        "AbaloneTransform",
+        step_args=transformer.transform(
+            data=output_of(process, "batch"), content_type="text/csv", split_type="Line"
+        ),
+    )
