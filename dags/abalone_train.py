@@ -26,13 +26,14 @@ from sagemaker_pipelines import (
 DEFINITION = Path(__file__).parent / "definitions" / "abalone.json"
 PARAMETERS = Envelope.load(DEFINITION).parameters
 
+EXECUTION_ARN = "{{ ti.xcom_pull('start_pipeline') }}"
 METRIC = "MSE {{ ti.xcom_pull('branch_on_mse', key='metric') }}"
 THRESHOLD = "threshold {{ ti.xcom_pull('branch_on_mse', key='threshold') }}"
 MODEL_PACKAGE = "{{ ti.xcom_pull('branch_on_mse', key='model_package_arn') }}"
-LINKS = """
-Run: {{ dag_run.run_id }}
-Execution: {{ ti.xcom_pull('start_pipeline') }}
-Airflow: {{ ti.log_url }}
+LINKS = f"""
+Run: {{{{ dag_run.run_id }}}}
+Execution: {EXECUTION_ARN}
+Airflow: {{{{ ti.log_url }}}}
 """
 
 with DAG(
@@ -57,22 +58,22 @@ with DAG(
 
     start_pipeline = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline",
-        pipeline_name=upsert_pipeline.output["pipeline_name"],
-        pipeline_version_id=upsert_pipeline.output["pipeline_version_id"],
+        pipeline_name="{{ ti.xcom_pull('upsert_pipeline')['pipeline_name'] }}",
+        pipeline_version_id="{{ ti.xcom_pull('upsert_pipeline')['pipeline_version_id'] }}",
         pipeline_params=form_values(PARAMETERS),
         data_parameters=("InputData", "BatchData"),
     )
 
     wait_for_pipeline = SageMakerPipelineExecutionSensor(
         task_id="wait_for_pipeline",
-        pipeline_exec_arn=start_pipeline.output,
+        pipeline_exec_arn=EXECUTION_ARN,
         deferrable=True,
         timeout=timedelta(hours=6).total_seconds(),
     )
 
     branch_on_mse = SageMakerMetricBranchOperator(
         task_id="branch_on_mse",
-        pipeline_execution_arn=start_pipeline.output,
+        pipeline_execution_arn=EXECUTION_ARN,
         accepted="trigger_scoring",
         rejected="notify_rejected",
         awaiting_approval="notify_awaiting_approval",

@@ -56,6 +56,27 @@ def run(mse_threshold: Threshold = 6.0) -> None:
     run_definition(StackSettings.from_environment(), Console(), threshold=mse_threshold)
 
 
+@app.command()
+def doctor(
+    connection: Annotated[str, typer.Option(help="The Airflow connection to check.")] = "aws_default",
+) -> None:
+    """Check an AWS account with read-only calls, and say what is missing."""
+    from stack.account import account_of
+    from stack.doctor import Doctor
+
+    console = Console()
+    account, client = account_of(connection)
+    findings = []
+    for finding in Doctor(client, account).examine():
+        findings.append(finding)
+        colour = {"ok": "green", "missing": "red", "unknown": "yellow"}[finding.state]
+        console.print(f"[{colour}]{finding.state:<8}[/] {finding.name:<12} {finding.text}", highlight=False)
+        if finding.cure:
+            console.print(f"{'':<22}{finding.cure}", highlight=False)
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
 def main(command: Callable[[], object]) -> int:
     """Run a command; print an error of ours without a traceback."""
     try:

@@ -148,7 +148,9 @@ class ExecutionReader:
 
 
 def _step_view(step: Mapping[str, Any]) -> StepView:
-    kind, content = next(iter(step.get("Metadata", {}).items()), ("", {}))
+    metadata: Mapping[str, Any] = step.get("Metadata") or {}
+    kind = next(iter(metadata), "")
+    content: Mapping[str, Any] = metadata.get(kind) or {}
     detail = content.get("ErrorMessage") or step.get("FailureReason") or ""
     if kind == "Condition" and content.get("Outcome"):
         detail = f"outcome: {content['Outcome']}"
