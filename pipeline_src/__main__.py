@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 
 from pipeline_src.exceptions import PipelineSourceError
 from pipeline_src.sources import select_sources
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console()

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sagemaker_pipelines.definition import canonical, check
-from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
-from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
-
 from pipeline_src.exceptions import CompileError
 from pipeline_src.offline import offline_session, uploaded_files
 from pipeline_src.sources import Source
 from pipeline_src.stand_ins import ARTIFACT_BUCKET, NAME_PREFIX, ROLE_ARN, with_placeholders
+from sagemaker_pipelines.definition import canonical, check
+from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
+from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
 
 DEFINITIONS = Path(__file__).parent.parent / "dags" / "definitions"
 
@@ -90,8 +89,8 @@ def _build(source: Source, session: Any) -> str:
     pipeline = module.build(session)
     if pipeline.name != f"{NAME_PREFIX}{source.name}":
         raise CompileError(
-            f"{source.module} builds a pipeline called {pipeline.name!r}, expected prefixed({source.name!r}): "
-            "the folder's name is the pipeline's."
+            f"{source.module} builds a pipeline called {pipeline.name!r}, "
+            f"expected prefixed({source.name!r}): the folder's name is the pipeline's."
         )
     text: str = pipeline.definition()
     if ROLE_ARN not in text:
@@ -139,7 +138,7 @@ def differences(compiled: list[Compiled], target: Path = DEFINITIONS, *, complet
     """
     files = _files(compiled)
     wanted: dict[str, bytes] = {**files, **dict.fromkeys(_stale(files, target) if complete else (), b"")}
-    parts = []
+    parts: list[str] = []
     for path, content in wanted.items():
         file = target / path
         present = file.read_bytes() if file.is_file() else b""

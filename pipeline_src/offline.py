@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -49,12 +50,16 @@ def offline_session() -> Iterator[PipelineSession]:
     """Give a pipeline session whose uploads go to a bucket in this process."""
     with offline_environment(), mock_aws(), warnings.catch_warnings():
         # Inside the environment: importing reads settings, and wants a region.
+        from sagemaker.core import common_utils
         from sagemaker.core.telemetry import telemetry_logging
         from sagemaker.core.workflow.pipeline_context import PipelineSession
 
         warnings.simplefilter("ignore")
         # Opting out by the SDK's settings file makes building six times slower: it is validated at each call.
-        with patch.object(telemetry_logging, "_send_telemetry_request"), _quiet():
+        telemetry = patch.object(telemetry_logging, "_send_telemetry_request")
+        # It reads botocore's table of endpoints again for each image URI.
+        resolver = patch.object(common_utils, "_botocore_resolver", cache(common_utils._botocore_resolver))
+        with telemetry, resolver, _quiet():
             boto3.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
             yield PipelineSession(boto_session=boto3.Session(), default_bucket=ARTIFACT_BUCKET)
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
+
 from sagemaker_pipelines.definition import Envelope, Parameter, step_graph
 from sagemaker_pipelines.definition.document import LocatedStep, locate_steps
 
@@ -26,43 +27,53 @@ def show(envelope: Envelope, console: Console) -> None:
 
 
 def _parameters(parameters: tuple[Parameter, ...]) -> Table:
-    table = Table("Parameter", "Type", "Default", title="Parameters", title_justify="left")
+    table = _table("Parameters", "Parameter", "Type", "Default")
     for parameter in parameters:
         default = "(none: a start must give it)" if parameter.default is None else str(parameter.default)
         if parameter.enum_values:
-            default += f"\nof {', '.join(parameter.enum_values)}"
+            default += f"\none of {', '.join(parameter.enum_values)}"
         table.add_row(parameter.name, parameter.type, default)
     return table
 
 
 def _steps(definition: dict[str, Any]) -> Table:
     graph = step_graph(definition)
-    table = Table("Step", "Type", "Waits for", title="Steps", title_justify="left")
+    table = _table("Steps", "Step", "Type", "Waits for")
     for located in locate_steps(definition):
         table.add_row(located.name, located.step["Type"], ", ".join(sorted(graph[located.name])) or "-")
     return table
 
 
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        # Folded, not cut: a URI must be readable where the output is no terminal.
+        table.add_column(column, overflow="fold")
+    return table
+
+
 def _graph(definition: dict[str, Any]) -> Tree:
-    """Return the steps as a tree: a step is below the one that it waits for last."""
+    """Return the steps as a tree: a step hangs below the one that it waits for last, and names the others."""
     graph = step_graph(definition)
     located = {item.name: item for item in locate_steps(definition)}
-    depth: dict[str, int] = {}
+    before: dict[str, set[str]] = {}
 
-    def level(name: str) -> int:
-        if name not in depth:
-            depth[name] = 1 + max((level(other) for other in graph[name]), default=0)
-        return depth[name]
+    def ancestors(name: str) -> set[str]:
+        if name not in before:
+            before[name] = graph[name].union(*(ancestors(other) for other in graph[name]))
+        return before[name]
 
     tree = Tree("Graph")
     nodes: dict[str, Tree] = {}
-    for name in sorted(graph, key=level):
-        waits_for = sorted(graph[name], key=level)
-        parent = nodes[waits_for[-1]] if waits_for else tree
-        nodes[name] = parent.add(_label(located[name]))
+    for name in sorted(graph, key=lambda name: len(ancestors(name))):
+        waits_for = sorted(graph[name], key=lambda other: (len(ancestors(other)), other))
+        last = waits_for[-1] if waits_for else None
+        others = [other for other in waits_for[:-1] if last is None or other not in ancestors(last)]
+        nodes[name] = (nodes[last] if last else tree).add(_label(located[name], others))
     return tree
 
 
-def _label(item: LocatedStep) -> str:
+def _label(item: LocatedStep, others: list[str]) -> str:
     branch = {"IfSteps": "[green]if[/] ", "ElseSteps": "[red]else[/] "}.get(item.branch or "", "")
-    return f"{branch}{item.name} [dim]{item.step['Type']}[/]"
+    also = f" [dim](and after {', '.join(others)})[/]" if others else ""
+    return f"{branch}{item.name} [dim]{item.step['Type']}[/]{also}"

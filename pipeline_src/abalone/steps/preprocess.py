@@ -45,7 +45,7 @@ def preprocess(data: Path, batch: Path, output: Path, *, seed: int) -> dict[str,
 
     :param data: folder of labelled rows.
     :param batch: folder of raw rows without a label.
-    :param output: folder to write ``train``, ``validation``, ``test``, ``feature_transform`` and ``batch`` in.
+    :param output: folder to write ``train``, ``validation``, ``test``, ``feature_transform``, ``batch`` in.
     :param seed: decides which row goes into which split.
     :return: number of rows by output.
     :raise BadDataError: at a bad row, or when there are too few.

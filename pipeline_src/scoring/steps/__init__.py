@@ -1,0 +1,1 @@
+"""Scripts of the scoring pipeline's processing steps."""
