@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from local_runtime.graph import Graph
+from local_runtime.graph import TERMINAL, Graph
 from local_runtime.parameters import typed_values
 from local_runtime.record import STEP_FAILURE, ExecutionRecord
 from local_runtime.selective import selected_names
@@ -89,15 +90,17 @@ class ExecutionRun:
         return True
 
     def abandon(self, reason: str) -> None:
-        """Mark everything that still runs as Failed and forget it: the runtime shuts down."""
+        """Mark everything that still runs as Failed and let go of it."""
         with self._lock:
             if self.ended.is_set():
                 return
             self._halted = True
             self.ended.set()
-            for name, stop in self._stops.items():
+            for stop in self._stops.values():
                 stop.set()
-                self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
+            for name, status in self._statuses.items():
+                if status not in TERMINAL:
+                    self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
             self._record.change_execution("Failed", FailureReason=reason)
 
     def join(self, deadline: float) -> None:
@@ -112,15 +115,15 @@ class ExecutionRun:
             self._advance()
 
     def _begin(self) -> None:
-        self._record.announce()
-        with self._lock:
+        with self._lock, self._guard():
+            self._record.announce()
             self._advance()
 
     def _advance(self) -> None:
         if self.ended.is_set():
             return
         ready = [] if self._halted else self._graph.plan(self._statuses, self._outcomes).ready
-        for name in ready[: self._limit - len(self._stops)]:
+        for name in ready[: max(0, self._limit - len(self._stops))]:
             self._launch(self._graph.nodes[name])
         if not self._stops:
             self._finish()
@@ -147,8 +150,19 @@ class ExecutionRun:
                 logger.exception("step %s of %s", node.name, self.arn)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
             result = StepResult(StepOutcome(status="Failed", failure_reason=reason))
-        with self._lock:
+        with self._lock, self._guard():
             self._end_step(node, result)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """End the execution as Failed when the engine itself breaks, so that nothing waits for ever."""
+        try:
+            yield
+        except Exception as error:
+            if not self.ended.is_set():
+                logger.exception("the engine broke in %s", self.arn)
+                self.abandon(f"InternalServerError: {type(error).__name__}: {error}")
+                self._on_end(self)
 
     def _begin_step(self, name: str, stop: threading.Event) -> bool:
         with self._lock:
@@ -159,8 +173,8 @@ class ExecutionRun:
     def _change(self, name: str, status: str, **fields: Any) -> None:
         with self._lock:
             if not self.ended.is_set():
-                self._statuses[name] = status
                 self._record.change_step(name, status, **fields)
+                self._statuses[name] = status
 
     def _end_step(self, node: Node, result: StepResult) -> None:
         name, outcome = node.name, result.outcome

@@ -90,6 +90,40 @@ def test_a_raised_limit_takes_effect_while_the_execution_runs(engine: Engine, jo
     assert engine.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
 
 
+def test_a_lowered_limit_starts_nothing_until_enough_has_ended(engine: Engine, jobs: FakeJobs) -> None:
+    release = threading.Event()
+    started = threading.Semaphore(0)
+
+    def held(step_run: StepRun) -> StepOutcome:
+        started.release()
+        assert release.wait(10)
+        return succeed(step_run)
+
+    jobs.behaviours = dict.fromkeys("abcd", held)
+    first: dict[str, Any] = {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 2}}
+    engine.create(pipeline(*map(processing, "abcd")))
+    arn = engine.start(**first)
+    for _ in range(2):
+        assert started.acquire(timeout=10)
+    lowered = {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 1}}
+    engine.call("UpdatePipelineExecution", PipelineExecutionArn=arn, **lowered)
+    assert set(engine.statuses(arn)) == {"a", "b"}
+    release.set()
+    engine.ended(arn)
+    assert jobs.most_active == 2
+
+
+def test_a_result_that_cannot_be_stored_fails_the_execution_instead_of_hanging(
+    engine: Engine, jobs: FakeJobs
+) -> None:
+    jobs.behaviours["a"] = lambda run: StepOutcome(status="Succeeded", properties={"Broken": object()})
+    arn = run(engine, pipeline(processing("a"), processing("b", "a")))
+    described = engine.describe(arn)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    assert "InternalServerError: TypeError" in described["FailureReason"]
+    assert engine.statuses(arn) == {"a": "Failed"}
+
+
 def test_only_the_branch_that_the_condition_takes_runs(engine: Engine, jobs: FakeJobs) -> None:
     definition = pipeline(
         condition("gate", [SMALLER], [processing("register")], [fail_step("reject", "too bad")]),
