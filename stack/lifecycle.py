@@ -161,10 +161,11 @@ class Stack:
         return ProcessSpec(name=name, command=command, env=env, port=port)
 
     def _runtime_healthy(self) -> bool:
-        if not self.processes.listens(RUNTIME, self.settings.runtime_port):
-            return False
-        with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.settings.runtime_url}/moto-api/", timeout=5).status_code < 500
+        """Return whether the process that answers is the one that this stack started."""
+        process = self.processes.running(RUNTIME)
+        with contextlib.suppress(requests.RequestException, ValueError):
+            answer = requests.get(f"{self.settings.runtime_url}/_local_runtime/health", timeout=5)
+            return process is not None and answer.status_code == 200 and answer.json()["pid"] == process.pid
         return False
 
     def _airflow_healthy(self, since: datetime | None) -> bool:

@@ -1,0 +1,106 @@
+"""One real Airflow and one local runtime for all end-to-end tests; the scenarios run side by side in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from stack.bootstrap import client, upload
+from stack.execution import ExecutionReader
+from stack.lifecycle import Stack
+from stack.notifications import receive
+from stack.processes import free_port
+from stack.settings import StackSettings
+
+RUN_SECONDS = 240.0
+BAD_ROW = b"M,0.455,0.365,0.095,0.514,0.2245,0.101,0.15,15\nM,not-a-number,0.3,0.1,0.5,0.2,0.1,0.1,9\n"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run that has ended."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: dict[str, str]
+
+
+class Airflow:
+    """What the tests ask the stack for."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.settings = stack.settings
+        self.api = stack.api
+        self.reader = ExecutionReader(self.client("sagemaker"), self.client("s3"))
+        self._messages: list[dict[str, Any]] = []
+
+    def client(self, service: str) -> Any:
+        return client(self.settings, service)
+
+    def finished(self, dag_id: str, run_id: str) -> Run:
+        deadline = time.monotonic() + RUN_SECONDS
+        while (state := self.api.run(dag_id, run_id)["state"]) not in ("success", "failed"):
+            assert time.monotonic() < deadline, f"{dag_id} {run_id} is still {state}"
+            time.sleep(0.3)
+        tasks = {task["task_id"]: task["state"] for task in self.api.task_instances(dag_id, run_id)}
+        return Run(dag_id, run_id, state, tasks)
+
+    def execution_arn(self, run: Run) -> str:
+        return str(self.api.xcom(run.dag_id, run.run_id, "start_pipeline"))
+
+    def messages(self, run: Run) -> list[dict[str, Any]]:
+        """Return the notifications that name this run, as the SQS subscription received them."""
+        self._messages += receive(self.settings)
+        return [message for message in self._messages if run.run_id in message["Message"]]
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    settings = StackSettings(
+        state_dir=tmp_path_factory.mktemp("stack"), airflow_port=free_port(), runtime_port=free_port()
+    )
+    stack = Stack(settings)
+    stack.up()
+    try:
+        deadline = time.monotonic() + 60
+        while not {"abalone_train", "abalone_score"} <= stack.api.dag_ids():
+            errors = stack.api.import_errors()
+            assert not errors, errors
+            assert time.monotonic() < deadline, "the DAG processor found no DAGs"
+            time.sleep(0.2)
+        for dag_id in ("abalone_train", "abalone_score"):
+            stack.api.unpause(dag_id)
+        yield Airflow(stack)
+    finally:
+        stack.down()
+
+
+Scenario = Callable[[str], Run]
+
+
+@pytest.fixture(scope="session")
+def scenario(airflow: Airflow) -> Scenario:
+    """Return the ended training run of a scenario; all of them were started together."""
+    (bad,) = upload(airflow.settings, {"bad/abalone.csv": BAD_ROW})
+    confs: dict[str, dict[str, Any]] = {
+        "accepted": {"ModelApprovalStatus": "Approved"},
+        "rejected": {"ModelApprovalStatus": "Approved", "MseThreshold": 3.0},
+        "awaiting_approval": {"ModelApprovalStatus": "PendingManualApproval"},
+        "failed": {"InputData": bad},
+    }
+    for name, conf in confs.items():
+        airflow.api.trigger("abalone_train", conf, run_id=f"e2e_{name}")
+    ended: dict[str, Run] = {}
+
+    def run(name: str) -> Run:
+        if name not in ended:
+            ended[name] = airflow.finished("abalone_train", f"e2e_{name}")
+        return ended[name]
+
+    return run

@@ -1,0 +1,241 @@
+"""The abalone DAGs through the real scheduler, triggerer and API server."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost  # noqa: TID253 - the tests recompute what the model says
+
+from stack.bootstrap import DATA_FILE, split_data
+from tests.e2e.conftest import Airflow, Run, Scenario
+
+pytestmark = pytest.mark.e2e
+
+ROWS = split_data(DATA_FILE)["holdout/holdout.csv"].decode().splitlines()
+NOT_TAKEN = {"trigger_scoring", "notify_rejected", "notify_awaiting_approval"}
+
+
+def branches(run: Run) -> dict[str, str]:
+    return {task_id: run.tasks[task_id] for task_id in NOT_TAKEN}
+
+
+def only(task_id: str) -> dict[str, str]:
+    return dict.fromkeys(NOT_TAKEN, "skipped") | {task_id: "success"}
+
+
+def statuses(airflow: Airflow, run: Run) -> dict[str, str]:
+    return {step.name: step.status for step in airflow.reader.steps(airflow.execution_arn(run))}
+
+
+def resource(airflow: Airflow, run: Run, step_name: str) -> str:
+    """Return the name of the job or resource that a step made."""
+    (arn,) = [s.arn for s in airflow.reader.steps(airflow.execution_arn(run)) if s.name == step_name]
+    return arn.rpartition("/")[2]
+
+
+def output(airflow: Airflow, run: Run, step_name: str, name: str) -> str:
+    job = airflow.client("sagemaker").describe_processing_job(
+        ProcessingJobName=resource(airflow, run, step_name)
+    )
+    outputs = job["ProcessingOutputConfig"]["Outputs"]
+    return str(next(o["S3Output"]["S3Uri"] for o in outputs if o["OutputName"] == name))
+
+
+def table(airflow: Airflow, prefix: str) -> Any:
+    """Return the numbers of all CSV files below a prefix."""
+    text = b"".join(airflow.reader.read(uri) for uri in airflow.reader.list(prefix))
+    return np.loadtxt(io.BytesIO(text), delimiter=",", ndmin=2)
+
+
+def model_of(airflow: Airflow, run: Run, folder: Path) -> xgboost.Booster:
+    """Return the model that the execution trained, from its artifact in S3."""
+    job = airflow.client("sagemaker").describe_training_job(
+        TrainingJobName=resource(airflow, run, "AbaloneTrain")
+    )
+    artifact = airflow.reader.read(job["ModelArtifacts"]["S3ModelArtifacts"])
+    with tarfile.open(fileobj=io.BytesIO(artifact)) as archive:
+        archive.extractall(folder, filter="data")
+    booster = xgboost.Booster()
+    # As bytes: the file has no extension to tell its format by.
+    booster.load_model(bytearray((folder / "xgboost-model").read_bytes()))
+    return booster
+
+
+def scoring_run(airflow: Airflow, run: Run) -> Run:
+    run_id = airflow.api.xcom("abalone_train", run.run_id, "trigger_scoring", "trigger_run_id")
+    return airflow.finished("abalone_score", run_id)
+
+
+class TestAccepted:
+    def test_the_run_succeeds_and_only_scoring_follows(self, scenario: Scenario) -> None:
+        run = scenario("accepted")
+        assert run.state == "success"
+        assert branches(run) == only("trigger_scoring")
+
+    def test_every_step_but_the_fail_step_succeeded(self, airflow: Airflow, scenario: Scenario) -> None:
+        assert statuses(airflow, scenario("accepted")) == dict.fromkeys(
+            [
+                "AbaloneProcess",
+                "AbaloneTrain",
+                "AbaloneEval",
+                "AbaloneMSECond",
+                "AbaloneRegisterModel",
+                "AbaloneCreateModel",
+                "AbaloneTransform",
+            ],
+            "Succeeded",
+        )
+
+    def test_the_metric_is_that_of_the_model_on_the_test_split_in_s3(
+        self, airflow: Airflow, scenario: Scenario, tmp_path: Path
+    ) -> None:
+        run = scenario("accepted")
+        test = table(airflow, output(airflow, run, "AbaloneProcess", "test"))
+        predicted = model_of(airflow, run, tmp_path).predict(xgboost.DMatrix(test[:, 1:]))
+        metric = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "metric")
+        assert metric == pytest.approx(np.mean((predicted - test[:, 0]) ** 2), rel=1e-5)
+        assert metric < 6.0
+
+    def test_scoring_predicts_every_row_of_the_batch_with_the_model_of_this_run(
+        self, airflow: Airflow, scenario: Scenario, tmp_path: Path
+    ) -> None:
+        run = scenario("accepted")
+        scored = scoring_run(airflow, run)
+        assert scored.state == "success"
+        predictions = airflow.reader.predictions(airflow.execution_arn(scored))
+        assert predictions is not None
+        features = table(airflow, output(airflow, run, "AbaloneProcess", "batch"))
+        expected = model_of(airflow, run, tmp_path).predict(xgboost.DMatrix(features))
+        assert len(predictions.values) == len(ROWS)
+        assert predictions.values == pytest.approx(expected.tolist(), rel=1e-5)
+
+    def test_scoring_used_the_package_that_this_run_registered(
+        self, airflow: Airflow, scenario: Scenario
+    ) -> None:
+        run = scenario("accepted")
+        (package,) = [
+            step.arn
+            for step in airflow.reader.steps(airflow.execution_arn(run))
+            if step.name == "AbaloneRegisterModel"
+        ]
+        scored = scoring_run(airflow, run)
+        parameters = airflow.reader.parameters(airflow.execution_arn(scored))
+        assert parameters["ModelPackageArn"] == package
+
+    def test_scoring_ends_with_the_uri_and_the_row_count(self, airflow: Airflow, scenario: Scenario) -> None:
+        scored = scoring_run(airflow, scenario("accepted"))
+        result = airflow.api.xcom(scored.dag_id, scored.run_id, "check_report")
+        assert result["rows"] == len(ROWS)
+        assert airflow.reader.list(result["predictions"]) != []
+
+    def test_nothing_is_notified(self, airflow: Airflow, scenario: Scenario) -> None:
+        assert airflow.messages(scenario("accepted")) == []
+
+
+class TestRejected:
+    def test_the_run_succeeds_and_only_the_notification_follows(self, scenario: Scenario) -> None:
+        run = scenario("rejected")
+        assert run.state == "success"
+        assert branches(run) == only("notify_rejected")
+
+    def test_the_fail_step_failed_and_no_model_was_registered(
+        self, airflow: Airflow, scenario: Scenario
+    ) -> None:
+        run = scenario("rejected")
+        seen = statuses(airflow, run)
+        assert seen["AbaloneMSEFail"] == "Failed"
+        assert not {"AbaloneRegisterModel", "AbaloneCreateModel", "AbaloneTransform"} & set(seen)
+        outcome = airflow.api.xcom(run.dag_id, run.run_id, "wait_for_pipeline")
+        assert outcome["rejection_message"] == "Execution failed due to MSE > 3.0"
+
+    def test_s3_holds_the_report_and_no_predictions(self, airflow: Airflow, scenario: Scenario) -> None:
+        execution_arn = airflow.execution_arn(scenario("rejected"))
+        prefix = f"s3://{airflow.settings.bucket}/abalone/executions/{execution_arn.rpartition('/')[2]}/"
+        objects = [uri.removeprefix(prefix) for uri in airflow.reader.list(prefix)]
+        assert "evaluation/evaluation.json" in objects
+        assert not [name for name in objects if name.startswith("transform/")]
+
+    def test_the_notification_has_metric_threshold_message_and_links(
+        self, airflow: Airflow, scenario: Scenario
+    ) -> None:
+        run = scenario("rejected")
+        (message,) = airflow.messages(run)
+        metric = airflow.reader.metric(airflow.execution_arn(run))
+        assert message["Subject"] == f"abalone rejected: MSE {metric.value}"
+        assert f"MSE {metric.value}, threshold 3.0. Execution failed due to MSE > 3.0" in message["Message"]
+        assert airflow.execution_arn(run) in message["Message"]
+        assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]
+
+
+class TestAwaitingApproval:
+    def test_the_run_succeeds_and_only_the_notification_follows(self, scenario: Scenario) -> None:
+        run = scenario("awaiting_approval")
+        assert run.state == "success"
+        assert branches(run) == only("notify_awaiting_approval")
+
+    def test_the_package_is_registered_and_pending(self, airflow: Airflow, scenario: Scenario) -> None:
+        run = scenario("awaiting_approval")
+        arn = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "model_package_arn")
+        package = airflow.client("sagemaker").describe_model_package(ModelPackageName=arn)
+        assert package["ModelApprovalStatus"] == "PendingManualApproval"
+
+    def test_the_notification_names_the_package_to_approve(
+        self, airflow: Airflow, scenario: Scenario
+    ) -> None:
+        run = scenario("awaiting_approval")
+        (message,) = airflow.messages(run)
+        arn = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "model_package_arn")
+        assert message["Subject"] == "abalone awaiting approval"
+        assert f"Approve {arn}" in message["Message"]
+
+    def test_nothing_is_scored(self, airflow: Airflow, scenario: Scenario) -> None:
+        run = scenario("awaiting_approval")
+        execution_id = airflow.execution_arn(run).rpartition("/")[2]
+        assert not [r for r in airflow.api.runs("abalone_score") if execution_id in r["dag_run_id"]]
+
+
+class TestFailed:
+    def test_the_run_fails_in_the_wait_and_nothing_follows(self, scenario: Scenario) -> None:
+        run = scenario("failed")
+        assert run.state == "failed"
+        assert run.tasks["wait_for_pipeline"] == "failed"
+        assert branches(run) == dict.fromkeys(NOT_TAKEN, "upstream_failed")
+
+    def test_the_notification_names_the_step_and_the_bad_cell(
+        self, airflow: Airflow, scenario: Scenario
+    ) -> None:
+        run = scenario("failed")
+        (message,) = airflow.messages(run)
+        assert message["Subject"] == "abalone_train failed in wait_for_pipeline"
+        assert "AbaloneProcess" in message["Message"]
+        assert "line 2, column 2" in message["Message"]
+        assert airflow.execution_arn(run) in message["Message"]
+
+
+def test_a_value_that_does_not_fit_the_form_is_refused_before_anything_starts(airflow: Airflow) -> None:
+    before = len(airflow.api.runs("abalone_train"))
+    with pytest.raises(Exception, match=r"answered 400 .*MseThreshold"):
+        airflow.api.trigger("abalone_train", {"MseThreshold": "low"})
+    assert len(airflow.api.runs("abalone_train")) == before
+
+
+def test_without_a_given_package_the_newest_approved_one_is_scored(
+    airflow: Airflow, scenario: Scenario
+) -> None:
+    scenario("accepted")
+    scenario("awaiting_approval")
+    approved = airflow.client("sagemaker").list_model_packages(
+        ModelPackageGroupName="abalone",
+        ModelApprovalStatus="Approved",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )["ModelPackageSummaryList"]
+    run = airflow.finished("abalone_score", airflow.api.trigger("abalone_score", {}))
+    assert run.state == "success"
+    chosen = airflow.api.xcom(run.dag_id, run.run_id, "choose_inputs")
+    assert chosen["ModelPackageArn"] == approved[0]["ModelPackageArn"]

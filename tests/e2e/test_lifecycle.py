@@ -1,0 +1,93 @@
+"""Starting and stopping the whole stack: nothing hangs, and every refusal says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stack.exceptions import PortInUseError, ProcessDiedError, StackError
+from stack.lifecycle import ALL_PROCESSES, RUNTIME, Stack
+from stack.processes import free_port
+from stack.settings import ROOT, StackSettings
+from tests.e2e.conftest import Airflow
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> StackSettings:
+    return StackSettings(state_dir=tmp_path, airflow_port=free_port(), runtime_port=free_port())
+
+
+def test_up_does_nothing_for_a_stack_that_is_up(airflow: Airflow) -> None:
+    processes = airflow.stack.processes
+    before = {name: process.pid for name in ALL_PROCESSES if (process := processes.running(name))}
+    Stack(airflow.settings).up()
+    after = {name: process.pid for name in ALL_PROCESSES if (process := processes.running(name))}
+    assert before == after
+    assert len(before) == len(ALL_PROCESSES)
+
+
+def test_a_second_command_finds_the_ports_that_the_stack_was_started_with(airflow: Airflow) -> None:
+    elsewhere = replace(airflow.settings, airflow_port=1, runtime_port=2)
+    assert Stack.of(elsewhere).settings == airflow.settings
+
+
+@pytest.mark.parametrize("taken", ["airflow_port", "runtime_port"])
+def test_a_busy_port_is_refused_before_anything_starts(settings: StackSettings, taken: str) -> None:
+    with socket.create_server(("127.0.0.1", getattr(settings, taken))):
+        began = time.monotonic()
+        with pytest.raises(PortInUseError, match=str(getattr(settings, taken))):
+            Stack(settings).up()
+        assert time.monotonic() - began < 10
+    assert not any(Stack(settings).processes.running(name) for name in ALL_PROCESSES)
+
+
+def test_a_process_that_dies_during_the_start_ends_it_with_its_log(
+    settings: StackSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An executor that does not exist ends the scheduler; everything else would start.
+    stack = Stack(settings, extra_env={"AIRFLOW__CORE__EXECUTOR": "no.such.Executor"})
+    with pytest.raises(StackError, match=r"no\.such|airflow db migrate"):
+        stack.up()
+    assert not any(stack.processes.running(name) for name in ALL_PROCESSES)
+
+
+def test_a_killed_runtime_is_reported_by_the_next_check_and_down_still_works(settings: StackSettings) -> None:
+    stack = Stack(settings)
+    stack._start_runtime()
+    process = stack.processes.running(RUNTIME)
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    with pytest.raises(ProcessDiedError, match="local-runtime ended unexpectedly"):
+        stack.processes.require_alive([RUNTIME])
+    assert stack.down() == []
+
+
+def test_the_command_line_says_what_is_wrong_without_a_traceback(settings: StackSettings) -> None:
+    with socket.create_server(("127.0.0.1", settings.airflow_port)):
+        env = os.environ | {
+            "STACK_STATE_DIR": str(settings.state_dir),
+            "AIRFLOW_PORT": str(settings.airflow_port),
+            "RUNTIME_PORT": str(settings.runtime_port),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "stack", "demo"],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert f"needs port {settings.airflow_port}" in done.stderr
+    assert "Traceback" not in done.stderr
