@@ -14,6 +14,7 @@
     ├── UnknownStatusError         AWS gave a status that is not in the table
     ├── ExecutionError             an execution did not end well
     │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
+    │   ├── ExecutionRunningError  it was to be judged before it had ended
     │   └── ExecutionStoppedError  somebody stopped it
     ├── ExecutionTimeoutError      it runs for longer than the task may wait
     └── EvaluationError            the gate's metric or threshold cannot be read
@@ -206,12 +207,21 @@ class ExecutionFailedError(ExecutionError):
         }
 
 
+class ExecutionRunningError(ExecutionError):
+    """A pipeline execution was to be judged before it had ended."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pipeline_execution_arn} is still {self.status}. Wait for its end first, with the sensor."
+        )
+
+
 class ExecutionStoppedError(ExecutionError):
     """A pipeline execution was stopped by somebody else than the task that watches it."""
 
     def __str__(self) -> str:
         return (
-            f"{self.pipeline_execution_arn} was stopped while it was watched. If it shall go on, clear this "
+            f"{self.pipeline_execution_arn} is Stopped: somebody stopped it. If it shall go on, clear this "
             "task; to run the pipeline anew, clear the task that starts it."
         )
 

@@ -14,6 +14,7 @@ from sagemaker_pipelines.definition import gate_of
 from sagemaker_pipelines.exceptions import (
     DefinitionError,
     ExecutionFailedError,
+    ExecutionRunningError,
     ExecutionStoppedError,
     FailureCause,
 )
@@ -69,11 +70,14 @@ def conclude(
     :return: the outcome of an execution that succeeded or was rejected.
     :raises ExecutionFailedError: it failed otherwise; the message names step, reason and log.
     :raises ExecutionStoppedError: it was stopped.
+    :raises ExecutionRunningError: it has not ended.
     :raises UnknownStatusError: AWS gave a status that is not in the table.
     """
     description = hook.describe_execution(pipeline_execution_arn)
     status = description["PipelineExecutionStatus"]
     phase = execution_phase(status)
+    if phase is Phase.RUNNING:
+        raise ExecutionRunningError(pipeline_execution_arn, status)
     steps = hook.list_steps(pipeline_execution_arn)
     summaries = [_summary(step) for step in steps]
     if phase is Phase.SUCCEEDED:

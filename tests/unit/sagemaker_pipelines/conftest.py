@@ -1,0 +1,74 @@
+"""A hook whose SageMaker answers what a test says, over an S3 in process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws  # noqa: TID253 - tests of the hook need an S3
+
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from tests.unit.sagemaker_pipelines.samples import BUCKET, ROLE, SCRIPT, gated_definition
+
+
+@pytest.fixture
+def envelope_path(tmp_path: Path) -> Path:
+    """A compiled envelope with one asset."""
+    digest = hashlib.sha256(SCRIPT.encode()).hexdigest()
+    asset = tmp_path / "assets" / digest / "evaluate.py"
+    asset.parent.mkdir(parents=True)
+    asset.write_text(SCRIPT)
+    path = tmp_path / "gated.json"
+    path.write_text(
+        json.dumps(
+            {
+                "envelope_version": 1,
+                "name": "gated",
+                "description": "Evaluate and gate.",
+                "definition": gated_definition(),
+                "images": {"sklearn": {"us-east-1": "1.dkr.ecr.us-east-1.amazonaws.com/sklearn:1.9-0"}},
+                "assets": [{"name": asset.name, "path": f"assets/{digest}/{asset.name}", "sha256": digest}],
+                "placeholders": ["artifact_bucket", "image:sklearn", "name_prefix", "role_arn"],
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def envelope(envelope_path: Path) -> Envelope:
+    return Envelope.load(envelope_path)
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a connection whose extra holds an environment."""
+    sagemaker = {"artifact_bucket": BUCKET, "role_arn": ROLE, "name_prefix": "dev-"}
+    extra = {"region_name": "us-east-1", "service_config": {"sagemaker": sagemaker}}
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_TEST",
+        json.dumps({"conn_type": "aws", "login": "test", "password": "test", "extra": extra}),
+    )
+    return "aws_test"
+
+
+@pytest.fixture
+def hook(connection: str) -> Iterator[SageMakerPipelineHook]:
+    """A hook with an S3 that has the artifact bucket."""
+    with mock_aws():
+        hook = SageMakerPipelineHook(aws_conn_id=connection)
+        hook.s3.create_bucket(Bucket=BUCKET)
+        yield hook
+
+
+@pytest.fixture
+def sagemaker(hook: SageMakerPipelineHook) -> Iterator[Stubber]:
+    """What SageMaker answers; every answer must be asked for, in this order."""
+    with Stubber(hook.conn) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()

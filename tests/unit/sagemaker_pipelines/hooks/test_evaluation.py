@@ -1,0 +1,228 @@
+"""The gate of an execution: report, metric and threshold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from sagemaker_pipelines.exceptions import EvaluationError, GateError
+from sagemaker_pipelines.hooks.evaluation import read_metric, resource_of_step
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook, split_s3_uri
+from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, JOB_ARN, gated_definition
+
+OTHER = ARN.replace("abcdefgh1234", "source123456")
+URI = f"s3://{BUCKET}/dev-gated/evaluation/evaluation.json"
+PATH = "regression_metrics.mse.value"
+
+
+def store(hook: SageMakerPipelineHook, report: Any) -> None:
+    body = report if isinstance(report, bytes) else json.dumps(report).encode()
+    bucket, key = split_s3_uri(URI)
+    hook.s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def mse(value: Any) -> dict[str, Any]:
+    return {"regression_metrics": {"mse": {"value": value}}}
+
+
+def steps(stubber: Stubber, arn: str, *found: dict[str, Any]) -> None:
+    stubber.add_response(
+        "list_pipeline_execution_steps",
+        {"PipelineExecutionSteps": [{"StepStatus": "Succeeded", **step} for step in found]},
+        {"PipelineExecutionArn": arn, "SortOrder": "Ascending", "MaxResults": 100},
+    )
+
+
+def gate(stubber: Stubber, definition: dict[str, Any] | None = None) -> None:
+    """Answer everything that reading the gate asks before the threshold."""
+    stubber.add_response(
+        "describe_pipeline_definition_for_execution",
+        {"PipelineDefinition": json.dumps(definition or gated_definition())},
+    )
+    steps(stubber, ARN, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
+    job(stubber)
+
+
+def job(stubber: Stubber, output: str = "evaluation") -> None:
+    uri = f"s3://{BUCKET}/dev-gated/evaluation"
+    stubber.add_response(
+        "describe_processing_job",
+        {
+            "ProcessingJobName": "job-1",
+            "ProcessingJobArn": JOB_ARN,
+            "ProcessingJobStatus": "Completed",
+            "AppSpecification": {"ImageUri": "image"},
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+            },
+            "CreationTime": 0,
+            "ProcessingOutputConfig": {
+                "Outputs": [{"OutputName": output, "S3Output": {"S3Uri": uri, "S3UploadMode": "EndOfJob"}}]
+            },
+        },
+        {"ProcessingJobName": "job-1"},
+    )
+
+
+def parameters(stubber: Stubber, **values: str) -> None:
+    stubber.add_response(
+        "list_pipeline_parameters_for_execution",
+        {"PipelineParameters": [{"Name": name, "Value": value} for name, value in values.items()]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "threshold", "passed"),
+    [
+        ({"MseThreshold": "3.0"}, 3.0, False),
+        ({"MseThreshold": "4.9"}, 4.9, True),
+        ({"Count": "2"}, 6.0, True),
+    ],
+)
+def test_the_metric_is_compared_with_the_executions_own_threshold_or_its_definitions_default(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, sent: dict[str, str], threshold: float, passed: bool
+) -> None:
+    store(hook, mse(4.9))
+    gate(sagemaker)
+    parameters(sagemaker, **sent)
+    assert hook.read_gate(ARN).as_dict() == {
+        "metric": 4.9,
+        "threshold": threshold,
+        "operator": "LessThanOrEqualTo",
+        "passed": passed,
+        "report_uri": URI,
+    }
+
+
+def test_a_constant_threshold_asks_for_no_parameters(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    definition = gated_definition()
+    definition["Steps"][1]["Arguments"]["Conditions"][0]["RightValue"] = 4
+    store(hook, mse(4.9))
+    gate(sagemaker, definition)
+    assert not hook.read_gate(ARN).passed
+
+
+@pytest.mark.parametrize("value", ["six", "nan", "inf", ""])
+def test_a_threshold_that_is_no_finite_number_accepts_nothing(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, value: str
+) -> None:
+    store(hook, mse(4.9))
+    gate(sagemaker)
+    parameters(sagemaker, MseThreshold=value)
+    with pytest.raises(EvaluationError, match=r"threshold MseThreshold.*Nothing is accepted"):
+        hook.read_gate(ARN)
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        (None, "does not exist"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"", "is not JSON"),
+        ([], "nothing at"),
+        ({"regression_metrics": {"mae": {"value": 1}}}, r"at regression_metrics there is \['mae'\]"),
+        ({"regression_metrics": "4.9"}, "there is str"),
+        (mse("4.9"), "expected a number"),
+        (mse(True), "expected a number"),
+        (mse(None), "expected a number"),
+        (mse([4.9]), "expected a number"),
+        (mse(float("nan")), "expected a finite number"),
+        (mse(float("inf")), "expected a finite number"),
+        (mse(float("-inf")), "expected a finite number"),
+        (b'{"regression_metrics": {"mse": {"value": 1e999}}}', "expected a finite number"),
+        (b'{"regression_metrics": {"mse": {"value": 1' + b"0" * 400 + b"}}}", "expected a finite number"),
+    ],
+)
+def test_a_report_that_is_not_a_finite_number_at_the_path_accepts_nothing(
+    hook: SageMakerPipelineHook, report: Any, message: str
+) -> None:
+    if report is not None:
+        store(hook, report)
+    with pytest.raises(EvaluationError, match=message) as caught:
+        read_metric(hook, URI, PATH)
+    assert "Nothing is accepted" in str(caught.value)
+    assert URI in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("a.b-c.d_e", {"a": {"b-c": {"d_e": 1.5}}}),
+        ("a[1].b", {"a": [0, {"b": 1.5}]}),
+        ("a['b.c']", {"a": {"b.c": 1.5}}),
+        ("[0]", [1.5]),
+        ("$.a", {"a": 1.5}),
+    ],
+)
+def test_the_forms_of_a_json_path_are_read(hook: SageMakerPipelineHook, path: str, document: Any) -> None:
+    store(hook, document)
+    assert read_metric(hook, URI, path) == 1.5
+
+
+def test_a_path_of_another_language_is_refused(hook: SageMakerPipelineHook) -> None:
+    store(hook, mse(1))
+    with pytest.raises(EvaluationError, match="not a path"):
+        read_metric(hook, URI, "regression_metrics.*")
+
+
+@pytest.mark.parametrize("key", ["CacheHitResult", "SelectiveExecutionResult"])
+def test_the_job_of_a_step_that_was_taken_over_is_found_in_its_source(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, key: str
+) -> None:
+    steps(sagemaker, ARN, {"StepName": "Evaluate", key: {"SourcePipelineExecutionArn": OTHER}})
+    steps(sagemaker, OTHER, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
+    assert resource_of_step(hook, ARN, "Evaluate", "ProcessingJob") == JOB_ARN
+
+
+def test_a_step_that_a_selective_execution_does_not_list_is_found_in_its_source(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    steps(sagemaker, ARN, {"StepName": "Gate"})
+    sagemaker.add_response(
+        "describe_pipeline_execution",
+        {
+            "SelectiveExecutionConfig": {
+                "SourcePipelineExecutionArn": OTHER,
+                "SelectedSteps": [{"StepName": "Gate"}],
+            }
+        },
+    )
+    steps(sagemaker, OTHER, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
+    assert resource_of_step(hook, ARN, "Evaluate", "ProcessingJob") == JOB_ARN
+
+
+def test_executions_that_name_each_other_as_source_end_the_search(
+    hook: SageMakerPipelineHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = [{"StepName": "Evaluate", "CacheHitResult": {"SourcePipelineExecutionArn": ARN}}]
+    monkeypatch.setattr(hook, "list_steps", lambda _: loop)
+    assert resource_of_step(hook, ARN, "Evaluate", "ProcessingJob") is None
+
+
+def test_a_report_step_without_a_job_and_a_job_without_the_output_are_named(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    definition = {"PipelineDefinition": json.dumps(gated_definition())}
+    sagemaker.add_response("describe_pipeline_definition_for_execution", definition)
+    steps(sagemaker, ARN, {"StepName": "Evaluate"})
+    with pytest.raises(EvaluationError, match=r"Evaluate.*ran no processing job"):
+        hook.read_gate(ARN)
+    sagemaker.add_response("describe_pipeline_definition_for_execution", definition)
+    steps(sagemaker, ARN, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
+    job(sagemaker, output="metrics")
+    with pytest.raises(EvaluationError, match=r"\['metrics'\]; expected 'evaluation'"):
+        hook.read_gate(ARN)
+
+
+def test_a_definition_without_a_gate_is_an_error(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    definition = gated_definition()
+    del definition["Steps"][1]
+    sagemaker.add_response(
+        "describe_pipeline_definition_for_execution", {"PipelineDefinition": json.dumps(definition)}
+    )
+    with pytest.raises(GateError):
+        hook.read_gate(ARN)

@@ -1,0 +1,197 @@
+"""The judgement of an execution: succeeded, rejected, failed and why."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from sagemaker_pipelines.exceptions import (
+    ExecutionFailedError,
+    ExecutionRunningError,
+    ExecutionStoppedError,
+    UnknownStatusError,
+)
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.states import EXECUTION_PHASES
+from tests.unit.sagemaker_pipelines.samples import ARN, JOB_ARN, gated_definition
+
+START = datetime(2026, 11, 23, 7, tzinfo=UTC)
+
+
+def step(name: str, status: str, seconds: float = 1, **fields: Any) -> dict[str, Any]:
+    return {
+        "StepName": name,
+        "StepStatus": status,
+        "StartTime": START,
+        "EndTime": START + timedelta(seconds=seconds),
+        **fields,
+    }
+
+
+def fail_step(name: str, message: str = "MSE too high", **fields: Any) -> dict[str, Any]:
+    return step(name, "Failed", Metadata={"Fail": {"ErrorMessage": message}}, **fields)
+
+
+def ended(stubber: Stubber, status: str, *steps: dict[str, Any], reason: str | None = None) -> None:
+    description = {"PipelineExecutionArn": ARN, "PipelineExecutionStatus": status}
+    if reason:
+        description["FailureReason"] = reason
+    stubber.add_response("describe_pipeline_execution", description)
+    stubber.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": list(steps)})
+
+
+def definition(stubber: Stubber) -> None:
+    stubber.add_response(
+        "describe_pipeline_definition_for_execution", {"PipelineDefinition": json.dumps(gated_definition())}
+    )
+
+
+def test_a_succeeded_execution_tells_its_steps(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    cached = step("Evaluate", "Succeeded", 2.5, CacheHitResult={"SourcePipelineExecutionArn": ARN})
+    ended(sagemaker, "Succeeded", cached)
+    assert hook.execution_outcome(ARN).as_dict() == {
+        "pipeline_execution_arn": ARN,
+        "status": "Succeeded",
+        "rejected": False,
+        "rejection_step": None,
+        "rejection_message": None,
+        "steps": [{"name": "Evaluate", "status": "Succeeded", "seconds": 2.5, "cache_hit": True}],
+    }
+
+
+def test_an_execution_that_failed_in_the_gates_fail_step_only_is_rejected(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    ended(sagemaker, "Failed", step("Evaluate", "Succeeded"), step("Other", "Stopped"), fail_step("Reject"))
+    definition(sagemaker)
+    outcome = hook.execution_outcome(ARN)
+    assert (outcome.rejected, outcome.rejection_step) == (True, "Reject")
+    assert outcome.rejection_message == "MSE too high"
+
+
+def test_a_dag_may_name_other_rejection_steps(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    ended(sagemaker, "Failed", fail_step("TooFewRows"))
+    assert hook.execution_outcome(ARN, rejection_steps=["TooFewRows"]).rejected
+
+
+def test_a_fail_step_that_is_not_named_as_a_rejection_is_a_failure(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    ended(sagemaker, "Failed", fail_step("TooFewRows", "12 rows"))
+    definition(sagemaker)
+    with pytest.raises(ExecutionFailedError, match="step TooFewRows failed: 12 rows") as caught:
+        hook.execution_outcome(ARN)
+    assert not caught.value.can_be_retried
+
+
+def test_a_rejection_beside_another_failed_step_is_a_failure(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    ended(sagemaker, "Failed", fail_step("Reject"), step("Other", "Failed", FailureReason="exit code 1"))
+    with pytest.raises(ExecutionFailedError, match="exit code 1"):
+        hook.execution_outcome(ARN)
+
+
+def test_a_failure_is_told_with_reason_and_the_tail_of_the_log(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    group = "/aws/sagemaker/ProcessingJobs"
+    hook.logs.create_log_group(logGroupName=group)
+    hook.logs.create_log_stream(logGroupName=group, logStreamName="job-1/algo-1")
+    hook.logs.put_log_events(
+        logGroupName=group,
+        logStreamName="job-1/algo-1",
+        logEvents=[{"timestamp": 1_795_000_000_000 + i, "message": f"line {i}\n"} for i in range(30)],
+    )
+    failed = step(
+        "Evaluate", "Failed", FailureReason="exit code 1", Metadata={"ProcessingJob": {"Arn": JOB_ARN}}
+    )
+    ended(sagemaker, "Failed", failed, reason="Step failure: One or multiple steps failed.")
+    with pytest.raises(ExecutionFailedError) as caught:
+        hook.execution_outcome(ARN)
+    cause = caught.value.as_dict()["causes"][0]
+    assert (cause["step_name"], cause["reason"], cause["job_arn"]) == ("Evaluate", "exit code 1", JOB_ARN)
+    assert (cause["log_group"], cause["log_stream"]) == (group, "job-1/algo-1")
+    assert cause["log_tail"] == [f"line {i}" for i in range(10, 30)]
+    assert caught.value.can_be_retried
+
+
+def test_a_log_that_cannot_be_read_does_not_hide_the_failure(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    failed = step(
+        "Evaluate", "Failed", FailureReason="exit code 1", Metadata={"ProcessingJob": {"Arn": JOB_ARN}}
+    )
+    ended(sagemaker, "Failed", failed)
+    with pytest.raises(ExecutionFailedError, match="exit code 1"):
+        hook.execution_outcome(ARN)
+
+
+def test_the_step_that_failed_first_is_named_first(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    ended(
+        sagemaker,
+        "Failed",
+        step("Late", "Failed", 9, FailureReason="late"),
+        step("Early", "Failed", 3, FailureReason="early"),
+    )
+    with pytest.raises(ExecutionFailedError) as caught:
+        hook.execution_outcome(ARN)
+    assert [cause.step_name for cause in caught.value.causes] == ["Early", "Late"]
+
+
+def test_a_failure_without_any_reason_is_told_as_such(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    ended(sagemaker, "Failed")
+    with pytest.raises(ExecutionFailedError, match="AWS gives no reason"):
+        hook.execution_outcome(ARN)
+
+
+def test_all_pages_of_steps_are_read(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    pages = [[step(f"Step{page}{i}", "Succeeded") for i in range(100)] for page in range(3)]
+    for number, page in enumerate(pages):
+        more = {"NextToken": str(number)} if number < 2 else {}
+        sagemaker.add_response(
+            "list_pipeline_execution_steps",
+            {"PipelineExecutionSteps": page, **more},
+            {
+                "PipelineExecutionArn": ARN,
+                "SortOrder": "Ascending",
+                "MaxResults": 100,
+                **({"NextToken": str(number - 1)} if number else {}),
+            },
+        )
+    assert len(hook.list_steps(ARN)) == 300
+
+
+TRUTH: dict[str, type[Exception] | None] = {
+    "Executing": ExecutionRunningError,
+    "Stopping": ExecutionRunningError,
+    "Stopped": ExecutionStoppedError,
+    "Failed": ExecutionFailedError,
+    "CompletedWithFailures": ExecutionFailedError,
+    "Succeeded": None,
+    "Paused": UnknownStatusError,
+}
+
+
+def test_the_truth_table_has_every_status_and_an_unknown_one() -> None:
+    assert set(TRUTH) == {*EXECUTION_PHASES, "Paused"}
+
+
+@pytest.mark.parametrize(("status", "error"), TRUTH.items())
+def test_only_succeeded_succeeds(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, status: str, error: type[Exception] | None
+) -> None:
+    sagemaker.add_response("describe_pipeline_execution", {"PipelineExecutionStatus": status})
+    if error not in {UnknownStatusError, ExecutionRunningError}:
+        sagemaker.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": []})
+    if error is None:
+        assert hook.execution_outcome(ARN).status == status
+    else:
+        with pytest.raises(error, match=status):
+            hook.execution_outcome(ARN)

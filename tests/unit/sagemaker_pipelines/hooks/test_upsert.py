@@ -1,0 +1,271 @@
+"""Upsert: what is written, and what is not, when others write too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.stub import ANY, Stubber
+
+from sagemaker_pipelines.definition import Envelope, canonical, definition_hash
+from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
+from sagemaker_pipelines.hooks import upsert
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.settings import PipelineSettings
+from tests.unit.sagemaker_pipelines.samples import BUCKET, PIPELINE_ARN, ROLE, SCRIPT
+
+NAME = "dev-gated"
+
+
+@pytest.fixture
+def deployed(hook: SageMakerPipelineHook, envelope: Envelope) -> dict[str, Any]:
+    """DescribePipeline's answer where the envelope is deployed already."""
+    filled = envelope.fill(hook.settings.placeholder_values, region="us-east-1")
+    return {
+        "PipelineArn": PIPELINE_ARN,
+        # Other whitespace and order of keys than ours: AWS need not keep them.
+        "PipelineDefinition": json.dumps(dict(reversed(filled.items()))),
+        "PipelineDescription": "Evaluate and gate.",
+        "RoleArn": ROLE,
+    }
+
+
+def versions(stubber: Stubber, *ids: int, order: str = "Descending") -> None:
+    stubber.add_response(
+        "list_pipeline_versions",
+        {"PipelineVersionSummaries": [{"PipelineVersionId": i} for i in ids]},
+        {"PipelineName": NAME, "SortOrder": order, "MaxResults": 1},
+    )
+
+
+def missing(stubber: Stubber) -> None:
+    stubber.add_client_error("list_pipeline_versions", "ResourceNotFound", "Pipeline does not exist.")
+    stubber.add_client_error("describe_pipeline", "ResourceNotFound", "Pipeline does not exist.")
+
+
+def keys(hook: SageMakerPipelineHook) -> list[str]:
+    return [item["Key"] for item in hook.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+def test_an_unchanged_definition_makes_two_reads_and_no_write(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
+) -> None:
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", deployed, {"PipelineName": NAME, "PipelineVersionId": 7})
+    result = hook.upsert_pipeline(envelope)
+    assert (result.changed, result.created, result.pipeline_version_id) == (False, False, 7)
+    assert result.pipeline_name == NAME
+    assert keys(hook) == []
+
+
+def test_a_missing_pipeline_is_created_with_assets_tags_and_its_first_version(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
+) -> None:
+    missing(sagemaker)
+    expected = json.loads(deployed["PipelineDefinition"])
+    sagemaker.add_response(
+        "create_pipeline",
+        {"PipelineArn": PIPELINE_ARN},
+        {
+            "PipelineName": NAME,
+            "PipelineDefinition": canonical(expected),
+            "PipelineDescription": "Evaluate and gate.",
+            "RoleArn": ROLE,
+            "Tags": [{"Key": upsert.HASH_TAG, "Value": definition_hash(expected)}],
+        },
+    )
+    versions(sagemaker, 1, order="Ascending")
+    result = hook.upsert_pipeline(envelope)
+    assert (result.changed, result.created, result.pipeline_version_id) == (True, True, 1)
+    assert keys(hook) == [f"dev-assets/{envelope.assets[0].sha256}/evaluate.py"]
+    assert hook.read_object(f"s3://{BUCKET}/{keys(hook)[0]}") == SCRIPT.encode()
+
+
+def test_a_stored_asset_is_not_uploaded_again(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = envelope.assets[0].key("dev-")
+    hook.s3.put_object(Bucket=BUCKET, Key=key, Body=SCRIPT)
+    monkeypatch.setattr(hook.s3, "put_object", lambda **_: pytest.fail("uploaded again"))
+    missing(sagemaker)
+    sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})
+    versions(sagemaker, 1, order="Ascending")
+    assert hook.upsert_pipeline(envelope).created
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"RoleArn": "arn:aws:iam::123456789012:role/Other"},
+        {"PipelineDescription": "Older."},
+        {"PipelineDefinition": "{}"},
+        {"PipelineDefinition": "not JSON"},
+    ],
+)
+def test_whatever_differs_is_updated_tagged_and_pinned(
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    deployed: dict[str, Any],
+    drift: dict[str, str],
+) -> None:
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", {**deployed, **drift})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
+    sagemaker.add_response("add_tags", {}, {"ResourceArn": PIPELINE_ARN, "Tags": ANY})
+    result = hook.upsert_pipeline(envelope)
+    assert (result.changed, result.created, result.pipeline_version_id) == (True, False, 8)
+
+
+def test_parallelism_is_compared_only_when_it_is_given(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
+) -> None:
+    other = {**deployed, "ParallelismConfiguration": {"MaxParallelExecutionSteps": 3}}
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", other)
+    assert not hook.upsert_pipeline(envelope).changed
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", other)
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
+    sagemaker.add_response("add_tags", {})
+    assert hook.upsert_pipeline(envelope, max_parallel_execution_steps=5).changed
+
+
+def test_a_change_is_shown_as_a_diff(
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    deployed: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    deployed["PipelineDefinition"] = deployed["PipelineDefinition"].replace("6.0", "9.0")
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", deployed)
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
+    sagemaker.add_response("add_tags", {})
+    hook.upsert_pipeline(envelope)
+    shown = capsys.readouterr().out
+    assert '-      "DefaultValue": 9.0' in shown
+    assert '+      "DefaultValue": 6.0' in shown
+
+
+def test_a_version_that_came_between_is_named(
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    deployed: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", {**deployed, "PipelineDefinition": "{}"})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 9})
+    sagemaker.add_response("add_tags", {})
+    assert hook.upsert_pipeline(envelope).pipeline_version_id == 9
+    shown = capsys.readouterr().out
+    assert "versions 8 to 8 were written by somebody else" in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("ValidationException", "Pipeline names must be unique within an AWS account and region."),
+        ("ConflictException", "Another operation is in progress."),
+    ],
+)
+def test_who_creates_second_takes_over_what_the_first_created(
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    deployed: dict[str, Any],
+    code: str,
+    message: str,
+) -> None:
+    missing(sagemaker)
+    sagemaker.add_client_error("create_pipeline", code, message)
+    versions(sagemaker, 1)
+    sagemaker.add_response("describe_pipeline", deployed)
+    result = hook.upsert_pipeline(envelope)
+    assert (result.changed, result.pipeline_version_id) == (False, 1)
+
+
+def test_endless_conflicts_end_in_an_error(
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    deployed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.hooks.upsert.time.sleep", lambda _: None)
+    for _ in range(upsert.ATTEMPTS):
+        versions(sagemaker, 7)
+        sagemaker.add_response("describe_pipeline", {**deployed, "PipelineDefinition": "{}"})
+        sagemaker.add_client_error("update_pipeline", "ConflictException", "busy")
+    with pytest.raises(UpsertError, match="dev-gated"):
+        hook.upsert_pipeline(envelope)
+
+
+def test_a_definition_above_the_inline_limit_goes_through_s3(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upsert, "MAX_INLINE_DEFINITION", 100)
+    missing(sagemaker)
+    sagemaker.add_response(
+        "create_pipeline",
+        {"PipelineArn": PIPELINE_ARN},
+        {
+            "PipelineName": NAME,
+            "PipelineDefinitionS3Location": {"Bucket": BUCKET, "ObjectKey": ANY},
+            "PipelineDescription": ANY,
+            "RoleArn": ROLE,
+            "Tags": ANY,
+        },
+    )
+    versions(sagemaker, 1, order="Ascending")
+    result = hook.upsert_pipeline(envelope)
+    stored = hook.read_object(f"s3://{BUCKET}/dev-gated/definitions/{result.definition_hash}.json")
+    assert definition_hash(json.loads(stored)) == result.definition_hash
+
+
+def test_kms_vpc_and_tags_of_the_environment_reach_every_job_and_the_assets(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope
+) -> None:
+    settings = replace(
+        hook.settings,
+        kms_key_id="key-1",
+        subnet_ids=("subnet-1",),
+        security_group_ids=("sg-1",),
+        tags={"team": "ml"},
+    )
+    hook.__dict__["settings"] = settings
+    job = upsert.PipelineUpsert(hook, envelope, tags={"owner": "me"}).definition["Steps"][0]["Arguments"]
+    assert job["ProcessingOutputConfig"]["KmsKeyId"] == "key-1"
+    assert job["NetworkConfig"]["VpcConfig"] == {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
+    assert {tag["Key"]: tag["Value"] for tag in job["Tags"]} == {"team": "ml", "owner": "me"}
+    missing(sagemaker)
+    sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})
+    versions(sagemaker, 1, order="Ascending")
+    hook.upsert_pipeline(envelope)
+    head = hook.s3.head_object(Bucket=BUCKET, Key=envelope.assets[0].key("dev-"))
+    assert head["SSEKMSKeyId"] == "key-1"
+
+
+@pytest.mark.parametrize("name", ["role_arn", "artifact_bucket"])
+def test_a_missing_setting_is_named_before_any_call(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, name: str
+) -> None:
+    hook.__dict__["settings"] = replace(hook.settings, **{name: None})  # type: ignore[arg-type]
+    assert isinstance(hook.settings, PipelineSettings)
+    with pytest.raises(SettingsError, match=f"setting {name} is missing.*service_config"):
+        hook.upsert_pipeline(envelope)
+
+
+def test_an_edited_asset_stops_the_upsert_before_anything_is_written(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope
+) -> None:
+    (envelope.root / envelope.assets[0].path).write_text("edited")
+    missing(sagemaker)
+    with pytest.raises(DefinitionError, match="make compile"):
+        hook.upsert_pipeline(envelope)
+    assert keys(hook) == []

@@ -1,0 +1,79 @@
+"""Names, and a definition with a gate, for the tests of the Airflow package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BUCKET = "artifacts"
+ROLE = "arn:aws:iam::123456789012:role/SageMaker"
+PIPELINE_ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/dev-gated"
+ARN = f"{PIPELINE_ARN}/execution/abcdefgh1234"
+JOB_ARN = "arn:aws:sagemaker:us-east-1:123456789012:processing-job/job-1"
+SCRIPT = "print('evaluate')\n"
+
+
+def gated_definition() -> dict[str, Any]:
+    """A Processing step that writes a report, and a gate that reads it."""
+    return {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": [
+            {"Name": "InputData", "Type": "String", "DefaultValue": "s3://${artifact_bucket}/data.csv"},
+            {"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0},
+            {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
+        ],
+        "Steps": [
+            {
+                "Name": "Evaluate",
+                "Type": "Processing",
+                "Arguments": {
+                    "AppSpecification": {"ImageUri": "${image:sklearn}"},
+                    "ProcessingResources": {
+                        "ClusterConfig": {
+                            "InstanceType": "ml.m5.xlarge",
+                            "InstanceCount": {"Get": "Parameters.Count"},
+                            "VolumeSizeInGB": 30,
+                        }
+                    },
+                    "ProcessingOutputConfig": {
+                        "Outputs": [
+                            {
+                                "OutputName": "evaluation",
+                                "S3Output": {
+                                    "S3Uri": "s3://${artifact_bucket}/${name_prefix}gated/evaluation",
+                                    "LocalPath": "/opt/ml/processing/evaluation",
+                                    "S3UploadMode": "EndOfJob",
+                                },
+                            }
+                        ]
+                    },
+                    "RoleArn": "${role_arn}",
+                },
+                "PropertyFiles": [
+                    {"PropertyFileName": "Report", "OutputName": "evaluation", "FilePath": "evaluation.json"}
+                ],
+            },
+            {
+                "Name": "Gate",
+                "Type": "Condition",
+                "Arguments": {
+                    "Conditions": [
+                        {
+                            "Type": "LessThanOrEqualTo",
+                            "LeftValue": {
+                                "Std:JsonGet": {
+                                    "PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Report"},
+                                    "Path": "regression_metrics.mse.value",
+                                }
+                            },
+                            "RightValue": {"Get": "Parameters.MseThreshold"},
+                        }
+                    ],
+                    "IfSteps": [],
+                    "ElseSteps": [
+                        {"Name": "Reject", "Type": "Fail", "Arguments": {"ErrorMessage": "MSE too high"}}
+                    ],
+                },
+            },
+        ],
+    }

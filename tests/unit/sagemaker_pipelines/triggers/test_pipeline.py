@@ -1,0 +1,84 @@
+"""The trigger of a wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from importlib import import_module
+from typing import Any
+
+import pytest
+from airflow.models.trigger import Trigger
+from airflow.sdk.serde import serialize
+
+from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
+from tests.unit.sagemaker_pipelines.hooks.test_watch import Looks, client_error
+from tests.unit.sagemaker_pipelines.samples import ARN
+
+ARGUMENTS: dict[str, Any] = {
+    "pipeline_execution_arn": ARN,
+    "waiter_delay": 12.5,
+    "deadline": 1_795_000_000.0,
+    "aws_conn_id": None,
+    "region_name": "eu-west-1",
+    "verify": "/etc/ca.pem",
+    "botocore_config": {"read_timeout": 10},
+    "version": 1,
+}
+
+
+def fired(monkeypatch: pytest.MonkeyPatch, *answers: str | BaseException, **arguments: Any) -> dict[str, Any]:
+    trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN, waiter_delay=0.01, **arguments)
+    monkeypatch.setattr(trigger, "hook", lambda: Looks(*answers))
+
+    async def first() -> dict[str, Any]:
+        async for event in trigger.run():
+            return dict(event.payload)
+        raise AssertionError("no event")
+
+    return asyncio.run(asyncio.wait_for(first(), 20))
+
+
+def test_a_trigger_survives_airflows_own_serialization() -> None:
+    trigger = SageMakerPipelineExecutionTrigger(**ARGUMENTS)
+    class_path, arguments = trigger.serialize()
+    # The worker serializes, the database keeps, the triggerer reads.
+    stored = Trigger.encrypt_kwargs(serialize(arguments))
+    module, _, name = class_path.rpartition(".")
+    copy = getattr(import_module(module), name)(**Trigger._decrypt_kwargs(stored))
+    assert copy.serialize() == (class_path, ARGUMENTS)
+
+
+def test_what_a_trigger_of_the_first_version_held_is_enough() -> None:
+    first: dict[str, Any] = {
+        "pipeline_execution_arn": ARN,
+        "waiter_delay": 30,
+        "aws_conn_id": "aws_default",
+        "version": 1,
+    }
+    assert SageMakerPipelineExecutionTrigger(**first).deadline is None
+
+
+@pytest.mark.parametrize("status", ["Succeeded", "Failed", "Stopped", "CompletedWithFailures", "Paused"])
+def test_it_fires_once_the_execution_has_ended_and_judges_nothing(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    event = fired(monkeypatch, "Executing", client_error("ThrottlingException"), "Stopping", status)
+    assert event == {"event": "ended", "pipeline_execution_arn": ARN, "status": status, "message": None}
+
+
+def test_an_error_that_stays_is_handed_to_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = fired(monkeypatch, client_error("AccessDeniedException"))
+    assert event["event"] == "error"
+    assert "AccessDeniedException" in event["message"]
+
+
+def test_it_gives_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = fired(monkeypatch, *["Executing"] * 1000, deadline=time.time() + 0.1)
+    assert (event["event"], event["pipeline_execution_arn"]) == ("timeout", ARN)
+
+
+def test_an_execution_that_ends_just_before_the_deadline_is_not_a_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert fired(monkeypatch, "Succeeded", deadline=time.time() - 1)["event"] == "ended"
