@@ -7,8 +7,11 @@ the version. Every image is served by the runtime's own interpreter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from local_runtime.exceptions import ValidationError
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -61,3 +64,17 @@ def find_image(uri: str) -> Image:
             f"Known repositories: {', '.join(REPOSITORIES)}."
         )
     return Image(repository, tag)
+
+
+def built_in(module: str, *arguments: str, quick_xgboost: bool = False) -> list[str]:
+    """Return the command that runs one of the runtime's own modules inside a job.
+
+    :param module: its full name.
+    :param arguments: what it is given.
+    :param quick_xgboost: import XGBoost without its scikit-learn estimators: 0.3 s instead of 1.2 s.
+    """
+    lines = ["import runpy, sys", f"sys.path[0] = {str(_ROOT)!r}"]
+    if quick_xgboost:
+        lines += ["sys.modules['sklearn'] = None", "import xgboost", "del sys.modules['sklearn']"]
+    lines.append(f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)")
+    return ["python3", "-c", "; ".join(lines), *arguments]

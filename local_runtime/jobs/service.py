@@ -20,15 +20,16 @@ from local_runtime.exceptions import (
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram
 from local_runtime.jobs.processing import ProcessingProgram
+from local_runtime.jobs.training import TrainingProgram
 from local_runtime.logs import LogShipper
 from local_runtime.processes import end_launcher, end_processes_below
 from local_runtime.sandbox import JobFolder, Sandbox
+from local_runtime.tags import put_tags
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime
 
 # Inside the class, "list" is the method.
-Tags = list[dict[str, str]]
 Documents = list[dict[str, Any]]
 _log = logging.getLogger(__name__)
 _INTERRUPTED = "InternalServerError: The local runtime ended while the job was running."
@@ -48,7 +49,7 @@ class JobService:
         self._runtime = runtime
         self._folder = runtime.settings.data_dir / "jobs"
         self._programs: dict[str, JobProgram] = {
-            program.kind.kind: program for program in (ProcessingProgram(),)
+            program.kind.kind: program for program in (ProcessingProgram(), TrainingProgram())
         }
         self._shipper = LogShipper(runtime)
         self._sandbox: Sandbox | None = None
@@ -93,7 +94,6 @@ class JobService:
         job_kind, program = KINDS[kind], self._programs[kind]
         program.validate(self._runtime, request)
         document = self._document(job_kind, program, request)
-        document["_tags"] = _tags(request, pipeline_execution_arn, step_name)
         name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
         sandbox = self.sandbox
         if not self._runtime.store.insert(job_kind.document_kind, name, document):
@@ -101,6 +101,7 @@ class JobService:
                 "Job name must be unique within an AWS account and region, "
                 f"and a job with this name already exists ({arn})"
             )
+        put_tags(self._runtime.store, arn, _tags(request, pipeline_execution_arn, step_name))
         folder = JobFolder(self._folder / kind / name)
         folder.path.mkdir(parents=True, exist_ok=True)
         log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
@@ -122,10 +123,6 @@ class JobService:
         """Return the Describe answers of every job of a kind, oldest first."""
         documents = self._runtime.store.list(KINDS[kind].document_kind)
         return [{k: v for k, v in document.items() if not k.startswith("_")} for document in documents]
-
-    def tags(self, kind: str, name: str) -> Tags:
-        """Return a job's tags, the ones of its pipeline included."""
-        return [*self._get(kind, name).get("_tags", [])]
 
     def log_path(self, kind: str, name: str) -> Path:
         """Return the file that keeps a job's output."""
@@ -209,6 +206,9 @@ class JobService:
         status, reason, timed_out = "Failed", None, False
         taken = False
         try:
+            no_machine = self._runtime.faults.capacity_error(f"Create{job.kind.prefix}")
+            if no_machine:
+                raise JobFailedError(no_machine)
             taken = self._take_slot(job)
             changes = program.run(job)
             status = "Completed"

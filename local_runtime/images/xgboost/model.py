@@ -1,0 +1,62 @@
+"""The model file of the XGBoost container."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import xgboost  # noqa: TID253 - this module saves and loads its models
+
+from local_runtime.images.errors import ModelError
+
+MODEL_NAME = "xgboost-model"
+_LAST_PICKLED = (1, 2)
+
+
+def save_model(booster: Any, folder: Path, *, version: tuple[int, ...]) -> Path:
+    """Write the model as the container of this version does: a pickle up to 1.2, then XGBoost's format."""
+    path = folder / MODEL_NAME
+    if version and version <= (*_LAST_PICKLED, 99):
+        with path.open("wb") as file:
+            pickle.dump(booster, file)
+        return path
+    with warnings.catch_warnings():
+        # The container's file name has no suffix, which XGBoost remarks on.
+        warnings.simplefilter("ignore")
+        booster.save_model(path)
+    return path
+
+
+def load_model(folder: Path) -> Any:
+    """Return the booster of a model folder, of either format.
+
+    Unpickling runs code of the model's author: call this inside a job's sandbox only.
+
+    :raises ModelError: there is no file, or it is no model.
+    """
+    named = folder / MODEL_NAME
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    path = named if named.is_file() else next(iter(files), None)
+    if path is None:
+        raise ModelError(f"Unable to load model: {folder} holds no model file; expected {MODEL_NAME!r}.")
+    content = path.read_bytes()
+    if content[:1] == b"\x80":
+        return _unpickle(content, path)
+    booster = xgboost.Booster()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        raise ModelError(f"Unable to load model {path.name}: {str(error).splitlines()[0]}") from error
+    return booster
+
+
+def _unpickle(content: bytes, path: Path) -> Any:
+    try:
+        model = pickle.loads(content)  # noqa: S301 - the sandbox is what makes this acceptable
+    except Exception as error:
+        raise ModelError(f"Unable to load model {path.name}: {type(error).__name__}: {error}") from error
+    return model.get_booster() if hasattr(model, "get_booster") else model
