@@ -206,9 +206,6 @@ class JobService:
         status, reason, timed_out = "Failed", None, False
         taken = False
         try:
-            no_machine = self._runtime.faults.capacity_error(f"Create{job.kind.prefix}")
-            if no_machine:
-                raise JobFailedError(no_machine)
             taken = self._take_slot(job)
             changes = program.run(job)
             status = "Completed"
@@ -257,6 +254,9 @@ class JobService:
             job.interrupt.close()
 
     def _take_slot(self, job: Job) -> bool:
+        no_machine = self._runtime.faults.capacity_error(f"Create{job.kind.prefix}")
+        if no_machine:
+            raise JobFailedError(no_machine)
         with self._slots:
             self._slots.wait_for(lambda: self._running < self._limit or job.interrupt.is_set())
             job.check_not_stopped()

@@ -1,0 +1,26 @@
+"""Model steps: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html."""
+
+from __future__ import annotations
+
+from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.steps.job_step import own_name
+
+
+class ModelExecutor:
+    """Creates the model that the step's arguments request."""
+
+    step_type = "Model"
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Create the model.
+
+        :raises AwsError: the request is refused.
+        """
+        models = step_run.runtime.models
+        name = own_name(step_run, "ModelName")
+        arn = models.create_model({**step_run.arguments, "ModelName": name})
+        return StepOutcome(
+            status="Succeeded",
+            metadata={"Model": {"Arn": arn}},
+            properties=models.describe_model(name),
+        )

@@ -1,0 +1,40 @@
+"""RegisterModel steps.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
+"""
+
+from __future__ import annotations
+
+from local_runtime.exceptions import AwsError
+from local_runtime.steps.base import StepOutcome, StepRun
+
+
+class RegisterModelExecutor:
+    """Registers a version of a model package; a group that does not exist is made, as SageMaker does."""
+
+    step_type = "RegisterModel"
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Create the model package.
+
+        :raises AwsError: the request is refused.
+        """
+        models, request = step_run.runtime.models, step_run.arguments
+        group = request.get("ModelPackageGroupName")
+        if group:
+            _ensure_group(step_run, str(group).rpartition("/")[2])
+        arn = models.create_model_package(request)
+        return StepOutcome(
+            status="Succeeded",
+            metadata={"RegisterModel": {"Arn": arn}},
+            properties=models.describe_model_package(arn),
+        )
+
+
+def _ensure_group(step_run: StepRun, name: str) -> None:
+    models = step_run.runtime.models
+    try:
+        models.create_model_package_group({"ModelPackageGroupName": name})
+    except AwsError:
+        # It is there already, whoever made it; anything else comes back from this call.
+        models.describe_model_package_group(name)

@@ -1,0 +1,23 @@
+"""Training steps.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+"""
+
+from __future__ import annotations
+
+from local_runtime.jobs.kinds import TRAINING
+from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.steps.job_step import run_job_step
+
+
+class TrainingExecutor:
+    """Runs the training job that the step's arguments request."""
+
+    step_type = "Training"
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Run the job to its end.
+
+        :raises AwsError: the request is refused.
+        """
+        return run_job_step(step_run, TRAINING)
