@@ -16,7 +16,6 @@
     │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
     │   ├── ExecutionRunningError  it was to be judged before it had ended
     │   └── ExecutionStoppedError  somebody stopped it
-    ├── ExecutionTimeoutError      it runs for longer than the task may wait
     └── EvaluationError            the gate's metric or threshold cannot be read
 
 Every error carries its constructor's arguments in ``args``, so that it survives pickling between
@@ -223,25 +222,6 @@ class ExecutionStoppedError(ExecutionError):
         return (
             f"{self.pipeline_execution_arn} is Stopped: somebody stopped it. If it shall go on, clear this "
             "task; to run the pipeline anew, clear the task that starts it."
-        )
-
-
-class ExecutionTimeoutError(SageMakerPipelinesError):
-    """A pipeline execution runs for longer than the task may wait.
-
-    :param pipeline_execution_arn: the execution.
-    :param seconds: how long it was watched.
-    """
-
-    def __init__(self, pipeline_execution_arn: str, seconds: float) -> None:
-        super().__init__(pipeline_execution_arn, seconds)
-        self.pipeline_execution_arn = pipeline_execution_arn
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return (
-            f"{self.pipeline_execution_arn} has not ended after {self.seconds:.0f} s, the longest that this "
-            "task may wait. Give it a longer timeout, or look at what the execution waits for."
         )
 
 

@@ -106,7 +106,8 @@ def execution_request(
         request["PipelineVersionId"] = pipeline_version_id
     if selected_steps:
         source = {"SourcePipelineExecutionArn": source_execution_arn} if source_execution_arn else {}
-        request["SelectiveExecutionConfig"] = {"SelectedSteps": list(selected_steps), **source}
+        steps = [{"StepName": name} for name in selected_steps]
+        request["SelectiveExecutionConfig"] = {"SelectedSteps": steps, **source}
     if max_parallel_execution_steps is not None:
         request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": max_parallel_execution_steps}
     return request

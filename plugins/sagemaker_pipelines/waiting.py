@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
     ExecutionStoppedError,
-    ExecutionTimeoutError,
     SageMakerPipelinesError,
     UnknownStatusError,
 )
@@ -75,7 +75,7 @@ class ExecutionWaitMixin:
         deadline = time.monotonic() + timeout
         while watch.look() is None:
             if time.monotonic() >= deadline:
-                raise AirflowFailException(str(ExecutionTimeoutError(pipeline_execution_arn, timeout)))
+                raise _timed_out(pipeline_execution_arn)
             time.sleep(max(0.0, min(watch.delay(), deadline - time.monotonic())))
         return self.judge(context, pipeline_execution_arn)
 
@@ -112,10 +112,7 @@ class ExecutionWaitMixin:
         if event["event"] == "error":
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
-            raise AirflowFailException(
-                f"{arn} has not ended within the time that this task may wait. Give it a longer timeout, or "
-                "look at what the execution waits for."
-            )
+            raise _timed_out(arn)
         return self.judge(context, arn)
 
     def judge(self, context: Context, pipeline_execution_arn: str) -> dict[str, Any]:
@@ -152,6 +149,13 @@ class ExecutionWaitMixin:
             )
         else:
             self.log.info("%s ended as %s", outcome.pipeline_execution_arn, outcome.status)
+
+
+def _timed_out(pipeline_execution_arn: str) -> AirflowSensorTimeout:
+    return AirflowSensorTimeout(
+        f"{pipeline_execution_arn} has not ended within the time that this task may wait. Give it a longer "
+        "timeout, or look at what the execution waits for."
+    )
 
 
 def _is_final(error: SageMakerPipelinesError) -> bool:

@@ -105,6 +105,18 @@ def own_part(step: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
+def value_at(value: Any, path: str) -> Any:
+    """Return what is at a dotted path of nested objects, or None."""
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, and nothing for what is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def canonical(definition: Mapping[str, Any]) -> str:
     """Return the definition as text that is equal for equal definitions.
 

@@ -78,13 +78,13 @@ class Envelope:
             envelope = cls(
                 name=document["name"],
                 description=document["description"],
-                definition=document["definition"],
-                images=document["images"],
+                definition=dict(document["definition"]),
+                images={name: dict(regions) for name, regions in document["images"].items()},
                 assets=tuple(Asset(**asset) for asset in document["assets"]),
                 placeholders=tuple(document["placeholders"]),
                 root=path.parent,
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DefinitionError(
                 f"{path} is not a compiled envelope ({type(error).__name__}: {error}): "
                 "write it with `python -m pipeline_src compile`."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sagemaker_pipelines.definition.document import BRANCHES
+from sagemaker_pipelines.definition.document import BRANCHES, value_at
 from sagemaker_pipelines.definition.limits import MAX_ENTRIES, MAX_ERROR_MESSAGE, MAX_LENGTHS, REQUIRED
 from sagemaker_pipelines.definition.placeholders import has_placeholder
 from sagemaker_pipelines.definition.problem import Problem
@@ -29,9 +29,9 @@ def lint_arguments(name: str, kind: str, step: Mapping[str, Any]) -> Iterator[Pr
             )
     yield from _branches(name, kind, arguments)
     for path, most in MAX_ENTRIES.get(kind, {}).items():
-        yield from _entries(name, path, most, _at(arguments, path))
+        yield from _entries(name, path, most, value_at(arguments, path))
     for path, most in MAX_LENGTHS.get(kind, {}).items():
-        yield from _lengths(name, path, most, _at(arguments, path))
+        yield from _lengths(name, path, most, value_at(arguments, path))
     message = arguments.get("ErrorMessage") if kind == "Fail" else None
     if isinstance(message, str) and len(message) > MAX_ERROR_MESSAGE:
         yield Problem(
@@ -44,13 +44,6 @@ def _branches(name: str, kind: str, arguments: Mapping[str, Any]) -> Iterator[Pr
         held = arguments.get(key, [])
         if not isinstance(held, list) or not all(isinstance(step, Mapping) for step in held):
             yield Problem(name, f"{key} is not a list of steps", "give it a list, which may be empty")
-
-
-def _at(arguments: Mapping[str, Any], path: str) -> Any:
-    value: Any = arguments
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _entries(name: str, path: str, most: int, value: Any) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sagemaker_pipelines.definition.document import iter_steps
+from sagemaker_pipelines.definition.document import iter_steps, objects, value_at
 from sagemaker_pipelines.definition.problem import Problem
 from sagemaker_pipelines.definition.references import Reference, references
 
@@ -45,7 +45,7 @@ def lint_expressions(name: str, own: Mapping[str, Any], definition: Mapping[str,
         yield from _reference(name, reference, definition)
     yield from _functions(name, own)
     if own.get("Type") == "Condition":
-        conditions = own.get("Arguments", {}).get("Conditions")
+        conditions = value_at(own, "Arguments.Conditions")
         if isinstance(conditions, list):
             for condition in conditions:
                 yield from _condition(name, condition)
@@ -55,7 +55,7 @@ def _reference(name: str, reference: Reference, definition: Mapping[str, Any]) -
     if reference.kind == "Steps":
         yield from _step_reference(name, reference, definition)
     elif reference.kind == "Parameters":
-        known = [item.get("Name") for item in definition.get("Parameters", []) if isinstance(item, dict)]
+        known = [item.get("Name") for item in objects(definition.get("Parameters"))]
         if reference.name not in known:
             yield Problem(
                 name,
@@ -86,7 +86,7 @@ def _step_reference(name: str, reference: Reference, definition: Mapping[str, An
             f"{reference.text!r} refers to a step that does not exist",
             f"name one of {', '.join(sorted(steps))}",
         )
-    elif target.get("Type") in _WITHOUT_PROPERTIES:
+    elif str(target.get("Type")) in _WITHOUT_PROPERTIES:
         yield Problem(
             name,
             f"{reference.text!r} refers to a {target['Type']} step, which has no properties",
@@ -98,7 +98,7 @@ def _step_reference(name: str, reference: Reference, definition: Mapping[str, An
 
 def _property_file(name: str, reference: Reference, target: Mapping[str, Any]) -> Iterator[Problem]:
     """Check that a property file is declared by its step, for an output that the step has."""
-    declared = {item.get("PropertyFileName"): item for item in target.get("PropertyFiles", [])}
+    declared = {str(item.get("PropertyFileName")): item for item in objects(target.get("PropertyFiles"))}
     if reference.property_file not in declared:
         yield Problem(
             name,
@@ -107,7 +107,7 @@ def _property_file(name: str, reference: Reference, target: Mapping[str, Any]) -
         )
         return
     wanted = declared[reference.property_file].get("OutputName")
-    outputs = target.get("Arguments", {}).get("ProcessingOutputConfig", {}).get("Outputs", [])
+    outputs = objects(value_at(target, "Arguments.ProcessingOutputConfig.Outputs"))
     names = [output.get("OutputName") for output in outputs]
     if wanted not in names:
         yield Problem(
@@ -147,20 +147,22 @@ def _function(name: str, key: str, body: Any) -> Iterator[Problem]:
 
 
 def _condition(name: str, condition: Any) -> Iterator[Problem]:
-    kind = condition.get("Type") if isinstance(condition, Mapping) else None
+    condition = condition if isinstance(condition, Mapping) else {}
+    kind = str(condition.get("Type"))
     if kind in _COMPARISONS:
         needed: tuple[str, ...] = ("LeftValue", "RightValue")
     elif kind == "In":
         needed = ("QueryValue", "Values")
     elif kind == "Or":
         needed = ("Conditions",)
-        for inner in condition.get("Conditions") or []:
+        for inner in objects(condition.get("Conditions")):
             yield from _condition(name, inner)
     elif kind == "Not":
         # The service's documentation says Expression, the SDK 3.27.0 emits Condition.
-        needed = ("Condition",) if "Condition" in condition else ("Expression",)
-        for key in needed:
-            yield from _condition(name, condition[key]) if key in condition else ()
+        key = "Condition" if "Condition" in condition else "Expression"
+        needed = (key,)
+        if key in condition:
+            yield from _condition(name, condition[key])
     else:
         known = ", ".join(sorted(_COMPARISONS | {"In", "Not", "Or"}))
         yield Problem(name, f"{kind!r} is no type of a condition", f"use one of {known}")

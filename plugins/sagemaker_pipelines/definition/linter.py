@@ -67,7 +67,7 @@ def _duplicates(located: list[LocatedStep]) -> Iterator[Problem]:
 
 def _step(item: LocatedStep, definition: Mapping[str, Any]) -> Iterator[Problem]:
     """Check one step; what is in its branches is checked by itself."""
-    step, name, kind = item.step, item.name, item.step.get("Type")
+    step, name, kind = item.step, item.name, str(item.step.get("Type"))
     if STEP_NAME.fullmatch(name) is None:
         yield Problem(
             name or "(unnamed)",

@@ -77,3 +77,18 @@ def gated_definition() -> dict[str, Any]:
             },
         ],
     }
+
+
+class TaskInstance:
+    """The part of a task instance that operators use."""
+
+    dag_id = "train"
+    run_id = "manual__2026-11-23T07:00:00+00:00"
+    task_id = "start_pipeline"
+    map_index = -1
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value

@@ -9,7 +9,6 @@ import pytest
 from sagemaker_pipelines.exceptions import (
     ExecutionFailedError,
     ExecutionStoppedError,
-    ExecutionTimeoutError,
     FailureCause,
     MissingDataError,
     SageMakerPipelinesError,
@@ -31,7 +30,6 @@ CAUSE = FailureCause(
     [
         ExecutionFailedError(ARN, "Failed", "Step failure", [CAUSE]),
         ExecutionStoppedError(ARN, "Stopped"),
-        ExecutionTimeoutError(ARN, 60.0),
         MissingDataError({"InputData": "s3://bucket/data.csv"}),
         UnknownStatusError("step", "Paused", ["Failed"]),
     ],

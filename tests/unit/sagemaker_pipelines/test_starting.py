@@ -85,7 +85,7 @@ def test_selective_execution_parallelism_and_version_are_sent_when_given() -> No
     assert request["PipelineParameters"] == [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]
     assert request["PipelineVersionId"] == 3
     assert request["SelectiveExecutionConfig"] == {
-        "SelectedSteps": ["Train"],
+        "SelectedSteps": [{"StepName": "Train"}],
         "SourcePipelineExecutionArn": "arn",
     }
     assert request["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}

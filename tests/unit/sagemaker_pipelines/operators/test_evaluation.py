@@ -1,0 +1,156 @@
+"""The branch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from sagemaker_pipelines.exceptions import EvaluationError, ExecutionStoppedError
+from sagemaker_pipelines.hooks.evaluation import GateReading
+from sagemaker_pipelines.hooks.execution import ExecutionOutcome
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+from tests.unit.sagemaker_pipelines.samples import ARN, TaskInstance
+
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/dev-gated/1"
+
+
+class Judged(SageMakerPipelineHook):
+    """A hook whose execution has an outcome, a metric and perhaps a model package."""
+
+    def __init__(self, *, passed: bool | Exception, rejected: bool | Exception, approval: str | None) -> None:
+        super().__init__(aws_conn_id=None)
+        self.passed = passed
+        self.rejected = rejected
+        self.approval = approval
+
+    def execution_outcome(
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+    ) -> ExecutionOutcome:
+        if isinstance(self.rejected, Exception):
+            raise self.rejected
+        status = "Failed" if self.rejected else "Succeeded"
+        return ExecutionOutcome(
+            pipeline_execution_arn=pipeline_execution_arn, status=status, rejected=self.rejected
+        )
+
+    def read_gate(self, pipeline_execution_arn: str, *, condition_step: str | None = None) -> GateReading:
+        if isinstance(self.passed, Exception):
+            raise self.passed
+        return GateReading(
+            metric=4.9 if self.passed else 9.0,
+            threshold=6.0,
+            operator="LessThanOrEqualTo",
+            passed=self.passed,
+            report_uri="s3://artifacts/evaluation.json",
+        )
+
+    def registered_model_package(self, pipeline_execution_arn: str) -> str | None:
+        return PACKAGE if self.approval else None
+
+    def describe_model_package(self, model_package_name: str) -> dict[str, Any]:
+        assert model_package_name == PACKAGE
+        return {"ModelApprovalStatus": self.approval}
+
+
+def branch(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    passed: bool | Exception = True,
+    rejected: bool | Exception = False,
+    approval: str | None = None,
+    ti: TaskInstance | None = None,
+    **arguments: Any,
+) -> Any:
+    task = SageMakerMetricBranchOperator(
+        task_id="branch",
+        pipeline_execution_arn=ARN,
+        accepted="score",
+        rejected=["notify", "report"],
+        **arguments,
+    )
+    task.__dict__["hook"] = Judged(passed=passed, rejected=rejected, approval=approval)
+    monkeypatch.setattr(task, "do_branch", lambda _, followed: followed)
+    return task.execute({"ti": ti or TaskInstance()})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("passed", "rejected", "followed"),
+    [
+        (True, False, "score"),
+        (False, True, ["notify", "report"]),
+        (True, True, ["notify", "report"]),
+        (False, False, ["notify", "report"]),
+    ],
+)
+def test_only_a_metric_that_passes_in_an_execution_that_was_not_rejected_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, passed: bool, rejected: bool, followed: Any
+) -> None:
+    assert branch(monkeypatch, passed=passed, rejected=rejected) == followed
+
+
+@pytest.mark.parametrize(
+    ("passed", "rejected", "logged"), [(True, True, 1), (False, False, 1), (True, False, 0)]
+)
+def test_a_disagreement_is_logged_as_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    passed: bool,
+    rejected: bool,
+    logged: int,
+) -> None:
+    branch(monkeypatch, passed=passed, rejected=rejected)
+    assert capsys.readouterr().out.count("The stricter one is followed") == logged
+
+
+@pytest.mark.parametrize(
+    ("approval", "awaiting", "followed", "verdict"),
+    [
+        ("Approved", "ask", "score", "accepted"),
+        ("PendingManualApproval", "ask", "ask", "awaiting_approval"),
+        ("PendingManualApproval", None, "score", "awaiting_approval"),
+        ("Rejected", "ask", ["notify", "report"], "rejected"),
+        (None, "ask", "score", "accepted"),
+    ],
+)
+def test_the_registered_model_packages_approval_decides_among_accepted_models(
+    monkeypatch: pytest.MonkeyPatch, approval: str | None, awaiting: str | None, followed: Any, verdict: str
+) -> None:
+    ti = TaskInstance()
+    assert branch(monkeypatch, approval=approval, ti=ti, awaiting_approval=awaiting) == followed
+    assert ti.pushed["verdict"] == verdict
+
+
+def test_an_approved_package_of_a_rejected_execution_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert branch(monkeypatch, passed=False, rejected=True, approval="Approved") == ["notify", "report"]
+
+
+def test_metric_threshold_and_verdict_are_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ti = TaskInstance()
+    branch(monkeypatch, approval="Approved", ti=ti)
+    assert ti.pushed == {
+        "metric": 4.9,
+        "threshold": 6.0,
+        "verdict": "accepted",
+        "report_uri": "s3://artifacts/evaluation.json",
+        "model_package_arn": PACKAGE,
+    }
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [{"passed": EvaluationError("no report")}, {"rejected": ExecutionStoppedError(ARN, "Stopped")}],
+)
+def test_what_cannot_be_read_fails_closed_and_without_a_retry(
+    monkeypatch: pytest.MonkeyPatch, errors: dict[str, Any]
+) -> None:
+    ti = TaskInstance()
+    with pytest.raises(AirflowFailException):
+        branch(monkeypatch, ti=ti, **errors)
+    assert "verdict" not in ti.pushed
+
+
+def test_the_execution_is_a_template() -> None:
+    assert "pipeline_execution_arn" in SageMakerMetricBranchOperator.template_fields

@@ -1,0 +1,253 @@
+"""Upsert and start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipelineOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk.exceptions import TaskDeferred
+from botocore.stub import Stubber
+
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import DefinitionError
+from sagemaker_pipelines.forms import form_values
+from sagemaker_pipelines.hooks.execution import ExecutionOutcome
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.operators.pipeline import (
+    SageMakerStartPipelineExecutionOperator,
+    SageMakerUpsertPipelineOperator,
+)
+from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, PIPELINE_ARN, TaskInstance, gated_definition
+
+
+class Recorder(SageMakerPipelineHook):
+    """A hook that keeps the requests of starts, and answers for a deployed pipeline."""
+
+    def __init__(self, *, stored: tuple[str, ...] = ()) -> None:
+        super().__init__(aws_conn_id=None)
+        self.requests: list[dict[str, Any]] = []
+        self.stored = stored
+        self.calls: list[str] = []
+
+    def deployed_definition(
+        self, pipeline_name: str, *, pipeline_version_id: int | None = None
+    ) -> dict[str, Any]:
+        self.calls.append(f"deployed_definition {pipeline_name} {pipeline_version_id}")
+        definition = gated_definition()
+        definition["Parameters"][0]["DefaultValue"] = f"s3://{BUCKET}/data.csv"
+        return definition
+
+    def object_exists(self, uri: str) -> bool:
+        self.calls.append(f"object_exists {uri}")
+        return uri in self.stored
+
+    def start_execution(self, request: dict[str, Any]) -> str:
+        self.requests.append(request)
+        return ARN
+
+    def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
+        return {"PipelineExecutionStatus": "Succeeded"}
+
+    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
+        return []
+
+    def execution_outcome(
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+    ) -> ExecutionOutcome:
+        return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status="Succeeded")
+
+
+@pytest.fixture
+def ti() -> TaskInstance:
+    return TaskInstance()
+
+
+def start(hook: Recorder, ti: TaskInstance, **arguments: Any) -> Any:
+    task = SageMakerStartPipelineExecutionOperator(
+        task_id="start_pipeline", pipeline_name="dev-gated", **{"deferrable": False, **arguments}
+    )
+    task.__dict__["hook"] = hook
+    return task.execute({"ti": ti})  # type: ignore[typeddict-item]
+
+
+def sent(hook: Recorder) -> dict[str, str]:
+    return {pair["Name"]: pair["Value"] for pair in hook.requests[0].get("PipelineParameters", [])}
+
+
+def test_it_is_the_providers_operator() -> None:
+    assert issubclass(SageMakerStartPipelineExecutionOperator, SageMakerStartPipelineOperator)
+
+
+def test_values_of_any_type_are_sent_as_strings(ti: TaskInstance) -> None:
+    hook = Recorder()
+    arn = start(hook, ti, pipeline_params={"MseThreshold": 3, "Count": "2", "InputData": None})
+    assert arn == ARN
+    assert sent(hook) == {"MseThreshold": "3", "Count": "2"}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"Threshold": 3}, "Threshold is not a parameter"),
+        ({"MseThreshold": "low"}, "MseThreshold is 'low'.*expected a Float"),
+        ({"MseThreshold": float("nan")}, "expected a Float"),
+        ({"Count": 1.5}, "expected an Integer"),
+        ({"Count": True}, "expected an Integer"),
+        ({"InputData": "x" * 1025}, "at most 1024"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_before_any_call(
+    ti: TaskInstance, envelope_path: Path, params: dict[str, Any], message: str
+) -> None:
+    hook = Recorder()
+    with pytest.raises(AirflowFailException, match=message):
+        start(hook, ti, pipeline_params=params, definition=envelope_path)
+    assert (hook.requests, hook.calls, ti.pushed) == ([], [], {})
+
+
+def test_without_a_definition_the_pinned_versions_own_one_is_asked(ti: TaskInstance) -> None:
+    hook = Recorder()
+    start(hook, ti, pipeline_params={"Count": 2}, pipeline_version_id="7")
+    assert hook.calls == ["deployed_definition dev-gated 7"]
+    assert hook.requests[0]["PipelineVersionId"] == 7
+
+
+@pytest.mark.parametrize("version", [None, "", "None"])
+def test_an_upsert_without_a_version_pins_none(ti: TaskInstance, version: str | None) -> None:
+    hook = Recorder()
+    start(hook, ti, pipeline_version_id=version)
+    assert "PipelineVersionId" not in hook.requests[0]
+
+
+def test_a_version_that_is_no_number_is_refused(ti: TaskInstance) -> None:
+    with pytest.raises(AirflowFailException, match="pipeline_version_id is 'newest'"):
+        start(Recorder(), ti, pipeline_version_id="newest")
+
+
+def test_the_request_tells_where_it_comes_from(ti: TaskInstance) -> None:
+    hook = Recorder()
+    start(hook, ti)
+    request = hook.requests[0]
+    assert request["PipelineExecutionDisplayName"] == "manual-2026-11-23T07-00-00-00-00"
+    for part in ("dag_id=train", f"run_id={ti.run_id}", "task_id=start_pipeline", "map_index=-1"):
+        assert part in request["PipelineExecutionDescription"]
+
+
+def test_the_arn_is_in_xcom_at_once_and_returned(ti: TaskInstance) -> None:
+    assert start(Recorder(), ti) == ARN
+    assert ti.pushed["pipeline_execution_arn"] == ARN
+
+
+def test_missing_data_are_named_before_the_start(ti: TaskInstance, envelope_path: Path) -> None:
+    hook = Recorder()
+    with pytest.raises(AirflowFailException, match=r"InputData = s3://artifacts/other\.csv"):
+        start(
+            hook,
+            ti,
+            definition=envelope_path,
+            pipeline_params={"InputData": "s3://artifacts/other.csv"},
+            data_parameters=["InputData"],
+        )
+    assert hook.requests == []
+
+
+def test_data_of_the_deployed_default_are_looked_for(ti: TaskInstance, envelope_path: Path) -> None:
+    hook = Recorder(stored=(f"s3://{BUCKET}/data.csv",))
+    start(hook, ti, definition=envelope_path, data_parameters=["InputData"])
+    assert f"object_exists s3://{BUCKET}/data.csv" in hook.calls
+    assert sent(hook) == {}
+
+
+def test_a_data_parameter_that_is_no_uri_is_refused(
+    ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = Recorder()
+    monkeypatch.setattr(hook, "object_exists", SageMakerPipelineHook.object_exists.__get__(hook))
+    with pytest.raises(AirflowFailException, match="InputData: 'data.csv' is not an S3 URI"):
+        start(hook, ti, pipeline_params={"InputData": "data.csv"}, data_parameters=["InputData"])
+
+
+def test_data_parameters_must_be_parameters(ti: TaskInstance) -> None:
+    with pytest.raises(AirflowFailException, match="data_parameters names 'Input'"):
+        start(Recorder(), ti, data_parameters=["Input"])
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_deferrable_alone_does_not_wait(ti: TaskInstance, deferrable: bool) -> None:
+    assert start(Recorder(), ti, deferrable=deferrable) == ARN
+
+
+def test_wait_for_completion_returns_the_sensors_outcome(ti: TaskInstance) -> None:
+    assert start(Recorder(), ti, wait_for_completion=True)["status"] == "Succeeded"
+
+
+def test_wait_for_completion_may_be_deferred(ti: TaskInstance) -> None:
+    with pytest.raises(TaskDeferred) as caught:
+        start(Recorder(), ti, wait_for_completion=True, deferrable=True, check_interval=7)
+    assert caught.value.trigger.serialize()[1]["waiter_delay"] == 7
+    assert ti.pushed["pipeline_execution_arn"] == ARN
+
+
+def test_selective_execution_and_parallelism_are_sent(ti: TaskInstance) -> None:
+    hook = Recorder()
+    start(hook, ti, selected_steps=["Evaluate"], source_execution_arn=ARN, max_parallel_execution_steps=2)
+    assert hook.requests[0]["SelectiveExecutionConfig"] == {
+        "SelectedSteps": [{"StepName": "Evaluate"}],
+        "SourcePipelineExecutionArn": ARN,
+    }
+    assert hook.requests[0]["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}
+
+
+@pytest.mark.parametrize("arguments", [{"source_execution_arn": ARN}, {"max_parallel_execution_steps": 0}])
+def test_arguments_that_cannot_work_are_refused_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"selected_steps|at least 1"):
+        SageMakerStartPipelineExecutionOperator(task_id="start", pipeline_name="x", **arguments)
+
+
+def test_the_forms_templates_render_and_send_what_was_filled_in(ti: TaskInstance, envelope: Envelope) -> None:
+    params = {"InputData": None, "MseThreshold": 3.0, "Count": 2}
+    rendered = {
+        name: jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(text).render(params=params)
+        for name, text in form_values(envelope.parameters).items()
+    }
+    hook = Recorder()
+    start(hook, ti, pipeline_params=rendered, definition=envelope.root / "gated.json")
+    assert sent(hook) == {"MseThreshold": "3.0", "Count": "2"}
+
+
+def upsert(hook: SageMakerPipelineHook, definition: Path, **arguments: Any) -> Any:
+    task = SageMakerUpsertPipelineOperator(task_id="upsert_pipeline", definition=definition, **arguments)
+    task.__dict__["hook"] = hook
+    return task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+
+
+def test_the_upsert_returns_what_the_start_pins(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope_path: Path
+) -> None:
+    sagemaker.add_client_error("list_pipeline_versions", "ResourceNotFound")
+    sagemaker.add_client_error("describe_pipeline", "ResourceNotFound")
+    sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})
+    sagemaker.add_response("list_pipeline_versions", {"PipelineVersionSummaries": [{"PipelineVersionId": 1}]})
+    result = upsert(hook, envelope_path)
+    assert result.pop("definition_hash")
+    assert result == {
+        "pipeline_name": "dev-gated",
+        "pipeline_arn": PIPELINE_ARN,
+        "pipeline_version_id": 1,
+        "changed": True,
+        "created": True,
+    }
+
+
+def test_a_definition_that_cannot_be_read_fails_without_a_retry(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"missing\.json") as caught:
+        upsert(SageMakerPipelineHook(aws_conn_id=None), tmp_path / "missing.json")
+    assert isinstance(caught.value.__cause__, DefinitionError)
+
+
+def test_the_upserts_definition_name_and_tags_are_templates() -> None:
+    assert {"definition", "pipeline_name", "tags"} <= set(SageMakerUpsertPipelineOperator.template_fields)
