@@ -10,6 +10,7 @@ from pathlib import Path
 # ruff: noqa: TID253 - this module is SDK objects and nothing else
 from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.processing import ScriptProcessor
+from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig
 from sagemaker.core.transformer import Transformer
 from sagemaker.core.workflow.conditions import ConditionLessThanOrEqualTo
 from sagemaker.core.workflow.functions import Join, JsonGet
@@ -23,7 +24,6 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep, TransformStep
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
-from sagemaker.train.configs import Compute, InputData, OutputDataConfig
 
 from pipeline_src.images import image_uri
 from pipeline_src.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output

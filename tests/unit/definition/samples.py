@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+def sound_definition() -> dict[str, Any]:
+    """A small sound definition: train, report, and a gate with both branches."""
+    return {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": [
+            {"Name": "Threshold", "Type": "Float", "DefaultValue": 6.0},
+            {"Name": "Data", "Type": "String", "DefaultValue": "s3://${artifact_bucket}/data"},
+        ],
+        "Steps": [
+            {
+                "Name": "Train",
+                "Type": "Training",
+                "Arguments": {
+                    "AlgorithmSpecification": {"TrainingImage": "${image:xgboost}"},
+                    "OutputDataConfig": {"S3OutputPath": {"Get": "Parameters.Data"}},
+                    "ResourceConfig": {"InstanceType": "ml.m5.large"},
+                    "RoleArn": "${role_arn}",
+                },
+            },
+            {
+                "Name": "Report",
+                "Type": "Processing",
+                "Arguments": {
+                    "AppSpecification": {"ImageUri": "${image:xgboost}"},
+                    "ProcessingInputs": [
+                        {"S3Input": {"S3Uri": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}}
+                    ],
+                    "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report"}]},
+                    "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1}},
+                    "RoleArn": "${role_arn}",
+                },
+                "PropertyFiles": [
+                    {"PropertyFileName": "File", "OutputName": "report", "FilePath": "report.json"}
+                ],
+            },
+            {
+                "Name": "Gate",
+                "Type": "Condition",
+                "Arguments": {
+                    "Conditions": [
+                        {
+                            "Type": "LessThanOrEqualTo",
+                            "LeftValue": {
+                                "Std:JsonGet": {
+                                    "PropertyFile": {"Get": "Steps.Report.PropertyFiles.File"},
+                                    "Path": "metrics.mse",
+                                }
+                            },
+                            "RightValue": {"Get": "Parameters.Threshold"},
+                        }
+                    ],
+                    "IfSteps": [
+                        {
+                            "Name": "Create",
+                            "Type": "Model",
+                            "Arguments": {
+                                "ExecutionRoleArn": "${role_arn}",
+                                "PrimaryContainer": {"Image": "i"},
+                            },
+                        }
+                    ],
+                    "ElseSteps": [
+                        {
+                            "Name": "Reject",
+                            "Type": "Fail",
+                            "Arguments": {
+                                "ErrorMessage": {
+                                    "Std:Join": {
+                                        "On": " ",
+                                        "Values": ["over", {"Get": "Parameters.Threshold"}],
+                                    }
+                                }
+                            },
+                        }
+                    ],
+                },
+            },
+        ],
+    }
