@@ -48,6 +48,14 @@ class JobLog:
             lines, self._rest = [*lines, self._rest], b""
         self._add(lines)
 
+    def branch(self, suffix: str, path: Path) -> JobLog:
+        """Open a further log of the same job.
+
+        :param suffix: what follows the stream's name.
+        :param path: the file that keeps it.
+        """
+        return self._shipper.open(self.group, f"{self.stream}/{suffix}", path)
+
     def note(self, text: str) -> None:
         """Add a line of the runtime's own."""
         self.write(f"{text}\n".encode())

@@ -76,6 +76,10 @@ class Job:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
 
+    def open_log(self, suffix: str) -> JobLog:
+        """Open a further log stream of the job; the caller closes it."""
+        return self.log.branch(suffix, self.folder.path / f"{suffix}.log")
+
     def execute(self, command: Sequence[str], environment: Mapping[str, str]) -> ProcessEnd:
         """Run a command in the sandbox to its end, its output going to the log.
 

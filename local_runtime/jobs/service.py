@@ -21,6 +21,7 @@ from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram
 from local_runtime.jobs.processing import ProcessingProgram
 from local_runtime.jobs.training import TrainingProgram
+from local_runtime.jobs.transform import TransformProgram
 from local_runtime.logs import LogShipper
 from local_runtime.processes import end_launcher, end_processes_below
 from local_runtime.sandbox import JobFolder, Sandbox
@@ -49,7 +50,8 @@ class JobService:
         self._runtime = runtime
         self._folder = runtime.settings.data_dir / "jobs"
         self._programs: dict[str, JobProgram] = {
-            program.kind.kind: program for program in (ProcessingProgram(), TrainingProgram())
+            program.kind.kind: program
+            for program in (ProcessingProgram(), TrainingProgram(), TransformProgram())
         }
         self._shipper = LogShipper(runtime)
         self._sandbox: Sandbox | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xgboost  # noqa: TID253 - this module makes its matrices
 
-from local_runtime.images.errors import UnsupportedMediaTypeError, UserInputError
+from local_runtime.images.exceptions import UnsupportedMediaTypeError, UserInputError
 
 _CSV = {"csv", "text/csv"}
 _LIBSVM = {"libsvm", "text/libsvm", "text/x-libsvm"}

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_runtime.images.errors import UserInputError
+from local_runtime.images.exceptions import UserInputError
 
 Check = Callable[[str], Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import xgboost  # noqa: TID253 - this module saves and loads its models
 
-from local_runtime.images.errors import ModelError
+from local_runtime.images.exceptions import ModelError
 
 MODEL_NAME = "xgboost-model"
 _LAST_PICKLED = (1, 2)

@@ -13,7 +13,7 @@ from typing import Any
 import xgboost  # noqa: TID253 - this module trains with it
 
 from local_runtime.images import Image
-from local_runtime.images.errors import UserInputError
+from local_runtime.images.exceptions import UserInputError
 from local_runtime.images.xgboost.data import read_channel
 from local_runtime.images.xgboost.hyperparameters import booster_parameters, check_hyperparameters
 from local_runtime.images.xgboost.metrics import split_metrics

@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer  # noqa: TID253 - it is the endpoint
 
 from local_runtime.jobs import JobService
+from local_runtime.models import ModelRegistry
 from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from local_runtime.storage import Storage
@@ -41,6 +42,7 @@ def start_runtime(endpoint_url: str, tmp_path: Path) -> Iterator[StartRuntime]:
         data_dir.mkdir()
         runtime = Runtime(Settings(**{"data_dir": data_dir, **settings}), endpoint_url)
         runtime.storage = Storage(runtime)
+        runtime.models = ModelRegistry(runtime)
         runtime.jobs = JobService(runtime)
         runtime.client("s3").create_bucket(Bucket=BUCKET)
         started.append(runtime)

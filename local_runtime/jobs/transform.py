@@ -1,0 +1,214 @@
+"""Batch transform jobs: https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.exceptions import JobFailedError, ValidationError
+from local_runtime.images import Image, built_in, find_image
+from local_runtime.jobs.job import Job
+from local_runtime.jobs.kinds import TRANSFORM
+from local_runtime.jobs.resources import note_instance_count
+from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source, unpack
+from local_runtime.storage import split_uri
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+_DESCRIBED = (
+    "ModelName",
+    "MaxConcurrentTransforms",
+    "ModelClientConfig",
+    "MaxPayloadInMB",
+    "BatchStrategy",
+    "Environment",
+    "TransformInput",
+    "TransformOutput",
+    "DataCaptureConfig",
+    "TransformResources",
+    "DataProcessing",
+    "ExperimentConfig",
+)
+_ROOT, _MODEL, _CODE = "/opt/ml", "/opt/ml/model", "/opt/ml/code"
+_WORK = "/opt/ml/transform"
+_DEFAULT_PAYLOAD_MB = 6
+_WORKER = "local_runtime.images.batch.worker"
+_LAST_PICKLED = (1, 2, 99)
+_NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
+
+
+class TransformProgram:
+    """Send a model's containers the inputs, and the last one's answers to S3."""
+
+    kind = TRANSFORM
+
+    def validate(self, runtime: Runtime, request: dict[str, Any]) -> None:
+        """Refuse a missing model, unknown images, and settings that do not go together."""
+        for container in runtime.models.containers(request["ModelName"]):
+            find_image(container["Image"])
+        source = request["TransformInput"]["DataSource"]["S3DataSource"]
+        check_s3_source(source, "TransformInput")
+        split_uri(request["TransformOutput"]["S3OutputPath"])
+        split = request["TransformInput"].get("SplitType", "None")
+        if split not in {"None", "Line"}:
+            raise ValidationError(
+                f"SplitType {split!r} is not supported by the local runtime. Use Line or None."
+            )
+        payload, concurrent = request.get("MaxPayloadInMB"), request.get("MaxConcurrentTransforms")
+        if payload and concurrent and payload * concurrent > 100:
+            raise ValidationError(
+                f"MaxConcurrentTransforms * MaxPayloadInMB is {payload * concurrent}, at most 100 is allowed."
+            )
+        join = request.get("DataProcessing", {}).get("JoinSource", "None")
+        assemble = request["TransformOutput"].get("AssembleWith", "None")
+        if join == "Input" and assemble != split:
+            raise ValidationError(
+                f"JoinSource Input needs the same SplitType and AssembleWith, not {split!r} and {assemble!r}."
+            )
+
+    def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the request's own fields with AWS's defaults."""
+        fields = {field: request[field] for field in _DESCRIBED if field in request}
+        fields["TransformInput"] = {
+            "CompressionType": "None",
+            "SplitType": "None",
+            **request["TransformInput"],
+        }
+        fields["TransformOutput"] = {"AssembleWith": "None", **request["TransformOutput"]}
+        fields["DataProcessing"] = {**_NO_PROCESSING, **request.get("DataProcessing", {})}
+        instance = f"i-{secrets.token_hex(8)}a"
+        return {**fields, "_log_stream": f"{request['TransformJobName']}/{instance}-{int(time.time())}"}
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Stage the inputs, run each container over all requests, upload the outputs."""
+        request = job.document
+        job.update(TransformStartTime=time.time())
+        note_instance_count(job, request["TransformResources"].get("InstanceCount", 1))
+        files = _stage_inputs(job)
+        containers = job.runtime.models.containers(request["ModelName"])
+        data_log = job.open_log("data-log")
+        try:
+            data_log.note(_settings_line(request))
+            for number, container in enumerate(containers):
+                plan = _plan(request, container, files, number, len(containers))
+                _run_container(job, container, plan, data_log.note)
+        finally:
+            data_log.close()
+        output = job.folder.host_path(f"{_WORK}/output")
+        job.runtime.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
+        return {}
+
+    def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
+        """Return nothing more: a transform job has no further fields."""
+        return {}
+
+
+def _stage_inputs(job: Job) -> list[dict[str, str]]:
+    source = job.document["TransformInput"]["DataSource"]["S3DataSource"]
+    folder = job.folder.host_path(f"{_WORK}/input")
+    job.folder.host_path(f"{_WORK}/output").mkdir(parents=True, exist_ok=True)
+    files = []
+    for path in stage_s3_source(job, source, f"{_WORK}/input"):
+        name = path.relative_to(folder).as_posix()
+        files.append({"name": name, "input": f"{_WORK}/input/{name}", "output": f"{_WORK}/output/{name}.out"})
+    return files
+
+
+def _plan(
+    request: dict[str, Any],
+    container: dict[str, Any],
+    files: list[dict[str, str]],
+    number: int,
+    count: int,
+) -> dict[str, Any]:
+    """Return what the worker of one container is told."""
+    image = find_image(container["Image"])
+    data, processing = request["TransformInput"], request["DataProcessing"]
+    return {
+        "root": _ROOT,
+        "module": image.serve_module,
+        "repository": image.repository,
+        "tag": image.tag,
+        "files": files,
+        "split": data["SplitType"],
+        "gzipped": data["CompressionType"] == "Gzip",
+        "strategy": request.get("BatchStrategy", "MultiRecord"),
+        "max_payload_bytes": request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB) << 20,
+        "content_type": data.get("ContentType"),
+        "accept": request["TransformOutput"].get("Accept"),
+        "assemble": request["TransformOutput"]["AssembleWith"],
+        "input_filter": processing["InputFilter"],
+        "output_filter": processing["OutputFilter"],
+        "join": processing["JoinSource"] == "Input",
+        "frames_in": f"{_WORK}/answers-{number - 1}" if number else None,
+        "frames_out": f"{_WORK}/answers-{number}" if number + 1 < count else None,
+        "error_file": f"{_WORK}/error.json",
+    }
+
+
+def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], note: Any) -> None:
+    _stage_model(job, container)
+    job.write_config(f"{_WORK}/plan.json", plan)
+    image = Image(plan["repository"], plan["tag"])
+    has_script = job.folder.host_path(f"{_MODEL}/code").is_dir() or job.folder.host_path(_CODE).is_dir()
+    quick = image.repository == "sagemaker-xgboost" and not has_script and image.version > _LAST_PICKLED
+    command = built_in(_WORKER, f"{_WORK}/plan.json", quick_xgboost=quick)
+    ended = job.execute(command, _environment(job, container))
+    if ended.exit_code == 0:
+        return
+    error_file = job.folder.host_path(plan["error_file"])
+    error = json.loads(error_file.read_text()) if error_file.is_file() else {"status": 500}
+    if "message" in error:
+        note(f"[sagemaker logs]: {error['file']}: Bad HTTP status returned from invoke: {error['status']}")
+        note(f"[sagemaker logs]: {error['file']}: Message: {error['message']}")
+    blame = "ClientError" if error["status"] < 500 else "AlgorithmError"
+    raise JobFailedError(f"{blame}: See job logs for more information")
+
+
+def _stage_model(job: Job, container: dict[str, Any]) -> None:
+    """Put the container's own model, and only that, where it looks for it."""
+    for path in (_MODEL, _CODE):
+        shutil.rmtree(job.folder.host_path(path), ignore_errors=True)
+    model = job.folder.host_path(_MODEL)
+    model.mkdir(parents=True)
+    uri = container.get("ModelDataUrl")
+    if uri:
+        unpack(_fetch(job, uri), model)
+    refuse_requirements(model / "code")
+    source = container.get("Environment", {}).get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    if source.startswith("s3://"):
+        code = job.folder.host_path(_CODE)
+        unpack(_fetch(job, source), code)
+        refuse_requirements(code)
+
+
+def _fetch(job: Job, uri: str) -> Path:
+    job.check_not_stopped()
+    return job.runtime.storage.fetch(*split_uri(uri), job.folder.path / "archive.tar.gz")
+
+
+def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:
+    strategy = job.document.get("BatchStrategy", "MultiRecord")
+    return {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD" if strategy == "MultiRecord" else "SINGLE_RECORD",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(job.document.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)),
+        "SM_MODEL_DIR": _MODEL,
+        **container.get("Environment", {}),
+        **job.document.get("Environment", {}),
+    }
+
+
+def _settings_line(request: dict[str, Any]) -> str:
+    strategy = (
+        "MULTI_RECORD" if request.get("BatchStrategy", "MultiRecord") == "MultiRecord" else "SINGLE_RECORD"
+    )
+    return (
+        f"[sagemaker logs]: MaxConcurrentTransforms={request.get('MaxConcurrentTransforms', 1)}, "
+        f"MaxPayloadInMB={request.get('MaxPayloadInMB', _DEFAULT_PAYLOAD_MB)}, BatchStrategy={strategy}"
+    )
