@@ -18,8 +18,13 @@ VERSION = "pipeline-version"
 
 
 def pipeline_arn(runtime: Runtime, name: str) -> str:
-    """Return a pipeline's ARN; SageMaker writes the name in lower case."""
-    return runtime.arn(f"pipeline/{name.lower()}")
+    """Return the ARN of the pipeline with this name."""
+    return runtime.arn(f"pipeline/{name}")
+
+
+def pipeline_key(arn: str) -> str:
+    """Return the store's key of a pipeline: names that differ in case only are one name."""
+    return arn.lower()
 
 
 def find_pipeline(runtime: Runtime, name_or_arn: str) -> Document:
@@ -30,7 +35,7 @@ def find_pipeline(runtime: Runtime, name_or_arn: str) -> Document:
     """
     is_arn = name_or_arn.startswith("arn:")
     arn = name_or_arn if is_arn else pipeline_arn(runtime, name_or_arn)
-    document = runtime.store.get(PIPELINE, arn.lower())
+    document = runtime.store.get(PIPELINE, pipeline_key(arn))
     if document is None:
         raise ResourceNotFoundError(f"Pipeline '{arn}' does not exist.")
     return document

@@ -53,6 +53,10 @@ class RetryBudget:
         self._used = [0] * len(self._policies)
         self._started = started
 
+    def covers(self, failure_type: str) -> bool:
+        """Return whether some policy names this exception type."""
+        return any(failure_type in policy.get("ExceptionType", ()) for policy in self._policies)
+
     def next_pause(self, failure_type: str | None, now: float) -> float | None:
         """Return the seconds to wait before the next attempt, or None if there is none.
 

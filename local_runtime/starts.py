@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
 from local_runtime.graph import Graph
 from local_runtime.parameters import parameter_values, typed_values
-from local_runtime.pipelines import PIPELINE, VERSION, definition_of, find_version, version_key
+from local_runtime.pipelines import PIPELINE, VERSION, definition_of, find_version, pipeline_key, version_key
 from local_runtime.record import EXECUTION, ExecutionRecord
 from local_runtime.resolver import Resolver, Scope
 from local_runtime.selective import reused_steps
@@ -83,7 +83,6 @@ class Starts:
         fields = {
             **_optional_fields(pipeline, request),
             "PipelineVersionId": version["PipelineVersionId"],
-            "_pipeline_name": pipeline["PipelineName"],
             "_parameters": values,
         }
         execution = _new_execution(pipeline["PipelineArn"], fields)
@@ -102,7 +101,7 @@ class Starts:
                 record.reuse_step(document)
             token = {"PipelineExecutionArn": arn, "_fingerprint": _fingerprint(request)}
             self._store.insert(START_TOKEN, _token_key(parent, request), token, parent=parent)
-            self._store.update(PIPELINE, parent, LastRunTime=start.execution["CreationTime"])
+            self._store.update(PIPELINE, pipeline_key(parent), LastRunTime=start.execution["CreationTime"])
             key = version_key(parent, start.execution["PipelineVersionId"])
             self._store.update(VERSION, key, LastExecutionPipelineExecutionArn=arn)
 

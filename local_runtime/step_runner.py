@@ -146,6 +146,7 @@ class StepRunner:
                 break
             pause = budget.next_pause(outcome.failure_type, time.time())
             if pause is None:
+                outcome = self._explained(outcome, node.name, budget)
                 break
             if step_run.stop.wait(pause):
                 outcome = replace(outcome, status="Stopped", failure_reason=None)
@@ -157,6 +158,18 @@ class StepRunner:
             key = step_key(self._record.arn, node.name)
             self._cache.keep(step_run.step, step_run.arguments, key, time.time())
         return StepResult(outcome, {"AttemptCount": attempt})
+
+    def _explained(self, outcome: StepOutcome, name: str, budget: RetryBudget) -> StepOutcome:
+        """Say, as SageMaker does, that no policy covers a failure that could have been retried."""
+        kind = outcome.failure_type
+        if kind is None or budget.covers(kind):
+            return outcome
+        reason = (
+            f"{outcome.failure_reason}\nRetry not appropriate on execution of step with PipelineExecutionArn "
+            f"{self._record.arn} and StepId {name}. No retry policy configured for the exception type "
+            f"{kind.replace('.', '_').upper()}."
+        )
+        return replace(outcome, failure_reason=reason)
 
 
 def _attempt(step_run: StepRun) -> StepOutcome:

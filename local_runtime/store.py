@@ -118,3 +118,8 @@ class Store:
         with self.transaction():
             cursor = self._db.execute("DELETE FROM documents WHERE kind = ? AND key = ?", (kind, key))
             return cursor.rowcount == 1
+
+    def delete_all(self, kind: str) -> int:
+        """Remove every document of a kind; return how many there were."""
+        with self.transaction():
+            return self._db.execute("DELETE FROM documents WHERE kind = ?", (kind,)).rowcount

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def execution_variables(execution: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Return the value of every ``{"Get": "Execution...."}``.
+    """Return the value of every ``{"Get": "Execution...."}``; SageMaker gives the name in lower case.
 
     :param execution: the execution's document.
     :param name: the name of the job that reads them.
@@ -17,7 +17,7 @@ def execution_variables(execution: Mapping[str, Any], name: str) -> dict[str, st
     return {
         "StartDateTime": timestamp(execution["CreationTime"]),
         "CurrentDateTime": timestamp(time.time()),
-        "PipelineName": execution["_pipeline_name"],
+        "PipelineName": execution["PipelineArn"].rpartition("/")[2].lower(),
         "PipelineArn": execution["PipelineArn"],
         "PipelineExecutionId": execution["PipelineExecutionArn"].rpartition("/")[2],
         "PipelineExecutionArn": execution["PipelineExecutionArn"],

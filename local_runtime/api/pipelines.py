@@ -19,6 +19,7 @@ from local_runtime.pipelines import (
     find_pipeline,
     find_version,
     pipeline_arn,
+    pipeline_key,
     version_key,
 )
 from local_runtime.tags import delete_tags, put_tags
@@ -61,11 +62,11 @@ def create_pipeline(runtime: Runtime, request: Request) -> Response:
         "_fingerprint": _fingerprint(request),
     }
     with runtime.store.transaction():
-        existing = runtime.store.get(PIPELINE, arn)
+        existing = runtime.store.get(PIPELINE, pipeline_key(arn))
         if existing is not None:
             _check_repeated(existing, body)
-            return {"PipelineArn": arn}
-        runtime.store.insert(PIPELINE, arn, body)
+            return {"PipelineArn": existing["PipelineArn"]}
+        runtime.store.insert(PIPELINE, pipeline_key(arn), body)
         add_version(runtime.store, body, definition)
         put_tags(runtime.store, arn, request.get("Tags") or ())
     return {"PipelineArn": arn}
@@ -82,7 +83,7 @@ def update_pipeline(runtime: Runtime, request: Request) -> Response:
         pipeline = find_pipeline(runtime, arn)
         if definition is not None:
             changes["_latest_version"] = add_version(runtime.store, pipeline, definition)
-        pipeline = runtime.store.update(PIPELINE, arn, LastModifiedTime=time.time(), **changes)
+        pipeline = runtime.store.update(PIPELINE, pipeline_key(arn), LastModifiedTime=time.time(), **changes)
     return {"PipelineArn": arn, "PipelineVersionId": pipeline["_latest_version"]}
 
 
@@ -126,7 +127,7 @@ def delete_pipeline(runtime: Runtime, request: Request) -> Response:
     with runtime.store.transaction():
         delete_executions(runtime, arn)
         runtime.store.delete_children(VERSION, arn)
-        runtime.store.delete(PIPELINE, arn)
+        runtime.store.delete(PIPELINE, pipeline_key(arn))
         delete_tags(runtime.store, arn)
         runtime.store.insert(_DELETED, token, {"PipelineArn": arn})
     return {"PipelineArn": arn}

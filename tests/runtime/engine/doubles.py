@@ -97,8 +97,9 @@ class Engine:
         self.objects = Objects()
         settings = Settings(data_dir=data_dir, max_concurrent_executions=limit)
         self.runtime = Runtime(settings, endpoint_url)
-        self.runtime.events = self.events
-        self.runtime.storage = self.objects  # type: ignore[assignment]
+        services: Any = self.runtime
+        services.events = self.events
+        services.storage = self.objects
         self.runtime.executions = ExecutionService(self.runtime)
 
     def call(self, name: str, **request: Any) -> dict[str, Any]:

@@ -160,6 +160,16 @@ def test_a_refused_create_call_is_retried_by_its_exception_type(engine: Engine, 
     assert engine.steps(run(engine))["a"]["AttemptCount"] == 3
 
 
+def test_a_failure_without_a_policy_says_so(engine: Engine, jobs: FakeJobs) -> None:
+    jobs.behaviours["a"] = failing(1, "SageMaker.CAPACITY_ERROR")
+    engine.create(pipeline(processing("a")))
+    arn = run(engine)
+    assert engine.steps(arn)["a"]["FailureReason"] == (
+        f"no capacity\nRetry not appropriate on execution of step with PipelineExecutionArn {arn} and "
+        "StepId a. No retry policy configured for the exception type SAGEMAKER_CAPACITY_ERROR."
+    )
+
+
 def test_a_stop_during_the_pause_ends_the_step(engine: Engine, jobs: FakeJobs) -> None:
     jobs.behaviours["a"] = failing(9, "SageMaker.CAPACITY_ERROR")
     engine.create(with_policy(ExceptionType=["SageMaker.CAPACITY_ERROR"], MaxAttempts=9, IntervalSeconds=60))

@@ -242,7 +242,7 @@ def test_execution_variables_are_those_of_the_execution(engine: Engine, jobs: Fa
     arn = engine.start("MyPipe")
     engine.ended(arn)
     seen = jobs.runs[0].arguments["Environment"]
-    assert seen["PipelineName"] == "MyPipe"
+    assert seen["PipelineName"] == "mypipe"
     assert seen["PipelineExecutionArn"] == arn
     assert seen["PipelineArn"] == arn.partition("/execution/")[0]
     assert seen["PipelineExecutionId"] == arn.rpartition("/")[2]

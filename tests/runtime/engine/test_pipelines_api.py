@@ -27,7 +27,7 @@ def create(engine: Engine, name: str = "demo", definition: Any = ONE, **request:
 
 def test_a_created_pipeline_is_described_by_name_and_by_arn(engine: Engine) -> None:
     arn = create(engine, "MyPipe", PipelineDescription="what it does")["PipelineArn"]
-    assert arn == "arn:aws:sagemaker:us-east-1:123456789012:pipeline/mypipe"
+    assert arn == "arn:aws:sagemaker:us-east-1:123456789012:pipeline/MyPipe"
     described = engine.call("DescribePipeline", PipelineName="MyPipe")
     assert described == engine.call("DescribePipeline", PipelineName=arn)
     assert json.loads(described.pop("PipelineDefinition")) == ONE
@@ -41,6 +41,12 @@ def test_a_created_pipeline_is_described_by_name_and_by_arn(engine: Engine) -> N
         "PipelineStatus": "Active",
         "RoleArn": ROLE,
     }
+
+
+def test_names_and_arns_are_found_in_any_case(engine: Engine) -> None:
+    arn = create(engine, "MyPipe")["PipelineArn"]
+    for name in ("mypipe", arn.lower()):
+        assert engine.call("DescribePipeline", PipelineName=name)["PipelineArn"] == arn
 
 
 def test_a_taken_name_is_refused_with_the_text_that_the_sdk_recognises(engine: Engine) -> None:
