@@ -167,7 +167,7 @@ def test_a_data_parameter_that_is_no_uri_is_refused(
 ) -> None:
     hook = Recorder()
     monkeypatch.setattr(hook, "object_exists", SageMakerPipelineHook.object_exists.__get__(hook))
-    with pytest.raises(AirflowFailException, match="InputData: 'data.csv' is not an S3 URI"):
+    with pytest.raises(AirflowFailException, match=r"InputData: 'data\.csv' is not an S3 URI"):
         start(hook, ti, pipeline_params={"InputData": "data.csv"}, data_parameters=["InputData"])
 
 
