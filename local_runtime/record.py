@@ -65,6 +65,7 @@ class ExecutionRecord:
             "StepName": step["Name"],
             "StartTime": time.time(),
             "StepStatus": "Starting",
+            "Metadata": {},
             "_execution_arn": self.arn,
         }
         for field, source in (("StepDisplayName", "DisplayName"), ("StepDescription", "Description")):

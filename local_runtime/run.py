@@ -182,7 +182,7 @@ class ExecutionRun:
         if self.ended.is_set():
             return
         self._stops.pop(name).set()  # lets go of whatever waits for it
-        if outcome.status == "Succeeded":
+        if outcome.status == "Succeeded" or outcome.properties:
             self._properties[name] = outcome.properties
         if "Outcome" in outcome.properties:
             self._outcomes[name] = outcome.properties["Outcome"] == "True"
@@ -191,8 +191,8 @@ class ExecutionRun:
             outcome.status,
             EndTime=time.time(),
             FailureReason=outcome.failure_reason,
-            Metadata=outcome.metadata or None,
             _properties=outcome.properties or None,
+            **({"Metadata": outcome.metadata} if outcome.metadata else {}),
             **result.fields,
         )
         if node.step["Type"] == "Fail":
