@@ -94,14 +94,16 @@ class ExecutionRun:
         with self._lock:
             if self.ended.is_set():
                 return
-            self._halted = True
-            self.ended.set()
+            self._halted = self.finishing = True
             for stop in self._stops.values():
                 stop.set()
-            for name, status in self._statuses.items():
-                if status not in TERMINAL:
-                    self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
-            self._record.change_execution("Failed", FailureReason=reason)
+            try:
+                for name, status in self._statuses.items():
+                    if status not in TERMINAL:
+                        self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
+                self._record.change_execution("Failed", FailureReason=reason)
+            finally:
+                self.ended.set()
 
     def join(self, deadline: float) -> None:
         """Wait for the threads of the steps, until the deadline of the monotonic clock at the latest."""
