@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_src import sources
+from pipeline_src.compile import DEFINITIONS, Compiled, compile_pipeline, differences, write
+from pipeline_src.exceptions import CompileError, UnknownPipelineError
+from pipeline_src.sources import find_sources, select_sources
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import InvalidDefinitionError
+
+ROOT = Path.cwd()
+
+#: Compiles everything to a folder, in a process that can open no connection.
+COMPILE_WITHOUT_NETWORK = """
+import socket, sys
+from pathlib import Path
+
+def refuse(*arguments, **keywords):
+    raise AssertionError(f"connected to {arguments[1:]}")
+
+socket.socket.connect = socket.socket.connect_ex = refuse
+socket.create_connection = socket.getaddrinfo = refuse
+
+from pipeline_src.compile import compile_pipeline, write
+from pipeline_src.sources import select_sources
+
+write([compile_pipeline(source) for source in select_sources([])], Path(sys.argv[1]), complete=True)
+"""
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def _compile_elsewhere(target: Path, cwd: Path, **environment: str) -> None:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+    subprocess.run(
+        [sys.executable, "-c", COMPILE_WITHOUT_NETWORK, str(target)],
+        check=True,
+        cwd=cwd,
+        env={"PYTHONPATH": paths, **environment},
+    )
+
+
+def test_two_processes_compile_byte_for_byte_what_is_committed_and_connect_nowhere(tmp_path: Path) -> None:
+    """Neither the hash seed, the folder, the user's settings nor an endpoint in the environment matter."""
+    settings = tmp_path / "home" / ".config" / "sagemaker" / "config.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(
+        'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      NotifyPipeline: 1\n'
+    )
+    _compile_elsewhere(tmp_path / "one", ROOT, PYTHONHASHSEED="1")
+    _compile_elsewhere(
+        tmp_path / "two",
+        tmp_path,
+        PYTHONHASHSEED="2",
+        HOME=str(tmp_path / "home"),
+        XDG_CONFIG_HOME=str(tmp_path / "home" / ".config"),
+        AWS_ENDPOINT_URL="http://127.0.0.1:1",
+        AWS_DEFAULT_REGION="eu-west-1",
+        AWS_PROFILE="nobody",
+    )
+    committed = _contents(DEFINITIONS)
+    assert _contents(tmp_path / "one") == committed
+    assert _contents(tmp_path / "two") == committed
+
+
+@pytest.mark.parametrize("name", ["abalone", "scoring"])
+def test_every_asset_is_named_by_its_hash_and_the_definition_asks_for_it(name: str) -> None:
+    envelope = Envelope.load(DEFINITIONS / f"{name}.json")
+    text = json.dumps(envelope.definition)
+    for asset in envelope.assets:
+        content = envelope.asset_path(asset).read_bytes()
+        assert hashlib.sha256(content).hexdigest() in asset.path
+        assert f"s3://${{artifact_bucket}}/{asset.key('${name_prefix}')}" in text
+    assert "stand-in" not in text
+    assert "us-east-1" not in text
+
+
+def test_images_are_known_in_every_region_with_the_pinned_tags() -> None:
+    images = Envelope.load(DEFINITIONS / "abalone.json").images
+    assert images["xgboost"]["eu-central-1"].endswith("/sagemaker-xgboost:3.2-0")
+    assert images["sklearn"]["eu-central-1"].endswith("/sagemaker-scikit-learn:1.9-0-cpu-py3")
+    assert images["xgboost"]["cn-north-1"].endswith(".amazonaws.com.cn/sagemaker-xgboost:3.2-0")
+    assert len(images["xgboost"]) >= 30
+    assert set(images["xgboost"]) == set(images["sklearn"])
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "definitions"
+
+
+ONE = Compiled("one", '{"a": 1}\n', {"assets/1/a.py": b"a\n"})
+TWO = Compiled("two", "{}\n", {"assets/1/a.py": b"a\n", "assets/2/b.py": b"b\n"})
+
+
+def test_what_is_written_is_current(target: Path) -> None:
+    assert write([ONE, TWO], target, complete=True) == [
+        "one.json",
+        "assets/1/a.py",
+        "two.json",
+        "assets/2/b.py",
+    ]
+    assert differences([ONE, TWO], target, complete=True) == ""
+    assert write([ONE, TWO], target, complete=True) == []
+
+
+def test_a_stale_definition_is_shown_as_a_diff(target: Path) -> None:
+    write([ONE], target, complete=True)
+    (target / "one.json").write_text('{"a": 0}\n')
+    diff = differences([ONE], target, complete=True)
+    assert diff == '--- committed/one.json\n+++ compiled/one.json\n@@ -1 +1 @@\n-{"a": 0}\n+{"a": 1}\n'
+
+
+def test_what_belongs_to_no_pipeline_is_removed_when_all_are_compiled(target: Path) -> None:
+    write([ONE, TWO], target, complete=True)
+    diff = differences([ONE], target, complete=True)
+    assert "--- committed/two.json\n+++ /dev/null" in diff
+    assert "--- committed/assets/2/b.py\n+++ /dev/null" in diff
+    assert write([ONE], target, complete=True) == ["assets/2/b.py", "two.json"]
+    assert _contents(target) == ONE.files
+    assert not (target / "assets" / "2").exists()
+
+
+def test_compiling_one_pipeline_leaves_the_others_alone(target: Path) -> None:
+    write([ONE, TWO], target, complete=True)
+    assert differences([ONE], target, complete=False) == ""
+    assert write([ONE], target, complete=False) == []
+    assert _contents(target) == {**ONE.files, **TWO.files}
+
+
+def test_a_missing_empty_file_is_a_difference_too(target: Path) -> None:
+    write([ONE], target, complete=True)
+    empty = Compiled("one", ONE.envelope, {"assets/3/__init__.py": b""})
+    assert write([empty], target, complete=True) == ["assets/3/__init__.py", "assets/1/a.py"]
+
+
+THIRD = '''"""Third of all.
+
+More about it.
+"""
+from sagemaker.core.workflow.functions import Join
+from sagemaker.core.workflow.parameters import ParameterString
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
+
+from pipeline_src.stand_ins import ROLE_ARN, prefixed
+
+def build(session):
+    who = ParameterString("Who", default_value=ROLE_ARN)
+    steps = [FailStep(name, error_message=Join(values=["no ", who])) for name in STEPS]
+    return Pipeline(NAME, parameters=[who], steps=steps, sagemaker_session=session)
+
+STEPS = ["Stop"]
+NAME = prefixed("third-pipeline")
+'''
+
+
+@pytest.fixture
+def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A new folder beside the pipelines: what a user adds."""
+    package = tmp_path / "pipeline_src_more"
+    folder = package / "third_pipeline"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "pipeline.py").write_text(THIRD)
+    monkeypatch.setattr(sources, "ROOT", package)
+    monkeypatch.setattr(sources, "__package__", "pipeline_src_more")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder / "pipeline.py"
+    for name in [name for name in sys.modules if name.startswith("pipeline_src_more")]:
+        del sys.modules[name]
+
+
+def test_a_further_pipeline_is_a_folder_and_nothing_else(third: Path) -> None:
+    [source] = select_sources([])
+    assert (source.name, source.description) == ("third-pipeline", "Third of all.")
+    document = json.loads(compile_pipeline(source).envelope)
+    assert document["placeholders"] == ["role_arn"]
+    assert document["images"] == {}
+    assert document["definition"]["Parameters"][0]["DefaultValue"] == "${role_arn}"
+
+
+def test_a_pipeline_with_another_name_than_its_folder_is_refused(third: Path) -> None:
+    third.write_text(THIRD.replace("third-pipeline", "fourth"))
+    with pytest.raises(CompileError, match=r"expected prefixed\('third-pipeline'\)"):
+        compile_pipeline(select_sources([])[0])
+
+
+def test_a_pipeline_without_a_build_function_is_refused(third: Path) -> None:
+    third.write_text('"""Third."""\n')
+    with pytest.raises(CompileError, match=r"pipeline_src_more\.third_pipeline\.pipeline has no build"):
+        compile_pipeline(select_sources([])[0])
+
+
+def test_a_pipeline_without_a_docstring_is_refused(third: Path) -> None:
+    third.write_text("NAME = 1\n")
+    with pytest.raises(CompileError, match="has no docstring"):
+        find_sources()
+
+
+def test_what_the_linter_refuses_is_not_compiled(third: Path) -> None:
+    """The SDK lets a name of 65 characters through."""
+    third.write_text(THIRD.replace('["Stop"]', '["S" * 65]'))
+    with pytest.raises(InvalidDefinitionError, match=r"third-pipeline: 1 problem .*\n.*step S+: the name"):
+        compile_pipeline(select_sources([])[0])
+
+
+def test_an_unknown_pipeline_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownPipelineError, match="No pipeline abalon: pipeline_src has abalone, scoring"):
+        select_sources(["abalon"])
+
+
+def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline_src", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+
+
+def test_the_command_line_says_that_what_is_committed_is_current() -> None:
+    result = _cli("compile", "--check")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "dags/definitions is current: abalone, scoring.\n"
+
+
+def test_show_prints_parameters_steps_and_graph() -> None:
+    output = _cli("show", "abalone").stdout
+    assert "ModelApprovalStatus" in output
+    assert "of PendingManualApproval, Approved, Rejected" in output
+    assert "s3://${artifact_bucket}/${name_prefix}abalone/data/train/abalone.csv" in output
+    assert "else AbaloneMSEFail Fail" in output
+    assert output.index("AbaloneProcess Processing") < output.index("AbaloneTrain Training")
+
+
+def test_an_unknown_name_is_one_line_and_a_failure() -> None:
+    result = _cli("show", "abalon")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: No pipeline abalon:")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_stale_folder_fails_the_check_with_a_diff(
+    monkeypatch: pytest.MonkeyPatch, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    from pipeline_src import compile as compiling
+    from pipeline_src.__main__ import compile_command
+
+    def one(source: Any) -> Compiled:
+        return ONE
+
+    monkeypatch.setattr(compiling, "compile_pipeline", one)
+    monkeypatch.setattr(
+        compiling, "differences", lambda compiled, complete: differences([ONE], target, complete=True)
+    )
+    with pytest.raises(typer.Exit) as stopped:
+        compile_command(["abalone"], check=True)
+    assert stopped.value.exit_code == 1
+    printed = capsys.readouterr()
+    assert '+{"a": 1}' in printed.out
+    assert "make compile" in printed.err
