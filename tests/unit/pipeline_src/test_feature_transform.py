@@ -9,6 +9,7 @@ from feature_transform import (
     BadDataError,
     Column,
     FeatureTransform,
+    Table,
     input_files,
     read_table,
     run_job,
@@ -32,7 +33,8 @@ def test_numbers_are_filled_with_the_median_and_scaled_and_categories_are_one_ho
     table = read_table(input_files(folder), [SEX, LENGTH])
     features = FeatureTransform.fit([SEX, LENGTH], table).apply(table)
     scale = math.sqrt(2 / 3)
-    np.testing.assert_allclose(features, [[0, 0, 1, -1 / scale], [0, 0, 1, 1 / scale], [0, 1, 0, 0]])
+    expected = np.array([[0, 0, 1, -1 / scale], [0, 0, 1, 1 / scale], [0, 1, 0, 0]])
+    assert features == pytest.approx(expected)
 
 
 def test_an_empty_category_becomes_the_most_frequent_one(folder: Path) -> None:
@@ -67,7 +69,7 @@ rows = st.lists(
 def test_the_transform_read_from_its_json_gives_the_same_finite_features(
     rows: list[tuple[str, float]],
 ) -> None:
-    table = {"sex": [sex for sex, _ in rows], "length": [length for _, length in rows]}
+    table: Table = {"sex": [sex for sex, _ in rows], "length": [length for _, length in rows]}
     transform = FeatureTransform.fit([SEX, LENGTH], table)
     again = FeatureTransform.from_json(transform.to_json())
     assert again == transform
