@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from local_runtime.faults import FaultPlan
 from local_runtime.settings import Settings
 from local_runtime.store import Store
 
@@ -37,9 +38,18 @@ class Runtime:
     def __init__(self, settings: Settings, endpoint_url: str) -> None:
         self.settings = settings
         self.endpoint_url = endpoint_url
+        self.faults = FaultPlan()
         self.store = Store(settings.data_dir / "runtime.sqlite3")
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the clients' connections and the store."""
+        with self._clients_lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+        self.store.close()
 
     def arn(self, resource: str) -> str:
         """Return a SageMaker ARN: ``arn("pipeline/abalone")``."""

@@ -1,0 +1,186 @@
+"""The WSGI application: SageMaker actions of ours, the control API, and moto for the rest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from local_runtime.api.registry import ACTIONS
+from local_runtime.calls import Call, CallLog, identify
+from local_runtime.control import control
+from local_runtime.exceptions import AwsError
+from local_runtime.faults import Fault
+from local_runtime.iam import simulate_principal_policy
+from local_runtime.runtime import Runtime
+from local_runtime.static import StaticServices
+from local_runtime.validation import operation, validate
+from local_runtime.wire import (
+    MAX_BODY,
+    MAX_S3_BODY,
+    Answer,
+    Environ,
+    StartResponse,
+    content_length,
+    error_answer,
+    json_answer,
+    read_body,
+)
+
+logger = logging.getLogger(__name__)
+
+# What moto answers rightly without our help: records that nothing executes.
+PASSED_ON = frozenset(
+    f"{verb}{noun}"
+    for noun, verbs in {
+        "Experiment": ("Create", "Describe", "Delete"),
+        "Experiments": ("List",),
+        "Trial": ("Create", "Describe", "Delete"),
+        "Trials": ("List",),
+        "TrialComponent": ("Create", "Describe", "Delete", "Associate", "Disassociate"),
+        "TrialComponents": ("List",),
+    }.items()
+    for verb in verbs
+)
+_READY_SECONDS = 60.0
+
+
+class Application:
+    """Answer every request of one server; nothing that a client sends raises out of it.
+
+    :param runtime: the services, which may still be recovering: SageMaker's actions wait for ``ready``.
+    :param static: moto's services.
+    """
+
+    def __init__(self, runtime: Runtime, static: StaticServices) -> None:
+        self.runtime = runtime
+        self.calls = CallLog()
+        self.ready = threading.Event()
+        self._static = static
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if (environ.get("PATH_INFO") or "/").startswith("/_local_runtime/"):
+            return control(self.runtime, self.calls, self.ready.is_set(), environ).send(start_response)
+        call = identify(environ)
+        self.calls.add(call)
+        refused = _refuse_body(environ, call)
+        if refused:
+            return refused.send(start_response)
+        fault = self.runtime.faults.take(call.name)
+        if fault is None:
+            return self._dispatch(environ, start_response, call)
+        return self._answer_with(fault, environ, start_response, call)
+
+    def _dispatch(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
+        if call.service == "sagemaker" and call.protocol == "json" and call.action:
+            answer = self._sagemaker(environ, call)
+            if answer is not None:
+                return answer.send(start_response)
+        if call.name == "iam:SimulatePrincipalPolicy":
+            return simulate_principal_policy(read_body(environ)).send(start_response)
+        return self._static.answer(environ, start_response, call)
+
+    def _sagemaker(self, environ: Environ, call: Call) -> Answer | None:
+        """Answer an action that we own, or refuse one that nobody answers; None leaves it to moto."""
+        handler = ACTIONS.get(call.action)
+        if handler is None:
+            return None if call.action in PASSED_ON else _refuse_action(call.action)
+        try:
+            request = validate(call.action, _json_body(environ))
+            self._wait_until_ready()
+            return json_answer(handler(self.runtime, request))
+        except AwsError as error:
+            return error_answer("json", error.code, error.message, status=error.status)
+        except Exception:
+            logger.exception("SageMaker.%s failed inside the local runtime", call.action)
+            return error_answer(
+                "json", "InternalFailure", "The local runtime failed; its log has the cause.", status=500
+            )
+
+    def _wait_until_ready(self) -> None:
+        if not self.ready.wait(_READY_SECONDS):
+            raise AwsError("The local runtime is still starting.", code="ServiceUnavailable", status=503)
+
+    def _answer_with(
+        self, fault: Fault, environ: Environ, start_response: StartResponse, call: Call
+    ) -> Iterable[bytes]:
+        """Answer as a fault rule says."""
+        if fault.kind == "latency":
+            time.sleep(fault.seconds)
+            return self._dispatch(environ, start_response, call)
+        if fault.kind == "drop_after":
+            # The action takes effect; its answer is thrown away.
+            b"".join(self._dispatch(environ, lambda *_: None, call))
+            _drop_connection(environ)
+        if fault.kind == "drop_before":
+            _drop_connection(environ)
+        if fault.kind == "throttle":
+            code, message, status = _throttled(call)
+        else:
+            code, message, status = _internal(call)
+        return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)
+
+
+def _throttled(call: Call) -> tuple[str, str, int]:
+    if call.protocol == "rest-xml":
+        return "SlowDown", "Please reduce your request rate.", 503
+    return "Throttling" if call.protocol == "query" else "ThrottlingException", "Rate exceeded", 400
+
+
+def _internal(call: Call) -> tuple[str, str, int]:
+    code = "InternalError" if call.protocol == "rest-xml" else "InternalFailure"
+    return code, "We encountered an internal error. Please try again.", 500
+
+
+def _drop_connection(environ: Environ) -> None:
+    """End the connection without an answer; werkzeug passes over a ConnectionError silently."""
+    connection: socket.socket = environ["werkzeug.socket"]
+    connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError("dropped by a fault rule")
+
+
+def _refuse_body(environ: Environ, call: Call) -> Answer | None:
+    """Refuse a body that cannot be read safely; the connection ends, since it stays unread."""
+    length = content_length(environ)
+    limit = MAX_S3_BODY if call.service == "s3" else MAX_BODY
+    if length is None:
+        message = f"Content-Length {environ.get('CONTENT_LENGTH')!r} is not a number."
+        return error_answer(call.protocol, "MalformedHttpRequest", message, close=True)
+    if length > limit:
+        code = "EntityTooLarge" if call.service == "s3" else "RequestEntityTooLargeException"
+        message = f"The request's body has {length} bytes; at most {limit} are accepted."
+        return error_answer(call.protocol, code, message, status=413, close=True)
+    return None
+
+
+def _refuse_action(action: str) -> Answer:
+    if operation(action) is None:
+        message = f"The requested operation {action[:128]!r} is not recognized by the service."
+    else:
+        message = (
+            f"The local runtime does not support SageMaker.{action}: it executes pipelines and their jobs. "
+            "docs/local_runtime.md lists what is supported."
+        )
+    return error_answer("json", "UnknownOperationException", message)
+
+
+def _json_body(environ: Environ) -> Any:
+    body = read_body(environ)
+    if len(body) > MAX_BODY:
+        raise AwsError(
+            f"The request's body has more than {MAX_BODY} bytes.", code="RequestEntityTooLargeException"
+        )
+    try:
+        # json.loads would accept NaN and Infinity, which are not JSON.
+        return json.loads(body or b"{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise AwsError(f"The request's body is not JSON: {error}", code="SerializationException") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")

@@ -1,0 +1,96 @@
+"""The control API below ``/_local_runtime/``: health, recorded calls, faults, forgotten tokens.
+
+::
+
+    GET    /_local_runtime/health   {"status": "ok", "pid": 1, "data_dir": "...", ...}; 503 while starting
+    GET    /_local_runtime/calls    {"counts": {"sagemaker:StartPipelineExecution": 2}, "by_access_key": ...}
+    DELETE /_local_runtime/calls
+    GET    /_local_runtime/faults   {"faults": [...]}, each with "fired"
+    POST   /_local_runtime/faults   one rule or a list of them (see faults.py)
+    DELETE /_local_runtime/faults
+    DELETE /_local_runtime/tokens   forgets every ClientRequestToken, as AWS does after a while
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from local_runtime.calls import CallLog
+from local_runtime.exceptions import AwsError, ValidationError
+from local_runtime.faults import Fault
+from local_runtime.record import EXECUTION
+from local_runtime.runtime import Runtime
+from local_runtime.starts import START_TOKEN
+from local_runtime.wire import MAX_BODY, Answer, Environ, content_length, error_answer, json_answer, read_body
+
+PREFIX = "/_local_runtime/"
+
+
+def control(runtime: Runtime, calls: CallLog, ready: bool, environ: Environ) -> Answer:
+    """Answer one request of the control API; a wrong one gets 400 or 404 and the reason as JSON."""
+    method = environ.get("REQUEST_METHOD", "")
+    resource = (environ.get("PATH_INFO") or "").removeprefix(PREFIX)
+    length = content_length(environ)
+    if length is None or length > MAX_BODY:
+        return error_answer("json", "ValidationException", "The body's length is refused.", close=True)
+    body = read_body(environ)
+    try:
+        if resource == "health" and method == "GET":
+            return _health(runtime, ready)
+        answer = _state(runtime, calls, f"{method} {resource}", body)
+    except AwsError as error:
+        return error_answer("json", error.code, error.message, status=error.status)
+    if answer is None:
+        message = f"The control API has no {method[:16]} {resource[:64]!r}; see docs/local_runtime.md."
+        return error_answer("json", "ResourceNotFound", message, status=404)
+    return json_answer(answer, content_type="application/json")
+
+
+def _health(runtime: Runtime, ready: bool) -> Answer:
+    document = {
+        "status": "ok" if ready else "starting",
+        "pid": os.getpid(),
+        "data_dir": str(runtime.settings.data_dir),
+        "region": runtime.settings.region,
+        "account_id": runtime.settings.account_id,
+    }
+    return json_answer(document, status=200 if ready else 503, content_type="application/json")
+
+
+def _state(runtime: Runtime, calls: CallLog, request: str, body: bytes) -> dict[str, Any] | None:
+    """Read or change what tests control; None if there is no such request."""
+    if request == "DELETE calls":
+        calls.clear()
+    elif request == "DELETE faults":
+        runtime.faults.clear()
+    elif request == "DELETE tokens":
+        return {"forgotten": forget_tokens(runtime)}
+    elif request == "POST faults":
+        for fault in _faults(body):
+            runtime.faults.add(fault)
+    if request.endswith(" calls"):
+        return calls.as_document() if request[:-6] in ("GET", "DELETE") else None
+    if request.endswith(" faults"):
+        return (
+            {"faults": runtime.faults.as_documents()} if request[:-7] in ("GET", "POST", "DELETE") else None
+        )
+    return None
+
+
+def _faults(body: bytes) -> list[Fault]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise ValidationError(f"the body is not JSON: {error}") from error
+    return [Fault.from_document(item) for item in (document if isinstance(document, list) else [document])]
+
+
+def forget_tokens(runtime: Runtime) -> int:
+    """Forget every ClientRequestToken of starts, stops and retries; return how many starts were forgotten."""
+    with runtime.store.transaction():
+        for execution in runtime.store.list(EXECUTION):
+            arn = execution["PipelineExecutionArn"]
+            runtime.store.update(EXECUTION, arn, _stop_tokens=None, _retry_tokens=None)
+        return runtime.store.delete_all(START_TOKEN)

@@ -1,0 +1,137 @@
+"""Changes of executions and steps, as EventBridge events on the account's default bus.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.graph import Graph
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+STEP_CHANGE = "SageMaker Model Building Pipeline Execution Step Status Change"
+_FINAL = ("Succeeded", "Failed", "Stopped")
+_MOST_ENTRIES = 10  # of one PutEvents call
+_SHUTDOWN_SECONDS = 5.0
+
+Entry = dict[str, Any]
+
+
+class EventPublisher:
+    """Put events on the bus, in order, from a thread of its own; no failure reaches the caller.
+
+    :param runtime: its client, and its executions' definitions.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], dict[str, Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._step_types = lru_cache(maxsize=64)(self._read_step_types)
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def execution_changed(self, execution: Mapping[str, Any], previous_status: str | None) -> None:
+        """Announce an execution's new status.
+
+        :param execution: its document.
+        :param previous_status: its status before; None at the start.
+        """
+        detail = {
+            "pipelineExecutionDisplayName": execution.get("PipelineExecutionDisplayName"),
+            "pipelineExecutionDescription": execution.get("PipelineExecutionDescription"),
+            "currentPipelineExecutionStatus": execution["PipelineExecutionStatus"],
+            "previousPipelineExecutionStatus": previous_status,
+            "executionStartTime": _time(execution.get("CreationTime")),
+            "failureReason": execution.get("FailureReason"),
+        }
+        if execution["PipelineExecutionStatus"] in _FINAL:
+            detail["executionEndTime"] = _time(execution.get("LastModifiedTime"))
+        self._queue.put((EXECUTION_CHANGE, dict(execution), detail))
+
+    def step_changed(
+        self, execution: Mapping[str, Any], step: Mapping[str, Any], previous_status: str | None
+    ) -> None:
+        """Announce a step's new status.
+
+        :param execution: its execution's document.
+        :param step: its document, as ``ListPipelineExecutionSteps`` shows it.
+        :param previous_status: its status before; None at the start.
+        """
+        detail = {
+            "metadata": _lower_camel(step.get("Metadata") or {}),
+            "stepStartTime": _time(step.get("StartTime")),
+            "stepEndTime": _time(step.get("EndTime")),
+            "stepName": step["StepName"],
+            "currentStepStatus": step["StepStatus"],
+            "previousStepStatus": previous_status,
+            "failureReason": step.get("FailureReason"),
+            "cacheHitResult": _lower_camel(step.get("CacheHitResult")),
+        }
+        self._queue.put((STEP_CHANGE, dict(execution), detail))
+
+    def shutdown(self) -> None:
+        """Deliver what was announced, and end."""
+        self._queue.put(None)
+        self._thread.join(_SHUTDOWN_SECONDS)
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            batch = [self._queue.get()]
+            while len(batch) < _MOST_ENTRIES and batch[-1] is not None and not self._queue.empty():
+                batch.append(self._queue.get())
+            open_ = batch[-1] is not None
+            try:
+                entries = [self._entry(*change) for change in batch if change is not None]
+                if entries:
+                    self._runtime.client("events").put_events(Entries=entries)
+            except Exception:
+                logger.exception("%d events could not be delivered", len(batch))
+
+    def _entry(self, detail_type: str, execution: Mapping[str, Any], detail: dict[str, Any]) -> Entry:
+        pipeline, arn = execution["PipelineArn"], execution["PipelineExecutionArn"]
+        if detail_type == STEP_CHANGE:
+            types = self._step_types(arn, execution.get("PipelineVersionId"))
+            detail["stepType"] = types.get(detail["stepName"])
+        detail = {**detail, "pipelineArn": pipeline, "pipelineExecutionArn": arn}
+        return {
+            "Source": "aws.sagemaker",
+            "DetailType": detail_type,
+            "Resources": [pipeline, arn],
+            "Time": time.time(),
+            "Detail": json.dumps({k: v for k, v in detail.items() if v is not None}),
+        }
+
+    def _read_step_types(self, arn: str, _version: int | None) -> dict[str, str]:
+        executions = self._runtime.executions
+        graph = Graph(executions.definition(executions.find(arn)))
+        return {name: str(node.step["Type"]) for name, node in graph.nodes.items()}
+
+
+def _time(value: Any) -> str | None:
+    return None if value is None else datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _lower_camel(value: Any) -> Any:
+    """Spell the members of a structure as events do: ``ProcessingJob`` becomes ``processingJob``."""
+    if isinstance(value, list):
+        return [_lower_camel(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name[:1].lower() + name[1:]: _lower_camel(item) for name, item in value.items()}

@@ -1,0 +1,180 @@
+"""The HTTP server: where the services are put together, started and stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import ipaddress
+import logging
+import pkgutil
+import socket
+import threading
+from types import TracebackType
+from typing import IO
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+import local_runtime.api
+from local_runtime.app import Application
+from local_runtime.connections import RequestHandler, close_connections
+from local_runtime.events import EventPublisher
+from local_runtime.exceptions import SettingsError
+from local_runtime.execution import ExecutionService
+from local_runtime.jobs import JobService
+from local_runtime.models import ModelRegistry
+from local_runtime.runtime import Runtime
+from local_runtime.settings import Settings
+from local_runtime.static import StaticServices
+from local_runtime.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_STOP_SECONDS = 10.0
+
+
+class LocalServer:
+    """A local runtime in this process: an HTTP server in a thread, and the services behind it.
+
+    Also a context manager. One process runs one server at a time, since moto's state is global.
+
+    :param settings: how to start it; port 0 takes a free port.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.runtime: Runtime
+        self.endpoint_url: str
+        self._application: Application
+        self._lock_file: IO[str] | None = None
+        self._http: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> LocalServer:
+        """Listen, bring back what the data directory holds, and answer.
+
+        :raises SettingsError: the port or the data directory is taken or cannot be used.
+        """
+        if not _is_loopback(self.settings.host):
+            logger.warning(
+                "Listening on %s: whoever reaches this port can run programs on this machine. "
+                "The local runtime checks no credentials; keep it on 127.0.0.1.",
+                self.settings.host,
+            )
+        listener = _listen(self.settings)
+        try:
+            self._lock_file = _lock(self.settings)
+            host, port = self.settings.host, listener.getsockname()[1]
+            self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
+            self.runtime = Runtime(self.settings, self.endpoint_url)
+            static = StaticServices(self.settings.account_id)
+            self._application = Application(self.runtime, static)
+            self._http = make_server(
+                host,
+                port,
+                self._application,
+                threaded=True,
+                request_handler=RequestHandler,
+                fd=listener.fileno(),
+            )
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            listener.close()
+        self._serve(self._http)
+        return self
+
+    def _serve(self, http: BaseWSGIServer) -> None:
+        self._thread = threading.Thread(
+            target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="http", daemon=True
+        )
+        self._thread.start()
+        try:
+            _start_services(self.runtime)
+        except BaseException:
+            self.stop()
+            raise
+        self._application.ready.set()
+
+    def stop(self) -> None:
+        """End what runs, and stop listening; the data directory can then be used by another server."""
+        for name in ("executions", "jobs", "events"):
+            service = getattr(self.runtime, name, None)
+            if service is not None:
+                service.shutdown()
+        if self._http is not None and self._thread is not None:
+            self._http.shutdown()
+            self._thread.join(_STOP_SECONDS)
+            close_connections(self._http)
+            self._http = None
+        self.runtime.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def __enter__(self) -> LocalServer:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+
+def _start_services(runtime: Runtime) -> None:
+    for module in pkgutil.iter_modules(local_runtime.api.__path__):
+        importlib.import_module(f"local_runtime.api.{module.name}")
+    runtime.events = EventPublisher(runtime)
+    runtime.storage = Storage(runtime)
+    runtime.models = ModelRegistry(runtime)
+    runtime.jobs = JobService(runtime)
+    runtime.executions = ExecutionService(runtime)
+    runtime.jobs.recover()
+    runtime.executions.recover()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"{settings.host} port {settings.port} cannot be listened on: {error}. "
+            "Stop the process that holds it, or choose another port (0 takes a free one)."
+        ) from error
+
+
+def _lock(settings: Settings) -> IO[str]:
+    """Hold the data directory for this server alone, until the process ends however it may."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        file = (settings.data_dir / "lock").open("w")
+    except OSError as error:
+        raise SettingsError(f"The data directory {settings.data_dir} cannot be used: {error}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise SettingsError(
+            f"The data directory {settings.data_dir} is used by another local runtime. "
+            "Stop that one, or choose another directory."
+        ) from error
+    return file
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reachable(host: str) -> str:
+    """Return where this machine reaches a server that listens on every address."""
+    return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound

@@ -1,0 +1,69 @@
+"""moto's services: everything of AWS that the local runtime does not execute itself.
+
+moto's backends are global to the process, and so one process runs one local runtime at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from moto.core.base_backend import BackendDict  # noqa: TID253 - this module is about moto
+from moto.core.common_models import BaseModel  # noqa: TID253
+from moto.core.model_instances import reset_model_data  # noqa: TID253
+from moto.moto_server.werkzeug_app import (  # noqa: TID253
+    DomainDispatcherApplication,
+    create_backend_app,
+)
+
+from local_runtime.calls import Call
+from local_runtime.wire import Environ, StartResponse, error_answer
+
+logger = logging.getLogger(__name__)
+
+_CHANGING = ("PUT", "POST", "DELETE", "PATCH")
+
+
+class StaticServices:
+    """Answer requests by moto, as the account of this runtime.
+
+    :param account_id: the account that owns what is created.
+    """
+
+    def __init__(self, account_id: str) -> None:
+        self._account_id = account_id
+        self._app = DomainDispatcherApplication(create_backend_app)
+        reset()
+
+    def answer(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
+        """Answer one request; what moto cannot read or does not have becomes an error in AWS's shape."""
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
+        path = environ.get("PATH_INFO") or "/"
+        if path.startswith("/moto-api") and environ.get("REQUEST_METHOD") in _CHANGING:
+            message = "moto's own API is read-only here: a reset would forget objects that are on disk."
+            return error_answer("json", "AccessDenied", message, status=403, close=True).send(start_response)
+        try:
+            body: Iterable[bytes] = self._app(environ, start_response)
+            return body
+        except NotImplementedError as error:
+            message = f"The local runtime does not support {call.name}: {error or 'moto has no such action'}"
+            code, status = "NotImplemented", 501
+        except Exception as error:
+            # moto raises what its parsers raise; AWS would name the request's mistake.
+            logger.warning("moto could not answer %s", call.name, exc_info=True)
+            message = f"The request could not be read: {type(error).__name__}: {error}"[:512]
+            code, status = "InvalidRequest", 400
+        return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)
+
+
+def reset() -> None:
+    """Forget everything that moto holds in this process."""
+    # moto remembers every instance of every model for its dashboard, and would grow for ever.
+    BaseModel.__new__ = _untracked
+    BackendDict.reset()
+    reset_model_data()
+
+
+def _untracked(cls: type[Any], *_args: Any, **_kwargs: Any) -> Any:
+    return object.__new__(cls)

@@ -1,0 +1,177 @@
+"""Check a request against SageMaker's own service model, with the texts that AWS answers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+
+from local_runtime.exceptions import AwsError, ValidationError
+
+_JSON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
+    "string": ("String", (str,)),
+    "integer": ("Integer", (int,)),
+    "long": ("Long", (int,)),
+    "float": ("Float", (int, float)),
+    "double": ("Double", (int, float)),
+    "boolean": ("Boolean", (bool,)),
+    "list": ("List", (list,)),
+    "map": ("Map", (dict,)),
+    "structure": ("Structure", (dict,)),
+    "timestamp": ("Timestamp", (int, float, str)),
+    "blob": ("Blob", (str,)),
+}
+# AWS answers with the first violations only, and so a hostile request cannot make the text grow.
+_MAX_VIOLATIONS = 10
+_MAX_SHOWN = 1024
+_MAX_PATTERN_INPUT = 100_000
+
+
+@cache
+def service_model() -> ServiceModel:
+    """Return botocore's model of SageMaker."""
+    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+
+
+@cache
+def operation(action: str) -> OperationModel | None:
+    """Return the model of one action; None if AWS has no such action."""
+    model = service_model()
+    return model.operation_model(action) if action in model.operation_names else None
+
+
+def validate(action: str, request: Any) -> dict[str, Any]:
+    """Return the request if it fits the action's input shape; members AWS does not know are dropped.
+
+    :param action: a SageMaker action.
+    :param request: the JSON document that was sent.
+    :raises AwsError: SerializationException, if a value has the wrong JSON type.
+    :raises ValidationError: a required member is missing, or a constraint is broken.
+    """
+    model = operation(action)
+    if model is None or model.input_shape is None:
+        return dict(request) if isinstance(request, dict) else {}
+    if not isinstance(request, dict):
+        raise AwsError("Start of structure or map found where not expected.", code="SerializationException")
+    checked: dict[str, Any] = _convert(model.input_shape, request, action)
+    violations = []
+    for violation in _violations(model.input_shape, checked, ""):
+        violations.append(violation)
+        if len(violations) == _MAX_VIOLATIONS:
+            break
+    if violations:
+        count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected"
+        raise ValidationError(f"{count}: {'; '.join(violations)}")
+    return checked
+
+
+def _convert(shape: Any, value: Any, where: str) -> Any:
+    """Check the JSON type, and drop members that are null or unknown."""
+    kind = str(shape.type_name)
+    name, types = _JSON_TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and name != "Boolean"):
+        raise AwsError(
+            f"{_json_name(value)} can not be converted to a {name} at {where}", code="SerializationException"
+        )
+    item: Any = value
+    if kind == "structure":
+        known = {k: v for k, v in item.items() if k in shape.members and v is not None}
+        return {k: _convert(shape.members[k], v, k) for k, v in known.items()}
+    if kind == "list":
+        return [_convert(shape.member, member, where) for member in item]
+    if kind == "map":
+        return {k: _convert(shape.value, member, where) for k, member in item.items()}
+    return item
+
+
+def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield AWS's text of each broken constraint, depth first."""
+    if shape.type_name == "structure":
+        for name in shape.required_members:
+            if name not in value:
+                yield _text(None, _member(path, name), "Member must not be null")
+        for name, item in value.items():
+            yield from _violations(shape.members[name], item, _member(path, name))
+        return
+    yield from _constraint(shape, value, path)
+    if shape.type_name == "list":
+        for index, item in enumerate(value, 1):
+            yield from _violations(shape.member, item, f"{path}.{index}.member")
+    elif shape.type_name == "map":
+        for key, item in value.items():
+            yield from _violations(shape.key, key, f"{path}.{key[:64]}.key")
+            yield from _violations(shape.value, item, f"{path}.{key[:64]}.member")
+
+
+def _constraint(shape: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield the broken constraint of one value: range, length, enum or pattern."""
+    if enum := getattr(shape, "enum", None):
+        if value not in enum:
+            yield _text(value, path, f"Member must satisfy enum value set: [{', '.join(enum)}]")
+        return
+    size, noun = _size(value)
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and size < low:
+        yield _text(value, path, f"Member must have {noun} greater than or equal to {low}")
+        return
+    if high is not None and size > high:
+        yield _text(value, path, f"Member must have {noun} less than or equal to {high}")
+        return
+    pattern = shape.metadata.get("pattern")
+    if pattern and isinstance(value, str) and not _matches(pattern, value):
+        yield _text(value, path, f"Member must satisfy regular expression pattern: {pattern}")
+
+
+def _size(value: Any) -> tuple[float, str]:
+    if isinstance(value, (str, list, dict)):
+        return len(value), "length"
+    number = 0 if isinstance(value, bool) else value
+    return (number if not math.isnan(number) else 0), "value"
+
+
+def _matches(pattern: str, value: str) -> bool:
+    compiled = _compiled(pattern)
+    return compiled is None or len(value) > _MAX_PATTERN_INPUT or compiled.fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Compile AWS's Java pattern; None where Python has no equal, and AWS alone checks it."""
+    # `.*` and its kind match everything, at a price.
+    if re.fullmatch(r"\^?(\.\*|\[\\S\\s\]\*|\[\\s\\S\]\*|\.\*\(\?:\[ \\r\\n\\t\]\.\*\)\*)\$?", pattern):
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error:
+        return None
+
+
+def _text(value: Any, path: str, constraint: str) -> str:
+    shown = "null" if value is None else f"'{_shown(value)}'"
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def _shown(value: Any) -> str:
+    text = f"[{', '.join(map(_shown, value[:20]))}]" if isinstance(value, list) else str(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def _member(path: str, name: str) -> str:
+    """Return the path of a member as AWS spells it: lower camel case."""
+    member = name[:1].lower() + name[1:]
+    return f"{path}.{member}" if path else member
+
+
+def _json_name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "TRUE_VALUE" if value else "FALSE_VALUE"
+    if isinstance(value, str):
+        return "STRING_VALUE"
+    if isinstance(value, (int, float)):
+        return "NUMBER_VALUE"
+    return "Start of list" if isinstance(value, list) else "Start of structure or map"
