@@ -43,7 +43,7 @@ def client(settings: StackSettings, service: str) -> Any:
         endpoint_url=settings.runtime_url,
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - any key is accepted on loopback
-        config=Config(s3={"addressing_style": "path"}),
+        config=Config(s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=30),
     )
 
 

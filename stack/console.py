@@ -36,7 +36,8 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Print one line after the seconds since the beginning."""
-        self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}", highlight=False)
+        seconds = time.monotonic() - self._began
+        self._console.print(f"[dim]{seconds:6.1f} s[/]  {text}", highlight=False, soft_wrap=True)
 
     def state(self, group: str, name: str, state: str, *, note: str = "") -> None:
         """Print the state of a member of a group unless it was the last one printed for it."""
@@ -57,6 +58,12 @@ def coloured(state: str) -> str:
     """Return the state in its colour."""
     colour = _COLOURS.get(state)
     return f"[{colour}]{state}[/]" if colour else state
+
+
+def title_of(arn: str, status: str) -> str:
+    """Return a short title for an execution: pipeline, id and status."""
+    _, pipeline, _, execution_id = arn.rsplit(":", 1)[1].split("/")
+    return f"{pipeline}, execution {execution_id}: {coloured(status)}"
 
 
 def steps_table(title: str, steps: Iterable[StepView]) -> Table:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from stack.bootstrap import client
-from stack.console import Progress, coloured, predictions_lines, steps_table, verdict
+from stack.console import Progress, coloured, predictions_lines, steps_table, title_of, verdict
 from stack.exceptions import AirflowApiError, RunFailedError, StartTimeoutError
 from stack.execution import ExecutionReader
 from stack.lifecycle import ALL_PROCESSES, Stack
@@ -122,25 +122,28 @@ class Demo:
         out.print()
         for run in filter(None, (train, score)):
             if run.execution_arn:
-                out.print(steps_table(run.execution_arn, self._reader.steps(run.execution_arn)))
+                arn = run.execution_arn
+                title = title_of(arn, self._reader.status(arn))
+                out.print(steps_table(title, self._reader.steps(arn)))
                 out.print()
         if train.execution_arn:
             out.print(verdict(self._reader.metric(train.execution_arn)), highlight=False)
         branches = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")
         taken = ", ".join(f"{name} {coloured(train.tasks.get(name, 'none'))}" for name in branches)
         out.print(f"branch: {taken}", highlight=False)
-        for message in self._notifications():
-            out.print(f"notification: {message}", highlight=False, markup=False)
+        for message in self._notifications(train.run_id):
+            out.print(f"notified: {message}", highlight=False, markup=False, soft_wrap=True)
         if score and score.execution_arn and (predictions := self._reader.predictions(score.execution_arn)):
             for line in predictions_lines(predictions):
                 out.print(line, highlight=False, soft_wrap=True)
         url = f"{self._stack.settings.airflow_url}/dags/{TRAIN}/runs/{train.run_id}"
         out.print(f"Airflow's UI: {url}", highlight=False, soft_wrap=True)
 
-    def _notifications(self) -> Iterator[str]:
-        """Take the messages that the notification topic sent to its queue."""
+    def _notifications(self, run_id: str) -> Iterator[str]:
+        """Take what the notification topic sent to its queue; yield the messages of one run."""
         for message in receive(self._stack.settings):
-            yield f"{message['Subject']}: {message['Message']}"
+            if run_id in message["Message"]:
+                yield f"{message['Subject']}\n{message['Message'].strip()}"
 
 
 def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:

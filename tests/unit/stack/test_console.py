@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from stack.console import Progress, predictions_lines, steps_table, verdict
+from stack.execution import Metric, Predictions, StepView
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=160)
+
+
+def printed(console: Console) -> list[str]:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def step(name: str, status: str, seconds: float | None = None, detail: str = "") -> StepView:
+    return StepView(name=name, type="", status=status, seconds=seconds, detail=detail, arn="")
+
+
+def test_a_line_is_printed_only_when_a_state_changes(console: Console) -> None:
+    progress = Progress(console)
+    for status in ("Executing", "Executing", "Succeeded", "Succeeded"):
+        progress.steps("abalone", [step("Train", status, 1.5)])
+    lines = printed(console)
+    assert len(lines) == 2
+    assert "Executing" in lines[0]
+    assert lines[1].endswith("Succeeded  1.5 s")
+
+
+def test_steps_of_the_same_name_in_two_pipelines_are_told_apart(console: Console) -> None:
+    progress = Progress(console)
+    progress.steps("one", [step("Train", "Executing")])
+    progress.steps("two", [step("Train", "Executing")])
+    assert len(printed(console)) == 2
+
+
+def test_the_table_has_status_seconds_and_message_of_each_step(console: Console) -> None:
+    console.print(
+        steps_table("an execution", [step("Gate", "Failed", 0.04, "MSE > 3.0"), step("New", "Starting")])
+    )
+    lines = printed(console)
+    assert lines[0].strip() == "an execution"
+    assert lines[2].split() == ["Gate", "Failed", "0.0", "MSE", ">", "3.0"]
+    assert lines[3].split() == ["New", "Starting"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (4.5, "MSE 4.5000 <= threshold 5: [green]accepted[/]"),
+        (5.5, "MSE 5.5000 > threshold 5: [magenta]rejected[/]"),
+    ],
+)
+def test_the_verdict_compares_metric_and_threshold(value: float, expected: str) -> None:
+    assert verdict(Metric(value=value, threshold=5.0, uri="s3://b/k")) == expected
+
+
+def test_the_predictions_are_counted_and_the_first_five_shown() -> None:
+    count, first = predictions_lines(Predictions(uri="s3://b/p.out", values=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+    assert count == "6 predictions in s3://b/p.out"
+    assert first == "the first 5: 1.000, 2.000, 3.000, 4.000, 5.000"
