@@ -60,6 +60,7 @@ with DAG(
         task_id="start_pipeline",
         pipeline_name="{{ ti.xcom_pull('upsert_pipeline')['pipeline_name'] }}",
         pipeline_version_id="{{ ti.xcom_pull('upsert_pipeline')['pipeline_version_id'] }}",
+        definition=DEFINITION,
         pipeline_params=form_values(PARAMETERS),
         data_parameters=("InputData", "BatchData"),
     )

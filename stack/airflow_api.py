@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import requests
@@ -75,7 +76,7 @@ class AirflowApi:
         """Return the text of one try's log."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self._call("GET", path, full_content=True)["content"]
-        return "\n".join(line.get("event", "") if isinstance(line, dict) else line for line in content)
+        return "\n".join(part for line in content for part in _log_lines(line))
 
     def _call(self, method: str, path: str, *, json: Any = None, **query: Any) -> dict[str, Any]:
         answer = self._session.request(
@@ -87,6 +88,17 @@ class AirflowApi:
             )
         body: dict[str, Any] = answer.json()
         return body
+
+
+def _log_lines(line: Any) -> Iterator[str]:
+    """Yield a log line's message, and what its exceptions say."""
+    if not isinstance(line, dict):
+        yield str(line)
+        return
+    if not str(line.get("event", "")).startswith("::"):
+        yield str(line.get("event", ""))
+    for error in line.get("error_detail") or ():
+        yield f"{error['exc_type']}: {error['exc_value']}"
 
 
 def _detail(answer: requests.Response) -> Any:

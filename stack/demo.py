@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ TRAIN, SCORE = "abalone_train", "abalone_score"
 DAGS_SECONDS = 60.0
 RUN_SECONDS = 600.0
 POLL_SECONDS = 0.3
+LOG_LINES = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,8 @@ class Demo:
         arn: str | None = None
         while True:
             state = self._api.run(dag_id, run_id)["state"]
-            tasks = {t["task_id"]: t["state"] or "none" for t in self._api.task_instances(dag_id, run_id)}
+            instances = self._api.task_instances(dag_id, run_id)
+            tasks = {task["task_id"]: task["state"] or "none" for task in instances}
             for task_id, task_state in tasks.items():
                 if task_state not in ("none", "scheduled", "queued"):
                     self._progress.state(dag_id, task_id, task_state)
@@ -106,15 +109,17 @@ class Demo:
                 raise RunFailedError(f"{dag_id} {run_id} is still {state} after {RUN_SECONDS:.0f} s: {tasks}")
             time.sleep(POLL_SECONDS)
         if state == "failed":
-            raise RunFailedError(self._cause(dag_id, run_id, tasks))
+            raise RunFailedError(self._cause(dag_id, run_id, instances))
         return FollowedRun(run_id=run_id, state=state, tasks=tasks, execution_arn=arn)
 
-    def _cause(self, dag_id: str, run_id: str, tasks: dict[str, str]) -> str:
-        failed = [task_id for task_id, state in tasks.items() if state == "failed"]
+    def _cause(self, dag_id: str, run_id: str, instances: list[dict[str, Any]]) -> str:
+        """Return the failed tasks and the ends of their logs."""
+        failed = {task["task_id"]: task["try_number"] for task in instances if task["state"] == "failed"}
         lines = [f"{dag_id} {run_id} failed in {', '.join(failed) or 'no task'}"]
-        for task_id in failed:
+        for task_id, try_number in failed.items():
             with contextlib.suppress(AirflowApiError):
-                lines += ["", f"--- {task_id}", *self._api.log(dag_id, run_id, task_id).splitlines()[-15:]]
+                log = self._api.log(dag_id, run_id, task_id, try_number)
+                lines += ["", f"--- {task_id}", *log.splitlines()[-LOG_LINES:]]
         return "\n".join(lines)
 
     def _summarise(self, train: FollowedRun, score: FollowedRun | None) -> None:
