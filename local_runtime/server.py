@@ -67,7 +67,7 @@ class LocalServer:
             host, port = self.settings.host, listener.getsockname()[1]
             self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
             self.runtime = Runtime(self.settings, self.endpoint_url)
-            static = StaticServices(self.settings.account_id)
+            static = StaticServices(self.settings, self.runtime.store)
             self._application = Application(self.runtime, static)
             self._http = make_server(
                 host,

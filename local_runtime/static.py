@@ -18,6 +18,9 @@ from moto.moto_server.werkzeug_app import (  # noqa: TID253
 )
 
 from local_runtime.calls import Call
+from local_runtime.durable_s3 import DurableS3
+from local_runtime.settings import Settings
+from local_runtime.store import Store
 from local_runtime.wire import Environ, StartResponse, error_answer
 
 logger = logging.getLogger(__name__)
@@ -28,13 +31,15 @@ _CHANGING = ("PUT", "POST", "DELETE", "PATCH")
 class StaticServices:
     """Answer requests by moto, as the account of this runtime.
 
-    :param account_id: the account that owns what is created.
+    :param settings: the account that owns what is created, and where S3's objects are.
+    :param store: what S3 knows about its objects.
     """
 
-    def __init__(self, account_id: str) -> None:
-        self._account_id = account_id
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._account_id = settings.account_id
         self._app = DomainDispatcherApplication(create_backend_app)
         reset()
+        self._s3 = DurableS3(settings.data_dir / "s3", store, settings.account_id)
 
     def answer(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
         """Answer one request; what moto cannot read or does not have becomes an error in AWS's shape."""
@@ -44,8 +49,10 @@ class StaticServices:
             message = "moto's own API is read-only here: a reset would forget objects that are on disk."
             return error_answer("json", "AccessDenied", message, status=403, close=True).send(start_response)
         try:
-            body: Iterable[bytes] = self._app(environ, start_response)
-            return body
+            if call.service != "s3":
+                return self._by_moto(environ, start_response)
+            with self._s3.request(str(environ.get("REQUEST_METHOD"))):
+                return self._by_moto(environ, start_response)
         except NotImplementedError as error:
             message = f"The local runtime does not support {call.name}: {error or 'moto has no such action'}"
             code, status = "NotImplemented", 501
@@ -55,6 +62,10 @@ class StaticServices:
             message = f"The request could not be read: {type(error).__name__}: {error}"[:512]
             code, status = "InvalidRequest", 400
         return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)
+
+    def _by_moto(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body: Iterable[bytes] = self._app(environ, start_response)
+        return body
 
 
 def reset() -> None:

@@ -16,7 +16,7 @@ from local_runtime.testing import LocalRuntime, RuntimeProcess
 
 
 def test_actions_that_nobody_answers_are_refused_by_name(local_runtime: LocalRuntime) -> None:
-    with pytest.raises(ClientError, match="does not support SageMaker.CreateEndpoint") as raised:
+    with pytest.raises(ClientError, match=r"does not support SageMaker\.CreateEndpoint") as raised:
         local_runtime.client("sagemaker").create_endpoint(EndpointName="e", EndpointConfigName="c")
     assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
 

@@ -1,0 +1,191 @@
+"""S3 objects are files that outlive the process, whatever its end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from local_runtime.settings import Settings
+from local_runtime.testing import LocalRuntime, RuntimeProcess
+
+KEYS = ["plain.csv", "../../escape", "/absolute", "a//b", "ü ñ/%2e%2e/ x", "..", "nul\x7f", "k" * 1000]
+
+
+def restarted(runtime: LocalRuntime) -> LocalRuntime:
+    runtime.close()
+    return LocalRuntime(runtime.settings)
+
+
+def outside(root: Path) -> list[Path]:
+    """Return what lies beside the runtime's data directory."""
+    return [path for path in root.iterdir() if path.name != "runtime"]
+
+
+def bodies(settings: Settings) -> int:
+    return sum(1 for path in (settings.data_dir / "s3").glob("??/*"))
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Any:
+    runtimes = [LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0))]
+    yield runtimes
+    runtimes[-1].close()
+
+
+def test_objects_with_any_key_survive_a_restart_and_stay_in_the_data_directory(
+    runtime: list[LocalRuntime], tmp_path: Path
+) -> None:
+    before = {key: f"body of {key}".encode() for key in KEYS}
+    for key, body in before.items():
+        runtime[0].put(key, body)
+    runtime.append(restarted(runtime[0]))
+    s3 = runtime[-1].client("s3")
+    listed = [entry["Key"] for entry in s3.list_objects_v2(Bucket=runtime[-1].bucket)["Contents"]]
+    assert sorted(listed) == sorted(KEYS)
+    assert {key: runtime[-1].get(f"s3://{runtime[-1].bucket}/{key}") for key in KEYS} == before
+    assert outside(tmp_path) == []
+
+
+def test_what_s3_tells_about_an_object_survives_a_restart(runtime: list[LocalRuntime]) -> None:
+    bucket = runtime[0].bucket
+    runtime[0].client("s3").put_object(
+        Bucket=bucket,
+        Key="k",
+        Body=b"1,2",
+        ContentType="text/csv",
+        Metadata={"rows": "1", "with_underscore": "x"},
+        Tagging="team=ml",
+        StorageClass="STANDARD_IA",
+    )
+    before = runtime[0].client("s3").head_object(Bucket=bucket, Key="k")
+    runtime.append(restarted(runtime[0]))
+    s3 = runtime[-1].client("s3")
+    after = s3.head_object(Bucket=bucket, Key="k")
+    for field in ("ETag", "LastModified", "ContentType", "ContentLength", "Metadata", "StorageClass"):
+        assert after[field] == before[field], field
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "team", "Value": "ml"}]
+
+
+def test_versions_and_delete_markers_survive_a_restart(runtime: list[LocalRuntime]) -> None:
+    bucket, s3 = runtime[0].bucket, runtime[0].client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=bucket, Key="k", Body=b"1")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"2")
+    s3.put_object(Bucket=bucket, Key="gone", Body=b"3")
+    s3.delete_object(Bucket=bucket, Key="gone")
+    runtime.append(restarted(runtime[0]))
+    s3 = runtime[-1].client("s3")
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"2"
+    assert s3.get_object(Bucket=bucket, Key="k", VersionId=first)["Body"].read() == b"1"
+    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
+    assert len(s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]) == 1
+
+
+def test_multipart_uploads_and_copies_survive_a_restart(runtime: list[LocalRuntime]) -> None:
+    bucket, s3 = runtime[0].bucket, runtime[0].client("s3")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="big", ContentType="text/plain")["UploadId"]
+    parts = []
+    for number, body in enumerate((b"a" * 5 * 1024**2, b"b"), 1):
+        part = s3.upload_part(Bucket=bucket, Key="big", UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    s3.complete_multipart_upload(Bucket=bucket, Key="big", UploadId=upload, MultipartUpload={"Parts": parts})
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "big"})
+    etag = s3.head_object(Bucket=bucket, Key="big")["ETag"]
+    runtime.append(restarted(runtime[0]))
+    s3 = runtime[-1].client("s3")
+    assert s3.head_object(Bucket=bucket, Key="big")["ETag"] == etag
+    assert runtime[-1].get(f"s3://{bucket}/copy") == b"a" * 5 * 1024**2 + b"b"
+    assert bodies(runtime[-1].settings) == 2
+
+
+def test_a_deleted_or_replaced_body_leaves_the_disk(local_runtime: LocalRuntime) -> None:
+    s3, bucket = local_runtime.client("s3"), local_runtime.bucket
+    for index in range(3):
+        local_runtime.put("replaced", b"%d" % index)
+        local_runtime.put(f"deleted/{index}", b"x")
+    assert bodies(local_runtime.settings) == 4
+    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": f"deleted/{i}"} for i in range(3)]})
+    gc.collect()
+    assert bodies(local_runtime.settings) == 1
+    s3.delete_object(Bucket=bucket, Key="replaced")
+    assert bodies(local_runtime.settings) == 0
+
+
+def test_deleted_buckets_stay_deleted(runtime: list[LocalRuntime]) -> None:
+    s3 = runtime[0].client("s3")
+    s3.create_bucket(Bucket="kept")
+    s3.create_bucket(Bucket="gone")
+    s3.delete_bucket(Bucket="gone")
+    runtime.append(restarted(runtime[0]))
+    names = [bucket["Name"] for bucket in runtime[-1].client("s3").list_buckets()["Buckets"]]
+    assert sorted(names) == ["kept", runtime[-1].bucket]
+
+
+def test_every_answered_put_survives_kill_9(local_runtime_process: RuntimeProcess) -> None:
+    answered: list[int] = []
+    stop = threading.Event()
+
+    def put_until_killed(client: Any) -> None:
+        for index in range(100_000):
+            if stop.is_set():
+                return
+            try:
+                client.put_object(Bucket=local_runtime_process.bucket, Key=f"k/{index}", Body=b"%d" % index)
+            except Exception:
+                return
+            answered.append(index)
+
+    thread = threading.Thread(target=put_until_killed, args=(local_runtime_process.client("s3"),))
+    thread.start()
+    while len(answered) < 50:
+        stop.wait(0.01)
+    local_runtime_process.kill()
+    stop.set()
+    thread.join()
+    local_runtime_process.start_process()
+    bucket = local_runtime_process.bucket
+    for index in answered:
+        assert local_runtime_process.get(f"s3://{bucket}/k/{index}") == b"%d" % index
+
+
+def test_bodies_are_not_held_in_memory(local_runtime: LocalRuntime) -> None:
+    body = os.urandom(1024**2)
+    local_runtime.put("warm", body)
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    for index in range(64):
+        local_runtime.put(f"big/{index}", body)
+    gc.collect()
+    assert psutil.Process().memory_info().rss - before < 24 * 1024**2
+
+
+def test_concurrent_writers_of_one_key_leave_one_whole_object(runtime: list[LocalRuntime]) -> None:
+    s3, bucket = runtime[0].client("s3", retries=3), runtime[0].bucket
+
+    def write(letter: bytes) -> None:
+        for _ in range(20):
+            s3.put_object(Bucket=bucket, Key="k", Body=letter * 1000)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b", b"c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    before = runtime[0].get(f"s3://{bucket}/k")
+    runtime.append(restarted(runtime[0]))
+    assert runtime[-1].get(f"s3://{bucket}/k") == before
+    assert before in (b"a" * 1000, b"b" * 1000, b"c" * 1000)
+
+
+def test_a_missing_object_is_awss_error(local_runtime: LocalRuntime) -> None:
+    with pytest.raises(ClientError) as raised:
+        local_runtime.get(f"s3://{local_runtime.bucket}/nowhere")
+    assert raised.value.response["Error"]["Code"] == "NoSuchKey"
