@@ -6,6 +6,7 @@ After the example of https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipe
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 # ruff: noqa: TID253 - this module is SDK objects and nothing else
 from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
@@ -59,24 +60,7 @@ def build(session: PipelineSession) -> Pipeline:
     report = PropertyFile("EvaluationReport", output_name="evaluation", path="evaluation.json")
     evaluate = evaluate_step(session, process, train, report)
     create, register = model_steps(session, process, train, evaluate)
-    gate = ConditionStep(
-        "AbaloneMSECond",
-        conditions=[
-            ConditionLessThanOrEqualTo(
-                left=JsonGet(
-                    step_name=evaluate.name, property_file=report, json_path="regression_metrics.mse.value"
-                ),
-                right=mse_threshold,
-            )
-        ],
-        if_steps=[register, create, transform_step(session, process, create)],
-        else_steps=[
-            FailStep(
-                "AbaloneMSEFail",
-                error_message=Join(on=" ", values=["Execution failed due to MSE >", mse_threshold]),
-            )
-        ],
-    )
+    if_steps = [register, create, transform_step(session, process, create)]
     return Pipeline(
         prefixed("abalone"),
         parameters=[
@@ -87,7 +71,7 @@ def build(session: PipelineSession) -> Pipeline:
             batch_data,
             mse_threshold,
         ],
-        steps=[process, train, evaluate, gate],
+        steps=[process, train, evaluate, gate_step(evaluate, report, if_steps)],
         sagemaker_session=session,
     )
 
@@ -224,4 +208,26 @@ def transform_step(session: PipelineSession, process: ProcessingStep, create: Mo
         step_args=transformer.transform(
             data=output_of(process, "batch"), content_type="text/csv", split_type="Line"
         ),
+    )
+
+
+def gate_step(evaluate: ProcessingStep, report: PropertyFile, if_steps: list[Any]) -> ConditionStep:
+    """Let a model pass whose mean squared error is at most the threshold, and say so when it is not."""
+    return ConditionStep(
+        "AbaloneMSECond",
+        conditions=[
+            ConditionLessThanOrEqualTo(
+                left=JsonGet(
+                    step_name=evaluate.name, property_file=report, json_path="regression_metrics.mse.value"
+                ),
+                right=mse_threshold,
+            )
+        ],
+        if_steps=if_steps,
+        else_steps=[
+            FailStep(
+                "AbaloneMSEFail",
+                error_message=Join(on=" ", values=["Execution failed due to MSE >", mse_threshold]),
+            )
+        ],
     )

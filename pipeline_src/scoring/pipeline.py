@@ -48,29 +48,6 @@ def build(session: PipelineSession) -> Pipeline:
     transform = transform_step(session, features, create)
     counts = PropertyFile("ScoringReport", output_name="report", path="report.json")
     report = report_step(session, transform, counts)
-    complete = ConditionStep(
-        "ScoringRowsCond",
-        conditions=[
-            # rows_in == rows_out, as one value of the report and a constant: a gate that can be read.
-            ConditionEquals(
-                left=JsonGet(step_name=report.name, property_file=counts, json_path="rows_missing"), right=0
-            )
-        ],
-        if_steps=[],
-        else_steps=[
-            FailStep(
-                "ScoringRowsFail",
-                error_message=Join(
-                    on="",
-                    values=[
-                        "Rows are missing from the predictions: see ",
-                        output_prefix,
-                        "/report/report.json",
-                    ],
-                ),
-            )
-        ],
-    )
     return Pipeline(
         prefixed("scoring"),
         parameters=[
@@ -80,7 +57,7 @@ def build(session: PipelineSession) -> Pipeline:
             transform_instance_type,
             transform_instance_count,
         ],
-        steps=[features, create, transform, report, complete],
+        steps=[features, create, transform, report, complete_step(report, counts)],
         sagemaker_session=session,
     )
 
@@ -156,4 +133,31 @@ def report_step(session: PipelineSession, transform: TransformStep, counts: Prop
             outputs=[s3_output("report", Join(on="/", values=[output_prefix, "report"]))],
         ),
         property_files=[counts],
+    )
+
+
+def complete_step(report: ProcessingStep, counts: PropertyFile) -> ConditionStep:
+    """Fail when a row has no prediction."""
+    return ConditionStep(
+        "ScoringRowsCond",
+        conditions=[
+            # rows_in == rows_out, as one value of the report and a constant: a gate that can be read.
+            ConditionEquals(
+                left=JsonGet(step_name=report.name, property_file=counts, json_path="rows_missing"), right=0
+            )
+        ],
+        if_steps=[],
+        else_steps=[
+            FailStep(
+                "ScoringRowsFail",
+                error_message=Join(
+                    on="",
+                    values=[
+                        "Rows are missing from the predictions: see ",
+                        output_prefix,
+                        "/report/report.json",
+                    ],
+                ),
+            )
+        ],
     )
