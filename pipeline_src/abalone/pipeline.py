@@ -76,7 +76,7 @@ def build(session: PipelineSession) -> Pipeline:
     )
 
 
-def output_of(step: ProcessingStep, name: str):  # type: ignore[no-untyped-def] # a property of the SDK
+def output_of(step: ProcessingStep, name: str) -> Any:
     """Return the S3 URI of a processing step's output."""
     return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
 
