@@ -183,7 +183,7 @@ import sys, time
 from pathlib import Path
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
-with LocalServer(Settings(data_dir=Path(sys.argv[1]), port=0)) as server:
+with LocalServer(Settings(data_dir=Path(sys.argv[1]), port=0, max_concurrent_executions=50)) as server:
     print(server.endpoint_url, flush=True)
     time.sleep(120)
 """

@@ -80,6 +80,10 @@ class Server:
     def threads(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
+    def resident_mb(self) -> float:
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
@@ -129,8 +133,8 @@ def test_a_cache_hit_points_to_the_job_that_ran(server: Server) -> None:
     assert arns[0] == arns[1]
 
 
-def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_open(server: Server) -> None:
-    """Every second one is rejected; threads and open files of the server return to their level."""
+def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_behind(server: Server) -> None:
+    """Every second one is rejected; threads, open files and memory of the server return to their level."""
     create(server.sagemaker, "gate", GATE)
 
     def run(number: int) -> tuple[str, str]:
@@ -138,12 +142,13 @@ def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_open(ser
         arn = server.sagemaker.start_pipeline_execution(PipelineName="gate", PipelineParameters=threshold)
         return threshold[0]["Value"], ended(server.sagemaker, arn["PipelineExecutionArn"])
 
-    def round_of_fifty() -> list[tuple[str, str]]:
-        with ThreadPoolExecutor(10) as pool:
+    def fifty_at_once() -> list[tuple[str, str]]:
+        with ThreadPoolExecutor(50) as pool:
             return list(pool.map(run, range(50)))
 
-    results = round_of_fifty()
-    level = server.threads(), server.open_files()
-    results += round_of_fifty()
+    results = fifty_at_once()
+    level = server.threads(), server.open_files(), server.resident_mb()
+    results += fifty_at_once()
     assert sorted(results) == [("3.0", "Failed")] * 50 + [("6.0", "Succeeded")] * 50
     wait_until(lambda: server.threads() <= level[0] + 2 and server.open_files() <= level[1] + 2)
+    assert server.resident_mb() < level[2] + 20
