@@ -44,7 +44,6 @@ with DAG(
     },
     default_args={
         "retries": 2,
-        "retry_delay": timedelta(seconds=30),
         "on_failure_callback": SageMakerSnsNotifier(
             subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
             message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n"

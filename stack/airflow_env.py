@@ -58,7 +58,7 @@ def aws_connection(settings: StackSettings) -> dict[str, object]:
 
 
 def _speed_settings() -> dict[str, str]:
-    # Defaults suit a cluster; on a laptop each of these is waited for. Measured: docs/decisions.
+    # Defaults suit a cluster; on a laptop each of these is waited for: see docs/decisions.
     return {
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
@@ -79,6 +79,8 @@ def _laptop_settings() -> dict[str, str]:
         # A stack that is started now and then would run yesterday's interval at each unpause.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__API__WORKERS": "1",
+        # Nobody waits five minutes for a second try on a laptop.
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         # macOS: Airflow forks, and the system's proxy look-up is not safe after a fork.
         "no_proxy": "*",

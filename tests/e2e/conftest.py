@@ -65,7 +65,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     settings = StackSettings(
         state_dir=tmp_path_factory.mktemp("stack"), airflow_port=free_port(), runtime_port=free_port()
     )
-    stack = Stack(settings)
+    stack = Stack(settings, extra_env={"AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1"})
     stack.up()
     try:
         deadline = time.monotonic() + 60

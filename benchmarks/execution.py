@@ -1,0 +1,53 @@
+"""The abalone execution on the local runtime beside the same scripts run by hand."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.by_hand import by_hand
+from sagemaker_pipelines.definition import Envelope
+from stack.bootstrap import bootstrap, client
+from stack.console import Progress
+from stack.deployment import deploy, start
+from stack.execution import ExecutionReader
+from stack.run import DEFINITION, follow, local_stack
+from stack.settings import StackSettings
+
+RUNS = 3
+GOAL_SECONDS = 12
+GOAL_RATIO = 1.3
+
+
+def main() -> None:
+    """Alternate between the two, so that both meet the same machine, and print medians."""
+    envelope = Envelope.load(DEFINITION)
+    with tempfile.TemporaryDirectory() as folder, local_stack(StackSettings(), Path(folder)) as settings:
+        bootstrap(settings)
+        deploy(settings, envelope)
+        _execution_seconds(settings, envelope)  # warm
+        hand, execution = [], []
+        for _ in range(RUNS):
+            with tempfile.TemporaryDirectory() as scripts:
+                hand.append(by_hand(Path(scripts)))
+            execution.append(_execution_seconds(settings, envelope))
+    ratio = statistics.median(execution) / statistics.median(hand)
+    print(f"one abalone execution, warm, median of {RUNS} (goals: {GOAL_SECONDS} s, {GOAL_RATIO} times)")
+    print(f"  {'the scripts run by hand':<30} {statistics.median(hand):7.1f} s")
+    print(f"  {'the execution':<30} {statistics.median(execution):7.1f} s   {ratio:.2f} times")
+
+
+def _execution_seconds(settings: StackSettings, envelope: Envelope) -> float:
+    """Return the seconds from the start to the end of an execution, by SageMaker's own times."""
+    sagemaker = client(settings, "sagemaker")
+    reader = ExecutionReader(sagemaker, client(settings, "s3"))
+    arn = start(settings, envelope, {"ModelApprovalStatus": "Approved"})
+    status = follow(reader, arn, envelope.name, Progress(Console(file=io.StringIO())))
+    if status != "Succeeded":
+        raise SystemExit(f"{arn} ended as {status}")
+    described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    return float((described["LastModifiedTime"] - described["CreationTime"]).total_seconds())

@@ -1,0 +1,69 @@
+"""Take the pictures in docs/images from a stack that is up: ``python docs/screenshots.py``.
+
+Run ``make up``, ``make demo`` and ``make demo MSE_THRESHOLD=3.0`` first. Needs Chromium.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from stack.airflow_api import AirflowApi
+from stack.demo import TRAIN
+from stack.lifecycle import Stack
+from stack.settings import StackSettings
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def main() -> None:
+    """Take the graph of the newest accepted and rejected run, and the trigger form."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("Chromium is not installed: apt-get install chromium")
+    stack = Stack.of(StackSettings.from_environment())
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1500, "height": 850}, color_scheme="light")
+        url = f"{stack.settings.airflow_url}/dags/{TRAIN}"
+        for name, run_id in _runs(stack.api).items():
+            _graph(page, f"{url}/runs/{run_id}", IMAGES / f"graph-{name}.png")
+        _form(page, url, IMAGES / "trigger-form.png")
+        browser.close()
+
+
+def _runs(api: AirflowApi) -> dict[str, str]:
+    """Return the newest run of each branch."""
+    found: dict[str, str] = {}
+    for run in api.runs(TRAIN):
+        states = {task["task_id"]: task["state"] for task in api.task_instances(TRAIN, run["dag_run_id"])}
+        for name, task_id in (("accepted", "trigger_scoring"), ("rejected", "notify_rejected")):
+            if states.get(task_id) == "success":
+                found.setdefault(name, run["dag_run_id"])
+    return found
+
+
+def _graph(page: Page, url: str, path: Path) -> None:
+    page.goto(url)
+    page.wait_for_selector("text=branch_on_mse")
+    page.get_by_role("button", name="Show Graph").click()
+    page.wait_for_selector("text=branch_on_mse")
+    page.wait_for_timeout(2000)
+    page.screenshot(path=path)
+
+
+def _form(page: Page, url: str, path: Path) -> None:
+    page.set_viewport_size({"width": 1200, "height": 1500})
+    page.goto(url)
+    page.get_by_role("button", name="Trigger").first.click()
+    page.wait_for_selector("text=MseThreshold")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=path)
+
+
+if __name__ == "__main__":
+    main()
