@@ -6,13 +6,22 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
 
+from local_runtime.console import StepDisplay, failure_lines, steps_table, verdict_line
+from local_runtime.deployment import Target, create_bucket, deploy, start
 from local_runtime.exceptions import SettingsError
+from local_runtime.progress import follow, log_tail, steps_of, verdict_of
 from local_runtime.settings import Settings
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 
 app = typer.Typer(add_completion=False, no_args_is_help=False)
 
@@ -70,11 +79,74 @@ def serve_until_signal(settings: Settings) -> None:
         ended.wait()
 
 
+@app.command()
+def run(
+    envelope: Annotated[Path, typer.Argument(help="A compiled definition: dags/definitions/<name>.json.")],
+    param: Annotated[list[str] | None, typer.Option(help="A parameter's value, NAME=VALUE.")] = None,
+    upload: Annotated[
+        list[str] | None, typer.Option(help="A file to put into the bucket first, FILE=KEY.")
+    ] = None,
+    data_dir: DataDir = Path(".state/run"),
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="A running local runtime; without it, one is started for this run.")
+    ] = None,
+) -> None:
+    """Execute a definition, show its steps as they run, and exit with 1 if the execution fails."""
+    _configure_logging("WARNING")
+    console = Console()
+    parameters, files = _pairs(param, "--param"), _pairs(upload, "--upload")
+    compiled = Envelope.load(envelope)
+    with _target(Settings(data_dir=data_dir.resolve(), port=0), endpoint_url) as target:
+        create_bucket(target)
+        for file, key in files.items():
+            target.client("s3").upload_file(file, target.bucket, key)
+        deploy(compiled, target)
+        arn = start(compiled, target, dict(parameters))
+        console.print(arn, highlight=False, soft_wrap=True)
+        with StepDisplay(console).showing() as display:
+            status = follow(target.client("sagemaker"), arn, display.update)
+        _summarise(console, target, arn, status, compiled)
+    raise typer.Exit(0 if status == "Succeeded" else 1)
+
+
+@contextmanager
+def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
+    if endpoint_url:
+        yield Target.of(endpoint_url, settings)
+        return
+    from local_runtime.server import LocalServer
+
+    with LocalServer(settings) as server:
+        yield Target.of(server.endpoint_url, settings)
+
+
+def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
+    pairs = dict(value.split("=", 1) for value in values or () if "=" in value)
+    wrong = [value for value in values or () if "=" not in value]
+    if wrong:
+        raise SettingsError(f"{option} {wrong[0]!r} has no '='; write {option} NAME=VALUE.")
+    return pairs
+
+
+def _summarise(console: Console, target: Target, arn: str, status: str, envelope: Envelope) -> None:
+    steps = steps_of(target.client("sagemaker"), arn)
+    console.print(f"\n{envelope.name}: {status}", highlight=False)
+    if not console.is_terminal:
+        console.print(steps_table(steps))
+    verdict = verdict_of(target, arn, envelope.definition)
+    if verdict is not None:
+        console.print(verdict_line(verdict), highlight=False)
+    logs = target.client("logs")
+    for step in (step for step in steps if step.status == "Failed"):
+        for line in failure_lines(step, log_tail(logs, step)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def main() -> None:
     """Run the command line; what the user can mend is printed in one line."""
     try:
         app(prog_name="python -m local_runtime")
-    except SettingsError as error:
+    except (SettingsError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -1,0 +1,113 @@
+"""Deploy a compiled definition to an endpoint and start it, with boto3 alone."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_runtime.settings import Settings
+from sagemaker_pipelines.definition import Envelope, check_parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a definition is deployed to.
+
+    :param endpoint_url: the endpoint of every client.
+    :param bucket: the artifact bucket.
+    :param role_arn: the execution role.
+    :param region: decides the images' URIs.
+    :param name_prefix: put before the pipeline's name and its keys; may be empty.
+    """
+
+    endpoint_url: str
+    bucket: str
+    role_arn: str
+    region: str
+    name_prefix: str = ""
+
+    @classmethod
+    def of(cls, endpoint_url: str, settings: Settings) -> Target:
+        """Return the bucket and the role that the SDK would take in the runtime's account."""
+        return cls(
+            endpoint_url=endpoint_url,
+            bucket=f"sagemaker-{settings.region}-{settings.account_id}",
+            role_arn=f"arn:aws:iam::{settings.account_id}:role/SageMakerExecutionRole",
+            region=settings.region,
+        )
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the endpoint."""
+        return boto3.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - any key is accepted on loopback
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+
+def create_bucket(target: Target) -> None:
+    """Create the artifact bucket unless it is there."""
+    region = {"CreateBucketConfiguration": {"LocationConstraint": target.region}}
+    try:
+        target.client("s3").create_bucket(
+            Bucket=target.bucket, **({} if target.region == "us-east-1" else region)
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            raise
+
+
+def deploy(envelope: Envelope, target: Target) -> str:
+    """Upload the assets, create or update the pipeline, and return its name.
+
+    :raises DefinitionError: an asset is missing or was edited after compiling.
+    :raises PlaceholderError: a placeholder has no value.
+    :raises ClientError: the endpoint refuses the definition.
+    """
+    s3 = target.client("s3")
+    for asset in envelope.assets:
+        body = envelope.asset_path(asset).read_bytes()
+        s3.put_object(Bucket=target.bucket, Key=asset.key(target.name_prefix), Body=body)
+    values = {
+        "artifact_bucket": target.bucket,
+        "role_arn": target.role_arn,
+        "name_prefix": target.name_prefix,
+    }
+    name = envelope.pipeline_name(target.name_prefix)
+    definition = json.dumps(envelope.fill(values, region=target.region))
+    sagemaker = target.client("sagemaker")
+    request = {"PipelineName": name, "PipelineDefinition": definition, "RoleArn": target.role_arn}
+    try:
+        sagemaker.describe_pipeline(PipelineName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFound":
+            raise
+        sagemaker.create_pipeline(**request, ClientRequestToken=uuid.uuid4().hex)
+    else:
+        sagemaker.update_pipeline(**request)
+    return name
+
+
+def start(envelope: Envelope, target: Target, parameters: Mapping[str, object]) -> str:
+    """Start a deployed pipeline and return the execution's ARN.
+
+    :param parameters: values by name, checked against the definition.
+    :raises ParameterError: a value does not fit.
+    """
+    values = check_parameters(envelope.parameters, parameters)
+    answer = target.client("sagemaker").start_pipeline_execution(
+        PipelineName=envelope.pipeline_name(target.name_prefix),
+        PipelineParameters=[{"Name": name, "Value": value} for name, value in values.items()],
+        ClientRequestToken=uuid.uuid4().hex,
+    )
+    return str(answer["PipelineExecutionArn"])
