@@ -84,6 +84,7 @@ class ExecutionService:
             start = self._starts.prepare(pipeline, request)
             self._check_quota()
             self._starts.write(start, request)
+            ExecutionRecord(self._runtime, start.execution["PipelineExecutionArn"]).announce()
             self._run(start.execution, start.definition)
         return str(start.execution["PipelineExecutionArn"])
 

@@ -118,7 +118,6 @@ class ExecutionRun:
 
     def _begin(self) -> None:
         with self._lock, self._guard():
-            self._record.announce()
             self._advance()
 
     def _advance(self) -> None:
@@ -163,8 +162,10 @@ class ExecutionRun:
         except Exception as error:
             if not self.ended.is_set():
                 logger.exception("the engine broke in %s", self.arn)
-                self.abandon(f"InternalServerError: {type(error).__name__}: {error}")
-                self._on_end(self)
+                try:
+                    self.abandon(f"InternalServerError: {type(error).__name__}: {error}")
+                finally:
+                    self._on_end(self)
 
     def _begin_step(self, name: str, stop: threading.Event) -> bool:
         with self._lock:

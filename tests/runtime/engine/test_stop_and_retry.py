@@ -103,6 +103,13 @@ def test_retry_keeps_the_arn_and_what_succeeded(engine: Engine, jobs: FakeJobs) 
     assert "FailureReason" not in ended
     assert jobs.order() == ["a", "b", "b", "c"]
     assert engine.steps(arn)["a"] == first
+    executions = [event[1:] for event in engine.events.seen if event[0] == "execution"]
+    assert executions == [
+        (None, "Executing"),
+        ("Executing", "Failed"),
+        ("Failed", "Executing"),
+        ("Executing", "Succeeded"),
+    ]
 
 
 def test_retry_runs_again_what_ran_because_of_the_failure(engine: Engine, jobs: FakeJobs) -> None:
