@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 STEP_CHANGE = "SageMaker Model Building Pipeline Execution Step Status Change"
-_FINAL = ("Succeeded", "Failed", "Stopped")
+_FINAL = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 _MOST_ENTRIES = 10  # of one PutEvents call
 _SHUTDOWN_SECONDS = 5.0
 
