@@ -65,11 +65,10 @@ class JobService:
 
     @property
     def sandbox(self) -> Sandbox:
-        """How jobs are isolated; probed on first use."""
+        """How jobs are isolated; probed once."""
         with self._sandbox_lock:
             if self._sandbox is None:
                 self._sandbox = Sandbox(self._runtime.settings, self._runtime.endpoint_url)
-                _log.info("%s", self._sandbox.description)
             return self._sandbox
 
     @property
@@ -165,7 +164,11 @@ class JobService:
         return self.describe(kind, name)
 
     def recover(self) -> None:
-        """End what an earlier runtime left running, and mark its jobs as failed."""
+        """Choose the isolation, end what an earlier runtime left running, mark its jobs as failed.
+
+        :raises SettingsError: the isolation that is asked for cannot be had.
+        """
+        _log.info("%s", self.sandbox.description)
         for kind in KINDS.values():
             for document in self._runtime.store.list(kind.document_kind):
                 if document[kind.status_field] not in FINAL:
