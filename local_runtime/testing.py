@@ -31,7 +31,7 @@ from local_runtime.exceptions import LocalRuntimeError
 from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 
-_ENDED = ("Succeeded", "Failed", "Stopped")
+_ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 _POLL_SECONDS = 0.05
 
 
