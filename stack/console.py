@@ -1,12 +1,11 @@
-"""What the reader sees: a line for each change while it runs, and tables at the end."""
+"""What the reader sees: a line for each change while it runs, and a summary at the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from stack.execution import Metric, Predictions, StepView
 
@@ -54,6 +53,12 @@ class Progress:
             self.state(f"  {pipeline}", step.name, step.status, note=note)
 
 
+def show(console: Console, lines: Iterable[str]) -> None:
+    """Print lines as they are, however narrow the terminal."""
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
 def coloured(state: str) -> str:
     """Return the state in its colour."""
     colour = _COLOURS.get(state)
@@ -66,17 +71,16 @@ def title_of(arn: str, status: str) -> str:
     return f"{pipeline}, execution {execution_id}: {coloured(status)}"
 
 
-def steps_table(title: str, steps: Iterable[StepView]) -> Table:
+def steps_lines(title: str, steps: Sequence[StepView]) -> list[str]:
     """Return a table of steps with status, seconds, and what there is to say about each."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name in ("step", "status"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("")
+    width = max((len(step.name) for step in steps), default=0)
+    lines = [f"[bold]{title}[/]"]
     for step in steps:
-        seconds = "" if step.seconds is None else f"{step.seconds:.1f}"
-        table.add_row(step.name, coloured(step.status), seconds, step.detail)
-    return table
+        seconds = "" if step.seconds is None else f"{step.seconds:.1f} s"
+        status = coloured(step.status) + " " * (10 - len(step.status))
+        detail = f"  [dim]{step.detail}[/]" if step.detail else ""
+        lines.append(f"  {step.name:<{width}}  {status} {seconds:>7}{detail}")
+    return lines
 
 
 def verdict(metric: Metric) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from stack.bootstrap import client
-from stack.console import Progress, coloured, predictions_lines, steps_table, title_of, verdict
+from stack.console import Progress, coloured, predictions_lines, show, steps_lines, title_of, verdict
 from stack.exceptions import AirflowApiError, RunFailedError, StartTimeoutError
 from stack.execution import ExecutionReader
 from stack.lifecycle import ALL_PROCESSES, Stack
@@ -19,6 +19,7 @@ from stack.notifications import receive
 from stack.settings import StackSettings
 
 TRAIN, SCORE = "abalone_train", "abalone_score"
+BRANCHES = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")
 DAGS_SECONDS = 60.0
 RUN_SECONDS = 600.0
 POLL_SECONDS = 0.3
@@ -123,32 +124,25 @@ class Demo:
         return "\n".join(lines)
 
     def _summarise(self, train: FollowedRun, score: FollowedRun | None) -> None:
-        out = self._console
-        out.print()
+        lines = [""]
         for run in filter(None, (train, score)):
-            if run.execution_arn:
-                arn = run.execution_arn
-                title = title_of(arn, self._reader.status(arn))
-                out.print(steps_table(title, self._reader.steps(arn)))
-                out.print()
+            if arn := run.execution_arn:
+                lines += [*steps_lines(title_of(arn, self._reader.status(arn)), self._reader.steps(arn)), ""]
         if train.execution_arn:
-            out.print(verdict(self._reader.metric(train.execution_arn)), highlight=False)
-        branches = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")
-        taken = ", ".join(f"{name} {coloured(train.tasks.get(name, 'none'))}" for name in branches)
-        out.print(f"branch: {taken}", highlight=False)
-        for message in self._notifications(train.run_id):
-            out.print(f"notified: {message}", highlight=False, markup=False, soft_wrap=True)
+            lines.append(verdict(self._reader.metric(train.execution_arn)))
+        lines.append("branch: " + ", ".join(f"{n} {coloured(train.tasks.get(n, 'none'))}" for n in BRANCHES))
+        lines += self._notifications(train.run_id)
         if score and score.execution_arn and (predictions := self._reader.predictions(score.execution_arn)):
-            for line in predictions_lines(predictions):
-                out.print(line, highlight=False, soft_wrap=True)
-        url = f"{self._stack.settings.airflow_url}/dags/{TRAIN}/runs/{train.run_id}"
-        out.print(f"Airflow's UI: {url}", highlight=False, soft_wrap=True)
+            lines += predictions_lines(predictions)
+        lines.append(f"Airflow's UI: {self._stack.settings.airflow_url}/dags/{TRAIN}/runs/{train.run_id}")
+        show(self._console, lines)
 
     def _notifications(self, run_id: str) -> Iterator[str]:
         """Take what the notification topic sent to its queue; yield the messages of one run."""
         for message in receive(self._stack.settings):
             if run_id in message["Message"]:
-                yield f"{message['Subject']}\n{message['Message'].strip()}"
+                yield f"notified: {message['Subject']}"
+                yield from (f"  {line}" for line in message["Message"].splitlines() if line)
 
 
 def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:

@@ -15,7 +15,7 @@ from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import Envelope
 from stack.bootstrap import bootstrap, client
-from stack.console import Progress, predictions_lines, steps_table, title_of, verdict
+from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict
 from stack.deployment import deploy, start
 from stack.exceptions import RunFailedError, StackError
 from stack.execution import RUNNING, ExecutionReader, StepView
@@ -84,18 +84,16 @@ def follow(reader: ExecutionReader, arn: str, name: str, progress: Progress) -> 
 def _summarise(reader: ExecutionReader, arn: str, status: str, console: Console) -> None:
     steps = reader.steps(arn)
     console.print()
-    console.print(steps_table(title_of(arn, status), steps))
-    console.print()
+    show(console, [*steps_lines(title_of(arn, status), steps), ""])
     failed = [step for step in steps if step.status == "Failed"]
     rejected = bool(failed) and {step.name for step in failed} <= set(reader.gate(arn).rejection_steps)
     if status != "Succeeded" and not rejected:
         raise RunFailedError(_cause(arn, status, failed))
-    console.print(verdict(reader.metric(arn)), highlight=False)
+    show(console, [verdict(reader.metric(arn))])
     if rejected:
-        console.print(f"{failed[0].name}: {failed[0].detail}", highlight=False)
-    predictions = reader.predictions(arn)
-    for line in predictions_lines(predictions) if predictions else ():
-        console.print(line, highlight=False, soft_wrap=True)
+        show(console, [f"{failed[0].name}: {failed[0].detail}"])
+    if predictions := reader.predictions(arn):
+        show(console, predictions_lines(predictions))
 
 
 def _cause(arn: str, status: str, failed: list[StepView]) -> str:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from stack.console import Progress, predictions_lines, steps_table, verdict
+from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict
 from stack.execution import Metric, Predictions, StepView
 
 
@@ -41,13 +41,18 @@ def test_steps_of_the_same_name_in_two_pipelines_are_told_apart(console: Console
 
 
 def test_the_table_has_status_seconds_and_message_of_each_step(console: Console) -> None:
-    console.print(
-        steps_table("an execution", [step("Gate", "Failed", 0.04, "MSE > 3.0"), step("New", "Starting")])
-    )
-    lines = printed(console)
-    assert lines[0].strip() == "an execution"
-    assert lines[2].split() == ["Gate", "Failed", "0.0", "MSE", ">", "3.0"]
-    assert lines[3].split() == ["New", "Starting"]
+    steps = [step("Gate", "Failed", 0.04, "MSE > 3.0"), step("New", "Starting")]
+    show(console, steps_lines("an execution", steps))
+    assert printed(console) == [
+        "an execution",
+        "  Gate  Failed       0.0 s  MSE > 3.0",
+        "  New   Starting          ",
+    ]
+
+
+def test_the_title_names_pipeline_execution_and_status() -> None:
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/abalone/execution/abc"
+    assert title_of(arn, "Stopping") == "abalone, execution abc: Stopping"
 
 
 @pytest.mark.parametrize(
