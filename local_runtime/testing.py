@@ -221,6 +221,7 @@ class RuntimeProcess(Endpoint):
         :raises LocalRuntimeError: it ended instead.
         """
         options = ["--port", str(self.settings.port), "--data-dir", str(self.settings.data_dir)]
+        options += ["--max-concurrent-executions", str(self.settings.max_concurrent_executions)]
         if self.settings.isolation:
             options += ["--isolation", self.settings.isolation]
         self._process = subprocess.Popen(

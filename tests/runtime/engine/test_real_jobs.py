@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from local_runtime.execution import INTERRUPTED
+from local_runtime.settings import Settings
+from local_runtime.testing import LocalRuntime, RuntimeProcess
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
-from tests.runtime.engine.test_over_http import GATE, client, create, ended, serve
+from tests.runtime.engine.test_over_http import GATE
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 
@@ -53,102 +55,85 @@ def processes(mark: str) -> list[int]:
     return found
 
 
-def job_arn(sagemaker: Any, execution: str) -> str | None:
-    steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]
-    return steps[0]["Metadata"].get("ProcessingJob", {}).get("Arn") if steps else None
+def test_stop_ends_the_jobs_processes(local_runtime: LocalRuntime) -> None:
+    mark = token()
+    arn = local_runtime.start(
+        local_runtime.create_pipeline(pipeline(job("Sleep", f"import time; time.sleep(60)  # {mark}")))
+    )
+    wait_until(lambda: processes(mark))
+    local_runtime.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
+    assert local_runtime.wait(arn, timeout=20)["PipelineExecutionStatus"] == "Stopped"
+    assert processes(mark) == []
+    step = local_runtime.steps(arn)["Sleep"]
+    assert step["StepStatus"] == "Stopped"
+    assert step["Metadata"]["ProcessingJob"]["Arn"]
 
 
-class Server:
-    """A local runtime in a process of its own."""
+def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(
+    local_runtime_process: RuntimeProcess,
+) -> None:
+    runtime, mark = local_runtime_process, token()
+    arn = runtime.start(
+        runtime.create_pipeline(
+            pipeline(job("Work", f"import time; time.sleep(3)  # {mark}"), job("Other", "print('fast')"))
+        )
+    )
+    wait_until(lambda: processes(mark))
+    wait_until(lambda: runtime.steps(arn).get("Other", {}).get("StepStatus") == "Succeeded")
+    before = runtime.steps(arn)["Other"]
+    runtime.kill()
+    runtime.start_process()
+    assert processes(mark) == []
+    described = runtime.wait(arn)
+    assert (described["PipelineExecutionStatus"], described["FailureReason"]) == ("Failed", INTERRUPTED)
+    step = runtime.steps(arn)["Work"]
+    assert (step["StepStatus"], step["FailureReason"]) == ("Failed", INTERRUPTED)
+    runtime.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn)
+    assert runtime.wait(arn)["PipelineExecutionStatus"] == "Succeeded"
+    assert runtime.steps(arn)["Other"] == before
 
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.process: subprocess.Popen[str]
-        self.start()
 
-    def start(self) -> None:
-        self.process, self.endpoint = serve(self.data_dir)
-        self.sagemaker = client(self.endpoint)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def open_files(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-    def threads(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
-
-    def resident_mb(self) -> float:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+def test_a_cache_hit_points_to_the_job_that_ran(local_runtime: LocalRuntime) -> None:
+    cache = {"CacheConfig": {"Enabled": True, "ExpireAfter": "PT1H"}}
+    name = local_runtime.create_pipeline(pipeline(job("Work", "print('once')", **cache)))
+    first, second = (local_runtime.wait(local_runtime.start(name))["PipelineExecutionArn"] for _ in range(2))
+    ran, reused = local_runtime.steps(first)["Work"], local_runtime.steps(second)["Work"]
+    assert reused["CacheHitResult"] == {"SourcePipelineExecutionArn": first}
+    assert reused["Metadata"] == ran["Metadata"]
+    assert first.rpartition("/")[2] in ran["Metadata"]["ProcessingJob"]["Arn"]
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    yield server
-    server.process.terminate()
-    server.process.wait(20)
+def fifty(tmp_path: Path) -> Iterator[RuntimeProcess]:
+    runtime = RuntimeProcess(Settings(data_dir=tmp_path / "runtime", port=0, max_concurrent_executions=50))
+    yield runtime
+    runtime.close()
 
 
-def test_stop_ends_the_jobs_processes(server: Server) -> None:
-    mark = token()
-    sagemaker = server.sagemaker
-    create(sagemaker, "long", pipeline(job("Sleep", f"import time; time.sleep(60)  # {mark}")))
-    arn = sagemaker.start_pipeline_execution(PipelineName="long")["PipelineExecutionArn"]
-    wait_until(lambda: processes(mark))
-    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
-    assert ended(sagemaker, arn) == "Stopped"
-    assert processes(mark) == []
-    (step,) = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
-    assert step["StepStatus"] == "Stopped"
+def level(pid: int) -> tuple[int, int, float]:
+    """Return the threads, the open files and the resident MiB of a process."""
+    process = Path(f"/proc/{pid}")
+    threads, files = (len(list((process / name).iterdir())) for name in ("task", "fd"))
+    resident = int((process / "status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
+    return threads, files, resident
 
 
-def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(server: Server) -> None:
-    mark = token()
-    code = f"import time; time.sleep(3)  # {mark}"
-    create(server.sagemaker, "killed", pipeline(job("Work", code)))
-    arn = server.sagemaker.start_pipeline_execution(PipelineName="killed")["PipelineExecutionArn"]
-    wait_until(lambda: processes(mark))
-    server.kill()
-    server.start()
-    assert processes(mark) == []
-    described = server.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-    assert described["PipelineExecutionStatus"] == "Failed"
-    server.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn)
-    assert ended(server.sagemaker, arn) == "Succeeded"
-
-
-def test_a_cache_hit_points_to_the_job_that_ran(server: Server) -> None:
-    cache = {"CacheConfig": {"Enabled": True, "ExpireAfter": "PT1H"}}
-    create(server.sagemaker, "cached", pipeline(job("Work", "print('once')", **cache)))
-    arns = []
-    for _ in range(2):
-        execution = server.sagemaker.start_pipeline_execution(PipelineName="cached")["PipelineExecutionArn"]
-        assert ended(server.sagemaker, execution) == "Succeeded"
-        arns.append(job_arn(server.sagemaker, execution))
-    assert arns[0] is not None
-    assert arns[0] == arns[1]
-
-
-def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_behind(server: Server) -> None:
+def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_behind(fifty: RuntimeProcess) -> None:
     """Every second one is rejected; threads, open files and memory of the server return to their level."""
-    create(server.sagemaker, "gate", GATE)
+    name = fifty.create_pipeline(GATE)
 
     def run(number: int) -> tuple[str, str]:
-        threshold = [{"Name": "Threshold", "Value": "3.0" if number % 2 else "6.0"}]
-        arn = server.sagemaker.start_pipeline_execution(PipelineName="gate", PipelineParameters=threshold)
-        return threshold[0]["Value"], ended(server.sagemaker, arn["PipelineExecutionArn"])
+        threshold = "3.0" if number % 2 else "6.0"
+        execution = fifty.wait(fifty.start(name, {"Threshold": threshold}))
+        return threshold, str(execution["PipelineExecutionStatus"])
 
     def fifty_at_once() -> list[tuple[str, str]]:
         with ThreadPoolExecutor(50) as pool:
             return list(pool.map(run, range(50)))
 
     results = fifty_at_once()
-    level = server.threads(), server.open_files(), server.resident_mb()
+    threads, files, resident = level(fifty.pid)
     results += fifty_at_once()
     assert sorted(results) == [("3.0", "Failed")] * 50 + [("6.0", "Succeeded")] * 50
-    wait_until(lambda: server.threads() <= level[0] + 2 and server.open_files() <= level[1] + 2)
-    assert server.resident_mb() < level[2] + 20
+    wait_until(lambda: level(fifty.pid)[0] <= threads + 2 and level(fifty.pid)[1] <= files + 2)
+    assert level(fifty.pid)[2] < resident + 20
