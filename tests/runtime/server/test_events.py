@@ -1,0 +1,91 @@
+"""Executions and steps announce their changes on EventBridge, in AWS's shape and in order."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from local_runtime.testing import LocalRuntime
+
+PASSING = {
+    "Version": "2020-12-01",
+    "Steps": [
+        {
+            "Name": "Decide",
+            "Type": "Condition",
+            "Arguments": {
+                "Conditions": [{"Type": "Equals", "LeftValue": 1, "RightValue": 2}],
+                "IfSteps": [],
+                "ElseSteps": [{"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "not equal"}}],
+            },
+        }
+    ],
+}
+
+
+def subscribe(runtime: LocalRuntime, pattern: dict[str, Any]) -> str:
+    """Return the URL of a queue that receives the matching events."""
+    sqs, events = runtime.client("sqs"), runtime.client("events")
+    url: str = sqs.create_queue(QueueName="events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="changes", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="changes", Targets=[{"Id": "queue", "Arn": arn}])
+    return url
+
+
+def receive(runtime: LocalRuntime, url: str, until: Any) -> list[dict[str, Any]]:
+    received: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not until(received):
+        messages = runtime.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        received += [json.loads(message["Body"]) for message in messages.get("Messages", [])]
+        time.sleep(0.02)
+    return received
+
+
+def test_changes_reach_a_queue_in_order_and_in_awss_shape(local_runtime: LocalRuntime) -> None:
+    url = subscribe(local_runtime, {"source": ["aws.sagemaker"]})
+    execution = local_runtime.execute(PASSING)
+    arn, pipeline = execution["PipelineExecutionArn"], execution["PipelineArn"]
+    received = receive(
+        local_runtime,
+        url,
+        lambda got: any(e["detail"].get("currentPipelineExecutionStatus") == "Failed" for e in got),
+    )
+    assert all(event["resources"] == [pipeline, arn] for event in received)
+    assert all(event["detail"]["pipelineExecutionArn"] == arn for event in received)
+    changes = [
+        (event["detail"].get("stepName"), event["detail"].get("currentStepStatus"))
+        for event in received
+        if event["detail-type"] == "SageMaker Model Building Pipeline Execution Step Status Change"
+    ]
+    assert changes.index(("Decide", "Succeeded")) < changes.index(("Refuse", "Failed"))
+    refused = next(e for e in received if e["detail"].get("currentStepStatus") == "Failed")
+    assert refused["detail"]["stepType"] == "Fail"
+    assert refused["detail"]["metadata"] == {"fail": {"errorMessage": "not equal"}}
+    ended = received[-1]
+    assert ended["detail-type"] == "SageMaker Model Building Pipeline Execution Status Change"
+    assert ended["source"] == "aws.sagemaker"
+    assert ended["detail"]["previousPipelineExecutionStatus"] == "Executing"
+    assert ended["detail"]["executionStartTime"] <= ended["detail"]["executionEndTime"]
+    assert ended["time"].endswith("Z")
+
+
+def test_a_rule_filters_by_status(local_runtime: LocalRuntime) -> None:
+    pattern = {"detail": {"currentPipelineExecutionStatus": ["Failed"]}}
+    url = subscribe(local_runtime, pattern)
+    local_runtime.execute(PASSING)
+    received = receive(local_runtime, url, bool)
+    assert [event["detail"]["currentPipelineExecutionStatus"] for event in received] == ["Failed"]
+
+
+def test_a_bus_that_fails_does_not_disturb_the_execution(local_runtime: LocalRuntime) -> None:
+    local_runtime.add_fault("events:*", "error500", count=2)
+    execution = local_runtime.execute(PASSING)
+    steps = local_runtime.steps(execution["PipelineExecutionArn"])
+    assert {name: step["StepStatus"] for name, step in steps.items()} == {
+        "Decide": "Succeeded",
+        "Refuse": "Failed",
+    }
+    assert local_runtime.calls()["events:PutEvents"] > 0
