@@ -15,7 +15,7 @@ from pipeline_src.exceptions import CompileError
 from pipeline_src.offline import offline_session, uploaded_files
 from pipeline_src.sources import Source
 from pipeline_src.stand_ins import ARTIFACT_BUCKET, NAME_PREFIX, ROLE_ARN, with_placeholders
-from sagemaker_pipelines.definition import canonical, check
+from sagemaker_pipelines.definition import annotate, canonical, check, parameters_of
 from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
 from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
 
@@ -64,6 +64,7 @@ def compile_pipeline(source: Source) -> Compiled:
         # The SDK writes null for settings that are not used.
         definition = {key: value for key, value in definition.items() if value is not None}
         check(definition, name=source.name)
+        annotate(parameters_of(definition), source.annotations())
         placeholders = sorted(find_placeholders(definition))
         used = [name for name in TAGS if f"{IMAGE_PREFIX}{name}" in placeholders]
         regions = {name: image_uris_by_region(name) for name in used}
@@ -72,6 +73,7 @@ def compile_pipeline(source: Source) -> Compiled:
         "envelope_version": ENVELOPE_VERSION,
         "name": source.name,
         "description": source.description,
+        "annotations": source.annotations(),
         "definition": definition,
         "images": regions,
         "assets": [{"name": item.name, "path": item.path, "sha256": item.sha256} for item in assets],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.exceptions import CompileError, UnknownPipelineError
 
@@ -18,11 +20,26 @@ class Source:
     :param name: the pipeline's name: its folder's, with hyphens for underscores.
     :param module: the module that defines ``build(session)``.
     :param description: the first paragraph of that module's docstring.
+    :param folder: where they are.
     """
 
     name: str
     module: str
     description: str
+    folder: Path
+
+    def annotations(self) -> dict[str, Any]:
+        """Return what ``parameters.toml`` says of the parameters; nothing where there is no such file.
+
+        :raise CompileError: when it is not TOML.
+        """
+        path = self.folder / "parameters.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except tomllib.TOMLDecodeError as error:
+            raise CompileError(f"{path} is not TOML: {error}.") from error
 
 
 def find_sources() -> dict[str, Source]:
@@ -31,7 +48,7 @@ def find_sources() -> dict[str, Source]:
     for path in sorted(ROOT.glob("*/pipeline.py")):
         folder = path.parent.name
         name = folder.replace("_", "-")
-        found[name] = Source(name, f"{__package__}.{folder}.pipeline", _description(path))
+        found[name] = Source(name, f"{__package__}.{folder}.pipeline", _description(path), path.parent)
     return found
 
 

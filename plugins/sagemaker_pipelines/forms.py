@@ -18,7 +18,7 @@ _JSON_TYPES: Mapping[str, str] = {
 
 
 def form_params(parameters: Iterable[Parameter]) -> dict[str, Param]:
-    """Return one field of the trigger form for each parameter, with its type, default, enum and description.
+    """Return one field of the trigger form for each parameter, with its type, default and limits.
 
     A default that holds a placeholder is known only where the definition is deployed: its field is empty,
     and nothing is sent for it unless someone fills it in.
@@ -45,6 +45,11 @@ def _param(parameter: Parameter) -> Param:
     default, description = parameter.default, parameter.description or ""
     if parameter.enum_values:
         schema["enum"] = list(parameter.enum_values)
+    if parameter.pattern:
+        schema["pattern"] = f"^({parameter.pattern})$"
+    for key in ("minimum", "maximum", "section"):
+        if (limit := getattr(parameter, key)) is not None:
+            schema[key] = limit
     if parameter.has_placeholder_default:
         default = None
         schema["type"] = ["null", schema["type"]]

@@ -3,6 +3,7 @@
 What Airflow parses, what compiles definitions and what executes them share this package.
 """
 
+from sagemaker_pipelines.definition.annotations import annotate
 from sagemaker_pipelines.definition.document import canonical, definition_hash, iter_steps
 from sagemaker_pipelines.definition.envelope import Asset, Envelope
 from sagemaker_pipelines.definition.gate import Gate, gate_of
@@ -22,6 +23,7 @@ __all__ = [
     "Parameter",
     "Problem",
     "Reference",
+    "annotate",
     "canonical",
     "check",
     "check_parameters",

@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sagemaker_pipelines.definition.annotations import annotate
 from sagemaker_pipelines.definition.parameters import Parameter, parameters_of
 from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, NAMES, find_placeholders, substitute
 from sagemaker_pipelines.exceptions import DefinitionError, PlaceholderError
@@ -50,6 +51,7 @@ class Envelope:
     :param assets: the code files, to be uploaded before the definition is created.
     :param placeholders: names of the placeholders in the definition, sorted.
     :param root: the folder that the assets' paths are below.
+    :param annotations: what the definition cannot say of its parameters (see :func:`annotate`).
     """
 
     name: str
@@ -59,6 +61,7 @@ class Envelope:
     assets: tuple[Asset, ...]
     placeholders: tuple[str, ...]
     root: Path
+    annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Envelope:
@@ -83,7 +86,9 @@ class Envelope:
                 assets=tuple(Asset(**asset) for asset in document["assets"]),
                 placeholders=tuple(document["placeholders"]),
                 root=path.parent,
+                annotations=dict(document.get("annotations", {})),
             )
+            annotate(parameters_of(envelope.definition), envelope.annotations)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DefinitionError(
                 f"{path} is not a compiled envelope ({type(error).__name__}: {error}): "
@@ -94,8 +99,8 @@ class Envelope:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters that the definition declares."""
-        return parameters_of(self.definition)
+        """The parameters that the definition declares, annotated."""
+        return annotate(parameters_of(self.definition), self.annotations)
 
     def pipeline_name(self, name_prefix: str = "") -> str:
         """Return the name that the pipeline is deployed under.

@@ -32,6 +32,10 @@ class Parameter:
     :param default: its default, or None where a start must give a value.
     :param enum_values: the only values allowed, or None.
     :param description: what it is for, or None.
+    :param section: where it stands in the trigger form, or None.
+    :param pattern: regular expression that the whole of a String has to match, or None.
+    :param minimum: the smallest Integer or Float allowed, or None.
+    :param maximum: the largest Integer or Float allowed, or None.
     """
 
     name: str
@@ -39,6 +43,10 @@ class Parameter:
     default: str | int | float | bool | None = None
     enum_values: tuple[str, ...] | None = None
     description: str | None = None
+    section: str | None = None
+    pattern: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
     @property
     def has_placeholder_default(self) -> bool:
@@ -54,7 +62,6 @@ def parameters_of(definition: Mapping[str, Any]) -> tuple[Parameter, ...]:
             type=declared["Type"],
             default=declared.get("DefaultValue"),
             enum_values=tuple(declared["EnumValues"]) if declared.get("EnumValues") else None,
-            description=declared.get("Description"),
         )
         for declared in definition.get("Parameters", ())
     )
@@ -92,7 +99,8 @@ def check_parameters(parameters: Iterable[Parameter], values: Mapping[str, objec
 def as_string(parameter: Parameter, value: object) -> str:
     """Return one value as the string that SageMaker takes for a parameter.
 
-    :raise ParameterError: when the value is of another type, not in the enum, or too long.
+    :raise ParameterError: when the value is of another type, too long, not in the enum, out of the range, or
+        does not match the pattern.
     """
     text = _SPELLINGS[parameter.type](value) if parameter.type in _SPELLINGS else None
     if text is None:
@@ -108,7 +116,24 @@ def as_string(parameter: Parameter, value: object) -> str:
         raise ParameterError(
             f"{parameter.name} is {_shown(value)}, expected one of {', '.join(parameter.enum_values)}."
         )
+    if parameter.pattern and re.fullmatch(parameter.pattern, text) is None:
+        raise ParameterError(
+            f"{parameter.name} is {_shown(value)}, expected text that matches {parameter.pattern}"
+            f"{f' ({parameter.description})' if parameter.description else ''}."
+        )
+    _check_range(parameter, text, value)
     return text
+
+
+def _check_range(parameter: Parameter, text: str, value: object) -> None:
+    below = parameter.minimum is not None and float(text) < parameter.minimum
+    if below or (parameter.maximum is not None and float(text) > parameter.maximum):
+        bounds = [
+            f"{word} {bound}"
+            for word, bound in (("at least", parameter.minimum), ("at most", parameter.maximum))
+            if bound is not None
+        ]
+        raise ParameterError(f"{parameter.name} is {_shown(value)}, expected {' and '.join(bounds)}.")
 
 
 def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:

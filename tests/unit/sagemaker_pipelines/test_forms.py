@@ -16,6 +16,8 @@ PARAMETERS = (
     Parameter("Threshold", "Float", 6.0),
     Parameter("Status", "String", "Approved", ("Approved", "Rejected")),
     Parameter("Data", "String", "s3://${artifact_bucket}/data.csv", description="Rows."),
+    Parameter("Limited", "Integer", 2, section="Compute", minimum=1, maximum=4),
+    Parameter("Instance", "String", "ml.m5.large", pattern=r"ml\.[a-z0-9.]+"),
     Parameter("Wanted", "String"),
 )
 
@@ -28,15 +30,28 @@ def validated(**values: Any) -> dict[str, Any]:
 
 def test_the_form_has_the_definitions_types_defaults_enums_and_descriptions() -> None:
     form = form_params(PARAMETERS)
-    assert list(form) == ["Count", "Threshold", "Status", "Data", "Wanted"]
+    assert list(form) == ["Count", "Threshold", "Status", "Data", "Limited", "Instance", "Wanted"]
     assert form["Count"].schema == {"type": "integer", "title": "Count"}
     assert form["Count"].value == 1
     assert form["Count"].description == "Instances."
     assert form["Status"].schema["enum"] == ["Approved", "Rejected"]
+    assert (
+        form["Limited"].schema | {"minimum": 1, "maximum": 4, "section": "Compute"} == form["Limited"].schema
+    )
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"Count": "many"}, {"Count": 1.5}, {"Threshold": "low"}, {"Status": "Perhaps"}, {"Data": 7}]
+    "wrong",
+    [
+        {"Count": "many"},
+        {"Count": 1.5},
+        {"Threshold": "low"},
+        {"Status": "Perhaps"},
+        {"Data": 7},
+        {"Limited": 5},
+        {"Instance": "m5"},
+        {"Instance": "ml.m5 large"},
+    ],
 )
 def test_a_value_of_another_type_or_outside_the_enum_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParamValidationError):
@@ -56,9 +71,13 @@ def test_a_parameter_without_a_default_must_be_filled_in() -> None:
 
 
 def test_the_templates_read_the_form_and_leave_an_empty_field_empty() -> None:
-    params = {"Count": 2, "Threshold": 0, "Status": "Approved", "Data": None, "Wanted": "w"}
+    params = {parameter.name: "w" for parameter in PARAMETERS} | {"Count": 2, "Threshold": 0, "Data": None}
     rendered = {
         name: jinja2.Template(template).render(params=params)
         for name, template in form_values(PARAMETERS).items()
     }
-    assert rendered == {"Count": "2", "Threshold": "0", "Status": "Approved", "Data": "", "Wanted": "w"}
+    assert rendered == {parameter.name: "w" for parameter in PARAMETERS} | {
+        "Count": "2",
+        "Threshold": "0",
+        "Data": "",
+    }
