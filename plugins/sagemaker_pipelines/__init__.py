@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
     from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
     from sagemaker_pipelines.operators.notification import NotifyOperator
-    from sagemaker_pipelines.operators.pipeline import (
-        SageMakerStartPipelineExecutionOperator,
-        SageMakerUpsertPipelineOperator,
-    )
+    from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
     from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
+    from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
     from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 
@@ -33,7 +31,7 @@ _MODULES = {
     "SageMakerPipelineHook": "hooks.pipeline",
     "SageMakerSnsNotifier": "notifications.sns",
     "SageMakerStartPipelineExecutionOperator": "operators.pipeline",
-    "SageMakerUpsertPipelineOperator": "operators.pipeline",
+    "SageMakerUpsertPipelineOperator": "operators.upsert",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
     "form_params": "forms",
     "form_values": "forms",

@@ -5,15 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from sagemaker_pipelines.definition import step_graph
+from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.records import StartRecord, Witness
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import Logger
+
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
 MAX_DISPLAY_NAME = 82
+# Clocks of workers and of AWS differ; the description decides, this only bounds the search.
+CLOCK_SKEW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +45,7 @@ class LogicalStart:
     generation: str
 
     @classmethod
-    def of(cls, context: Context) -> LogicalStart:
+    def new(cls, context: Context) -> LogicalStart:
         """Return a new logical start of the running task."""
         ti = context["ti"]
         return cls(
@@ -111,3 +121,109 @@ def execution_request(
     if max_parallel_execution_steps is not None:
         request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": max_parallel_execution_steps}
     return request
+
+
+def resume_request(start: LogicalStart, pipeline_execution_arn: str) -> dict[str, Any]:
+    """Return the arguments of RetryPipelineExecution, for a run that resumes an earlier run's execution."""
+    return {"PipelineExecutionArn": pipeline_execution_arn, "ClientRequestToken": start.token}
+
+
+def steps_from(definition: Mapping[str, Any], step_name: str) -> list[str]:
+    """Return a step and all that follows from it, in the order of the document.
+
+    :param definition: the definition as parsed JSON.
+    :param step_name: where to begin.
+    :raises ParameterError: the definition has no such step.
+    """
+    graph = step_graph(definition)
+    if step_name not in graph:
+        raise ParameterError(f"from_step is {step_name!r}; expected one of {', '.join(graph)}.")
+    selected = {step_name}
+    while True:
+        more = {name for name, needed in graph.items() if needed & selected} - selected
+        if not more:
+            return [name for name in graph if name in selected]
+        selected |= more
+
+
+class StartAttempt:
+    """One try of a logical start: it sends the start's request, or finds what an earlier try started.
+
+    The request is kept before the first call, so that every later try sends the same one, with the same
+    token. As SageMaker may have forgotten the token by then, a later try first looks the execution up by
+    its description.
+
+    :param context: the running task's.
+    :param hook: what to call AWS with.
+    :param log: where to tell.
+    :ivar record: the start, once it is prepared.
+    :ivar is_retry: whether an earlier try belongs to the same start.
+    """
+
+    def __init__(self, context: Context, hook: SageMakerPipelineHook, log: Logger) -> None:
+        self._context = context
+        self._hook = hook
+        self._log = log
+        self.record: StartRecord | None = None
+        self.is_retry = False
+
+    def prepare(self, make_request: Callable[[LogicalStart], dict[str, Any]]) -> None:
+        """Take up the earlier tries' start, or begin one.
+
+        :param make_request: called for a new start only; what it returns is sent by all its tries.
+        """
+        witness = Witness.of(self._context)
+        earlier = StartRecord.load(self._context)
+        if earlier is not None and not earlier.was_cleared(witness):
+            self.is_retry = True
+            self.record = earlier.save(self._context, witness=witness, ended=False)
+            return
+        start = LogicalStart.new(self._context)
+        record = StartRecord(generation=start.generation, request=make_request(start), witness=witness)
+        self.record = record.save(self._context)
+
+    def send(self) -> str:
+        """Return the ARN of the start's one execution."""
+        record = self._prepared()
+        if record.pipeline_execution_arn is not None:
+            self._log.info("An earlier try has started %s", record.pipeline_execution_arn)
+            return record.pipeline_execution_arn
+        arn = (self._find(record) if self.is_retry else None) or self._call(record.request)
+        self.record = record.save(self._context, pipeline_execution_arn=arn)
+        return arn
+
+    def end(self) -> None:
+        """Keep that this try has come to its end by itself."""
+        self.record = self._prepared().save(self._context, ended=True)
+
+    def _find(self, record: StartRecord) -> str | None:
+        request = record.request
+        if "PipelineName" not in request:
+            return None
+        arn = self._hook.find_execution(
+            request["PipelineName"],
+            description=request["PipelineExecutionDescription"],
+            created_after=datetime.fromisoformat(record.created_at) - CLOCK_SKEW,
+        )
+        if arn is not None:
+            self._log.info("An earlier try has started %s, and was cut off before it knew", arn)
+        return arn
+
+    def _call(self, request: dict[str, Any]) -> str:
+        if "PipelineName" in request:
+            return self._hook.start_execution(request)
+        arn = str(request["PipelineExecutionArn"])
+        self._hook.retry_execution(arn, token=request["ClientRequestToken"])
+        return arn
+
+    def _prepared(self) -> StartRecord:
+        if self.record is None:
+            raise RuntimeError("prepare() comes first")
+        return self.record
+
+
+def mark_ended(context: Context) -> None:
+    """Keep that the start's try has come to its end by itself, where it went through the triggerer."""
+    record = StartRecord.load(context)
+    if record is not None:
+        record.save(context, ended=True)

@@ -18,8 +18,11 @@ from sagemaker_pipelines.exceptions import (
 )
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.hooks.watch import ExecutionWatch
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
+from sagemaker_pipelines.records import WaitRecord, Witness
+from sagemaker_pipelines.resuming import resume_if_needed
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 
 if TYPE_CHECKING:
@@ -29,12 +32,18 @@ if TYPE_CHECKING:
 #: XCom keys, besides the task's return value.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
 XCOM_FAILURE = "failure"
+# Airflow kills the process about 5 s after on_kill was called.
+KILL_SECONDS = 4.0
 
 
 class ExecutionWaitMixin:
     """What a task does that waits for an execution, in synchronous and deferrable mode.
 
     It is mixed into operators; they have ``hook`` and the connection's arguments already.
+
+    :param rejection_steps: see the sensor.
+    :param stop_on_kill: see the sensor.
+    :param resume_on_retry: see the sensor.
     """
 
     if TYPE_CHECKING:
@@ -47,8 +56,14 @@ class ExecutionWaitMixin:
         verify: bool | str | None
         botocore_config: dict[str, Any] | None
         rejection_steps: Iterable[str] | None
+        stop_on_kill: bool
+        resume_on_retry: bool | str
 
         def defer(self, **kwargs: Any) -> Any: ...
+
+    _kill_client: Any = None
+    _watched_arn: str | None = None
+    _was_killed = False
 
     @property
     def pipeline_hook(self) -> SageMakerPipelineHook:
@@ -56,10 +71,37 @@ class ExecutionWaitMixin:
         hook: SageMakerPipelineHook = self.hook  # type: ignore[attr-defined]
         return hook
 
-    def begin_wait(self, context: Context, pipeline_execution_arn: str) -> None:
-        """Tell downstream tasks and the UI about the execution, before anything else can go wrong."""
+    def prepare_kill(self) -> None:
+        """Make what :meth:`on_kill` needs: it runs in a signal handler, where Airflow cannot be asked."""
+        if self.stop_on_kill and self._kill_client is None:
+            self._kill_client = self.pipeline_hook.kill_client()
+
+    def on_kill(self) -> None:
+        """Stop the execution; called by Airflow when the task is failed, cleared or evicted."""
+        self._was_killed = True
+        if self._kill_client is not None and self._watched_arn is not None:
+            stop_execution(self._kill_client, self._watched_arn, seconds=KILL_SECONDS, log=self.log)
+
+    def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
+        """Tell downstream tasks and the UI about the execution, and resume it if this is a retry.
+
+        :param pipeline_execution_arn: the execution.
+        :param is_retry: whether an earlier try had it already, even if it could not leave a record.
+        """
+        self.prepare_kill()
+        self._watched_arn = pipeline_execution_arn
         context["ti"].xcom_push(key=XCOM_EXECUTION_ARN, value=pipeline_execution_arn)
         SageMakerPipelineExecutionLink.store(context, self, self.pipeline_hook, pipeline_execution_arn)  # type: ignore[arg-type]
+        record = WaitRecord.load(context)
+        if record is None or record.pipeline_execution_arn != pipeline_execution_arn:
+            record = WaitRecord(pipeline_execution_arn=pipeline_execution_arn, witness=Witness.of(context))
+            record.save(context)
+        else:
+            is_retry = True
+        if is_retry and is_set(self.resume_on_retry):
+            resume_if_needed(
+                context, self.pipeline_hook, record, rejection_steps=self.rejection_steps, log=self.log
+            )
 
     def wait(
         self, context: Context, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float
@@ -75,7 +117,8 @@ class ExecutionWaitMixin:
         deadline = time.monotonic() + timeout
         while watch.look() is None:
             if time.monotonic() >= deadline:
-                raise _timed_out(pipeline_execution_arn)
+                self.stop_for_timeout(pipeline_execution_arn)
+                raise timed_out(pipeline_execution_arn)
             time.sleep(max(0.0, min(watch.delay(), deadline - time.monotonic())))
         return self.judge(context, pipeline_execution_arn)
 
@@ -91,6 +134,7 @@ class ExecutionWaitMixin:
                 pipeline_execution_arn=pipeline_execution_arn,
                 waiter_delay=waiter_delay,
                 deadline=time.time() + timeout,
+                stop_on_kill=self.stop_on_kill,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
                 verify=self.verify,
@@ -112,7 +156,7 @@ class ExecutionWaitMixin:
         if event["event"] == "error":
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
-            raise _timed_out(arn)
+            raise timed_out(arn)
         return self.judge(context, arn)
 
     def judge(self, context: Context, pipeline_execution_arn: str) -> dict[str, Any]:
@@ -134,10 +178,23 @@ class ExecutionWaitMixin:
         self._log_outcome(outcome)
         return outcome.as_dict()
 
+    def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
+        """Stop an execution that nobody will watch any longer."""
+        if self.stop_on_kill:
+            stop_execution(self.pipeline_hook.conn, pipeline_execution_arn, seconds=30, log=self.log)
+
     def _report_failure(self, context: Context, error: ExecutionError) -> None:
+        self._remember(context, error)
         context["ti"].xcom_push(key=XCOM_FAILURE, value=error.as_dict())
         if isinstance(error, ExecutionFailedError) and error.causes:
             SageMakerFailedStepLogLink.store(context, self, self.pipeline_hook, error.causes[0])  # type: ignore[arg-type]
+
+    def _remember(self, context: Context, error: ExecutionError) -> None:
+        """Tell the next try that this one saw the end; what our own kill caused is not such an end."""
+        record = WaitRecord.load(context)
+        if record is not None and not self._was_killed:
+            stopped = isinstance(error, ExecutionStoppedError)
+            record.save(context, seen="stopped" if stopped else "failed")
 
     def _log_outcome(self, outcome: ExecutionOutcome) -> None:
         if outcome.rejected:
@@ -151,7 +208,19 @@ class ExecutionWaitMixin:
             self.log.info("%s ended as %s", outcome.pipeline_execution_arn, outcome.status)
 
 
-def _timed_out(pipeline_execution_arn: str) -> AirflowSensorTimeout:
+def is_set(value: bool | str) -> bool:
+    """Return whether a flag is on; a template renders it to text.
+
+    :raises ValueError: the text is no flag.
+    """
+    text = str(value).strip().lower()
+    if text not in {"true", "false"}:
+        raise ValueError(f"{value!r} is no flag; expected True or False, or a template that renders to one.")
+    return text == "true"
+
+
+def timed_out(pipeline_execution_arn: str) -> AirflowSensorTimeout:
+    """Return the error of a wait that takes too long; Airflow does not retry it."""
     return AirflowSensorTimeout(
         f"{pipeline_execution_arn} has not ended within the time that this task may wait. Give it a longer "
         "timeout, or look at what the execution waits for."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from airflow.providers.common.compat.sdk import conf
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope
@@ -183,6 +185,37 @@ class SageMakerPipelineHook(SageMakerHook):
             PipelineExecutionArn=pipeline_execution_arn
         )
         return parse_definition(answer["PipelineDefinition"])
+
+    def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
+        """Resume a failed or stopped execution; its succeeded steps are kept.
+
+        :param token: the ClientRequestToken; the same one resumes only once.
+        """
+        self.conn.retry_pipeline_execution(
+            PipelineExecutionArn=pipeline_execution_arn, ClientRequestToken=token
+        )
+
+    def find_execution(self, pipeline_name: str, *, description: str, created_after: datetime) -> str | None:
+        """Return the ARN of the execution with exactly this description; None where there is none.
+
+        :param created_after: no execution older than this is looked at.
+        """
+        for summary in self.list_executions(pipeline_name, CreatedAfter=created_after):
+            if summary.get("PipelineExecutionDescription") == description:
+                return str(summary["PipelineExecutionArn"])
+        return None
+
+    def kill_client(self) -> Any:
+        """Return another client of SageMaker, with short time-outs, for use in a signal handler.
+
+        The hook's own may be in the middle of a call there, with its locks held.
+        """
+        return self.get_client_type(
+            region_name=self.region_name,
+            config=self.config.merge(
+                Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+            ),
+        )
 
     def stop_execution(self, pipeline_execution_arn: str) -> str:
         """Stop an execution and return its status afterwards; one that has ended is left as it is."""

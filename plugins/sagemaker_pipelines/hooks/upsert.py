@@ -258,3 +258,14 @@ def _required(value: str | None, name: str) -> str:
             "(Airflow's option [sagemaker_pipelines] settings_file)."
         )
     return value
+
+
+def check_parallelism(value: int | None) -> None:
+    """Check a bound on the steps that run at once.
+
+    :raises ValueError: it is below 1.
+    """
+    if value is not None and value < 1:
+        raise ValueError(
+            f"max_parallel_execution_steps is {value}; expected at least 1, or None for no bound."
+        )

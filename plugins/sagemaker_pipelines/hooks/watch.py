@@ -48,6 +48,7 @@ class ExecutionWatch:
     :param pipeline_execution_arn: the execution.
     :param waiter_delay: the longest time between two looks, seconds; the first ones follow faster.
     :param log: where step transitions go.
+    :ivar status: the status at the last look that AWS answered.
     """
 
     def __init__(
@@ -62,9 +63,15 @@ class ExecutionWatch:
         self.pipeline_execution_arn = pipeline_execution_arn
         self.waiter_delay = waiter_delay
         self.log = log
+        self.status: str | None = None
         self._step_log = StepLog()
         self._started = time.monotonic()
         self._faults = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last look saw the execution's end."""
+        return self.status is not None and _has_ended(self.status)
 
     def look(self) -> str | None:
         """Return the status of an execution that has ended; None while it runs or AWS does not answer.
@@ -82,6 +89,7 @@ class ExecutionWatch:
             self.log.warning("AWS did not answer (fault %s in a row), asking again: %s", self._faults, error)
             return None
         self._faults = 0
+        self.status = status
         return status if _has_ended(status) else None
 
     def delay(self) -> float:

@@ -1,78 +1,38 @@
-"""Upsert a pipeline, and start its execution."""
+"""Start an execution of a pipeline."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipelineOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk.exceptions import AirflowRescheduleException
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
 from sagemaker_pipelines.exceptions import MissingDataError, ParameterError, SageMakerPipelinesError
+from sagemaker_pipelines.hooks.aws_errors import code_of
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.upsert import check_parallelism
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
-from sagemaker_pipelines.starting import LogicalStart, display_name_of, execution_request
+from sagemaker_pipelines.starting import (
+    LogicalStart,
+    StartAttempt,
+    display_name_of,
+    execution_request,
+    mark_ended,
+    resume_request,
+    steps_from,
+)
 from sagemaker_pipelines.waiting import ExecutionWaitMixin
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-
-class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
-    """Create or update the pipeline of a compiled definition where it differs from what is deployed.
-
-    Role, bucket, name prefix, KMS key, VPC and tags come from the connection's environment (see
-    :mod:`sagemaker_pipelines.settings`). An unchanged definition costs two reads and no write.
-
-    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
-
-    :param definition: path of the compiled definition. Templated.
-    :param pipeline_name: name to deploy under; None takes the definition's with the environment's prefix.
-        Templated.
-    :param max_parallel_execution_steps: bound on the steps of one execution that run at once; None sets
-        none and leaves what is deployed.
-    :param tags: tags of the pipeline and of its jobs, besides the environment's. Templated.
-    :return: ``{"pipeline_name", "pipeline_arn", "pipeline_version_id", "changed", "created",
-        "definition_hash"}``; pass the version to the start, so that no other upsert comes between.
-    :raises AirflowFailException: the definition, a setting or a placeholder is not usable.
-    """
-
-    aws_hook_class = SageMakerPipelineHook
-    template_fields: Sequence[str] = aws_template_fields("definition", "pipeline_name", "tags")
-    ui_color = "#ededed"
-
-    def __init__(
-        self,
-        *,
-        definition: str | Path,
-        pipeline_name: str | None = None,
-        max_parallel_execution_steps: int | None = None,
-        tags: Mapping[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        _check_parallelism(max_parallel_execution_steps)
-        self.definition = str(definition)
-        self.pipeline_name = pipeline_name
-        self.max_parallel_execution_steps = max_parallel_execution_steps
-        self.tags = tags
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Deploy, and return what is deployed."""
-        try:
-            result = self.hook.upsert_pipeline(
-                Envelope.load(self.definition),
-                pipeline_name=self.pipeline_name,
-                max_parallel_execution_steps=self.max_parallel_execution_steps,
-                tags=self.tags,
-            )
-        except SageMakerPipelinesError as error:
-            raise AirflowFailException(str(error)) from error
-        return result.as_dict()
 
 
 class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStartPipelineOperator):
@@ -94,15 +54,21 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param display_name: name of the execution in SageMaker; None makes one from the run id. Templated.
     :param data_parameters: names of the parameters that are S3 URIs to be read: if nothing is stored
         there, the task fails before anything starts.
-    :param selected_steps: run these steps only, the others' results come from ``source_execution_arn``.
-        Templated.
-    :param source_execution_arn: the earlier execution of a selective one; None takes the newest. Templated.
+    :param source_execution_arn: an earlier execution. With ``selected_steps`` or ``from_step`` its results
+        stand in for the steps that are not run; without them it is resumed itself, with
+        RetryPipelineExecution, instead of starting another. Templated.
+    :param selected_steps: run these steps only. Templated.
+    :param from_step: run this step and all that follows from it. Templated.
     :param max_parallel_execution_steps: bound on this execution's steps that run at once.
     :param wait_for_completion: wait, as the sensor does, and return its outcome instead of the ARN.
     :param deferrable: wait in the triggerer.
     :param check_interval: the longest time between two looks, seconds, default 30.
     :param waiter_max_attempts: with ``check_interval``, how long to wait at most.
     :param rejection_steps: see the sensor. Templated.
+    :param stop_on_kill: see the sensor; a start that is killed before it has the ARN is stopped too.
+    :param resume_on_retry: see the sensor. Templated.
+    :param quota_retry_delay: when the account's quota of executions is used up, ask again after about this
+        many seconds, default 60; the task waits outside a worker, and no retry is spent.
     :return: the ARN; with ``wait_for_completion`` the sensor's outcome.
     :raises AirflowFailException: a parameter does not fit, data are missing, or the execution failed in a
         way that a retry cannot change.
@@ -116,8 +82,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "definition",
         "pipeline_version_id",
         "selected_steps",
+        "from_step",
         "source_execution_arn",
         "rejection_steps",
+        "resume_on_retry",
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
@@ -131,9 +99,13 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         display_name: str | None = None,
         data_parameters: Sequence[str] = (),
         selected_steps: Sequence[str] | None = None,
+        from_step: str | None = None,
         source_execution_arn: str | None = None,
         max_parallel_execution_steps: int | None = None,
         rejection_steps: Iterable[str] | None = None,
+        stop_on_kill: bool = True,
+        resume_on_retry: bool | str = True,
+        quota_retry_delay: float = 60,
         check_interval: int = 30,
         **kwargs: Any,
     ) -> None:
@@ -144,26 +116,82 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             check_interval=check_interval,
             **kwargs,
         )
-        _check_parallelism(max_parallel_execution_steps)
-        if source_execution_arn is not None and selected_steps is None:
-            raise ValueError("source_execution_arn needs selected_steps: which steps are to be run again.")
+        check_parallelism(max_parallel_execution_steps)
+        if selected_steps and from_step:
+            raise ValueError("selected_steps and from_step exclude each other: both say which steps are run.")
         self.definition = None if definition is None else str(definition)
         self.pipeline_version_id = pipeline_version_id
         self.data_parameters = data_parameters
         self.selected_steps = selected_steps
+        self.from_step = from_step
         self.source_execution_arn = source_execution_arn
         self.max_parallel_execution_steps = max_parallel_execution_steps
         self.rejection_steps = rejection_steps
+        self.stop_on_kill = stop_on_kill
+        self.resume_on_retry = resume_on_retry
+        self.quota_retry_delay = quota_retry_delay
+        self._attempt: StartAttempt | None = None
 
     def execute(self, context: Context) -> Any:
         """Start, then return the ARN or wait."""
+        attempt = StartAttempt(context, self.pipeline_hook, self.log)
         try:
-            request = self._request(context)
+            attempt.prepare(self._request)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
-        arn = self.pipeline_hook.start_execution(request)
-        self.begin_wait(context, arn)
-        self.log.info("Started %s with %s", arn, request.get("PipelineParameters"))
+        self.prepare_kill()
+        self._attempt = attempt
+        try:
+            result = self._start_and_wait(context, attempt)
+        except AirflowRescheduleException:
+            raise
+        except Exception:
+            # A try that a user's clear has killed does not end by itself: the next one starts anew.
+            if not self._was_killed:
+                attempt.end()
+            raise
+        attempt.end()
+        return result
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+        """Go on after the trigger has fired, and return the outcome."""
+        try:
+            return super().execute_complete(context, event)
+        finally:
+            if not self._was_killed:
+                mark_ended(context)
+
+    def on_kill(self) -> None:
+        """Stop the execution, also one whose start has not been answered yet."""
+        if self._kill_client is not None and self._watched_arn is None and self._attempt is not None:
+            self._watched_arn = self._arn_of_unanswered_start(self._attempt)
+        super().on_kill()
+
+    def _arn_of_unanswered_start(self, attempt: StartAttempt) -> str | None:
+        """Send the start once more: the token makes SageMaker answer with the execution that it began."""
+        request = attempt.record.request if attempt.record else {}
+        if "PipelineName" not in request:
+            return None
+        try:
+            answer = self._kill_client.start_pipeline_execution(**request)
+        except (ClientError, BotoCoreError) as error:
+            self.log.error("Whether an execution was started is not known: %s", error)  # noqa: TRY400 - expected
+            return None
+        return str(answer["PipelineExecutionArn"])
+
+    def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
+        try:
+            arn = attempt.send()
+        except ClientError as error:
+            if code_of(error) != "ResourceLimitExceeded":
+                raise
+            delay = self.quota_retry_delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+            self.log.warning("%s Asking again in %.0f s.", error, delay)
+            raise AirflowRescheduleException(  # type: ignore[no-untyped-call]
+                datetime.now(UTC) + timedelta(seconds=delay)
+            ) from error
+        self.begin_wait(context, arn, is_retry=attempt.is_retry)
+        self.log.info("Execution %s", arn)
         if not self.wait_for_completion:
             return arn
         timeout = float(self.check_interval) * self.waiter_max_attempts
@@ -171,22 +199,34 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             self.defer_wait(arn, waiter_delay=self.check_interval, timeout=timeout)
         return self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
 
-    def _request(self, context: Context) -> dict[str, Any]:
-        """Return the arguments of StartPipelineExecution, all checked."""
+    def _request(self, start: LogicalStart) -> dict[str, Any]:
+        """Return the arguments of the call that begins the execution, all checked."""
+        source = _text(self.source_execution_arn)
+        selected = self._selected(source)
+        if source is not None and selected is None:
+            return resume_request(start, source)
         version = _version_id(self.pipeline_version_id)
         values = check_parameters(self._parameters(version), self.pipeline_params or {})
         self._check_data(values, version)
-        start = LogicalStart.of(context)
         return execution_request(
             start,
             pipeline_name=self.pipeline_name,
             pipeline_params=values,
             display_name=self.display_name or display_name_of(start.run_id),
             pipeline_version_id=version,
-            selected_steps=self.selected_steps,
-            source_execution_arn=self.source_execution_arn,
+            selected_steps=selected,
+            source_execution_arn=source,
             max_parallel_execution_steps=self.max_parallel_execution_steps,
         )
+
+    def _selected(self, source_execution_arn: str | None) -> list[str] | None:
+        """Return the steps to run; None runs all."""
+        from_step = _text(self.from_step)
+        if from_step is None:
+            return list(self.selected_steps) if self.selected_steps else None
+        if source_execution_arn is None:
+            raise ParameterError(f"from_step is {from_step!r}, which needs source_execution_arn.")
+        return steps_from(self.pipeline_hook.execution_definition(source_execution_arn), from_step)
 
     def _parameters(self, version: int | None) -> Any:
         if self.definition is not None:
@@ -219,9 +259,13 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             raise ParameterError(f"{name}: {error}") from error
 
 
+def _text(value: str | None) -> str | None:
+    # A template renders to text, and a None to "None".
+    return None if value is None or value in {"", "None"} else value
+
+
 def _version_id(value: int | str | None) -> int | None:
-    # A template renders to text, and a None of the upsert's XCom to "None".
-    if value is None or value in {"", "None"}:
+    if value is None or _text(str(value)) is None:
         return None
     try:
         return int(value)
@@ -229,10 +273,3 @@ def _version_id(value: int | str | None) -> int | None:
         raise ParameterError(
             f"pipeline_version_id is {value!r}; expected a whole number, such as the upsert's XCom has."
         ) from None
-
-
-def _check_parallelism(value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(
-            f"max_parallel_execution_steps is {value}; expected at least 1, or None for no bound."
-        )

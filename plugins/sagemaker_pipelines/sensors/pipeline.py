@@ -9,6 +9,7 @@ from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSens
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.watch import ExecutionWatch
@@ -31,6 +32,11 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSens
     :param pipeline_exec_arn: ARN of the execution. Templated.
     :param rejection_steps: names of the Fail steps that reject a model; None takes the Fail steps in the
         ElseSteps of the gate in the execution's own definition. Templated.
+    :param stop_on_kill: stop the execution when the task is failed, cleared, marked, evicted or takes too
+        long; False leaves it running.
+    :param resume_on_retry: a retry, or a clear of this task, resumes a failed execution with
+        RetryPipelineExecution, and one that a kill of this task stopped. A rejection is never retried.
+        Templated.
     :param deferrable: wait in the triggerer instead of a worker; default Airflow's
         ``[operators] default_deferrable``.
     :param poke_interval: the longest time between two looks, seconds, default 30; the first looks follow
@@ -43,7 +49,9 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSens
     """
 
     aws_hook_class = SageMakerPipelineHook
-    template_fields: Sequence[str] = aws_template_fields("pipeline_exec_arn", "rejection_steps")
+    template_fields: Sequence[str] = aws_template_fields(
+        "pipeline_exec_arn", "rejection_steps", "resume_on_retry"
+    )
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
     def __init__(
@@ -51,6 +59,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSens
         *,
         pipeline_exec_arn: str,
         rejection_steps: Iterable[str] | None = None,
+        stop_on_kill: bool = True,
+        resume_on_retry: bool | str = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: float = 30,
         **kwargs: Any,
@@ -62,6 +72,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSens
             )
         super().__init__(pipeline_exec_arn=pipeline_exec_arn, poke_interval=poke_interval, **kwargs)
         self.rejection_steps = rejection_steps
+        self.stop_on_kill = stop_on_kill
+        self.resume_on_retry = resume_on_retry
         self.deferrable = deferrable
         self._watch: ExecutionWatch | None = None
 
@@ -72,7 +84,13 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSens
             self.defer_wait(
                 self.pipeline_exec_arn, waiter_delay=self.poke_interval, timeout=float(self.timeout)
             )
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException):
+            # With soft_fail both a timeout and a failure come as a skip.
+            if self._watch is None or not self._watch.has_ended:
+                self.stop_for_timeout(self.pipeline_exec_arn)
+            raise
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once; a transient fault counts as "not yet"."""

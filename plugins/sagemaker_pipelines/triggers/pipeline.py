@@ -7,11 +7,17 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.utils.state import TaskInstanceState
 from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.hooks.watch import ExecutionWatch
+
+# Airflow gives a trigger's on_kill 30 s.
+STOP_SECONDS = 20.0
 
 
 class SageMakerPipelineExecutionTrigger(BaseTrigger):
@@ -23,6 +29,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
     :param pipeline_execution_arn: the execution.
     :param waiter_delay: the longest time between two looks, seconds.
     :param deadline: when to give up, seconds since the epoch; None waits for as long as it takes.
+    :param stop_on_kill: stop the execution when a user fails or clears the task, and at the deadline.
     :param aws_conn_id: the Airflow connection.
     :param region_name: the region; None takes the connection's.
     :param verify: whether or with which CA bundle to check certificates.
@@ -38,6 +45,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         pipeline_execution_arn: str,
         waiter_delay: float = 60,
         deadline: float | None = None,
+        stop_on_kill: bool = True,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -48,6 +56,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         self.pipeline_execution_arn = pipeline_execution_arn
         self.waiter_delay = waiter_delay
         self.deadline = deadline
+        self.stop_on_kill = stop_on_kill
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -62,6 +71,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
                 "pipeline_execution_arn": self.pipeline_execution_arn,
                 "waiter_delay": self.waiter_delay,
                 "deadline": self.deadline,
+                "stop_on_kill": self.stop_on_kill,
                 "aws_conn_id": self.aws_conn_id,
                 "region_name": self.region_name,
                 "verify": self.verify,
@@ -95,9 +105,41 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
                 yield self._event("ended", status=status)
                 return
             if self.deadline is not None and time.time() >= self.deadline:
+                if self.stop_on_kill:
+                    await self._stop()
                 yield self._event("timeout")
                 return
             await asyncio.sleep(self._pause(watch.delay()))
+
+    async def on_kill(self) -> None:
+        """Stop the execution, unless the task still waits.
+
+        Airflow calls it when a user fails, clears or marks the task; but also on a triggerer that was so
+        slow that its triggers were given to another one, and there the task is still deferred.
+        """
+        if not self.stop_on_kill:
+            return
+        if await self._is_still_deferred():
+            self.log.info("%s goes on: another triggerer watches it", self.pipeline_execution_arn)
+            return
+        await self._stop()
+
+    async def _is_still_deferred(self) -> bool:
+        ti = self.task_instance
+        if ti is None:
+            return False
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        # A mapped task instance is named by task id and map index.
+        return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
+
+    async def _stop(self) -> None:
+        await sync_to_async(self._stop_now, thread_sensitive=False)()
+
+    def _stop_now(self) -> None:
+        client = self.hook().kill_client()
+        stop_execution(client, self.pipeline_execution_arn, seconds=STOP_SECONDS, log=self.log)
 
     def _pause(self, delay: float) -> float:
         if self.deadline is None:

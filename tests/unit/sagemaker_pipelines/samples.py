@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 BUCKET = "artifacts"
@@ -86,9 +87,39 @@ class TaskInstance:
     run_id = "manual__2026-11-23T07:00:00+00:00"
     task_id = "start_pipeline"
     map_index = -1
+    max_tries = 2
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
+
+
+class TaskStateStore:
+    """Airflow's task state store, which outlives tries and clears."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.dumps(value)
+
+
+class DagRun:
+    """The part of a DAG run that operators use."""
+
+    def __init__(self, clear_number: int = 0) -> None:
+        self.clear_number = clear_number
+
+
+def context_of(
+    store: TaskStateStore, *, max_tries: int = 2, clear_number: int = 0, ti: TaskInstance | None = None
+) -> Any:
+    """The context of one try."""
+    ti = ti or TaskInstance()
+    ti.max_tries = max_tries
+    return {"ti": ti, "task_state_store": store, "dag_run": DagRun(clear_number)}

@@ -1,4 +1,4 @@
-"""Upsert and start."""
+"""The start."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ import pytest
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipelineOperator
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.exceptions import TaskDeferred
-from botocore.stub import Stubber
 
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import DefinitionError
 from sagemaker_pipelines.forms import form_values
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.pipeline import (
     SageMakerStartPipelineExecutionOperator,
-    SageMakerUpsertPipelineOperator,
 )
-from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, PIPELINE_ARN, TaskInstance, gated_definition
+from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, gated_definition
 
 
 class Recorder(SageMakerPipelineHook):
     """A hook that keeps the requests of starts, and answers for a deployed pipeline."""
 
     def __init__(self, *, stored: tuple[str, ...] = ()) -> None:
-        super().__init__(aws_conn_id=None)
+        super().__init__(aws_conn_id=None, region_name="us-east-1")
         self.requests: list[dict[str, Any]] = []
         self.stored = stored
         self.calls: list[str] = []
@@ -54,6 +51,9 @@ class Recorder(SageMakerPipelineHook):
 
     def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
         return []
+
+    def kill_client(self) -> Any:
+        return None
 
     def execution_outcome(
         self, pipeline_execution_arn: str, *, rejection_steps: Any = None
@@ -202,9 +202,11 @@ def test_selective_execution_and_parallelism_are_sent(ti: TaskInstance) -> None:
     assert hook.requests[0]["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}
 
 
-@pytest.mark.parametrize("arguments", [{"source_execution_arn": ARN}, {"max_parallel_execution_steps": 0}])
+@pytest.mark.parametrize(
+    "arguments", [{"selected_steps": ["a"], "from_step": "b"}, {"max_parallel_execution_steps": 0}]
+)
 def test_arguments_that_cannot_work_are_refused_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"selected_steps|at least 1"):
+    with pytest.raises(ValueError, match=r"exclude each other|at least 1"):
         SageMakerStartPipelineExecutionOperator(task_id="start", pipeline_name="x", **arguments)
 
 
@@ -217,37 +219,3 @@ def test_the_forms_templates_render_and_send_what_was_filled_in(ti: TaskInstance
     hook = Recorder()
     start(hook, ti, pipeline_params=rendered, definition=envelope.root / "gated.json")
     assert sent(hook) == {"MseThreshold": "3.0", "Count": "2"}
-
-
-def upsert(hook: SageMakerPipelineHook, definition: Path, **arguments: Any) -> Any:
-    task = SageMakerUpsertPipelineOperator(task_id="upsert_pipeline", definition=definition, **arguments)
-    task.__dict__["hook"] = hook
-    return task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
-
-
-def test_the_upsert_returns_what_the_start_pins(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope_path: Path
-) -> None:
-    sagemaker.add_client_error("list_pipeline_versions", "ResourceNotFound")
-    sagemaker.add_client_error("describe_pipeline", "ResourceNotFound")
-    sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})
-    sagemaker.add_response("list_pipeline_versions", {"PipelineVersionSummaries": [{"PipelineVersionId": 1}]})
-    result = upsert(hook, envelope_path)
-    assert result.pop("definition_hash")
-    assert result == {
-        "pipeline_name": "dev-gated",
-        "pipeline_arn": PIPELINE_ARN,
-        "pipeline_version_id": 1,
-        "changed": True,
-        "created": True,
-    }
-
-
-def test_a_definition_that_cannot_be_read_fails_without_a_retry(tmp_path: Path) -> None:
-    with pytest.raises(AirflowFailException, match=r"missing\.json") as caught:
-        upsert(SageMakerPipelineHook(aws_conn_id=None), tmp_path / "missing.json")
-    assert isinstance(caught.value.__cause__, DefinitionError)
-
-
-def test_the_upserts_definition_name_and_tags_are_templates() -> None:
-    assert {"definition", "pipeline_name", "tags"} <= set(SageMakerUpsertPipelineOperator.template_fields)

@@ -18,7 +18,7 @@ from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
-from tests.unit.sagemaker_pipelines.samples import ARN, TaskInstance
+from tests.unit.sagemaker_pipelines.samples import ARN, TaskInstance, TaskStateStore, context_of
 
 SUCCEEDED = ExecutionOutcome(pipeline_execution_arn=ARN, status="Succeeded")
 REJECTED = ExecutionOutcome(
@@ -42,7 +42,7 @@ class Answers(SageMakerPipelineHook):
     """A hook that gives one status for each look, and one judgement at the end."""
 
     def __init__(self, *statuses: str, judgement: ExecutionOutcome | Exception = SUCCEEDED) -> None:
-        super().__init__(aws_conn_id=None)
+        super().__init__(aws_conn_id=None, region_name="us-east-1")
         self.statuses = list(statuses)
         self.judgement = judgement
         self.rejection_steps: Any = "not asked"
@@ -53,6 +53,9 @@ class Answers(SageMakerPipelineHook):
 
     def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
         return [{"StepName": "Train", "StepStatus": "Executing"}]
+
+    def kill_client(self) -> Any:
+        return None
 
     def execution_outcome(
         self, pipeline_execution_arn: str, *, rejection_steps: Any = None
@@ -143,13 +146,14 @@ def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch:
         botocore_config={"read_timeout": 3},
     )
     with pytest.raises(TaskDeferred) as caught:
-        task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+        task.execute(context_of(TaskStateStore()))
     trigger = caught.value.trigger
     assert isinstance(trigger, SageMakerPipelineExecutionTrigger)
     assert trigger.serialize()[1] == {
         "pipeline_execution_arn": ARN,
         "waiter_delay": 0.01,
         "deadline": 1060.0,
+        "stop_on_kill": True,
         "aws_conn_id": "aws_prod",
         "region_name": "eu-west-1",
         "verify": False,
@@ -161,22 +165,24 @@ def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch:
 
 def test_a_wait_that_takes_too_long_times_out_in_both_modes() -> None:
     with pytest.raises(AirflowSensorTimeout):
-        sensor(Answers(*["Executing"] * 1000), timeout=0.05).execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+        sensor(Answers(*["Executing"] * 1000), timeout=0.05, stop_on_kill=False).execute(
+            context_of(TaskStateStore())
+        )
     timeout = {"event": "timeout", "pipeline_execution_arn": ARN, "status": None, "message": None}
     with pytest.raises(AirflowSensorTimeout, match=ARN):
-        sensor().execute_complete({"ti": TaskInstance()}, timeout)  # type: ignore[typeddict-item]
+        sensor().execute_complete(context_of(TaskStateStore()), timeout)
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "success", "value": ARN}])
 def test_an_event_of_another_form_is_an_error(event: dict[str, Any] | None) -> None:
     with pytest.raises(AirflowException, match="expected pipeline_execution_arn"):
-        sensor().execute_complete({"ti": TaskInstance()}, event)  # type: ignore[typeddict-item]
+        sensor().execute_complete(context_of(TaskStateStore()), event)
 
 
 def test_an_error_of_the_trigger_is_told() -> None:
     event = {"event": "error", "pipeline_execution_arn": ARN, "status": None, "message": "AccessDenied: no"}
     with pytest.raises(AirflowException, match="AccessDenied: no"):
-        sensor().execute_complete({"ti": TaskInstance()}, event)  # type: ignore[typeddict-item]
+        sensor().execute_complete(context_of(TaskStateStore()), event)
 
 
 def test_mode_reschedule_is_refused() -> None:
@@ -187,7 +193,7 @@ def test_mode_reschedule_is_refused() -> None:
 @pytest.mark.parametrize("rejection_steps", [None, [], ["TooFewRows"]])
 def test_the_dags_rejection_steps_reach_the_judgement(rejection_steps: list[str] | None) -> None:
     hook = Answers("Succeeded")
-    sensor(hook, rejection_steps=rejection_steps).execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    sensor(hook, rejection_steps=rejection_steps).execute(context_of(TaskStateStore()))
     assert hook.rejection_steps == rejection_steps
 
 
@@ -198,11 +204,11 @@ def test_the_arn_and_the_rejection_steps_are_templates() -> None:
 
 
 def test_a_steps_transition_appears_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    sensor(Answers("Executing", "Succeeded")).execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    sensor(Answers("Executing", "Succeeded")).execute(context_of(TaskStateStore()))
     assert capsys.readouterr().out.count("Step Train: Executing") == 1
 
 
 def test_soft_fail_skips_as_for_every_sensor() -> None:
     task = sensor(Answers("Stopped", judgement=STOPPED), soft_fail=True)
     with pytest.raises(AirflowSkipException):
-        task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+        task.execute(context_of(TaskStateStore()))

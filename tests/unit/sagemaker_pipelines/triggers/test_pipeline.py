@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, Any] = {
     "pipeline_execution_arn": ARN,
     "waiter_delay": 12.5,
     "deadline": 1_795_000_000.0,
+    "stop_on_kill": False,
     "aws_conn_id": None,
     "region_name": "eu-west-1",
     "verify": "/etc/ca.pem",
@@ -74,7 +75,7 @@ def test_an_error_that_stays_is_handed_to_the_task(monkeypatch: pytest.MonkeyPat
 
 
 def test_it_gives_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    event = fired(monkeypatch, *["Executing"] * 1000, deadline=time.time() + 0.1)
+    event = fired(monkeypatch, *["Executing"] * 1000, deadline=time.time() + 0.1, stop_on_kill=False)
     assert (event["event"], event["pipeline_execution_arn"]) == ("timeout", ARN)
 
 

@@ -1,0 +1,95 @@
+"""Stop an execution for good, within a few seconds, from a signal handler too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing, is_transient
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+_RETRY_SECONDS = 0.3
+_RUNNING = {"Executing"}
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopPipelineExecution.html
+_SLOW_STEPS = {
+    "Callback": "SageMaker does not stop it, but waits for its token to come back",
+    "Lambda": "SageMaker waits until the function has returned",
+}
+
+
+def stop_execution(client: Any, pipeline_execution_arn: str, *, seconds: float, log: Logger) -> bool:
+    """Ask SageMaker to stop an execution until it says Stopping, and tell what it will wait for.
+
+    It uses nothing but the given client, so that it may run where Airflow's API may not be called.
+
+    :param client: a boto3 client of SageMaker.
+    :param pipeline_execution_arn: the execution.
+    :param seconds: how long it may take.
+    :param log: where to tell.
+    :return: whether the execution is no longer Executing.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            status = _attempt(client, pipeline_execution_arn, log)
+        except ClientError:
+            log.exception("%s cannot be stopped. Stop it in SageMaker.", pipeline_execution_arn)
+            return False
+        if status is not None and status not in _RUNNING:
+            log.info("%s is %s", pipeline_execution_arn, status)
+            if status == "Stopping":
+                _tell_slow_steps(client, pipeline_execution_arn, log)
+            return True
+        if time.monotonic() + _RETRY_SECONDS >= deadline:
+            log.error(
+                "%s could not be stopped within %.0f s (status %s). Stop it in SageMaker; the orphan sweep "
+                "reports it.",
+                pipeline_execution_arn,
+                seconds,
+                status or "unknown",
+            )
+            return False
+        time.sleep(_RETRY_SECONDS)
+
+
+def _attempt(client: Any, pipeline_execution_arn: str, log: Logger) -> str | None:
+    """Send one stop and return the status afterwards; None where AWS did not answer."""
+    try:
+        try:
+            client.stop_pipeline_execution(PipelineExecutionArn=pipeline_execution_arn)
+        except ClientError as error:
+            # ConflictException comes between two steps; ValidationException when it has ended already.
+            if code_of(error) not in {"ConflictException", "ValidationException"}:
+                raise
+            log.info("StopPipelineExecution: %s", error)
+        described = client.describe_pipeline_execution(PipelineExecutionArn=pipeline_execution_arn)
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and is_missing(error):
+            return "missing"
+        if not is_transient(error):
+            raise
+        return None
+    return str(described["PipelineExecutionStatus"])
+
+
+def _tell_slow_steps(client: Any, pipeline_execution_arn: str, log: Logger) -> None:
+    try:
+        answer = client.list_pipeline_execution_steps(
+            PipelineExecutionArn=pipeline_execution_arn, SortOrder="Descending", MaxResults=100
+        )
+    except (ClientError, BotoCoreError) as error:
+        log.info("Its steps cannot be listed: %s", error)
+        return
+    for step in answer["PipelineExecutionSteps"]:
+        for kind, why in _SLOW_STEPS.items():
+            if _runs(step) and kind in step.get("Metadata", {}):
+                log.warning("Step %s still runs: %s", step["StepName"], why)
+
+
+def _runs(step: Mapping[str, Any]) -> bool:
+    return step["StepStatus"] in {"Starting", "Executing", "Stopping"}

@@ -1,0 +1,72 @@
+"""Deploy a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.upsert import check_parallelism
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
+    """Create or update the pipeline of a compiled definition where it differs from what is deployed.
+
+    Role, bucket, name prefix, KMS key, VPC and tags come from the connection's environment (see
+    :mod:`sagemaker_pipelines.settings`). An unchanged definition costs two reads and no write.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
+
+    :param definition: path of the compiled definition. Templated.
+    :param pipeline_name: name to deploy under; None takes the definition's with the environment's prefix.
+        Templated.
+    :param max_parallel_execution_steps: bound on the steps of one execution that run at once; None sets
+        none and leaves what is deployed.
+    :param tags: tags of the pipeline and of its jobs, besides the environment's. Templated.
+    :return: ``{"pipeline_name", "pipeline_arn", "pipeline_version_id", "changed", "created",
+        "definition_hash"}``; pass the version to the start, so that no other upsert comes between.
+    :raises AirflowFailException: the definition, a setting or a placeholder is not usable.
+    """
+
+    aws_hook_class = SageMakerPipelineHook
+    template_fields: Sequence[str] = aws_template_fields("definition", "pipeline_name", "tags")
+    ui_color = "#ededed"
+
+    def __init__(
+        self,
+        *,
+        definition: str | Path,
+        pipeline_name: str | None = None,
+        max_parallel_execution_steps: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_parallelism(max_parallel_execution_steps)
+        self.definition = str(definition)
+        self.pipeline_name = pipeline_name
+        self.max_parallel_execution_steps = max_parallel_execution_steps
+        self.tags = tags
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Deploy, and return what is deployed."""
+        try:
+            result = self.hook.upsert_pipeline(
+                Envelope.load(self.definition),
+                pipeline_name=self.pipeline_name,
+                max_parallel_execution_steps=self.max_parallel_execution_steps,
+                tags=self.tags,
+            )
+        except SageMakerPipelinesError as error:
+            raise AirflowFailException(str(error)) from error
+        return result.as_dict()

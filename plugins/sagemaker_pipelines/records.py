@@ -1,0 +1,115 @@
+"""What a task leaves for its own next try, in Airflow's task state store.
+
+The store survives a SIGKILL of the worker, and a user's clear too: each record says which try wrote it.
+XCom would not do: it is emptied before each try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Witness:
+    """What tells a user's clear from Airflow's own retry.
+
+    :param max_tries: a clear of a task that had ended raises it.
+    :param clear_number: of the DAG run; a clear of a running task raises only this.
+    """
+
+    max_tries: int = 0
+    clear_number: int = 0
+
+    @classmethod
+    def of(cls, context: Context) -> Witness:
+        """Return what the running try sees."""
+        return cls(
+            max_tries=int(getattr(context["ti"], "max_tries", 0) or 0),
+            clear_number=int(getattr(context.get("dag_run"), "clear_number", 0) or 0),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    KEY = ""
+
+    witness: Witness = field(default_factory=Witness)
+
+    @classmethod
+    def load(cls, context: Context) -> Self | None:
+        """Return what an earlier try left; None where there was none, or no store."""
+        store = context.get("task_state_store")
+        stored = store.get(cls.KEY) if store is not None else None
+        if not isinstance(stored, dict):
+            return None
+        known = {item.name for item in fields(cls)}
+        # A newer version of this package may have written more.
+        values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+        values["witness"] = Witness(**values["witness"])
+        return cls(**values)
+
+    def save(self, context: Context, **changes: Any) -> Self:
+        """Keep it, with changes, and return it as it is kept."""
+        changed = replace(self, **changes)
+        store = context.get("task_state_store")
+        if store is not None:
+            store.set(self.KEY, asdict(changed))
+        return changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRecord(_Record):
+    """A logical start: written before the first call, sent again verbatim by every later try.
+
+    :param generation: its random id.
+    :param request: the arguments of StartPipelineExecution.
+    :param created_at: when it was written, ISO 8601; no execution of it is older.
+    :param pipeline_execution_arn: its execution, once the answer was seen.
+    :param ended: whether a try of it came to an end by itself, with success or failure.
+    """
+
+    KEY = "sagemaker_pipelines.start"
+
+    generation: str
+    request: dict[str, Any]
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    pipeline_execution_arn: str | None = None
+    ended: bool = False
+
+    def was_cleared(self, witness: Witness) -> bool:
+        """Return whether a user has cleared the task since: what follows is a new logical start.
+
+        A clear of a task that had ended raises ``max_tries``. A clear of a running one raises only the
+        DAG run's ``clear_number``, and kills the try before it can end by itself.
+        """
+        if witness.max_tries != self.witness.max_tries:
+            return True
+        return not self.ended and witness.clear_number != self.witness.clear_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitRecord(_Record):
+    """A wait for one execution.
+
+    :param pipeline_execution_arn: the execution.
+    :param seen: how the last look ended: ``watching`` where the try never saw an end, as it was killed.
+    :param resumes: how often RetryPipelineExecution was, or was about to be, called.
+    :param resume_delivered: whether the last call was answered.
+    """
+
+    KEY = "sagemaker_pipelines.wait"
+
+    pipeline_execution_arn: str
+    seen: Literal["watching", "failed", "stopped"] = "watching"
+    resumes: int = 0
+    resume_delivered: bool = False
+
+    @property
+    def next_resume(self) -> int:
+        """The number of the next resume; one that may not have arrived is sent again under its number."""
+        return self.resumes if self.resumes and not self.resume_delivered else self.resumes + 1

@@ -1,0 +1,97 @@
+"""Resume an execution that an earlier try of the same task watched."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.exceptions import ExecutionFailedError, SageMakerPipelinesError
+from sagemaker_pipelines.hooks.aws_errors import code_of
+from sagemaker_pipelines.hooks.watch import ExecutionWatch
+from sagemaker_pipelines.records import WaitRecord, Witness
+from sagemaker_pipelines.states import Phase, execution_phase
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.types import Logger
+
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+# How long a killed try's execution may take from Stopping to Stopped: a training job saves its checkpoint.
+STOPPING_SECONDS = 900.0
+
+
+def resume_token(pipeline_execution_arn: str, number: int) -> str:
+    """Return the ClientRequestToken of an execution's resume: equal for equal numbers only."""
+    return hashlib.sha256(f"{pipeline_execution_arn}#{number}".encode()).hexdigest()
+
+
+def resume_if_needed(
+    context: Context,
+    hook: SageMakerPipelineHook,
+    record: WaitRecord,
+    *,
+    rejection_steps: Iterable[str] | None,
+    log: Logger,
+) -> WaitRecord:
+    """Call RetryPipelineExecution where a later try finds its execution failed, or stopped by our own kill.
+
+    A rejection, a Fail step and an execution that somebody else stopped are left as they are, except that a
+    user's clear of this task resumes what was stopped.
+
+    :param record: what the earlier try left.
+    :param rejection_steps: see the sensor.
+    :return: the record as it is kept now.
+    """
+    arn = record.pipeline_execution_arn
+    phase = execution_phase(_settled_status(hook, arn, log))
+    cleared = Witness.of(context) != record.witness
+    record = record.save(context, witness=Witness.of(context))
+    if phase is Phase.STOPPED and (record.seen == "watching" or cleared):
+        return _resume(context, hook, record, log)
+    if phase is Phase.FAILED and _may_help(hook, arn, rejection_steps):
+        return _resume(context, hook, record, log)
+    return record
+
+
+def _settled_status(hook: SageMakerPipelineHook, arn: str, log: Logger) -> str:
+    """Return the status, after Stopping is over."""
+    watch = ExecutionWatch(hook, arn, waiter_delay=5, log=log)
+    deadline = time.monotonic() + STOPPING_SECONDS
+    while True:
+        status = watch.look() or "Executing"
+        if status != "Executing" or watch.status != "Stopping" or time.monotonic() >= deadline:
+            return status
+        time.sleep(watch.delay())
+
+
+def _may_help(hook: SageMakerPipelineHook, arn: str, rejection_steps: Iterable[str] | None) -> bool:
+    try:
+        hook.execution_outcome(arn, rejection_steps=rejection_steps)
+    except ExecutionFailedError as error:
+        return error.can_be_retried
+    except SageMakerPipelinesError:
+        return False
+    return False
+
+
+def _resume(context: Context, hook: SageMakerPipelineHook, record: WaitRecord, log: Logger) -> WaitRecord:
+    arn, number = record.pipeline_execution_arn, record.next_resume
+    # Kept before the call: a try that is killed in between sends the same token again.
+    record = record.save(context, seen="watching", resumes=number, resume_delivered=False)
+    log.info("Resuming %s (resume %s); its succeeded steps are kept", arn, number)
+    try:
+        hook.retry_execution(arn, token=resume_token(arn, number))
+    except ClientError as error:
+        # Another try, or a user in SageMaker, was faster.
+        if code_of(error) not in {"ConflictException", "ValidationException"} or not _runs(hook, arn):
+            raise
+    return record.save(context, resume_delivered=True)
+
+
+def _runs(hook: SageMakerPipelineHook, arn: str) -> bool:
+    return execution_phase(hook.describe_execution(arn)["PipelineExecutionStatus"]) is Phase.RUNNING

@@ -1,0 +1,49 @@
+"""The upsert operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.stub import Stubber
+
+from sagemaker_pipelines.exceptions import DefinitionError
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
+from tests.unit.sagemaker_pipelines.samples import PIPELINE_ARN, TaskInstance
+
+
+def upsert(hook: SageMakerPipelineHook, definition: Path, **arguments: Any) -> Any:
+    task = SageMakerUpsertPipelineOperator(task_id="upsert_pipeline", definition=definition, **arguments)
+    task.__dict__["hook"] = hook
+    return task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+
+
+def test_the_upsert_returns_what_the_start_pins(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope_path: Path
+) -> None:
+    sagemaker.add_client_error("list_pipeline_versions", "ResourceNotFound")
+    sagemaker.add_client_error("describe_pipeline", "ResourceNotFound")
+    sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})
+    sagemaker.add_response("list_pipeline_versions", {"PipelineVersionSummaries": [{"PipelineVersionId": 1}]})
+    result = upsert(hook, envelope_path)
+    assert result.pop("definition_hash")
+    assert result == {
+        "pipeline_name": "dev-gated",
+        "pipeline_arn": PIPELINE_ARN,
+        "pipeline_version_id": 1,
+        "changed": True,
+        "created": True,
+    }
+
+
+def test_a_definition_that_cannot_be_read_fails_without_a_retry(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"missing\.json") as caught:
+        upsert(SageMakerPipelineHook(aws_conn_id=None), tmp_path / "missing.json")
+    assert isinstance(caught.value.__cause__, DefinitionError)
+
+
+def test_the_upserts_definition_name_and_tags_are_templates() -> None:
+    assert {"definition", "pipeline_name", "tags"} <= set(SageMakerUpsertPipelineOperator.template_fields)

@@ -1,0 +1,495 @@
+"""One execution per logical start, however its tries are cut off.
+
+The endpoint is a small model of SageMaker: it keeps executions, honours tokens until it is told to forget
+them, and can be cut off before or after it has acted.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
+from sagemaker_pipelines.hooks.execution import ExecutionOutcome
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
+from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from tests.unit.sagemaker_pipelines.samples import (
+    PIPELINE_ARN,
+    TaskInstance,
+    TaskStateStore,
+    context_of,
+    gated_definition,
+)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours runs afterwards."""
+
+
+class Endpoint(SageMakerPipelineHook):
+    """A model of SageMaker behind the hook's calls."""
+
+    def __init__(self) -> None:
+        super().__init__(aws_conn_id=None, region_name="us-east-1")
+        self.executions: dict[str, dict[str, Any]] = {}
+        self.tokens: dict[str, str] = {}
+        self.cut: str | None = None
+        self.refusals: list[str] = []
+        self.retries: list[str] = []
+        self.calls: list[str] = []
+
+    def _cut(self, point: str) -> None:
+        if self.cut == point:
+            self.cut = None
+            raise Killed(point)
+
+    def start_execution(self, request: dict[str, Any]) -> str:
+        self.calls.append("start")
+        self._cut("before the call")
+        if self.refusals:
+            raise ClientError(
+                {"Error": {"Code": self.refusals.pop(), "Message": "no"}}, "StartPipelineExecution"
+            )
+        token = request["ClientRequestToken"]
+        if token not in self.tokens:
+            arn = f"{PIPELINE_ARN}/execution/{len(self.executions):012}"
+            self.executions[arn] = {"status": "Executing", "request": request}
+            self.tokens[token] = arn
+        self._cut("after AWS accepted it")
+        return self.tokens[token]
+
+    def find_execution(self, pipeline_name: str, *, description: str, created_after: datetime) -> str | None:
+        self.calls.append("find")
+        assert created_after < datetime.now(UTC)
+        for arn, execution in self.executions.items():
+            if execution["request"]["PipelineExecutionDescription"] == description:
+                return arn
+        return None
+
+    def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
+        self._cut("while waiting")
+        return {"PipelineExecutionStatus": self.executions[pipeline_execution_arn]["status"]}
+
+    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
+        return []
+
+    def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
+        self._cut("before the resume")
+        if token not in self.retries:
+            self.retries.append(token)
+            self.executions[pipeline_execution_arn]["status"] = "Executing"
+        self._cut("after the resume")
+
+    def execution_outcome(
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+    ) -> ExecutionOutcome:
+        execution = self.executions[pipeline_execution_arn]
+        if execution["status"] == "Succeeded" or execution.get("rejected"):
+            return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status=execution["status"])
+        if execution["status"] == "Stopped":
+            raise ExecutionStoppedError(pipeline_execution_arn, "Stopped")
+        decided = bool(execution.get("decided"))
+        cause = FailureCause(step_name="Train", reason="exit code 1", is_fail_step=decided)
+        raise ExecutionFailedError(pipeline_execution_arn, "Failed", None, [cause])
+
+    def deployed_definition(
+        self, pipeline_name: str, *, pipeline_version_id: int | None = None
+    ) -> dict[str, Any]:
+        return gated_definition()
+
+    def execution_definition(self, pipeline_execution_arn: str) -> dict[str, Any]:
+        return gated_definition()
+
+    def kill_client(self) -> Any:
+        return KillClient(self)
+
+    def end(self, status: str, **fields: Any) -> None:
+        for execution in self.executions.values():
+            if execution["status"] in {"Executing", "Stopping"}:
+                execution.update(status=status, **fields)
+
+
+class KillClient:
+    """The boto3 client of on_kill."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def start_pipeline_execution(self, **request: Any) -> dict[str, str]:
+        return {"PipelineExecutionArn": self.endpoint.start_execution(request)}
+
+    def stop_pipeline_execution(self, PipelineExecutionArn: str) -> None:
+        self.endpoint.executions[PipelineExecutionArn]["status"] = "Stopped"
+
+    def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, str]:
+        return {"PipelineExecutionStatus": self.endpoint.executions[PipelineExecutionArn]["status"]}
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+def store() -> TaskStateStore:
+    return TaskStateStore()
+
+
+def start(endpoint: Endpoint, **arguments: Any) -> SageMakerStartPipelineExecutionOperator:
+    task = SageMakerStartPipelineExecutionOperator(
+        task_id="start_pipeline",
+        pipeline_name="dev-gated",
+        check_interval=0,
+        **{"deferrable": False, **arguments},
+    )
+    task.__dict__["hook"] = endpoint
+    return task
+
+
+def sensor(endpoint: Endpoint, **arguments: Any) -> SageMakerPipelineExecutionSensor:
+    arn = next(iter(endpoint.executions))
+    task = SageMakerPipelineExecutionSensor(
+        task_id="wait", pipeline_exec_arn=arn, poke_interval=0, **{"deferrable": False, **arguments}
+    )
+    task.__dict__["hook"] = endpoint
+    return task
+
+
+CUTS = ["before the call", "after AWS accepted it"]
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_start_that_was_cut_off_is_found_again(
+    endpoint: Endpoint, store: TaskStateStore, cut: str, forgotten: bool
+) -> None:
+    endpoint.cut = cut
+    with pytest.raises(Killed):
+        start(endpoint).execute(context_of(store))
+    if forgotten:
+        endpoint.tokens.clear()
+    arn = start(endpoint).execute(context_of(store))
+    assert list(endpoint.executions) == [arn]
+
+
+def test_every_try_sends_the_first_trys_request(endpoint: Endpoint, store: TaskStateStore) -> None:
+    endpoint.cut = "before the call"
+    with pytest.raises(Killed):
+        start(endpoint, pipeline_params={"Count": 1}).execute(context_of(store))
+    arn = start(endpoint, pipeline_params={"Count": 2}).execute(context_of(store))
+    assert endpoint.executions[arn]["request"]["PipelineParameters"] == [{"Name": "Count", "Value": "1"}]
+
+
+def test_a_try_after_the_answer_calls_nothing(endpoint: Endpoint, store: TaskStateStore) -> None:
+    arn = start(endpoint).execute(context_of(store))
+    endpoint.calls.clear()
+    assert start(endpoint).execute(context_of(store)) == arn
+    assert endpoint.calls == []
+
+
+def test_two_tries_that_overlap_share_one_execution(endpoint: Endpoint, store: TaskStateStore) -> None:
+    endpoint.cut = "before the call"
+    with pytest.raises(Killed):
+        start(endpoint).execute(context_of(store))
+    request = store.get("sagemaker_pipelines.start")["request"]
+    late = endpoint.start_execution(request)
+    assert start(endpoint).execute(context_of(store)) == late
+    assert len(endpoint.executions) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_tries": 4, "clear_number": 1}, {"max_tries": 3, "clear_number": 0}]
+)
+def test_a_clear_is_a_new_start(endpoint: Endpoint, store: TaskStateStore, changes: dict[str, Any]) -> None:
+    first = start(endpoint).execute(context_of(store))
+    second = start(endpoint).execute(context_of(store, **changes))
+    assert first != second
+
+
+def test_a_clear_of_the_running_task_stops_its_execution_and_starts_anew(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    task = start(endpoint, wait_for_completion=True)
+    endpoint.cut = "while waiting"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    first = next(iter(endpoint.executions))
+    assert endpoint.executions[first]["status"] == "Stopped"
+    second = start(endpoint).execute(context_of(store, clear_number=1))
+    assert second != first
+
+
+def test_a_try_that_on_kill_made_fail_counts_as_killed(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After on_kill the code runs on for seconds, and sees its own stop."""
+    task = start(endpoint, wait_for_completion=True)
+    looks = endpoint.describe_execution
+
+    def killed_meanwhile(pipeline_execution_arn: str) -> dict[str, Any]:
+        task.on_kill()
+        return looks(pipeline_execution_arn)
+
+    monkeypatch.setattr(endpoint, "describe_execution", killed_meanwhile)
+    with pytest.raises(AirflowFailException):
+        task.execute(context_of(store))
+    monkeypatch.undo()
+    assert start(endpoint).execute(context_of(store, clear_number=1)) == f"{PIPELINE_ARN}/execution/{1:012}"
+
+
+def test_a_re_created_run_and_a_reset_database_do_not_attach(endpoint: Endpoint) -> None:
+    arns = {start(endpoint).execute(context_of(TaskStateStore())) for _ in range(3)}
+    assert len(arns) == 3
+
+
+def test_a_kill_before_the_answer_stops_what_was_started(endpoint: Endpoint, store: TaskStateStore) -> None:
+    task = start(endpoint)
+    endpoint.cut = "after AWS accepted it"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
+def test_the_retry_after_an_eviction_resumes_what_the_kill_stopped(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    task = start(endpoint)
+    endpoint.cut = "after AWS accepted it"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    arn = start(endpoint).execute(context_of(store))
+    assert endpoint.executions[arn]["status"] == "Executing"
+    assert (len(endpoint.executions), len(endpoint.retries)) == (1, 1)
+
+
+def test_stop_on_kill_false_leaves_it_running(endpoint: Endpoint, store: TaskStateStore) -> None:
+    task = start(endpoint, wait_for_completion=True, stop_on_kill=False)
+    endpoint.cut = "while waiting"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+
+
+def test_a_full_quota_waits_outside_a_worker_and_spends_no_retry(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    endpoint.refusals = ["ResourceLimitExceeded"]
+    with pytest.raises(AirflowRescheduleException) as caught:
+        start(endpoint, quota_retry_delay=60).execute(context_of(store))
+    assert 40 < (caught.value.reschedule_date - datetime.now(UTC)).total_seconds() < 80
+    start(endpoint).execute(context_of(store))
+    assert len(endpoint.executions) == 1
+
+
+def test_another_refusal_is_an_error(endpoint: Endpoint, store: TaskStateStore) -> None:
+    endpoint.refusals = ["AccessDeniedException"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        start(endpoint).execute(context_of(store))
+
+
+def test_a_new_run_can_resume_an_earlier_execution(endpoint: Endpoint) -> None:
+    arn = start(endpoint).execute(context_of(TaskStateStore()))
+    endpoint.end("Failed")
+    assert start(endpoint, source_execution_arn=arn).execute(context_of(TaskStateStore())) == arn
+    assert (len(endpoint.executions), len(endpoint.retries)) == (1, 1)
+
+
+def test_a_new_run_can_run_again_from_a_step_of_an_earlier_execution(endpoint: Endpoint) -> None:
+    first = start(endpoint).execute(context_of(TaskStateStore()))
+    task = start(endpoint, source_execution_arn=first, from_step="Gate")
+    second = task.execute(context_of(TaskStateStore()))
+    assert endpoint.executions[second]["request"]["SelectiveExecutionConfig"] == {
+        "SelectedSteps": [{"StepName": "Gate"}, {"StepName": "Reject"}],
+        "SourcePipelineExecutionArn": first,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"from_step": "Gate"}, "needs source_execution_arn"),
+        ({"from_step": "Nothing", "source_execution_arn": PIPELINE_ARN}, r"expected one of Evaluate, Gate"),
+    ],
+)
+def test_a_step_to_begin_with_must_be_there(
+    endpoint: Endpoint, store: TaskStateStore, arguments: dict[str, str], message: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=message):
+        start(endpoint, **arguments).execute(context_of(store))
+
+
+# -- The wait ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(endpoint: Endpoint) -> dict[str, Any]:
+    """The one execution, which runs."""
+    arn = start(endpoint).execute(context_of(TaskStateStore()))
+    return endpoint.executions[arn]
+
+
+def killed_wait(endpoint: Endpoint, store: TaskStateStore, *, on_kill: bool, **changes: Any) -> None:
+    """Let a wait be cut off; with ``on_kill`` as Airflow does it, without as SIGKILL does."""
+    task = sensor(endpoint)
+    endpoint.cut = "while waiting"
+    with pytest.raises(Killed):
+        task.execute(context_of(store, **changes))
+    if on_kill:
+        task.on_kill()
+
+
+def resumed_wait(endpoint: Endpoint, store: TaskStateStore, **changes: Any) -> None:
+    """Let the next try of the wait defer: all that it does at its first look is done by then."""
+    arguments = changes.pop("arguments", {})
+    with pytest.raises(TaskDeferred):
+        sensor(endpoint, deferrable=True, **arguments).execute(context_of(store, **changes))
+
+
+def test_the_retry_of_a_wait_whose_kill_stopped_the_execution_resumes_it(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    killed_wait(endpoint, store, on_kill=True)
+    assert started["status"] == "Stopped"
+    resumed_wait(endpoint, store)
+    assert started["status"] == "Executing"
+
+
+def test_the_retry_of_a_wait_that_crashed_watches_on(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    killed_wait(endpoint, store, on_kill=False)
+    resumed_wait(endpoint, store)
+    assert (started["status"], endpoint.retries) == ("Executing", [])
+
+
+def test_a_failed_execution_is_resumed_by_the_retry_only(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    started["status"] = "Failed"
+    with pytest.raises(ExecutionFailedError):
+        sensor(endpoint).execute(context_of(store))
+    assert endpoint.retries == []
+    resumed_wait(endpoint, store)
+    assert started["status"] == "Executing"
+
+
+def test_each_failure_is_resumed_with_a_token_of_its_own(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    for tries in range(3):
+        started["status"] = "Failed"
+        task = sensor(endpoint)
+        with pytest.raises(ExecutionFailedError):
+            task.execute_complete(context_of(store), ended_event(task)) if tries else task.execute(
+                context_of(store)
+            )
+        resumed_wait(endpoint, store)
+    assert len(set(endpoint.retries)) == len(endpoint.retries) == 3
+
+
+def ended_event(task: SageMakerPipelineExecutionSensor) -> dict[str, Any]:
+    return {"event": "ended", "pipeline_execution_arn": task.pipeline_exec_arn, "status": "Failed"}
+
+
+@pytest.mark.parametrize("cut", ["before the resume", "after the resume"])
+def test_a_resume_that_was_cut_off_happens_once(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], cut: str
+) -> None:
+    killed_wait(endpoint, store, on_kill=True)
+    endpoint.cut = cut
+    with pytest.raises(Killed):
+        sensor(endpoint, deferrable=True).execute(context_of(store))
+    resumed_wait(endpoint, store)
+    assert (started["status"], len(endpoint.retries)) == ("Executing", 1)
+
+
+def test_a_rejection_is_never_retried(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    killed_wait(endpoint, store, on_kill=False)
+    started.update(status="Failed", rejected=True)
+    assert sensor(endpoint).execute(context_of(store))["status"] == "Failed"
+    assert endpoint.retries == []
+
+
+def test_a_fail_step_is_never_retried(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    killed_wait(endpoint, store, on_kill=False)
+    started.update(status="Failed", decided=True)
+    with pytest.raises(AirflowFailException):
+        sensor(endpoint).execute(context_of(store))
+    assert endpoint.retries == []
+
+
+def test_stopped_while_we_watch_is_someones_decision(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    started["status"] = "Stopped"
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match="somebody stopped it"):
+            sensor(endpoint).execute(context_of(store))
+    assert endpoint.retries == []
+
+
+def test_a_clear_of_the_wait_resumes_what_somebody_stopped(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    started["status"] = "Stopped"
+    with pytest.raises(AirflowFailException):
+        sensor(endpoint).execute(context_of(store))
+    resumed_wait(endpoint, store, max_tries=3, clear_number=1)
+    assert started["status"] == "Executing"
+
+
+@pytest.mark.parametrize("flag", [False, "False", "false"])
+def test_resume_on_retry_can_be_turned_off(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], flag: bool | str
+) -> None:
+    killed_wait(endpoint, store, on_kill=False)
+    started["status"] = "Failed"
+    with pytest.raises(ExecutionFailedError):
+        sensor(endpoint, resume_on_retry=flag).execute(context_of(store))
+    assert endpoint.retries == []
+
+
+def test_a_wait_for_another_execution_resumes_nothing(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    killed_wait(endpoint, store, on_kill=False)
+    started["status"] = "Stopped"
+    other = start(endpoint).execute(context_of(TaskStateStore()))
+    endpoint.executions[other]["status"] = "Stopped"
+    task = sensor(endpoint)
+    task.pipeline_exec_arn = other
+    with pytest.raises(AirflowFailException, match="somebody stopped it"):
+        task.execute(context_of(store))
+    assert endpoint.retries == []
+
+
+def test_a_timeout_stops_the_execution(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch, started: dict[str, Any]
+) -> None:
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    with pytest.raises(Exception, match="timed out"):
+        sensor(endpoint, timeout=0).execute(context_of(store))
+    assert started["status"] == "Stopped"
+
+
+def test_the_arn_reaches_xcom_also_where_an_earlier_try_started_it(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    arn = start(endpoint).execute(context_of(store))
+    ti = TaskInstance()
+    start(endpoint).execute(context_of(store, ti=ti))
+    assert ti.pushed["pipeline_execution_arn"] == arn

@@ -1,0 +1,73 @@
+"""What a try leaves for the next one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sagemaker_pipelines.records import StartRecord, WaitRecord, Witness
+from tests.unit.sagemaker_pipelines.samples import ARN, TaskStateStore, context_of
+
+RECORD = StartRecord(
+    generation="g", request={"PipelineName": "x"}, witness=Witness(max_tries=2, clear_number=1)
+)
+
+
+@pytest.mark.parametrize("record", [RECORD, WaitRecord(pipeline_execution_arn=ARN, resumes=2)])
+def test_a_record_is_loaded_as_it_was_saved(record: Any) -> None:
+    context = context_of(TaskStateStore())
+    assert type(record).load(context) is None
+    record.save(context)
+    assert type(record).load(context) == record
+
+
+def test_what_a_newer_version_adds_is_left_out() -> None:
+    store = TaskStateStore()
+    context = context_of(store)
+    RECORD.save(context)
+    store.set(StartRecord.KEY, {**store.get(StartRecord.KEY), "tomorrow": 1})
+    assert StartRecord.load(context) == RECORD
+
+
+def test_without_a_store_nothing_is_kept() -> None:
+    context: Any = {"ti": object()}
+    assert RECORD.save(context, ended=True).ended
+    assert StartRecord.load(context) is None
+
+
+@pytest.mark.parametrize(
+    ("ended", "max_tries", "clear_number", "cleared"),
+    [
+        (False, 2, 1, False),  # the worker was killed: Airflow's own retry
+        (True, 2, 1, False),  # the try failed: Airflow's own retry
+        (True, 3, 2, True),  # a user cleared the task after it had ended
+        (False, 3, 2, True),  # a user cleared it while it was deferred
+        (False, 2, 2, True),  # a user cleared it while it ran
+        (True, 2, 2, False),  # a user cleared another task of the run between two tries of this one
+    ],
+)
+def test_a_users_clear_is_told_from_a_retry(
+    ended: bool, max_tries: int, clear_number: int, cleared: bool
+) -> None:
+    witness = Witness(max_tries=max_tries, clear_number=clear_number)
+    assert replace(RECORD, ended=ended).was_cleared(witness) is cleared
+
+
+@given(st.booleans(), st.integers(0, 9), st.integers(0, 9))
+def test_the_same_witness_is_never_a_clear(ended: bool, max_tries: int, clear_number: int) -> None:
+    witness = Witness(max_tries=max_tries, clear_number=clear_number)
+    assert not replace(RECORD, ended=ended, witness=witness).was_cleared(witness)
+
+
+@pytest.mark.parametrize(
+    ("resumes", "delivered", "following"), [(0, False, 1), (1, False, 1), (1, True, 2), (4, True, 5)]
+)
+def test_a_resume_that_may_not_have_arrived_is_sent_again_under_its_number(
+    resumes: int, delivered: bool, following: int
+) -> None:
+    record = WaitRecord(pipeline_execution_arn=ARN, resumes=resumes, resume_delivered=delivered)
+    assert record.next_resume == following
