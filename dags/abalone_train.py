@@ -27,8 +27,8 @@ DEFINITION = Path(__file__).parent / "definitions" / "abalone.json"
 PARAMETERS = Envelope.load(DEFINITION).parameters
 
 EXECUTION_ARN = "{{ ti.xcom_pull('start_pipeline') }}"
-METRIC = "MSE {{ ti.xcom_pull('branch_on_mse', key='metric') }}"
-THRESHOLD = "threshold {{ ti.xcom_pull('branch_on_mse', key='threshold') }}"
+METRIC = "MSE {{ '%.4f' % ti.xcom_pull('branch_on_mse', key='metric') }}"
+THRESHOLD = "threshold {{ '%g' % ti.xcom_pull('branch_on_mse', key='threshold') }}"
 MODEL_PACKAGE = "{{ ti.xcom_pull('branch_on_mse', key='model_package_arn') }}"
 LINKS = f"""
 Run: {{{{ dag_run.run_id }}}}

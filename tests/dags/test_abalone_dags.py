@@ -125,5 +125,5 @@ def test_every_template_renders_for_a_run_without_a_logical_date(dag_id: str) ->
         assert rendered["trigger_scoring", "trigger_run_id"] == "abalone_train__e1"
         message = rendered["notify_rejected", "notifier.message"]
         assert message.startswith(
-            "abalone rejected: MSE 4.5, threshold 3.0. Execution failed due to MSE > 3.0"
+            "abalone rejected: MSE 4.5000, threshold 3. Execution failed due to MSE > 3.0"
         )

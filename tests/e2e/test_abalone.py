@@ -166,8 +166,8 @@ class TestRejected:
         run = scenario("rejected")
         (message,) = airflow.messages(run)
         metric = airflow.reader.metric(airflow.execution_arn(run))
-        assert message["Subject"] == f"abalone rejected: MSE {metric.value}"
-        assert f"MSE {metric.value}, threshold 3.0. Execution failed due to MSE > 3.0" in message["Message"]
+        assert message["Subject"] == f"abalone rejected: MSE {metric.value:.4f}"
+        assert f"MSE {metric.value:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
         assert airflow.execution_arn(run) in message["Message"]
         assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]
 
