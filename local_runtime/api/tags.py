@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from local_runtime.api.paging import page
@@ -35,11 +36,22 @@ def delete_tags(runtime: Runtime, request: Request) -> Response:
 
 
 def _checked(runtime: Runtime, request: Request) -> str:
-    """Return the resource's ARN; a pipeline or an execution must exist."""
+    """Return the resource's ARN; what this runtime keeps must exist, other resources are taken as they are.
+
+    :raises AwsError: it does not exist.
+    """
     arn = str(request["ResourceArn"])
-    resource = arn.split(":", 5)[-1]
-    if "/execution/" in resource:
-        runtime.executions.find(arn)
-    elif resource.startswith("pipeline/"):
-        find_pipeline(runtime, arn)
+    kind, _, name = arn.split(":", 5)[-1].partition("/")
+    checks: dict[str, Callable[[], object]] = {
+        "pipeline": lambda: (
+            runtime.executions.find(arn) if "/execution/" in name else find_pipeline(runtime, arn)
+        ),
+        "processing-job": lambda: runtime.jobs.describe("processing", name),
+        "training-job": lambda: runtime.jobs.describe("training", name),
+        "transform-job": lambda: runtime.jobs.describe("transform", name),
+        "model": lambda: runtime.models.describe_model(name),
+        "model-package-group": lambda: runtime.models.describe_model_package_group(name),
+        "model-package": lambda: runtime.models.describe_model_package(arn),
+    }
+    checks.get(kind, lambda: None)()
     return arn

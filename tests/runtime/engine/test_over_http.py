@@ -74,6 +74,25 @@ def test_a_definition_may_come_from_s3(local_runtime: LocalRuntime) -> None:
         sagemaker.update_pipeline(**request, PipelineDefinitionS3Location=missing)
 
 
+def test_tags_of_what_does_not_exist_are_refused(local_runtime: LocalRuntime) -> None:
+    resources = [
+        "pipeline/gone",
+        "pipeline/gone/execution/abcdefghijkl",
+        "model/gone",
+        "model-package/gone/1",
+    ]
+    resources += [
+        "processing-job/gone",
+        "training-job/gone",
+        "transform-job/gone",
+        "model-package-group/gone",
+    ]
+    for resource in resources:
+        arn = local_runtime.runtime.arn(resource)
+        with pytest.raises(ClientError, match=r"does not exist|[nN]ot [fF]ind|not found"):
+            local_runtime.client("sagemaker").list_tags(ResourceArn=arn)
+
+
 def test_the_sdk_upserts_starts_waits_and_lists(
     local_runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
