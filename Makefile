@@ -32,7 +32,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
 	@touch $@
 
 run: setup ## Compile, then execute the abalone pipeline without Airflow [MSE_THRESHOLD=6.0]
-	@$(BIN)/python -m pipeline_src compile --check
+	@$(BIN)/python -m pipeline_src compile
 	@$(BIN)/python -m stack run --mse-threshold $(MSE_THRESHOLD)
 
 demo: setup ## Train, branch on the MSE and score through a real Airflow [MSE_THRESHOLD=6.0]
