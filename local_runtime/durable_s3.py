@@ -30,6 +30,7 @@ from local_runtime.store import Store
 OBJECT = "s3-object"
 BUCKET = "s3-bucket"
 _PARTITION = "aws"
+_STOCK = s3.FakeKey, s3.FakeBucket
 _KEY_FIELDS = (
     "_storage_class",
     "_etag",
@@ -198,6 +199,10 @@ class DurableS3:
         s3.FakeKey, s3.FakeBucket = DurableKey, DurableBucket
         self._load()
         self._remove_orphans(folder)
+
+    def close(self) -> None:
+        """Give S3 back to moto as it was."""
+        s3.FakeKey, s3.FakeBucket = _STOCK
 
     @contextmanager
     def request(self, method: str) -> Iterator[None]:

@@ -46,6 +46,7 @@ class LocalServer:
         self.runtime: Runtime
         self.endpoint_url: str
         self._application: Application
+        self._static: StaticServices
         self._lock_file: IO[str] | None = None
         self._http: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -67,8 +68,8 @@ class LocalServer:
             host, port = self.settings.host, listener.getsockname()[1]
             self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
             self.runtime = Runtime(self.settings, self.endpoint_url)
-            static = StaticServices(self.settings, self.runtime.store)
-            self._application = Application(self.runtime, static)
+            self._static = StaticServices(self.settings, self.runtime.store)
+            self._application = Application(self.runtime, self._static)
             self._http = make_server(
                 host,
                 port,
@@ -108,6 +109,7 @@ class LocalServer:
             self._thread.join(_STOP_SECONDS)
             close_connections(self._http)
             self._http = None
+        self._static.close()
         self.runtime.close()
         self._release()
 

@@ -25,6 +25,7 @@ from local_runtime.wire import Environ, StartResponse, error_answer
 
 logger = logging.getLogger(__name__)
 
+_tracked = BaseModel.__new__
 _CHANGING = ("PUT", "POST", "DELETE", "PATCH")
 
 
@@ -38,7 +39,9 @@ class StaticServices:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._account_id = settings.account_id
         self._app = DomainDispatcherApplication(create_backend_app)
-        reset()
+        _reset()
+        # moto remembers every instance of every model for its dashboard, and would grow for ever.
+        BaseModel.__new__ = _untracked
         self._s3 = DurableS3(settings.data_dir / "s3", store, settings.account_id)
 
     def answer(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
@@ -63,15 +66,19 @@ class StaticServices:
             code, status = "InvalidRequest", 400
         return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)
 
+    def close(self) -> None:
+        """Give moto back to the process as it was, and empty; S3's files stay."""
+        _reset()
+        self._s3.close()
+        BaseModel.__new__ = _tracked
+
     def _by_moto(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         body: Iterable[bytes] = self._app(environ, start_response)
         return body
 
 
-def reset() -> None:
+def _reset() -> None:
     """Forget everything that moto holds in this process."""
-    # moto remembers every instance of every model for its dashboard, and would grow for ever.
-    BaseModel.__new__ = _untracked
     BackendDict.reset()
     reset_model_data()
 

@@ -33,6 +33,13 @@ from local_runtime.settings import Settings
 
 _ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 _POLL_SECONDS = 0.05
+# SDK v3 refuses a role that SageMaker may not assume.
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
 
 
 class Endpoint:
@@ -79,6 +86,15 @@ class Endpoint:
                 ),
             )
         return self._clients[key]
+
+    def _create_account(self) -> None:
+        """Create what an account has before its first pipeline: the bucket and the execution role."""
+        with contextlib.suppress(self.client("s3").exceptions.BucketAlreadyOwnedByYou):
+            self.client("s3").create_bucket(Bucket=self.bucket)
+        with contextlib.suppress(self.client("iam").exceptions.EntityAlreadyExistsException):
+            self.client("iam").create_role(
+                RoleName=self.role_arn.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(_TRUST)
+            )
 
     def put(self, key: str, body: bytes) -> str:
         """Put an object into the bucket and return its URI."""
@@ -182,8 +198,7 @@ class LocalRuntime(Endpoint):
 
         self.server = LocalServer(settings).start()
         super().__init__(self.server.endpoint_url, settings)
-        with contextlib.suppress(self.client("s3").exceptions.BucketAlreadyOwnedByYou):
-            self.client("s3").create_bucket(Bucket=self.bucket)
+        self._create_account()
 
     @property
     def runtime(self) -> Runtime:
@@ -206,8 +221,7 @@ class RuntimeProcess(Endpoint):
         self._process: subprocess.Popen[str] | None = None
         super().__init__("", settings)
         self.start_process()
-        with contextlib.suppress(self.client("s3").exceptions.BucketAlreadyOwnedByYou):
-            self.client("s3").create_bucket(Bucket=self.bucket)
+        self._create_account()
 
     @property
     def pid(self) -> int:

@@ -42,7 +42,8 @@ GOOD = {"PipelineName": "p", "ClientRequestToken": "t" * 32, "RoleArn": ROLE, "P
         (
             {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 0}},
             (
-                "1 validation error detected: Value '0' at 'parallelismConfiguration.maxParallelExecutionSteps' "
+                "1 validation error detected: Value '0' at "
+                "'parallelismConfiguration.maxParallelExecutionSteps' "
                 "failed to satisfy constraint: Member must have value greater than or equal to 1"
             ),
         ),

@@ -1,0 +1,134 @@
+"""``python -m local_runtime`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_runtime.console import verdict_line
+from local_runtime.progress import Verdict
+from local_runtime.testing import LocalRuntime
+
+DEFINITION = {
+    "Version": "2020-12-01",
+    "Parameters": [{"Name": "Limit", "Type": "Integer", "DefaultValue": 2}],
+    "Steps": [
+        {
+            "Name": "Check",
+            "Type": "Condition",
+            "Arguments": {
+                "Conditions": [
+                    {"Type": "LessThanOrEqualTo", "LeftValue": 1, "RightValue": {"Get": "Parameters.Limit"}}
+                ],
+                "IfSteps": [],
+                "ElseSteps": [
+                    {
+                        "Name": "Refuse",
+                        "Type": "Fail",
+                        "Arguments": {
+                            "ErrorMessage": {
+                                "Std:Join": {"On": " ", "Values": ["above", {"Get": "Parameters.Limit"}]}
+                            }
+                        },
+                    }
+                ],
+            },
+        }
+    ],
+}
+
+
+@pytest.fixture
+def envelope(tmp_path: Path) -> Path:
+    document = {
+        "envelope_version": 1,
+        "name": "checked",
+        "description": "d",
+        "definition": DEFINITION,
+        "images": {},
+        "assets": [],
+        "placeholders": [],
+    }
+    path = tmp_path / "checked.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local_runtime", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_run_shows_each_step_and_succeeds(envelope: Path, tmp_path: Path) -> None:
+    done = command("run", str(envelope), "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    assert "Check" in done.stdout
+    assert "checked: Succeeded" in done.stdout
+
+
+def test_a_failed_run_says_why_and_exits_with_1(envelope: Path, local_runtime: LocalRuntime) -> None:
+    done = command("run", str(envelope), "--param", "Limit=0", "--endpoint-url", local_runtime.endpoint_url)
+    assert done.returncode == 1, done.stderr
+    assert "checked: Failed" in done.stdout
+    assert "Refuse: above 0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--param", "Limit"], "--param 'Limit' has no '='"),
+        (["--param", "Nope=1"], "Nope is not a parameter"),
+        (["--param", "Limit=x"], "Limit"),
+        (["--upload", "/nowhere=key"], "/nowhere"),
+        (["--endpoint-url", "http://127.0.0.1:9"], "Could not connect to the endpoint"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_2(
+    envelope: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = command("run", str(envelope), "--data-dir", str(tmp_path / "data"), *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_busy_port_is_one_line_and_exit_2(local_runtime: LocalRuntime, tmp_path: Path) -> None:
+    port = local_runtime.endpoint_url.rpartition(":")[2]
+    done = command("--port", port, "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "choose another port" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_in_order(tmp_path: Path, number: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local_runtime", "--port", "0", "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Local runtime at http://127.0.0.1:")
+    assert process.stdout.readline().startswith("Jobs: ")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_the_verdict_shows_metric_and_threshold() -> None:
+    verdict = Verdict(metric=4.8912, operator="LessThanOrEqualTo", threshold=6.0, passed=True)
+    assert verdict_line(verdict) == "metric 4.8912, wanted <= 6: passed"
