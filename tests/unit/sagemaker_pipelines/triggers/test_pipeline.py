@@ -83,3 +83,68 @@ def test_an_execution_that_ends_just_before_the_deadline_is_not_a_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fired(monkeypatch, "Succeeded", deadline=time.time() - 1)["event"] == "ended"
+
+
+class Ending(Looks):
+    """A hook whose execution can be stopped."""
+
+    def __init__(self, *answers: str) -> None:
+        super().__init__(*answers)
+        self.stopped: list[str] = []
+
+    def kill_client(self) -> Any:
+        return self
+
+    def stop_pipeline_execution(self, PipelineExecutionArn: str) -> None:
+        self.stopped.append(PipelineExecutionArn)
+
+    def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, str]:
+        return {"PipelineExecutionStatus": "Stopped" if self.stopped else "Executing"}
+
+
+class DeferredTask:
+    dag_id = "train"
+    run_id = "run"
+    task_id = "wait"
+    map_index = -1
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, state: str | None, **arguments: Any) -> list[str]:
+    """Return what on_kill stops while the task is in a state."""
+    trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN, **arguments)
+    hook = Ending()
+    monkeypatch.setattr(trigger, "hook", lambda: hook)
+    trigger._task_instance = DeferredTask()
+    monkeypatch.setattr(
+        "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states",
+        lambda **_: {"run": {"wait": state}},
+    )
+    asyncio.run(trigger.on_kill())
+    return hook.stopped
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "scheduled", "removed", None])
+def test_a_kill_by_a_user_stops_the_execution(monkeypatch: pytest.MonkeyPatch, state: str | None) -> None:
+    assert killed(monkeypatch, state) == [ARN]
+
+
+def test_a_move_to_another_triggerer_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert killed(monkeypatch, "deferred") == []
+
+
+def test_stop_on_kill_false_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert killed(monkeypatch, "failed", stop_on_kill=False) == []
+
+
+def test_the_deadline_stops_the_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN, deadline=time.time() - 1)
+    hook = Ending("Executing")
+    monkeypatch.setattr(trigger, "hook", lambda: hook)
+
+    async def first() -> Any:
+        async for event in trigger.run():
+            return event.payload
+        raise AssertionError("no event")
+
+    assert asyncio.run(first())["event"] == "timeout"
+    assert hook.stopped == [ARN]
