@@ -29,7 +29,8 @@ FUNCTIONS = frozenset({"Std:Join", "Std:JsonGet"})
 _FOR_EACH = frozenset({"ForEach", "IterationOutput"})
 
 #: Steps without properties: nothing of theirs can be referred to.
-_WITHOUT_PROPERTIES = frozenset({"Condition", "Fail"})
+# The SDK's ConditionStep offers its Outcome alone; FailStep offers nothing.
+_FEW_PROPERTIES: Mapping[str, frozenset[str]] = {"Condition": frozenset({".Outcome"}), "Fail": frozenset()}
 
 _COMPARISONS = frozenset({"Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo"})
 
@@ -86,10 +87,10 @@ def _step_reference(name: str, reference: Reference, definition: Mapping[str, An
             f"{reference.text!r} refers to a step that does not exist",
             f"name one of {', '.join(sorted(steps))}",
         )
-    elif str(target.get("Type")) in _WITHOUT_PROPERTIES:
+    elif reference.rest not in _FEW_PROPERTIES.get(str(target.get("Type")), {reference.rest}):
         yield Problem(
             name,
-            f"{reference.text!r} refers to a {target['Type']} step, which has no properties",
+            f"{reference.text!r} refers to a {target['Type']} step, which has no such property",
             "put the step's name into DependsOn instead",
         )
     elif reference.property_file is not None:

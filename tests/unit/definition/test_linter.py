@@ -104,9 +104,9 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
     ),
     (
         "property of a condition",
-        lambda d: _train(d)["Arguments"].update(X={"Get": "Steps.Gate.Outcome"}),
+        lambda d: _train(d)["Arguments"].update(X={"Get": "Steps.Gate.Conditions"}),
         "Train",
-        "refers to a Condition step, which has no properties",
+        "refers to a Condition step, which has no such property",
         "DependsOn",
     ),
     (
@@ -254,6 +254,11 @@ def test_a_broken_definition_is_reported_with_its_step_and_the_fix(
     assert any(
         problem.step == step and message in problem.message and fix in problem.fix for problem in problems
     ), "\n".join(map(str, problems))
+
+
+def test_the_outcome_of_a_condition_may_be_read(definition: Definition) -> None:
+    _train(definition)["Arguments"]["X"] = {"Get": "Steps.Gate.Outcome"}
+    assert not [problem for problem in lint(definition) if "property" in problem.message]
 
 
 def test_a_default_that_is_known_only_after_deployment_is_not_judged(definition: Definition) -> None:
