@@ -1,0 +1,200 @@
+"""The Amazon provider's own operators, sensors and hook work on the runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local_runtime.settings import Settings
+from local_runtime.testing import LocalRuntime
+
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+TRAINING_ROWS = "".join(f"{x * 2},{x},{x % 3}\n" for x in range(60)).encode()
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+    runtime = LocalRuntime(Settings(data_dir=tmp_path_factory.mktemp("provider") / "runtime", port=0))
+    patch = pytest.MonkeyPatch()
+    # Parts of the provider make their own clients, which know the environment and not the connection.
+    for name, value in runtime.environment.items():
+        patch.setenv(name, value)
+    patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+    yield runtime
+    patch.undo()
+    runtime.close()
+
+
+@pytest.fixture(scope="module")
+def trained(runtime: LocalRuntime) -> str:
+    """A training job that the provider's operator ran; the URI of its model."""
+    from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerTrainingSensor
+
+    uri = runtime.put("data/train.csv", TRAINING_ROWS)
+    config = {
+        "TrainingJobName": "provider-training",
+        "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+        "RoleArn": "SageMakerExecutionRole",
+        "HyperParameters": {"objective": "reg:squarederror", "num_round": "5"},
+        "InputDataConfig": [
+            {
+                "ChannelName": "train",
+                "ContentType": "text/csv",
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": uri,
+                        "S3DataDistributionType": "FullyReplicated",
+                    }
+                },
+            }
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{runtime.bucket}/models"},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
+    result = SageMakerTrainingOperator(
+        task_id="train", config=config, check_interval=1, print_log=False
+    ).execute({})
+    name = result["Training"]["TrainingJobName"]
+    sensor: Any = SageMakerTrainingSensor  # untyped
+    assert sensor(task_id="wait", job_name=name, print_log=False).poke({}) is True
+    description = runtime.client("sagemaker").describe_training_job(TrainingJobName=name)
+    return str(description["ModelArtifacts"]["S3ModelArtifacts"])
+
+
+def test_the_processing_operator_runs_a_job_and_reads_its_report(runtime: LocalRuntime) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import SageMakerProcessingOperator
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerProcessingSensor
+
+    output = {
+        "OutputName": "report",
+        "S3Output": {
+            "S3Uri": f"s3://{runtime.bucket}/report",
+            "LocalPath": "/opt/ml/processing/report",
+            "S3UploadMode": "EndOfJob",
+        },
+    }
+    code = "import json; json.dump({'mse': 4.5}, open('/opt/ml/processing/report/m.json', 'w'))"
+    config = {
+        "ProcessingJobName": "provider-processing",
+        "AppSpecification": {"ImageUri": SKLEARN, "ContainerEntrypoint": ["python3", "-c", code]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": "1", "InstanceType": "ml.m5.large", "VolumeSizeInGB": "1"}
+        },
+        "ProcessingOutputConfig": {"Outputs": [output]},
+        "RoleArn": "SageMakerExecutionRole",
+    }
+    result = SageMakerProcessingOperator(
+        task_id="process",
+        config=config,
+        check_interval=1,
+        output_files_to_xcom=[{"output_name": "report", "file_name": "m.json", "result_name": "Report"}],
+    ).execute({})
+    assert result["OutputFiles"]["Report"] == {"mse": 4.5}
+    name = result["Processing"]["ProcessingJobName"]
+    assert SageMakerProcessingSensor(task_id="wait", job_name=name).poke({}) is True
+
+
+def test_the_training_operator_leaves_a_model(runtime: LocalRuntime, trained: str) -> None:
+    assert trained.endswith("/output/model.tar.gz")
+    assert len(runtime.get(trained)) > 100
+
+
+def test_the_model_and_transform_operators_score_a_file(runtime: LocalRuntime, trained: str) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import (
+        SageMakerDeleteModelOperator,
+        SageMakerModelOperator,
+        SageMakerTransformOperator,
+    )
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerTransformSensor
+
+    model = {
+        "ModelName": "provider-model",
+        "ExecutionRoleArn": "SageMakerExecutionRole",
+        "PrimaryContainer": {"Image": XGBOOST, "ModelDataUrl": trained},
+    }
+    SageMakerModelOperator(task_id="model", config=model).execute({})
+    transform = {
+        "TransformJobName": "provider-transform",
+        "ModelName": "provider-model",
+        "TransformInput": {
+            "DataSource": {
+                "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": runtime.put("rows.csv", b"1,1\n2,2\n")}
+            },
+            "ContentType": "text/csv",
+            "SplitType": "Line",
+        },
+        "TransformOutput": {"S3OutputPath": f"s3://{runtime.bucket}/scores", "AssembleWith": "Line"},
+        "TransformResources": {"InstanceCount": 1, "InstanceType": "ml.m5.large"},
+    }
+    SageMakerTransformOperator(task_id="transform", config=transform, check_interval=1).execute({})
+    assert SageMakerTransformSensor(task_id="wait", job_name="provider-transform").poke({}) is True
+    scores = runtime.get(f"s3://{runtime.bucket}/scores/rows.csv.out").decode().split()
+    assert len([float(score) for score in scores]) == 2
+    SageMakerDeleteModelOperator(task_id="delete", config={"ModelName": "provider-model"}).execute({})
+    assert runtime.client("sagemaker").list_models()["Models"] == []
+
+
+def test_the_register_operator_makes_group_and_version(runtime: LocalRuntime, trained: str) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import SageMakerRegisterModelVersionOperator
+
+    arns = [
+        SageMakerRegisterModelVersionOperator(
+            task_id="register", image_uri=XGBOOST, model_url=trained, package_group_name="provider-group"
+        ).execute({})
+        for _ in range(2)
+    ]
+    assert [arn.rpartition("/")[2] for arn in arns] == ["1", "2"]
+
+
+def test_the_pipeline_operators_and_sensor_start_and_stop(runtime: LocalRuntime) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import (
+        SageMakerStartPipelineOperator,
+        SageMakerStopPipelineOperator,
+    )
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSensor
+
+    runtime.create_pipeline(sleeping("import time; time.sleep(0.2)"), "provider-quick")
+    arn = SageMakerStartPipelineOperator(
+        task_id="start",
+        pipeline_name="provider-quick",
+        pipeline_params={"Any": "x"},
+        wait_for_completion=True,
+        check_interval=1,
+    ).execute({})
+    assert SageMakerPipelineSensor(task_id="wait", pipeline_exec_arn=arn).poke({}) is True
+
+    runtime.create_pipeline(sleeping("import time; time.sleep(120)"), "provider-slow")
+    arn = SageMakerStartPipelineOperator(task_id="start", pipeline_name="provider-slow").execute({})
+    status = SageMakerStopPipelineOperator(
+        task_id="stop", pipeline_exec_arn=arn, wait_for_completion=True, check_interval=1
+    ).execute({})
+    assert status == "Stopped"
+
+
+def sleeping(code: str) -> dict[str, Any]:
+    arguments = {
+        "AppSpecification": {"ImageUri": SKLEARN, "ContainerEntrypoint": ["python3", "-c", code]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+        },
+        "RoleArn": "arn:aws:iam::123456789012:role/SageMakerExecutionRole",
+    }
+    return {
+        "Version": "2020-12-01",
+        "Parameters": [{"Name": "Any", "Type": "String", "DefaultValue": ""}],
+        "Steps": [{"Name": "Work", "Type": "Processing", "Arguments": arguments}],
+    }
+
+
+def test_experiments_are_created(runtime: LocalRuntime) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import SageMakerCreateExperimentOperator
+
+    arn = SageMakerCreateExperimentOperator(task_id="create", name="provider-experiment").execute({})
+    assert arn.endswith(":experiment/provider-experiment")
