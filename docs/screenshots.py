@@ -57,10 +57,14 @@ def _graph(page: Page, url: str, path: Path) -> None:
 
 
 def _form(page: Page, url: str, path: Path) -> None:
-    page.set_viewport_size({"width": 1200, "height": 1500})
+    page.set_viewport_size({"width": 1200, "height": 950})
     page.goto(url)
     page.get_by_role("button", name="Trigger").first.click()
-    page.wait_for_selector("text=MseThreshold")
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    page.wait_for_timeout(1000)
+    dialog.get_by_role("button", name="Gate").click()  # one section is open at a time
+    dialog.get_by_text("MseThreshold").wait_for()
     page.wait_for_timeout(1000)
     page.screenshot(path=path)
 

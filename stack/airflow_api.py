@@ -27,7 +27,7 @@ class AirflowApi:
         """Return the health of Airflow's parts, or None while nothing answers."""
         try:
             return self._call("GET", "/monitor/health")
-        except (requests.RequestException, AirflowApiError):
+        except AirflowApiError:
             return None
 
     def import_errors(self) -> list[dict[str, Any]]:
@@ -79,9 +79,12 @@ class AirflowApi:
         return "\n".join(part for line in content for part in _log_lines(line))
 
     def _call(self, method: str, path: str, *, json: Any = None, **query: Any) -> dict[str, Any]:
-        answer = self._session.request(
-            method, self._url + path, json=json, params=query, timeout=TIMEOUT_SECONDS
-        )
+        try:
+            answer = self._session.request(
+                method, self._url + path, json=json, params=query, timeout=TIMEOUT_SECONDS
+            )
+        except requests.RequestException as error:
+            raise AirflowApiError(f"Airflow does not answer at {self._url}: {error}") from error
         if answer.status_code >= 400:
             raise AirflowApiError(
                 f"Airflow answered {answer.status_code} to {method} {path}: {_detail(answer)}"

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
 from stack.bootstrap import client
 from stack.console import Progress, coloured, predictions_lines, show, steps_lines, title_of, verdict
-from stack.exceptions import AirflowApiError, RunFailedError, StartTimeoutError
+from stack.exceptions import AirflowApiError, RunFailedError, StackError, StartTimeoutError
 from stack.execution import ExecutionReader
 from stack.lifecycle import ALL_PROCESSES, Stack
 from stack.notifications import receive
@@ -158,6 +159,10 @@ def demo(settings: StackSettings, console: Console, *, threshold: float) -> None
     stack.up()
     try:
         Demo(stack, console, progress).run(threshold=threshold)
+    except (AirflowApiError, BotoCoreError) as error:
+        # Whoever does not answer may have died, and then its log says more.
+        stack.processes.require_alive(ALL_PROCESSES)
+        raise StackError(str(error)) from error
     finally:
         if not borrowed:
             stack.down()

@@ -33,7 +33,10 @@ def main(folder: str) -> None:
         params: dict[str, Any] = {name: dag.params.get_param(name) for name in dag.params}
         dags[dag_id] = {
             "downstream": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
-            "params": {name: param.schema | {"default": param.value} for name, param in params.items()},
+            "params": {
+                name: param.schema | {"default": param.value, "description": param.description}
+                for name, param in params.items()
+            },
             "catchup": dag.catchup,
             "timetable": type(dag.timetable).__name__,
         }

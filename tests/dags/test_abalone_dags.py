@@ -87,6 +87,12 @@ def test_the_threshold_field_is_a_number_and_the_approval_status_an_enum(parsed:
     assert form["InputData"]["default"] is None
 
 
+@pytest.mark.parametrize("dag_id", ["abalone_train", "abalone_score"])
+def test_every_field_is_described(parsed: dict[str, Any], dag_id: str) -> None:
+    fields = parsed["dags"][dag_id]["params"]
+    assert [name for name, field in fields.items() if not field["description"]] == []
+
+
 class TaskInstance:
     """A task instance of a manual run: it can pull what the tasks before it have pushed."""
 
