@@ -62,6 +62,7 @@ def doctor(
 ) -> None:
     """Check an AWS account with read-only calls, and say what is missing."""
     from stack.account import account_of
+    from stack.console import show
     from stack.doctor import Doctor
 
     console = Console()
@@ -70,9 +71,9 @@ def doctor(
     for finding in Doctor(client, account).examine():
         findings.append(finding)
         colour = {"ok": "green", "missing": "red", "unknown": "yellow"}[finding.state]
-        console.print(f"[{colour}]{finding.state:<8}[/] {finding.name:<12} {finding.text}", highlight=False)
+        show(console, [f"[{colour}]{finding.state:<8}[/] {finding.name:<12} {finding.text}"])
         if finding.cure:
-            console.print(f"{'':<22}{finding.cure}", highlight=False)
+            show(console, [f"{'':<22}{finding.cure}"])
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,13 @@ def account_of(connection_id: str) -> tuple[Account, Callable[[str], Any]]:
     """
     # Airflow makes its home folder when it is imported.
     os.environ.setdefault("AIRFLOW_HOME", str(StackSettings.from_environment().airflow_home))
+    # The hooks tell at each call where their credentials come from.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
+    @cache
     def client(service: str) -> Any:
         return AwsBaseHook(aws_conn_id=connection_id, client_type=service).conn
 

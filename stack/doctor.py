@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -84,7 +85,7 @@ class Doctor:
         yield self._guard("role", self._role)
         yield self._guard("bucket", self._bucket)
         for uri in self._account.data_uris:
-            yield self._guard(f"data {uri}", lambda uri=uri: self._data(uri))  # type: ignore[misc]
+            yield self._guard("data", partial(self._data, uri))
         if self._account.topic_arn:
             yield self._guard("topic", self._topic)
         yield self._guard("SageMaker", self._sagemaker)
@@ -162,14 +163,13 @@ class Doctor:
     def _topic(self) -> Finding:
         arn = self._account.topic_arn
         try:
-            attributes = self._client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
+            subscribed = self._client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("NotFound", "NotFoundException"):
                 raise
             cure = f"aws sns create-topic --name {str(arn).rpartition(':')[2]}"
             return Finding(name="topic", state="missing", text=f"{arn} does not exist", cure=cure)
-        count = attributes.get("SubscriptionsConfirmed", "0")
-        return Finding(name="topic", state="ok", text=f"{arn}, {count} confirmed subscriptions")
+        return Finding(name="topic", state="ok", text=f"{arn}, subscriptions: {len(subscribed)}")
 
     def _sagemaker(self) -> Finding:
         self._client("sagemaker").list_pipelines(MaxResults=1)
