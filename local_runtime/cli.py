@@ -37,6 +37,7 @@ def serve(
     region: Annotated[str, typer.Option(help="The region of every ARN.")] = "us-east-1",
     account_id: Annotated[str, typer.Option(help="The account of every ARN.")] = "123456789012",
     max_concurrent_executions: Annotated[int, typer.Option(help="SageMaker's quota.")] = 20,
+    max_concurrent_jobs: Annotated[int | None, typer.Option(help="Jobs at once; two per core.")] = None,
     job_memory_mb: Annotated[int | None, typer.Option(help="Memory limit of one job, MiB.")] = None,
     job_max_runtime_seconds: Annotated[int, typer.Option(help="Time limit of any job.")] = 86_400,
     isolation: Annotated[
@@ -55,6 +56,7 @@ def serve(
         region=region,
         account_id=account_id,
         max_concurrent_executions=max_concurrent_executions,
+        max_concurrent_jobs=max_concurrent_jobs,
         job_memory_mb=job_memory_mb,
         job_max_runtime_seconds=job_max_runtime_seconds,
         isolation=isolation,
@@ -107,6 +109,19 @@ def run(
             status = follow(target.client("sagemaker"), arn, display.update)
         _summarise(console, target, arn, status, compiled)
     raise typer.Exit(0 if status == "Succeeded" else 1)
+
+
+@app.command()
+def support(
+    update: Annotated[Path | None, typer.Option(help="Write the tables into this document.")] = None,
+) -> None:
+    """Print what is supported, partial and refused: step types, functions, conditions, actions."""
+    from local_runtime import support as registry
+
+    if update is None:
+        print(registry.tables(), end="")
+    else:
+        print(f"{update}: {'updated' if registry.update(update) else 'was current'}")
 
 
 @contextmanager

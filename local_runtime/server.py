@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import importlib
 import ipaddress
 import logging
-import pkgutil
 import socket
 import threading
 from types import TracebackType
@@ -14,7 +12,6 @@ from typing import IO
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-import local_runtime.api
 from local_runtime.app import Application
 from local_runtime.connections import RequestHandler, close_connections
 from local_runtime.events import EventPublisher
@@ -26,6 +23,7 @@ from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from local_runtime.static import StaticServices
 from local_runtime.storage import Storage
+from local_runtime.support import load_actions
 
 logger = logging.getLogger(__name__)
 
@@ -130,8 +128,7 @@ class LocalServer:
 
 
 def _start_services(runtime: Runtime) -> None:
-    for module in pkgutil.iter_modules(local_runtime.api.__path__):
-        importlib.import_module(f"local_runtime.api.{module.name}")
+    load_actions()
     runtime.events = EventPublisher(runtime)
     runtime.storage = Storage(runtime)
     runtime.models = ModelRegistry(runtime)
