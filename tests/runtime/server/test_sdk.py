@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -146,3 +148,46 @@ def test_stop_ends_a_running_execution(session: Any, runtime: LocalRuntime, scri
         time.sleep(0.1)
     execution.stop()
     assert runtime.wait(execution.arn, timeout=30)["PipelineExecutionStatus"] == "Stopped"
+
+
+def test_a_model_trainer_script_trains_as_a_step(session: Any, runtime: LocalRuntime, tmp_path: Path) -> None:
+    """The role check, the upload of the source and the script-mode job are the SDK's own."""
+    from sagemaker.mlops.workflow.pipeline import Pipeline
+    from sagemaker.mlops.workflow.steps import TrainingStep
+    from sagemaker.train import ModelTrainer
+    from sagemaker.train.configs import Compute, InputData, OutputDataConfig, SourceCode
+
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text(
+        "import json, os\n"
+        "rows = open(os.path.join(os.environ['SM_CHANNEL_TRAIN'], 'rows.csv')).read().split()\n"
+        "rate = json.loads(os.environ['SM_HPS'])['rate']\n"
+        "open(os.path.join(os.environ['SM_MODEL_DIR'], 'm.txt'), 'w').write(f'{len(rows)} {rate}')\n"
+    )
+    trainer = ModelTrainer(
+        training_image=IMAGE,
+        source_code=SourceCode(source_dir=str(source), entry_script="train.py"),
+        compute=Compute(instance_type="ml.m5.large", instance_count=1),
+        output_data_config=OutputDataConfig(s3_output_path=f"s3://{runtime.bucket}/trained"),
+        hyperparameters={"rate": 2},
+        base_job_name="trainer",
+        role=runtime.role_arn,
+        sagemaker_session=session,
+    )
+    rows = runtime.put("trainer/rows.csv", b"1\n2\n3\n")
+    arguments = trainer.train(input_data_config=[InputData(channel_name="train", data_source=rows)])
+    step = TrainingStep(name="Train", step_args=arguments)
+    pipeline = Pipeline(name="model-trainer", steps=[step], sagemaker_session=session)
+    pipeline.upsert(role_arn=runtime.role_arn)
+    execution = runtime.wait(pipeline.start().arn)
+    steps = runtime.steps(execution["PipelineExecutionArn"])
+    assert execution["PipelineExecutionStatus"] == "Succeeded", steps
+    job = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
+    trained = runtime.client("sagemaker").describe_training_job(TrainingJobName=job)
+    archive = tarfile.open(  # noqa: SIM115 - in memory
+        fileobj=io.BytesIO(runtime.get(trained["ModelArtifacts"]["S3ModelArtifacts"]))
+    )
+    member = archive.extractfile("m.txt")
+    assert member is not None
+    assert member.read() == b"3 2"
