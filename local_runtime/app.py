@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from local_runtime.api.registry import ACTIONS
+from local_runtime.browsers import is_loopback, refuse_page
 from local_runtime.calls import Call, CallLog, identify
 from local_runtime.control import control
 from local_runtime.exceptions import AwsError
@@ -61,9 +62,13 @@ class Application:
         self.calls = CallLog()
         self.ready = threading.Event()
         self._static = static
+        self._loopback = is_loopback(runtime.settings.host)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        foreign = refuse_page(environ, listens_on_loopback=self._loopback, protocol="json")
+        if foreign:
+            return foreign.send(start_response)
         if (environ.get("PATH_INFO") or "/").startswith("/_local_runtime/"):
             return control(self.runtime, self.calls, self.ready.is_set(), environ).send(start_response)
         call = identify(environ)

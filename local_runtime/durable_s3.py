@@ -12,19 +12,16 @@ uploads, access control lists, and what S3 would notify (its targets are not dur
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from moto.s3 import models as s3  # noqa: TID253 - this module is about moto's S3
-from moto.s3.utils import _VersionedKeyStore  # noqa: TID253
 
+from local_runtime.s3_objects import Bodies, DurableBucket, DurableKey, Scope, StoredBody, current
 from local_runtime.store import Store
 
 OBJECT = "s3-object"
@@ -61,127 +58,6 @@ _BUCKET_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class StoredBody:
-    """A body that is on disk already."""
-
-    name: str
-    size: int
-
-
-@dataclass
-class _Scope:
-    """What one request changes, until it is committed.
-
-    :param touched: bucket and key of every object that it looked at or changed.
-    :param condemned: objects that are gone; they are held until the store says so, too.
-    """
-
-    changing: bool
-    touched: set[tuple[str, str]] = field(default_factory=set)
-    condemned: list[DurableKey] = field(default_factory=list)
-
-
-class _Current(threading.local):
-    """The scope of the request that this thread answers."""
-
-    scope: _Scope | None = None
-
-
-_current = _Current()
-
-
-class _Bodies:
-    """Where the bodies are; like moto's backends, one place for the whole process."""
-
-    folder = Path()
-
-    @classmethod
-    def path(cls, body: StoredBody) -> Path:
-        """Return the file of a body."""
-        return cls.folder / body.name[:2] / body.name
-
-    @classmethod
-    def write(cls, data: bytes) -> StoredBody:
-        """Write a new body."""
-        body = StoredBody(uuid.uuid4().hex, len(data))
-        path = cls.path(body)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        return body
-
-
-class DurableKey(s3.FakeKey):  # type: ignore[misc] # moto is untyped
-    """An object whose body is a file; the file goes when the last reader of a deleted object is done."""
-
-    body: StoredBody | None = None
-    condemned = False
-    _etag: str | None
-    _path: Path
-
-    @property
-    def value(self) -> bytes:
-        """The whole body."""
-        return self._path.read_bytes() if self.body is not None else b""
-
-    @value.setter
-    def value(self, new_value: bytes | str | StoredBody) -> None:
-        if not isinstance(new_value, StoredBody):
-            data = new_value.encode() if isinstance(new_value, str) else new_value
-            if self._etag is None:
-                self._etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-            new_value = _Bodies.write(data)
-        self.body, self.contentsize = new_value, new_value.size
-        self._path = _Bodies.path(new_value)
-
-    def dispose(self, garbage: bool = False) -> None:
-        """Give up the body, if a request deletes the object; the end of the process is no deletion."""
-        if not garbage and _current.scope is not None and not self.condemned:
-            self.condemned = True
-            _current.scope.condemned.append(self)
-        if self.multipart is not None and not garbage:
-            self.multipart.dispose()
-        self.disposed = True
-
-    def __del__(self) -> None:
-        """Remove the file of a deleted object."""
-        if self.condemned:
-            self._path.unlink(missing_ok=True)
-
-
-class DurableKeys(_VersionedKeyStore):  # type: ignore[misc] # moto is untyped
-    """A bucket's objects; notes which of them a changing request uses.
-
-    :param bucket_name: the bucket.
-    """
-
-    def __init__(self, bucket_name: str) -> None:
-        super().__init__()
-        self._bucket_name = bucket_name
-
-    def __sgetitem__(self, key: str) -> list[Any]:
-        self._touch(key)
-        versions: list[Any] = super().__sgetitem__(key)
-        return versions
-
-    def setlist(self, key: str, list_: Any) -> None:
-        """Replace the versions of a key."""
-        self._touch(key)
-        super().setlist(key, list_)
-
-    def _touch(self, key: str) -> None:
-        if _current.scope is not None and _current.scope.changing:
-            _current.scope.touched.add((self._bucket_name, key))
-
-
-class DurableBucket(s3.FakeBucket):  # type: ignore[misc] # moto is untyped
-    """A bucket with durable objects."""
-
-    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(name, *args, **kwargs)
-        self.keys = DurableKeys(name)
-
-
 class DurableS3:
     """Put moto's S3 of this process on a folder and a store, and bring back what they hold.
 
@@ -195,7 +71,7 @@ class DurableS3:
         self._store = store
         self._account_id = account_id
         self._commit_lock = threading.Lock()
-        _Bodies.folder = folder
+        Bodies.folder = folder
         s3.FakeKey, s3.FakeBucket = DurableKey, DurableBucket
         self._load()
         self._remove_orphans(folder)
@@ -207,11 +83,11 @@ class DurableS3:
     @contextmanager
     def request(self, method: str) -> Iterator[None]:
         """Answer one S3 request inside; what it changed is durable afterwards."""
-        scope = _current.scope = _Scope(changing=method in ("PUT", "POST", "DELETE"))
+        scope = current.scope = Scope(changing=method in ("PUT", "POST", "DELETE"))
         try:
             yield
         finally:
-            _current.scope = None
+            current.scope = None
             if scope.changing:
                 self._commit(scope)
 
@@ -219,7 +95,7 @@ class DurableS3:
     def _backend(self) -> Any:
         return s3.s3_backends[self._account_id][_PARTITION]
 
-    def _commit(self, scope: _Scope) -> None:
+    def _commit(self, scope: Scope) -> None:
         """Write what the touched objects are now; later commits of the same objects see later states."""
         buckets = self._backend.buckets
         with self._commit_lock, self._store.transaction():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import logging
 import socket
 import threading
@@ -13,6 +12,7 @@ from typing import IO
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from local_runtime.app import Application
+from local_runtime.browsers import is_loopback
 from local_runtime.connections import RequestHandler, close_connections
 from local_runtime.events import EventPublisher
 from local_runtime.exceptions import SettingsError
@@ -54,7 +54,7 @@ class LocalServer:
 
         :raises SettingsError: the port or the data directory is taken or cannot be used.
         """
-        if not _is_loopback(self.settings.host):
+        if not is_loopback(self.settings.host):
             logger.warning(
                 "Listening on %s: whoever reaches this port can run programs on this machine. "
                 "The local runtime checks no credentials; keep it on 127.0.0.1.",
@@ -165,13 +165,6 @@ def _lock(settings: Settings) -> IO[str]:
             "Stop that one, or choose another directory."
         ) from error
     return file
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _reachable(host: str) -> str:

@@ -93,7 +93,7 @@ def test_an_unknown_action_is_refused(runtime: LocalRuntime, action: str) -> Non
 
 def test_a_huge_body_is_refused_unread(runtime: LocalRuntime) -> None:
     head = (
-        "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: SageMaker.CreatePipeline\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: SageMaker.CreatePipeline\r\n"
         f"Authorization: {signed('sagemaker')}\r\nContent-Length: {10**15}\r\n\r\n"
     )
     began = time.monotonic()
@@ -104,15 +104,13 @@ def test_a_huge_body_is_refused_unread(runtime: LocalRuntime) -> None:
 
 
 def test_a_huge_object_is_refused_in_s3s_shape(runtime: LocalRuntime) -> None:
-    head = (
-        f"PUT /b/k HTTP/1.1\r\nHost: x\r\nAuthorization: {signed('s3')}\r\nContent-Length: {10**12}\r\n\r\n"
-    )
+    head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\nContent-Length: {10**12}\r\n\r\n"
     assert b"<Code>EntityTooLarge</Code>" in raw(runtime, head.encode())
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "٣", "0x10"])
 def test_a_wrong_content_length_is_refused(runtime: LocalRuntime, length: str) -> None:
-    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {signed('sagemaker')}\r\n"
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('sagemaker')}\r\n"
     answer = raw(runtime, f"{head}Content-Length: {length}\r\n\r\n".encode())
     assert answer.split()[1].startswith(b"4")
 
@@ -135,7 +133,7 @@ def test_what_is_not_http_is_refused(runtime: LocalRuntime, data: bytes) -> None
 
 
 def test_a_body_that_never_comes_does_not_hold_the_others(runtime: LocalRuntime) -> None:
-    head = f"PUT /b/k HTTP/1.1\r\nHost: x\r\nAuthorization: {signed('s3')}\r\nContent-Length: 1000\r\n\r\nabc"
+    head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\nContent-Length: 1000\r\n\r\nabc"
     waiting = [socket.create_connection(address(runtime)) for _ in range(30)]
     try:
         for connection in waiting:
@@ -234,12 +232,41 @@ def test_a_client_that_goes_away_leaves_no_thread_or_file(runtime: LocalRuntime)
     before = process.num_threads(), process.num_fds()
     for _ in range(40):
         with socket.create_connection(address(runtime)) as connection:
-            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab")
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab")
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and (process.num_threads(), process.num_fds()) > before:
         time.sleep(0.05)
     assert process.num_threads() <= before[0] + 1
     assert process.num_fds() <= before[1] + 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://[broken"},
+        {"Host": "evil.example"},
+        {"Host": "evil.example:4566", "Origin": "http://evil.example:4566"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/_local_runtime/faults", "/bucket/key"])
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+def test_web_pages_are_refused(
+    runtime: LocalRuntime, headers: dict[str, str], path: str, method: str
+) -> None:
+    target = {"X-Amz-Target": "SageMaker.ListModels"}
+    status, answer = send(runtime, method, path, {**target, **headers}, b"{}")
+    assert status == 403
+    assert json.loads(answer)["__type"] == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "localhost:1"}, {"Host": "bucket.localhost"}, {"Origin": "http://localhost:3000"}]
+)
+def test_pages_and_names_of_this_machine_are_served(runtime: LocalRuntime, headers: dict[str, str]) -> None:
+    target = {"X-Amz-Target": "SageMaker.ListModels"}
+    assert send(runtime, "POST", "/", {**target, **headers}, b"{}")[0] == 200
 
 
 def test_a_name_cannot_name_a_path(runtime: LocalRuntime, tmp_path: Path) -> None:

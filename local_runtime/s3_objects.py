@@ -1,0 +1,135 @@
+"""moto's objects and buckets with bodies on disk, and what one request does to them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moto.s3 import models as s3  # noqa: TID253 - this module is about moto's S3
+from moto.s3.utils import _VersionedKeyStore  # noqa: TID253
+
+
+@dataclass(frozen=True)
+class StoredBody:
+    """A body that is on disk already."""
+
+    name: str
+    size: int
+
+
+@dataclass
+class Scope:
+    """What one request changes, until it is committed.
+
+    :param changing: whether its method can change anything.
+    :param touched: bucket and key of every object that it looked at or changed.
+    :param condemned: objects that are gone; they are held until the store says so, too.
+    """
+
+    changing: bool
+    touched: set[tuple[str, str]] = field(default_factory=set)
+    condemned: list[DurableKey] = field(default_factory=list)
+
+
+class Current(threading.local):
+    """The scope of the request that this thread answers."""
+
+    scope: Scope | None = None
+
+
+current = Current()
+
+
+class Bodies:
+    """Where the bodies are; like moto's backends, one place for the whole process."""
+
+    folder = Path()
+
+    @classmethod
+    def path(cls, body: StoredBody) -> Path:
+        """Return the file of a body."""
+        return cls.folder / body.name[:2] / body.name
+
+    @classmethod
+    def write(cls, data: bytes) -> StoredBody:
+        """Write a new body."""
+        body = StoredBody(uuid.uuid4().hex, len(data))
+        path = cls.path(body)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return body
+
+
+class DurableKey(s3.FakeKey):  # type: ignore[misc] # moto is untyped
+    """An object whose body is a file; the file goes when the last reader of a deleted object is done."""
+
+    body: StoredBody | None = None
+    condemned = False
+    _etag: str | None
+    _path: Path
+
+    @property
+    def value(self) -> bytes:
+        """The whole body."""
+        return self._path.read_bytes() if self.body is not None else b""
+
+    @value.setter
+    def value(self, new_value: bytes | str | StoredBody) -> None:
+        if not isinstance(new_value, StoredBody):
+            data = new_value.encode() if isinstance(new_value, str) else new_value
+            if self._etag is None:
+                self._etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            new_value = Bodies.write(data)
+        self.body, self.contentsize = new_value, new_value.size
+        self._path = Bodies.path(new_value)
+
+    def dispose(self, garbage: bool = False) -> None:
+        """Give up the body, if a request deletes the object; the end of the process is no deletion."""
+        if not garbage and current.scope is not None and not self.condemned:
+            self.condemned = True
+            current.scope.condemned.append(self)
+        if self.multipart is not None and not garbage:
+            self.multipart.dispose()
+        self.disposed = True
+
+    def __del__(self) -> None:
+        """Remove the file of a deleted object."""
+        if self.condemned:
+            self._path.unlink(missing_ok=True)
+
+
+class DurableKeys(_VersionedKeyStore):  # type: ignore[misc] # moto is untyped
+    """A bucket's objects; notes which of them a changing request uses.
+
+    :param bucket_name: the bucket.
+    """
+
+    def __init__(self, bucket_name: str) -> None:
+        super().__init__()
+        self._bucket_name = bucket_name
+
+    def __sgetitem__(self, key: str) -> list[Any]:
+        self._touch(key)
+        versions: list[Any] = super().__sgetitem__(key)
+        return versions
+
+    def setlist(self, key: str, list_: Any) -> None:
+        """Replace the versions of a key."""
+        self._touch(key)
+        super().setlist(key, list_)
+
+    def _touch(self, key: str) -> None:
+        if current.scope is not None and current.scope.changing:
+            current.scope.touched.add((self._bucket_name, key))
+
+
+class DurableBucket(s3.FakeBucket):  # type: ignore[misc] # moto is untyped
+    """A bucket with durable objects."""
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(name, *args, **kwargs)
+        self.keys = DurableKeys(name)
