@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # How long a killed try's execution may take from Stopping to Stopped: a training job saves its checkpoint.
 STOPPING_SECONDS = 900.0
+# How long after a user's clear of a deferred task its trigger may take to stop the execution: Airflow tells
+# it 1 to 3 s later, when the next try runs already.
+KILL_SECONDS = 15.0
 
 
 def resume_token(pipeline_execution_arn: str, number: int) -> str:
@@ -36,6 +39,7 @@ def resume_if_needed(
     record: WaitRecord,
     *,
     rejection_steps: Iterable[str] | None,
+    stop_on_kill: bool,
     log: Logger,
 ) -> WaitRecord:
     """Call RetryPipelineExecution where a later try finds its execution failed, or stopped by our own kill.
@@ -45,12 +49,14 @@ def resume_if_needed(
 
     :param record: what the earlier try left.
     :param rejection_steps: see the sensor.
+    :param stop_on_kill: see the sensor.
     :return: the record as it is kept now.
     """
-    arn = record.pipeline_execution_arn
-    phase = execution_phase(_settled_status(hook, arn, log))
-    cleared = Witness.of(context) != record.witness
-    record = record.save(context, witness=Witness.of(context))
+    arn, witness = record.pipeline_execution_arn, Witness.of(context)
+    kill_is_due = stop_on_kill and record.seen == "watching" and witness.max_tries != record.witness.max_tries
+    phase = execution_phase(_settled_status(hook, arn, log, patience=KILL_SECONDS if kill_is_due else 0))
+    cleared = witness != record.witness
+    record = record.save(context, witness=witness)
     if phase is Phase.STOPPED and (record.seen == "watching" or cleared):
         return _resume(context, hook, record, log)
     if phase is Phase.FAILED and _may_help(hook, arn, rejection_steps):
@@ -58,15 +64,18 @@ def resume_if_needed(
     return record
 
 
-def _settled_status(hook: SageMakerPipelineHook, arn: str, log: Logger) -> str:
-    """Return the status, after Stopping is over."""
+def _settled_status(hook: SageMakerPipelineHook, arn: str, log: Logger, *, patience: float) -> str:
+    """Return the status, after a stop that is due has come, and after Stopping is over."""
     watch = ExecutionWatch(hook, arn, waiter_delay=5, log=log)
-    deadline = time.monotonic() + STOPPING_SECONDS
+    began = time.monotonic()
     while True:
-        status = watch.look() or "Executing"
-        if status != "Executing" or watch.status != "Stopping" or time.monotonic() >= deadline:
-            return status
-        time.sleep(watch.delay())
+        ended = watch.look()
+        if ended is not None:
+            return ended
+        limit = STOPPING_SECONDS if watch.status == "Stopping" else patience
+        if time.monotonic() - began >= limit:
+            return watch.status or "Executing"
+        time.sleep(min(watch.delay(), 1.0))
 
 
 def _may_help(hook: SageMakerPipelineHook, arn: str, rejection_steps: Iterable[str] | None) -> bool:

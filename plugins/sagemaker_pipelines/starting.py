@@ -158,6 +158,7 @@ class StartAttempt:
     :param log: where to tell.
     :ivar record: the start, once it is prepared.
     :ivar is_retry: whether an earlier try belongs to the same start.
+    :ivar replaced: the earlier start that a user's clear ended before it could end by itself.
     """
 
     def __init__(self, context: Context, hook: SageMakerPipelineHook, log: Logger) -> None:
@@ -166,6 +167,7 @@ class StartAttempt:
         self._log = log
         self.record: StartRecord | None = None
         self.is_retry = False
+        self.replaced: StartRecord | None = None
 
     def prepare(self, make_request: Callable[[LogicalStart], dict[str, Any]]) -> None:
         """Take up the earlier tries' start, or begin one.
@@ -178,6 +180,8 @@ class StartAttempt:
             self.is_retry = True
             self.record = earlier.save(self._context, witness=witness, ended=False)
             return
+        if earlier is not None and not earlier.ended:
+            self.replaced = earlier
         start = LogicalStart.new(self._context)
         record = StartRecord(generation=start.generation, request=make_request(start), witness=witness)
         self.record = record.save(self._context)
@@ -188,7 +192,7 @@ class StartAttempt:
         if record.pipeline_execution_arn is not None:
             self._log.info("An earlier try has started %s", record.pipeline_execution_arn)
             return record.pipeline_execution_arn
-        arn = (self._find(record) if self.is_retry else None) or self._call(record.request)
+        arn = (self.find(record) if self.is_retry else None) or self._call(record.request)
         self.record = record.save(self._context, pipeline_execution_arn=arn)
         return arn
 
@@ -196,7 +200,8 @@ class StartAttempt:
         """Keep that this try has come to its end by itself."""
         self.record = self._prepared().save(self._context, ended=True)
 
-    def _find(self, record: StartRecord) -> str | None:
+    def find(self, record: StartRecord) -> str | None:
+        """Return the ARN of what a start has begun, by its description; None where there is nothing."""
         request = record.request
         if "PipelineName" not in request:
             return None

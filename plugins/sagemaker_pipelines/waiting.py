@@ -100,7 +100,12 @@ class ExecutionWaitMixin:
             is_retry = True
         if is_retry and is_set(self.resume_on_retry):
             resume_if_needed(
-                context, self.pipeline_hook, record, rejection_steps=self.rejection_steps, log=self.log
+                context,
+                self.pipeline_hook,
+                record,
+                rejection_steps=self.rejection_steps,
+                stop_on_kill=self.stop_on_kill,
+                log=self.log,
             )
 
     def wait(

@@ -18,6 +18,7 @@ from sagemaker_pipelines.definition import Envelope, check_parameters, parameter
 from sagemaker_pipelines.exceptions import MissingDataError, ParameterError, SageMakerPipelinesError
 from sagemaker_pipelines.hooks.aws_errors import code_of
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.hooks.upsert import check_parallelism
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.starting import (
@@ -141,6 +142,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             raise AirflowFailException(str(error)) from error
         self.prepare_kill()
         self._attempt = attempt
+        self._stop_replaced(attempt)
         try:
             result = self._start_and_wait(context, attempt)
         except AirflowRescheduleException:
@@ -178,6 +180,20 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             self.log.error("Whether an execution was started is not known: %s", error)  # noqa: TRY400 - expected
             return None
         return str(answer["PipelineExecutionArn"])
+
+    def _stop_replaced(self, attempt: StartAttempt) -> None:
+        """Stop what the start before a user's clear left running.
+
+        The killed try does that itself; this is for one that could not, as its trigger cannot tell a task
+        that was cleared and waits again from one that was never cleared.
+        """
+        replaced = attempt.replaced
+        if replaced is None or not self.stop_on_kill:
+            return
+        arn = replaced.pipeline_execution_arn or attempt.find(replaced)
+        if arn is not None:
+            self.log.info("This start replaces %s", arn)
+            stop_execution(self.pipeline_hook.conn, arn, seconds=20, log=self.log)
 
     def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -18,6 +19,7 @@ from sagemaker_pipelines.hooks.watch import ExecutionWatch
 
 # Airflow gives a trigger's on_kill 30 s.
 STOP_SECONDS = 20.0
+T = TypeVar("T")
 
 
 class SageMakerPipelineExecutionTrigger(BaseTrigger):
@@ -62,6 +64,8 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         self.verify = verify
         self.botocore_config = botocore_config
         self.version = version
+        # The event loop alone would not keep the task from being collected.
+        self._kill_work: asyncio.Future[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make an equal trigger."""
@@ -96,7 +100,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         )
         while True:
             try:
-                status = await sync_to_async(watch.look, thread_sensitive=False)()
+                status = await _in_thread(watch.look)
             except Exception as error:
                 self.log.exception("Cannot watch %s", self.pipeline_execution_arn)
                 yield self._event("error", message=f"{type(error).__name__}: {error}")
@@ -119,6 +123,15 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         """
         if not self.stop_on_kill:
             return
+        # Airflow 3.3 cancels on_kill itself when it takes longer than a second, as the supervisor repeats
+        # its request until the trigger has gone: the work is a task of its own, which goes on.
+        work = self._kill_work = asyncio.ensure_future(self._stop_unless_deferred())
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(work)
+        work.result()
+
+    async def _stop_unless_deferred(self) -> None:
         if await self._is_still_deferred():
             self.log.info("%s goes on: another triggerer watches it", self.pipeline_execution_arn)
             return
@@ -135,7 +148,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
 
     async def _stop(self) -> None:
-        await sync_to_async(self._stop_now, thread_sensitive=False)()
+        await _in_thread(self._stop_now)
 
     def _stop_now(self) -> None:
         client = self.hook().kill_client()
@@ -155,3 +168,12 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
                 "message": message,
             }
         )
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """Run a blocking call in a thread, and let a cancellation through as it came.
+
+    asgiref replaces a CancelledError while its thread runs, and with it Airflow's message that tells a
+    user's kill from a shutdown: on_kill would not be called.
+    """
+    return await asyncio.shield(asyncio.ensure_future(sync_to_async(call, thread_sensitive=False)()))

@@ -213,13 +213,14 @@ def test_a_clear_is_a_new_start(endpoint: Endpoint, store: TaskStateStore, chang
 
 
 def test_a_clear_of_the_running_task_stops_its_execution_and_starts_anew(
-    endpoint: Endpoint, store: TaskStateStore
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = start(endpoint, wait_for_completion=True)
     endpoint.cut = "while waiting"
     with pytest.raises(Killed):
         task.execute(context_of(store))
     task.on_kill()
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     first = next(iter(endpoint.executions))
     assert endpoint.executions[first]["status"] == "Stopped"
     second = start(endpoint).execute(context_of(store, clear_number=1))
@@ -241,7 +242,27 @@ def test_a_try_that_on_kill_made_fail_counts_as_killed(
     with pytest.raises(AirflowFailException):
         task.execute(context_of(store))
     monkeypatch.undo()
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     assert start(endpoint).execute(context_of(store, clear_number=1)) == f"{PIPELINE_ARN}/execution/{1:012}"
+
+
+def test_a_clear_of_a_deferred_task_stops_what_its_trigger_left(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    with pytest.raises(TaskDeferred):
+        start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store))
+    with pytest.raises(TaskDeferred):
+        start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store, max_tries=3))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
+def test_a_clear_of_a_start_that_had_ended_leaves_its_execution_to_the_wait(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    start(endpoint).execute(context_of(store))
+    start(endpoint).execute(context_of(store, max_tries=3))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
 
 
 def test_a_re_created_run_and_a_reset_database_do_not_attach(endpoint: Endpoint) -> None:
@@ -369,6 +390,30 @@ def test_the_retry_of_a_wait_that_crashed_watches_on(
 ) -> None:
     killed_wait(endpoint, store, on_kill=False)
     resumed_wait(endpoint, store)
+    assert (started["status"], endpoint.retries) == ("Executing", [])
+
+
+def test_the_try_after_a_clear_awaits_the_stop_by_the_trigger_of_the_cleared_one(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow tells the old trigger of the clear when the next try runs already."""
+    with pytest.raises(TaskDeferred):
+        sensor(endpoint, deferrable=True).execute(context_of(store))
+    looks = iter(["Executing", "Executing", "Stopping", "Stopped"])
+    monkeypatch.setattr(
+        "sagemaker_pipelines.resuming.time.sleep", lambda _: started.update(status=next(looks))
+    )
+    resumed_wait(endpoint, store, max_tries=3, clear_number=1)
+    assert (started["status"], len(endpoint.retries)) == ("Executing", 1)
+
+
+def test_a_clear_that_stops_nothing_watches_on(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.resuming.KILL_SECONDS", 0.2)
+    with pytest.raises(TaskDeferred):
+        sensor(endpoint, deferrable=True).execute(context_of(store))
+    resumed_wait(endpoint, store, max_tries=3, clear_number=1)
     assert (started["status"], endpoint.retries) == ("Executing", [])
 
 

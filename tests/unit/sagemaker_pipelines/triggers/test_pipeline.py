@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -126,6 +127,59 @@ def killed(monkeypatch: pytest.MonkeyPatch, state: str | None, **arguments: Any)
 @pytest.mark.parametrize("state", ["failed", "success", "scheduled", "removed", None])
 def test_a_kill_by_a_user_stops_the_execution(monkeypatch: pytest.MonkeyPatch, state: str | None) -> None:
     assert killed(monkeypatch, state) == [ARN]
+
+
+def test_on_kill_stops_although_airflow_cancels_it_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN)
+    hook = Ending()
+    monkeypatch.setattr(trigger, "hook", lambda: hook)
+    trigger._task_instance = DeferredTask()
+
+    def slow_states(**_: Any) -> dict[str, Any]:
+        time.sleep(0.2)
+        return {"run": {"wait": "failed"}}
+
+    monkeypatch.setattr(
+        "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states", slow_states
+    )
+
+    async def cancelled_again_and_again() -> None:
+        task = asyncio.ensure_future(asyncio.wait_for(trigger.on_kill(), 30))
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            task.cancel("__airflow_user_action__")
+        with suppress(asyncio.CancelledError):
+            await task
+        # The triggerer's loop goes on.
+        for _ in range(100):
+            if not hook.stopped:
+                await asyncio.sleep(0.02)
+
+    asyncio.run(cancelled_again_and_again())
+    assert hook.stopped == [ARN]
+
+
+def test_a_cancellation_during_a_look_keeps_airflows_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN)
+    monkeypatch.setattr(trigger, "hook", SlowLooks)
+
+    async def cancelled_while_looking() -> BaseException:
+        task = asyncio.ensure_future(anext(trigger.run()))
+        await asyncio.sleep(0.1)
+        task.cancel("__airflow_user_action__")
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            return error
+        raise AssertionError("not cancelled")
+
+    assert asyncio.run(cancelled_while_looking()).args == ("__airflow_user_action__",)
+
+
+class SlowLooks(Looks):
+    def describe_execution(self, arn: str) -> dict[str, str]:
+        time.sleep(0.5)
+        return {"PipelineExecutionStatus": "Executing"}
 
 
 def test_a_move_to_another_triggerer_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
