@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import socket
@@ -157,10 +158,30 @@ def _refuse_body(environ: Environ, call: Call) -> Answer | None:
         message = f"Content-Length {environ.get('CONTENT_LENGTH')!r} is not a number."
         return error_answer(call.protocol, "MalformedHttpRequest", message, close=True)
     if length > limit:
-        code = "EntityTooLarge" if call.service == "s3" else "RequestEntityTooLargeException"
-        message = f"The request's body has {length} bytes; at most {limit} are accepted."
-        return error_answer(call.protocol, code, message, status=413, close=True)
+        return _too_large(call, f"{length} bytes, more than", limit)
+    return _refuse_chunks(environ, call)
+
+
+def _refuse_chunks(environ: Environ, call: Call) -> Answer | None:
+    """Read a body that announces no length; refuse one that is too long or not in chunks."""
+    if not environ.get("wsgi.input_terminated") or environ.get("CONTENT_LENGTH") or call.service == "s3":
+        return None
+    try:
+        body = environ["wsgi.input"].read(MAX_BODY + 1)
+    except OSError as error:
+        return error_answer(
+            call.protocol, "MalformedHttpRequest", f"The chunks are broken: {error}", close=True
+        )
+    if len(body) > MAX_BODY:
+        return _too_large(call, "more bytes than", MAX_BODY)
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
     return None
+
+
+def _too_large(call: Call, size: str, limit: int) -> Answer:
+    code = "EntityTooLarge" if call.service == "s3" else "RequestEntityTooLargeException"
+    message = f"The request's body has {size} the {limit} that are accepted."
+    return error_answer(call.protocol, code, message, status=413, close=True)
 
 
 def _refuse_action(action: str) -> Answer:
@@ -175,14 +196,9 @@ def _refuse_action(action: str) -> Answer:
 
 
 def _json_body(environ: Environ) -> Any:
-    body = read_body(environ)
-    if len(body) > MAX_BODY:
-        raise AwsError(
-            f"The request's body has more than {MAX_BODY} bytes.", code="RequestEntityTooLargeException"
-        )
     try:
         # json.loads would accept NaN and Infinity, which are not JSON.
-        return json.loads(body or b"{}", parse_constant=_refuse_constant)
+        return json.loads(read_body(environ) or b"{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise AwsError(f"The request's body is not JSON: {error}", code="SerializationException") from error
 

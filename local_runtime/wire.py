@@ -80,11 +80,7 @@ def content_length(environ: Environ) -> int | None:
 
 def read_body(environ: Environ) -> bytes:
     """Read the whole body of a request whose length was checked."""
-    length = content_length(environ) or 0
-    if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
-        body: bytes = environ["wsgi.input"].read(MAX_BODY + 1)
-    else:
-        body = environ["wsgi.input"].read(length)
+    body: bytes = environ["wsgi.input"].read(content_length(environ) or 0)
     return body
 
 

@@ -104,8 +104,37 @@ def test_a_huge_body_is_refused_unread(runtime: LocalRuntime) -> None:
 
 
 def test_a_huge_object_is_refused_in_s3s_shape(runtime: LocalRuntime) -> None:
-    head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\nContent-Length: {10**12}\r\n\r\n"
-    assert b"<Code>EntityTooLarge</Code>" in raw(runtime, head.encode())
+    head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\n"
+    answer = raw(runtime, f"{head}Content-Length: {10**12}\r\n\r\n".encode())
+    assert b"<Code>EntityTooLarge</Code>" in answer
+
+
+def chunked(runtime: LocalRuntime, service: str, target: str, body: bytes) -> bytes:
+    head = (
+        f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed(service)}\r\n"
+        f"X-Amz-Target: {target}\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return raw(runtime, head.encode() + body)
+
+
+def test_a_chunked_request_is_answered(runtime: LocalRuntime) -> None:
+    assert b'{"Models": []}' in chunked(runtime, "sagemaker", "SageMaker.ListModels", b"2\r\n{}\r\n0\r\n\r\n")
+    answer = chunked(runtime, "logs", "Logs_20140328.DescribeLogGroups", b"2\r\n{}\r\n0\r\n\r\n")
+    assert b'"logGroups": []' in answer
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\n{}", b"-5\r\n{}\r\n"])
+def test_broken_chunks_are_refused(runtime: LocalRuntime, body: bytes) -> None:
+    answer = chunked(runtime, "sagemaker", "SageMaker.ListModels", body)
+    assert answer.split()[1] == b"400"
+    assert b"__type" in answer
+
+
+def test_endless_chunks_are_refused(runtime: LocalRuntime) -> None:
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    answer = chunked(runtime, "logs", "Logs_20140328.DescribeLogGroups", chunk * 17)
+    assert answer.split()[1] == b"413"
+    assert b"RequestEntityTooLargeException" in answer
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "٣", "0x10"])
@@ -133,7 +162,8 @@ def test_what_is_not_http_is_refused(runtime: LocalRuntime, data: bytes) -> None
 
 
 def test_a_body_that_never_comes_does_not_hold_the_others(runtime: LocalRuntime) -> None:
-    head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\nContent-Length: 1000\r\n\r\nabc"
+    head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\n"
+    head += "Content-Length: 1000\r\n\r\nabc"
     waiting = [socket.create_connection(address(runtime)) for _ in range(30)]
     try:
         for connection in waiting:
