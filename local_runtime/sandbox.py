@@ -8,12 +8,14 @@ environment and the staged text files. ``launcher.py`` does what has to be done 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ _CONTAINER_SCRATCH = "/opt/scratch"
 _PASSED_THROUGH = ("OMP_", "OPENBLAS_", "MKL_")
 _TEXT_SUFFIXES = {".py", ".sh", ".json", ".txt", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".env", ""}
 _LARGEST_TEXT = 4 << 20
+_SOURCE_ARCHIVE = "sourcedir.tar.gz"  # scripts unpack it themselves
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,17 @@ class Sandbox:
         """Make staged text files name the job's own folder where ``/opt/ml`` cannot be mounted."""
         if self.isolation == "namespace":
             return
-        files = [staged] if staged.is_file() else [path for path in staged.rglob("*") if path.is_file()]
-        for path in files:
-            if path.suffix.lower() not in _TEXT_SUFFIXES or path.stat().st_size > _LARGEST_TEXT:
+        own = os.fsencode(folder.ml)
+        for path in [staged] if staged.is_file() else [*staged.rglob("*")]:
+            if path.is_symlink() or not path.is_file():
                 continue
-            content = path.read_bytes()
-            if CONTAINER_ROOT.encode() in content and b"\0" not in content:
-                path.write_bytes(content.replace(CONTAINER_ROOT.encode(), os.fsencode(folder.ml)))
+            if path.name == _SOURCE_ARCHIVE:
+                _adapt_archive(path, own)
+            elif path.suffix.lower() in _TEXT_SUFFIXES and path.stat().st_size <= _LARGEST_TEXT:
+                content = path.read_bytes()
+                adapted = _adapted(content, own)
+                if adapted != content:
+                    path.write_bytes(adapted)
 
     def prepare(self, folder: JobFolder, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
         """Write the launch document of a command and return the arguments that start it.
@@ -178,7 +185,7 @@ class Sandbox:
         if wanted not in (None, "namespace", "rewrite"):
             raise SettingsError(f"isolation is {wanted!r}: expected 'namespace' or 'rewrite'.")
         if wanted == "rewrite":
-            return "rewrite"
+            return self._rewriting()
         self.isolation = "namespace"
         for self._pid_namespace in (True, False):
             reason = self._probe()
@@ -187,6 +194,12 @@ class Sandbox:
         if wanted == "namespace":
             raise SettingsError(f"isolation is 'namespace', but this machine refuses it: {reason}.")
         _log.warning("No namespaces for jobs: %s", reason)
+        return self._rewriting()
+
+    def _rewriting(self) -> str:
+        folder = self._settings.data_dir.resolve()
+        if CONTAINER_ROOT in str(folder):
+            raise SettingsError(f"The data directory {folder} is below {CONTAINER_ROOT}: choose another one.")
         return "rewrite"
 
     def _probe(self) -> str | None:
@@ -199,3 +212,25 @@ class Sandbox:
             if ended.returncode == 0:
                 return None
             return self.launch_error(folder) or ended.stderr.strip() or f"exit code {ended.returncode}"
+
+
+def _adapted(content: bytes, own: bytes) -> bytes:
+    """Return text with the job's own folder in place of ``/opt/ml``; anything else as it is."""
+    return content if b"\0" in content else content.replace(CONTAINER_ROOT.encode(), own)
+
+
+def _adapt_archive(path: Path, own: bytes) -> None:
+    """Adapt the text files in an archive of source code."""
+    target = path.with_name(f"{path.name}.adapted")
+    with tarfile.open(path) as source, tarfile.open(target, "w:gz", compresslevel=1) as adapted:
+        for member in source:
+            file = source.extractfile(member)
+            if file is None:
+                adapted.addfile(member)
+                continue
+            content = file.read()
+            if Path(member.name).suffix.lower() in _TEXT_SUFFIXES:
+                content = _adapted(content, own)
+            member.size = len(content)
+            adapted.addfile(member, io.BytesIO(content))
+    target.replace(path)
