@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("execution", "parse", "demo")
+BENCHMARKS = ("execution", "server", "parse", "demo")
 
 
 def main(names: list[str]) -> int:
