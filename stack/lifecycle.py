@@ -28,6 +28,7 @@ RUNTIME = "local-runtime"
 AIRFLOW_PROCESSES = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 ALL_PROCESSES = (RUNTIME, *AIRFLOW_PROCESSES)
 START_SECONDS = 120.0
+FAILED_START_SECONDS = 3.0
 
 Report = Callable[[str], None]
 
@@ -83,7 +84,8 @@ class Stack:
             try:
                 self._start()
             except BaseException:
-                self.processes.stop(ALL_PROCESSES)
+                # A process in the midst of its start may not hear TERM before it has started.
+                self.processes.stop(ALL_PROCESSES, timeout=FAILED_START_SECONDS)
                 raise
 
     def down(self) -> list[str]:
