@@ -9,8 +9,8 @@ environment and the staged text files. ``launcher.py`` does what has to be done 
 from __future__ import annotations
 
 import io
-import json
 import logging
+import marshal
 import os
 import shutil
 import subprocess
@@ -134,8 +134,8 @@ class Sandbox:
             "command": [self.view(folder, word) for word in command],
             "environment": {name: self.view(folder, value) for name, value in variables.items()},
         }
-        path = folder.path / "launch.json"
-        path.write_text(json.dumps(launch))
+        path = folder.path / "launch"
+        path.write_bytes(marshal.dumps(launch))
         path.chmod(0o600)
         return [sys.executable, "-I", "-S", "-B", str(_LAUNCHER), str(path)]
 
