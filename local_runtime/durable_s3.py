@@ -19,7 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+# moto loads its responses with the first request; loaded while the classes below are replaced, they would
+# keep the replacements for the rest of the process.
 from moto.s3 import models as s3  # noqa: TID253 - this module is about moto's S3
+from moto.s3 import responses as _responses  # noqa: F401, TID253
 
 from local_runtime.s3_objects import Bodies, DurableBucket, DurableKey, Scope, StoredBody, current
 from local_runtime.store import Store

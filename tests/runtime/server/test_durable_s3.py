@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -189,3 +191,36 @@ def test_a_missing_object_is_awss_error(local_runtime: LocalRuntime) -> None:
     with pytest.raises(ClientError) as raised:
         local_runtime.get(f"s3://{local_runtime.bucket}/nowhere")
     assert raised.value.response["Error"]["Code"] == "NoSuchKey"
+
+
+_MOTO_AFTERWARDS = """
+import sys
+from pathlib import Path
+
+import boto3
+from moto import mock_aws
+
+from local_runtime.settings import Settings
+from local_runtime.testing import LocalRuntime
+
+runtime = LocalRuntime(Settings(data_dir=Path(sys.argv[1]), port=0))
+runtime.put("a", b"1")
+runtime.close()
+with mock_aws():
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="moto")
+    s3.put_object(Bucket="moto", Key="folder/a", Body=b"2")
+    assert s3.list_objects_v2(Bucket="moto")["KeyCount"] == 1
+"""
+
+
+def test_moto_works_in_a_process_that_had_a_runtime(tmp_path: Path) -> None:
+    """In a process of its own: moto loads its responses with the first request."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MOTO_AFTERWARDS, str(tmp_path / "runtime")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
