@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,15 +151,19 @@ def _reap_until(child: int) -> int:
 
 
 def _end_descendants() -> None:
-    """Kill every process below this one; as their reaper it inherits those whose parents died."""
+    """Kill every process below this one; as their reaper it inherits those whose parents died.
+
+    A process may fork between the look and the kill, so it looks again until none is left.
+    """
     while True:
         for pid in _descendants():
             _kill(pid, signal.SIGKILL)
         try:
-            while os.waitpid(-1, 0)[0]:
+            while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return
+        time.sleep(0.002)
 
 
 def _descendants() -> list[int]:
