@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import statistics
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.by_hand import by_hand
+from local_runtime.deployment import deploy, start
+from local_runtime.progress import follow
 from sagemaker_pipelines.definition import Envelope
-from stack.bootstrap import bootstrap, client
-from stack.console import Progress
-from stack.deployment import deploy, start
-from stack.execution import ExecutionReader
-from stack.run import DEFINITION, follow, local_stack
+from stack.bootstrap import bootstrap
+from stack.run import DEFINITION, local_stack
 from stack.settings import StackSettings
 
 RUNS = 3
@@ -28,7 +24,7 @@ def main() -> None:
     envelope = Envelope.load(DEFINITION)
     with tempfile.TemporaryDirectory() as folder, local_stack(StackSettings(), Path(folder)) as settings:
         bootstrap(settings)
-        deploy(settings, envelope)
+        deploy(envelope, settings.target)
         _execution_seconds(settings, envelope)  # warm
         hand, execution = [], []
         for _ in range(RUNS):
@@ -43,10 +39,9 @@ def main() -> None:
 
 def _execution_seconds(settings: StackSettings, envelope: Envelope) -> float:
     """Return the seconds from the start to the end of an execution, by SageMaker's own times."""
-    sagemaker = client(settings, "sagemaker")
-    reader = ExecutionReader(sagemaker, client(settings, "s3"))
-    arn = start(settings, envelope, {"ModelApprovalStatus": "Approved"})
-    status = follow(reader, arn, envelope.name, Progress(Console(file=io.StringIO())))
+    sagemaker = settings.target.client("sagemaker")
+    arn = start(envelope, settings.target, {"ModelApprovalStatus": "Approved"})
+    status = follow(sagemaker, arn, lambda _: None)
     if status != "Succeeded":
         raise SystemExit(f"{arn} ended as {status}")
     described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)

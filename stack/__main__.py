@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from stack.exceptions import StackError
 from stack.lifecycle import Stack
@@ -49,11 +50,15 @@ def demo(mse_threshold: Threshold = 6.0) -> None:
 
 
 @app.command()
-def run(mse_threshold: Threshold = 6.0) -> None:
+def run(
+    mse_threshold: Threshold = 6.0,
+    input_data: Annotated[str | None, typer.Option(help="S3 URI of the labelled rows.")] = None,
+) -> None:
     """Execute the abalone definition on the local runtime, without Airflow."""
     from stack.run import run as run_definition
 
-    run_definition(StackSettings.from_environment(), Console(), threshold=mse_threshold)
+    parameters = {"MseThreshold": mse_threshold, "ModelApprovalStatus": "Approved", "InputData": input_data}
+    run_definition(StackSettings.from_environment(), Console(), parameters=parameters)
 
 
 @app.command()
@@ -71,9 +76,9 @@ def doctor(
     for finding in Doctor(client, account).examine():
         findings.append(finding)
         colour = {"ok": "green", "missing": "red", "unknown": "yellow"}[finding.state]
-        show(console, [f"[{colour}]{finding.state:<8}[/] {finding.name:<12} {finding.text}"])
+        show(console, [f"[{colour}]{finding.state:<8}[/] {finding.name:<12} {escape(finding.text)}"])
         if finding.cure:
-            show(console, [f"{'':<22}{finding.cure}"])
+            show(console, [f"{'':<22}{escape(finding.cure)}"])
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
@@ -83,7 +88,7 @@ def main(command: Callable[[], object]) -> int:
     try:
         command()
     except StackError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     return 0
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 
-from stack.execution import Metric, Predictions, StepView
+from local_runtime.progress import StepState, Verdict
+from stack.execution import Predictions, detail_of
 
 _COLOURS = {
     "Succeeded": "green",
@@ -45,11 +47,11 @@ class Progress:
         self._states[group, name] = state
         self.line(f"{group:<24} {name:<24} {coloured(state)}{f'  [dim]{note}[/]' if note else ''}")
 
-    def steps(self, pipeline: str, steps: Iterable[StepView]) -> None:
+    def steps(self, pipeline: str, steps: Iterable[StepState]) -> None:
         """Print the changes of an execution's steps."""
         for step in steps:
             ended = step.status not in ("Starting", "Executing", "Stopping")
-            note = f"{step.seconds:.1f} s" if ended and step.seconds is not None else ""
+            note = f"{step.seconds:.1f} s" if ended else ""
             self.state(f"  {pipeline}", step.name, step.status, note=note)
 
 
@@ -71,23 +73,22 @@ def title_of(arn: str, status: str) -> str:
     return f"{pipeline}, execution {execution_id}: {coloured(status)}"
 
 
-def steps_lines(title: str, steps: Sequence[StepView]) -> list[str]:
+def steps_lines(title: str, steps: Sequence[StepState]) -> list[str]:
     """Return a table of steps with status, seconds, and what there is to say about each."""
     width = max((len(step.name) for step in steps), default=0)
     lines = [f"[bold]{title}[/]"]
     for step in steps:
-        seconds = "" if step.seconds is None else f"{step.seconds:.1f} s"
+        seconds = f"{step.seconds:.1f} s"
         status = coloured(step.status) + " " * (10 - len(step.status))
-        detail = f"  [dim]{step.detail}[/]" if step.detail else ""
+        detail = f"  [dim]{escape(text)}[/]" if (text := detail_of(step)) else ""
         lines.append(f"  {step.name:<{width}}  {status} {seconds:>7}{detail}")
     return lines
 
 
-def verdict(metric: Metric) -> str:
+def verdict_line(verdict: Verdict) -> str:
     """Return the gate's comparison in one line."""
-    accepted = metric.value <= metric.threshold
-    relation, word = ("<=", "[green]accepted[/]") if accepted else (">", "[magenta]rejected[/]")
-    return f"MSE {metric.value:.4f} {relation} threshold {metric.threshold:g}: {word}"
+    relation, word = ("<=", "[green]accepted[/]") if verdict.passed else (">", "[magenta]rejected[/]")
+    return f"MSE {verdict.metric:.4f} {relation} threshold {verdict.threshold:g}: {word}"
 
 
 def predictions_lines(predictions: Predictions, *, first: int = 5) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
+from rich.markup import escape
 
-from stack.bootstrap import client
-from stack.console import Progress, coloured, predictions_lines, show, steps_lines, title_of, verdict
+from stack.console import Progress, coloured, predictions_lines, show, steps_lines, title_of, verdict_line
 from stack.exceptions import AirflowApiError, RunFailedError, StackError, StartTimeoutError
 from stack.execution import ExecutionReader
 from stack.lifecycle import ALL_PROCESSES, Stack
@@ -55,7 +55,7 @@ class Demo:
         self._api = stack.api
         self._console = console
         self._progress = progress
-        self._reader = ExecutionReader(client(stack.settings, "sagemaker"), client(stack.settings, "s3"))
+        self._reader = ExecutionReader(stack.settings.target)
 
     def run(self, *, threshold: float) -> None:
         """Run the training DAG and what it triggers, and print the summary.
@@ -129,8 +129,8 @@ class Demo:
         for run in filter(None, (train, score)):
             if arn := run.execution_arn:
                 lines += [*steps_lines(title_of(arn, self._reader.status(arn)), self._reader.steps(arn)), ""]
-        if train.execution_arn:
-            lines.append(verdict(self._reader.metric(train.execution_arn)))
+        if train.execution_arn and (verdict := self._reader.verdict(train.execution_arn)):
+            lines.append(verdict_line(verdict))
         lines.append("branch: " + ", ".join(f"{n} {coloured(train.tasks.get(n, 'none'))}" for n in BRANCHES))
         lines += self._notifications(train.run_id)
         if score and score.execution_arn and (predictions := self._reader.predictions(score.execution_arn)):
@@ -142,8 +142,8 @@ class Demo:
         """Take what the notification topic sent to its queue; yield the messages of one run."""
         for message in receive(self._stack.settings):
             if run_id in message["Message"]:
-                yield f"notified: {message['Subject']}"
-                yield from (f"  {line}" for line in message["Message"].splitlines() if line)
+                yield f"notified: {escape(message['Subject'])}"
+                yield from (f"  {escape(line)}" for line in message["Message"].splitlines() if line)
 
 
 def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:

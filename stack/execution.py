@@ -3,49 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sagemaker_pipelines.definition import Gate, Parameter, gate_of
-
-RUNNING = frozenset({"Executing", "Stopping"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepView:
-    """One step of an execution.
-
-    :param name: the step's name in the definition.
-    :param type: its kind of metadata, such as ``"ProcessingJob"``; empty until the step has some.
-    :param status: SageMaker's step status.
-    :param seconds: how long it ran, or has run up to now; None before its start.
-    :param detail: the failure reason, a Fail step's message or a Condition's outcome; may be empty.
-    :param arn: its job's or resource's ARN; may be empty.
-    """
-
-    name: str
-    type: str
-    status: str
-    seconds: float | None
-    detail: str
-    arn: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """The gate's comparison.
-
-    :param value: the metric in the evaluation report.
-    :param threshold: what this execution compared it with.
-    :param uri: the report in S3.
-    """
-
-    value: float
-    threshold: float
-    uri: str
+from local_runtime.deployment import Target
+from local_runtime.progress import StepState, Verdict, failure_of, steps_of, verdict_of
+from sagemaker_pipelines.definition import gate_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,42 +27,34 @@ class Predictions:
 class ExecutionReader:
     """Read executions of one account.
 
-    :param sagemaker: a boto3 SageMaker client.
-    :param s3: a boto3 S3 client.
+    :param target: the endpoint.
     """
 
-    def __init__(self, sagemaker: Any, s3: Any) -> None:
-        self._sagemaker = sagemaker
-        self._s3 = s3
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._sagemaker = target.client("sagemaker")
+        self._s3 = target.client("s3")
 
     def status(self, arn: str) -> str:
         """Return the execution's status."""
         answer = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         return str(answer["PipelineExecutionStatus"])
 
-    def steps(self, arn: str) -> list[StepView]:
+    def steps(self, arn: str) -> list[StepState]:
         """Return all steps that have begun, in the order of their starts."""
-        pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-            PipelineExecutionArn=arn, SortOrder="Ascending"
-        )
-        return [_step_view(step) for page in pages for step in page["PipelineExecutionSteps"]]
+        return steps_of(self._sagemaker, arn)
 
-    def gate(self, arn: str) -> Gate:
-        """Return the gate of the definition that this execution ran."""
-        return gate_of(self._definition(arn))
+    def rejection_steps(self, arn: str) -> set[str]:
+        """Return the Fail steps that reject a model, by the definition that this execution ran."""
+        return set(gate_of(self._definition(arn)).rejection_steps)
 
-    def metric(self, arn: str) -> Metric:
-        """Return the metric that the report in S3 holds, and the threshold of this execution."""
-        gate = self.gate(arn)
-        uri = self._report_uri(arn, gate)
-        value: Any = json.loads(self.read(uri))
-        for key in gate.json_path.split("."):
-            value = value[key]
-        return Metric(value=float(value), threshold=self._threshold(arn, gate), uri=uri)
+    def verdict(self, arn: str) -> Verdict | None:
+        """Return the metric in S3 beside the threshold of this execution; None without a report."""
+        return verdict_of(self._target, arn, self._definition(arn))
 
     def predictions(self, arn: str) -> Predictions | None:
         """Return what the execution's batch transform wrote, or None if it ran none."""
-        jobs = [step.arn for step in self.steps(arn) if step.type == "TransformJob" and step.arn]
+        jobs = [resource_of(step) for step in self.steps(arn) if "TransformJob" in step.metadata]
         if not jobs:
             return None
         job = self._sagemaker.describe_transform_job(TransformJobName=jobs[-1].rpartition("/")[2])
@@ -122,53 +78,29 @@ class ExecutionReader:
         return [f"s3://{bucket}/{entry['Key']}" for page in pages for entry in page.get("Contents", [])]
 
     def parameters(self, arn: str) -> dict[str, str]:
-        """Return the parameter values of the execution, defaults included."""
+        """Return the parameter values of the execution."""
         pages = self._sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(
             PipelineExecutionArn=arn
         )
-        given = {p["Name"]: p["Value"] for page in pages for p in page["PipelineParameters"]}
-        declared = self._definition(arn).get("Parameters", [])
-        return {p["Name"]: str(p.get("DefaultValue", "")) for p in declared} | given
+        return {item["Name"]: item["Value"] for page in pages for item in page["PipelineParameters"]}
 
     def _definition(self, arn: str) -> dict[str, Any]:
         answer = self._sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
         definition: dict[str, Any] = json.loads(answer["PipelineDefinition"])
         return definition
 
-    def _report_uri(self, arn: str, gate: Gate) -> str:
-        (job_arn,) = [step.arn for step in self.steps(arn) if step.name == gate.report_step]
-        job = self._sagemaker.describe_processing_job(ProcessingJobName=job_arn.rpartition("/")[2])
-        outputs = {o["OutputName"]: o["S3Output"]["S3Uri"] for o in job["ProcessingOutputConfig"]["Outputs"]}
-        return f"{outputs[gate.output_name].rstrip('/')}/{gate.file_path}"
 
-    def _threshold(self, arn: str, gate: Gate) -> float:
-        if isinstance(gate.threshold, Parameter):
-            return float(self.parameters(arn)[gate.threshold.name])
-        return float(gate.threshold)
+def resource_of(step: StepState) -> str:
+    """Return the ARN of the job or resource that a step made; empty if it made none."""
+    return next((str(content["Arn"]) for content in step.metadata.values() if content.get("Arn")), "")
 
 
-def _step_view(step: Mapping[str, Any]) -> StepView:
-    metadata: Mapping[str, Any] = step.get("Metadata") or {}
-    kind = next(iter(metadata), "")
-    content: Mapping[str, Any] = metadata.get(kind) or {}
-    detail = content.get("ErrorMessage") or step.get("FailureReason") or ""
-    if kind == "Condition" and content.get("Outcome"):
-        detail = f"outcome: {content['Outcome']}"
-    return StepView(
-        name=step["StepName"],
-        type=kind,
-        status=step["StepStatus"],
-        seconds=_seconds(step),
-        detail=detail,
-        arn=content.get("Arn", ""),
-    )
-
-
-def _seconds(step: Mapping[str, Any]) -> float | None:
-    if "StartTime" not in step:
-        return None
-    end: datetime = step.get("EndTime") or datetime.now(UTC)
-    return float((end - step["StartTime"]).total_seconds())
+def detail_of(step: StepState) -> str:
+    """Return why a step failed, or a Condition's outcome; else nothing."""
+    if step.status == "Failed":
+        return failure_of(step)
+    outcome = (step.metadata.get("Condition") or {}).get("Outcome")
+    return f"outcome: {outcome}" if outcome else ""
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from local_runtime.console import failure_lines
+from local_runtime.deployment import Target, deploy, start
 from local_runtime.exceptions import LocalRuntimeError
+from local_runtime.progress import StepState, failure_of, follow, log_tail
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import Envelope
-from stack.bootstrap import bootstrap, client
-from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict
-from stack.deployment import deploy, start
+from stack.bootstrap import bootstrap
+from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict_line
 from stack.exceptions import RunFailedError, StackError
-from stack.execution import RUNNING, ExecutionReader, StepView
+from stack.execution import ExecutionReader
 from stack.settings import ROOT, StackSettings
 
 DEFINITION = ROOT / "dags" / "definitions" / "abalone.json"
-POLL_SECONDS = 0.1
 
 
-def run(settings: StackSettings, console: Console, *, threshold: float) -> None:
+def run(settings: StackSettings, console: Console, *, parameters: Mapping[str, object]) -> None:
     """Execute the definition and print its progress, the evaluation and the predictions.
 
     A rejected model is a result, not an error.
 
     :param settings: the stack; the runtime takes a free port and a data folder of its own.
     :param console: where to print.
-    :param threshold: the gate's MseThreshold.
+    :param parameters: values of the definition's parameters.
     :raises RunFailedError: the execution failed; the message names the steps and their reasons.
     """
     progress = Progress(console)
@@ -40,13 +41,11 @@ def run(settings: StackSettings, console: Console, *, threshold: float) -> None:
     with local_stack(settings, settings.state_dir / "run") as own:
         progress.line(f"local runtime at {own.runtime_url}")
         bootstrap(own)
-        name = deploy(own, envelope)
-        parameters = {"MseThreshold": threshold, "ModelApprovalStatus": "Approved"}
-        arn = start(own, envelope, parameters)
+        name = deploy(envelope, own.target)
+        arn = start(envelope, own.target, parameters)
         progress.line(f"execution {arn}")
-        reader = ExecutionReader(client(own, "sagemaker"), client(own, "s3"))
-        status = follow(reader, arn, name, progress)
-        _summarise(reader, arn, status, console)
+        status = follow(own.target.client("sagemaker"), arn, partial(progress.steps, name))
+        _summarise(own.target, arn, status, console)
 
 
 @contextmanager
@@ -71,31 +70,25 @@ def local_stack(settings: StackSettings, data_dir: Path) -> Iterator[StackSettin
         server.stop()
 
 
-def follow(reader: ExecutionReader, arn: str, name: str, progress: Progress) -> str:
-    """Print each step's changes until the execution has ended; return its status."""
-    while True:
-        status = reader.status(arn)
-        progress.steps(name, reader.steps(arn))
-        if status not in RUNNING:
-            return status
-        time.sleep(POLL_SECONDS)
-
-
-def _summarise(reader: ExecutionReader, arn: str, status: str, console: Console) -> None:
+def _summarise(target: Target, arn: str, status: str, console: Console) -> None:
+    reader = ExecutionReader(target)
     steps = reader.steps(arn)
-    console.print()
-    show(console, [*steps_lines(title_of(arn, status), steps), ""])
+    show(console, ["", *steps_lines(title_of(arn, status), steps), ""])
     failed = [step for step in steps if step.status == "Failed"]
-    rejected = bool(failed) and {step.name for step in failed} <= set(reader.gate(arn).rejection_steps)
+    rejected = bool(failed) and {step.name for step in failed} <= reader.rejection_steps(arn)
     if status != "Succeeded" and not rejected:
-        raise RunFailedError(_cause(arn, status, failed))
-    show(console, [verdict(reader.metric(arn))])
+        raise RunFailedError(_cause(target, arn, status, failed))
+    if verdict := reader.verdict(arn):
+        show(console, [verdict_line(verdict)])
     if rejected:
-        show(console, [f"{failed[0].name}: {failed[0].detail}"])
+        show(console, [f"{failed[0].name}: {failure_of(failed[0])}"])
     if predictions := reader.predictions(arn):
         show(console, predictions_lines(predictions))
 
 
-def _cause(arn: str, status: str, failed: list[StepView]) -> str:
-    reasons = "".join(f"\n  {step.name}: {step.detail}" for step in failed)
-    return f"{arn} ended as {status}.{reasons}"
+def _cause(target: Target, arn: str, status: str, failed: list[StepState]) -> str:
+    """Return each failed step's reason, and the last lines that its job printed."""
+    lines = [f"{arn} ended as {status}."]
+    for step in failed:
+        lines += failure_lines(step, log_tail(target.client("logs"), step))
+    return "\n".join(lines)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_runtime.deployment import Target
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,8 +36,12 @@ class StackSettings:
 
     @classmethod
     def from_environment(cls) -> StackSettings:
-        """Read ``STACK_STATE_DIR``, ``AIRFLOW_PORT`` and ``RUNTIME_PORT``; the rest has one value."""
+        """Read ``STACK_STATE_DIR``, ``RUNTIME_HOST``, ``AIRFLOW_PORT`` and ``RUNTIME_PORT``.
+
+        ``RUNTIME_HOST`` is for the bootstrap in a container; on a laptop everything is on loopback.
+        """
         return cls(
+            host=os.environ.get("RUNTIME_HOST", "127.0.0.1"),
             state_dir=Path(os.environ.get("STACK_STATE_DIR", ROOT / ".state")).resolve(),
             airflow_port=int(os.environ.get("AIRFLOW_PORT", "8080")),
             runtime_port=int(os.environ.get("RUNTIME_PORT", "4566")),
@@ -60,6 +66,17 @@ class StackSettings:
     def runtime_url(self) -> str:
         """The endpoint URL for any AWS client."""
         return f"http://{self.host}:{self.runtime_port}"
+
+    @property
+    def target(self) -> Target:
+        """What deploys definitions to this stack's account, and reads its executions."""
+        return Target(
+            endpoint_url=self.runtime_url,
+            bucket=self.bucket,
+            role_arn=self.role_arn,
+            region=self.region,
+            name_prefix=self.name_prefix,
+        )
 
     @property
     def bucket(self) -> str:

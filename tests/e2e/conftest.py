@@ -37,7 +37,7 @@ class Airflow:
         self.stack = stack
         self.settings = stack.settings
         self.api = stack.api
-        self.reader = ExecutionReader(self.client("sagemaker"), self.client("s3"))
+        self.reader = ExecutionReader(self.settings.target)
         self._messages: list[dict[str, Any]] = []
 
     def client(self, service: str) -> Any:

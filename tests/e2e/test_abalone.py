@@ -12,6 +12,7 @@ import pytest
 import xgboost  # noqa: TID253 - the tests recompute what the model says
 
 from stack.bootstrap import DATA_FILE, split_data
+from stack.execution import resource_of
 from tests.e2e.conftest import Airflow, Run, Scenario
 
 pytestmark = pytest.mark.e2e
@@ -32,10 +33,14 @@ def statuses(airflow: Airflow, run: Run) -> dict[str, str]:
     return {step.name: step.status for step in airflow.reader.steps(airflow.execution_arn(run))}
 
 
+def resource_arn(airflow: Airflow, run: Run, step_name: str) -> str:
+    steps = {step.name: step for step in airflow.reader.steps(airflow.execution_arn(run))}
+    return resource_of(steps[step_name])
+
+
 def resource(airflow: Airflow, run: Run, step_name: str) -> str:
     """Return the name of the job or resource that a step made."""
-    (arn,) = [s.arn for s in airflow.reader.steps(airflow.execution_arn(run)) if s.name == step_name]
-    return arn.rpartition("/")[2]
+    return resource_arn(airflow, run, step_name).rpartition("/")[2]
 
 
 def output(airflow: Airflow, run: Run, step_name: str, name: str) -> str:
@@ -118,11 +123,7 @@ class TestAccepted:
         self, airflow: Airflow, scenario: Scenario
     ) -> None:
         run = scenario("accepted")
-        (package,) = [
-            step.arn
-            for step in airflow.reader.steps(airflow.execution_arn(run))
-            if step.name == "AbaloneRegisterModel"
-        ]
+        package = resource_arn(airflow, run, "AbaloneRegisterModel")
         scored = scoring_run(airflow, run)
         parameters = airflow.reader.parameters(airflow.execution_arn(scored))
         assert parameters["ModelPackageArn"] == package
@@ -165,9 +166,12 @@ class TestRejected:
     ) -> None:
         run = scenario("rejected")
         (message,) = airflow.messages(run)
-        metric = airflow.reader.metric(airflow.execution_arn(run))
-        assert message["Subject"] == f"abalone rejected: MSE {metric.value:.4f}"
-        assert f"MSE {metric.value:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
+        verdict = airflow.reader.verdict(airflow.execution_arn(run))
+        assert verdict is not None
+        assert message["Subject"] == f"abalone rejected: MSE {verdict.metric:.4f}"
+        assert (
+            f"MSE {verdict.metric:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
+        )
         assert airflow.execution_arn(run) in message["Message"]
         assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]
 

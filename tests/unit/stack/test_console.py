@@ -5,8 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict
-from stack.execution import Metric, Predictions, StepView
+from local_runtime.progress import StepState, Verdict
+from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict_line
+from stack.execution import Predictions
 
 
 @pytest.fixture
@@ -19,8 +20,9 @@ def printed(console: Console) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
-def step(name: str, status: str, seconds: float | None = None, detail: str = "") -> StepView:
-    return StepView(name=name, type="", status=status, seconds=seconds, detail=detail, arn="")
+def step(name: str, status: str, seconds: float = 0.0, message: str | None = None) -> StepState:
+    metadata = {"Fail": {"ErrorMessage": message}} if message else {}
+    return StepState(name=name, status=status, seconds=seconds, failure_reason=None, metadata=metadata)
 
 
 def test_a_line_is_printed_only_when_a_state_changes(console: Console) -> None:
@@ -46,7 +48,7 @@ def test_the_table_has_status_seconds_and_message_of_each_step(console: Console)
     assert printed(console) == [
         "an execution",
         "  Gate  Failed       0.0 s  MSE > 3.0",
-        "  New   Starting          ",
+        "  New   Starting     0.0 s",
     ]
 
 
@@ -56,14 +58,15 @@ def test_the_title_names_pipeline_execution_and_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("metric", "passed", "expected"),
     [
-        (4.5, "MSE 4.5000 <= threshold 5: [green]accepted[/]"),
-        (5.5, "MSE 5.5000 > threshold 5: [magenta]rejected[/]"),
+        (4.5, True, "MSE 4.5000 <= threshold 5: [green]accepted[/]"),
+        (5.5, False, "MSE 5.5000 > threshold 5: [magenta]rejected[/]"),
     ],
 )
-def test_the_verdict_compares_metric_and_threshold(value: float, expected: str) -> None:
-    assert verdict(Metric(value=value, threshold=5.0, uri="s3://b/k")) == expected
+def test_the_verdict_compares_metric_and_threshold(metric: float, passed: bool, expected: str) -> None:
+    verdict = Verdict(metric=metric, operator="LessThanOrEqualTo", threshold=5.0, passed=passed)
+    assert verdict_line(verdict) == expected
 
 
 def test_the_predictions_are_counted_and_the_first_five_shown() -> None:
