@@ -6,6 +6,7 @@ from typing import Any
 
 from local_runtime.jobs.kinds import JobKind
 from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.validation import validate
 
 # How a job's FailureReason begins, and the exception type that retry policies match.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html
@@ -28,7 +29,7 @@ def run_job_step(step_run: StepRun, kind: JobKind) -> StepOutcome:
     name = own_name(step_run, kind.name_field)
     arn = jobs.create(
         kind.kind,
-        {**step_run.arguments, kind.name_field: name},
+        validate(f"Create{kind.prefix}", {**step_run.arguments, kind.name_field: name}),
         pipeline_execution_arn=step_run.execution["PipelineExecutionArn"],
         step_name=step_run.name,
     )

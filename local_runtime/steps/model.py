@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from local_runtime.steps.base import StepOutcome, StepRun
 from local_runtime.steps.job_step import own_name
+from local_runtime.validation import validate
 
 
 class ModelExecutor:
@@ -18,7 +19,7 @@ class ModelExecutor:
         """
         models = step_run.runtime.models
         name = own_name(step_run, "ModelName")
-        arn = models.create_model({**step_run.arguments, "ModelName": name})
+        arn = models.create_model(validate("CreateModel", {**step_run.arguments, "ModelName": name}))
         return StepOutcome(
             status="Succeeded",
             metadata={"Model": {"Arn": arn}},

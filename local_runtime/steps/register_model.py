@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from local_runtime.exceptions import AwsError
 from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.validation import validate
 
 
 class RegisterModelExecutor:
@@ -19,7 +20,8 @@ class RegisterModelExecutor:
 
         :raises AwsError: the request is refused.
         """
-        models, request = step_run.runtime.models, step_run.arguments
+        models = step_run.runtime.models
+        request = validate("CreateModelPackage", step_run.arguments)
         group = request.get("ModelPackageGroupName")
         if group:
             _ensure_group(step_run, str(group).rpartition("/")[2])

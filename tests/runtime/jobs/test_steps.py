@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.exceptions import ValidationError
+from local_runtime.exceptions import AwsError, ValidationError
 from local_runtime.faults import CAPACITY_MESSAGE, Fault
 from local_runtime.runtime import Runtime
 from local_runtime.steps import EXECUTORS
@@ -94,6 +94,23 @@ def test_a_custom_prefix_begins_the_jobs_name(runtime: Runtime) -> None:
     assert name.startswith("nightly-xxx")
     assert name.endswith("-abc123def456-AbCdEfGhIj")
     assert len(name) == 63
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"RoleArn": None}, "Value null at 'roleArn' failed to satisfy constraint"),
+        ({"ProcessingJobName": "../../escape"}, "at 'processingJobName' failed to satisfy constraint"),
+        ({"ProcessingResources": {"ClusterConfig": {"InstanceCount": "two"}}}, "can not be converted"),
+    ],
+)
+def test_arguments_are_checked_as_the_request_that_they_are(
+    runtime: Runtime, changes: dict[str, Any], message: str
+) -> None:
+    """What a definition holds is checked like what a client sends, names that become paths above all."""
+    request = {**processing_request(runtime, "step", ""), **changes}
+    with pytest.raises(AwsError, match=message):
+        EXECUTORS["Processing"].run(step_run(runtime, "Processing", request))
 
 
 def container(runtime: Runtime) -> dict[str, Any]:
