@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime, RuntimeProcess
@@ -131,31 +133,55 @@ def test_deleted_buckets_stay_deleted(runtime: list[LocalRuntime]) -> None:
     assert sorted(names) == ["kept", runtime[-1].bucket]
 
 
-def test_every_answered_put_survives_kill_9(local_runtime_process: RuntimeProcess) -> None:
-    answered: list[int] = []
-    stop = threading.Event()
+class Writer(threading.Thread):
+    """Put, replace and delete a few keys of its own until the server is gone.
 
-    def put_until_killed(client: Any) -> None:
-        for index in range(100_000):
-            if stop.is_set():
-                return
+    ``states`` holds, for each key, the bodies that it may have: one when the last change was answered, two
+    when the server went away meanwhile. None is a key that is gone.
+    """
+
+    def __init__(self, runtime: RuntimeProcess, name: str) -> None:
+        super().__init__(daemon=True)
+        self.states: dict[str, set[bytes | None]] = {}
+        self.answered = 0
+        self._client = runtime.client("s3", retries=2)
+        self._bucket, self._random = runtime.bucket, random.Random(name)
+        self._prefix = name
+
+    def run(self) -> None:
+        while True:
+            key = f"{self._prefix}/{self._random.randrange(5)}"
+            body = None if self._random.random() < 0.3 else self._random.randbytes(2000)
+            self.states[key] = self.states.get(key, {None}) | {body}
             try:
-                client.put_object(Bucket=local_runtime_process.bucket, Key=f"k/{index}", Body=b"%d" % index)
-            except Exception:
+                if body is None:
+                    self._client.delete_object(Bucket=self._bucket, Key=key)
+                else:
+                    self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+            except (BotoCoreError, ClientError):
                 return
-            answered.append(index)
+            self.states[key] = {body}
+            self.answered += 1
 
-    thread = threading.Thread(target=put_until_killed, args=(local_runtime_process.client("s3"),))
-    thread.start()
-    while len(answered) < 50:
-        stop.wait(0.01)
-    local_runtime_process.kill()
-    stop.set()
-    thread.join()
-    local_runtime_process.start_process()
-    bucket = local_runtime_process.bucket
-    for index in answered:
-        assert local_runtime_process.get(f"s3://{bucket}/k/{index}") == b"%d" % index
+
+def test_every_answered_change_survives_kill_9(local_runtime_process: RuntimeProcess) -> None:
+    runtime, bucket = local_runtime_process, local_runtime_process.bucket
+    writers = [Writer(runtime, f"writer-{number}") for number in range(4)]
+    for writer in writers:
+        writer.start()
+    while min(writer.answered for writer in writers) < 25:
+        time.sleep(0.01)
+    runtime.kill()
+    for writer in writers:
+        writer.join(timeout=20)
+    runtime.start_process()
+    listed = runtime.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+    stored: dict[str, bytes] = {
+        entry["Key"]: runtime.get(f"s3://{bucket}/{entry['Key']}") for entry in listed
+    }
+    expected = {key: bodies for writer in writers for key, bodies in writer.states.items()}
+    assert {key: stored.get(key) for key in expected if stored.get(key) not in expected[key]} == {}
+    assert bodies(runtime.settings) == len(stored)
 
 
 def test_bodies_are_not_held_in_memory(local_runtime: LocalRuntime) -> None:
