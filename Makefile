@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-REQUIREMENTS := requirements.txt requirements-local.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-local.txt requirements-cluster.txt requirements-dev.txt
 
 # make run MSE_THRESHOLD=3.0 shows a rejection.
 MSE_THRESHOLD ?= 6.0

@@ -1,7 +1,8 @@
 """Fill an empty account: bucket, role, notification topic with a queue, and the abalone data.
 
 Everything may be there already: what is right is left alone. The local runtime keeps S3 objects across a
-restart and forgets topics, queues and roles, so this runs at every start of a stack.
+restart and forgets topics, queues and roles, so this runs at every start of a stack:
+``python -m stack.bootstrap`` where a local runtime runs already.
 """
 
 from __future__ import annotations
@@ -133,3 +134,8 @@ def _create_bucket(s3: Any, settings: StackSettings) -> None:
 
 def _csv(rows: list[str]) -> bytes:
     return "".join(f"{row}\n" for row in rows).encode()
+
+
+if __name__ == "__main__":
+    for uploaded_uri in bootstrap(StackSettings.from_environment()):
+        print(uploaded_uri)
