@@ -35,7 +35,7 @@ from local_runtime.wire import (
 
 logger = logging.getLogger(__name__)
 
-# What moto answers rightly without our help: records that nothing executes.
+# What moto answers well enough without our help: records that nothing executes.
 PASSED_ON = frozenset(
     f"{verb}{noun}"
     for noun, verbs in {

@@ -61,7 +61,8 @@ class StaticServices:
             code, status = "NotImplemented", 501
         except Exception as error:
             # moto raises what its parsers raise; AWS would name the request's mistake.
-            logger.warning("moto could not answer %s", call.name, exc_info=True)
+            logger.warning("moto could not answer %s: %r", call.name, error)
+            logger.debug("moto's traceback", exc_info=True)
             message = f"The request could not be read: {type(error).__name__}: {error}"[:512]
             code, status = "InvalidRequest", 400
         return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)

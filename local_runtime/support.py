@@ -91,7 +91,7 @@ def update(path: Path) -> bool:
 
 
 def _action_notes() -> dict[str, str]:
-    moto = dict.fromkeys(PASSED_ON, "a record only, kept by moto in memory")
+    moto = dict.fromkeys(PASSED_ON, "a record only, kept by moto in memory, with moto's errors")
     return {**moto, **PARTIAL_ACTIONS}
 
 
