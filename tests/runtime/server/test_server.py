@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -86,3 +88,22 @@ def test_motos_own_api_cannot_reset_what_is_on_disk(local_runtime: LocalRuntime)
     request = Request(f"{local_runtime.endpoint_url}/moto-api/reset", data=b"", method="POST")
     with pytest.raises(HTTPError, match="403"):
         urlopen(request, timeout=10)
+
+
+def test_servers_that_stopped_leave_no_thread_and_no_file(tmp_path: Path) -> None:
+    process = psutil.Process()
+
+    def serve(number: int) -> None:
+        runtime = LocalRuntime(Settings(data_dir=tmp_path / str(number), port=0))
+        runtime.put("k", b"x")
+        runtime.client("sagemaker").list_pipelines()
+        runtime.close()
+
+    serve(0)
+    gc.collect()
+    before = process.num_threads(), process.num_fds()
+    for number in range(1, 6):
+        serve(number)
+    gc.collect()
+    assert process.num_threads() <= before[0]
+    assert process.num_fds() <= before[1] + 1
