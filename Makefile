@@ -12,7 +12,7 @@ RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo up down doctor test check format compile bench clean
+.PHONY: help setup lock run demo up down doctor test check format compile package bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ format: setup ## Format the code
 
 compile: setup ## Compile pipeline_src/* into dags/definitions/
 	@$(BIN)/python -m pipeline_src compile
+
+package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/
+	@$(BIN)/python -m stack.package
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_pipelines.compatibility import require_airflow
+
 if TYPE_CHECKING:
     from sagemaker_pipelines.definition import Envelope
     from sagemaker_pipelines.forms import form_params, form_values
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
     from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
+
+require_airflow()
 
 # Importing one name must not import Airflow for `definition`, nor boto3 for `form_params`.
 _MODULES = {
