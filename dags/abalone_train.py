@@ -29,7 +29,7 @@ PARAMETERS = Envelope.load(DEFINITION).parameters
 EXECUTION_ARN = "{{ ti.xcom_pull('start_pipeline') }}"
 METRIC = "MSE {{ '%.4f' % ti.xcom_pull('branch_on_mse', key='metric') }}"
 THRESHOLD = "threshold {{ '%g' % ti.xcom_pull('branch_on_mse', key='threshold') }}"
-MODEL_PACKAGE = "{{ ti.xcom_pull('branch_on_mse', key='model_package_arn') }}"
+MODEL_PACKAGE = "{{ ti.xcom_pull('branch_on_mse', key='model_package_arn') or '' }}"
 LINKS = f"""
 Run: {{{{ dag_run.run_id }}}}
 Execution: {EXECUTION_ARN}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
+from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
@@ -30,14 +31,23 @@ class SageMakerSnsNotifier(SnsNotifier):
 
     def notify(self, context: Any) -> None:
         """Publish the rendered message."""
+        if self._prepare():
+            super().notify(context)  # type: ignore[no-untyped-call]  # the provider's
+
+    async def async_notify(self, context: Any) -> None:
+        """Publish the rendered message from the triggerer."""
+        if await sync_to_async(self._prepare)():
+            await super().async_notify(context)  # type: ignore[no-untyped-call]  # the provider's
+
+    def _prepare(self) -> bool:
+        """Find the topic and make the subject fit; return whether there is a topic."""
         hook = SageMakerPipelineHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
         self.target_arn = self.target_arn or hook.settings.notification_target or ""
         if self.subject:
             self.subject = one_line(self.subject)
         if not self.target_arn:
             self.log.warning("No notification_target is set; the message was: %s", self.message)
-            return
-        super().notify(context)  # type: ignore[no-untyped-call]  # the provider's
+        return bool(self.target_arn)
 
 
 def one_line(subject: str) -> str:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 
 import boto3
 import pytest
+from airflow.providers.amazon.aws.hooks.sns import SnsHook
 from airflow.sdk import DAG
 from moto import mock_aws  # noqa: TID253 - these tests are about an AWS service
 
@@ -63,6 +65,20 @@ def test_without_a_topic_the_message_is_logged(
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     SageMakerSnsNotifier(subject="s", message="MSE too high")(context())
     assert "the message was: MSE too high" in capsys.readouterr().out
+
+
+def test_the_triggerer_publishes_to_the_topic_of_the_settings_too(
+    queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[dict[str, object]] = []
+
+    async def publish(hook: object, **request: object) -> None:
+        published.append(request)
+
+    monkeypatch.setattr(SnsHook, "apublish_to_target", publish)
+    asyncio.run(SageMakerSnsNotifier(subject="two\nlines", message="m").async_notify(context()))
+    ((target, subject),) = [(request["target_arn"], request["subject"]) for request in published]
+    assert (target, subject) == (TOPIC, "two lines")
 
 
 def test_a_subject_is_made_to_fit_what_sns_takes(queue: str) -> None:
