@@ -7,6 +7,7 @@ with well-formed stand-ins. Compiling then writes the envelope's placeholders in
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 REGION = "us-east-1"
 ARTIFACT_BUCKET = "stand-in-artifact-bucket"
@@ -26,6 +27,14 @@ def artifact_uri(*parts: str) -> str:
     :param parts: the path, joined by slashes; the first part is the pipeline's name.
     """
     return f"s3://{ARTIFACT_BUCKET}/{NAME_PREFIX}{'/'.join(parts)}"
+
+
+def scratch_folder() -> str:
+    """Return a folder that is gone after compiling, for ModelBuilder's ``model_path``.
+
+    Its own default lies below ``/tmp/sagemaker``, which belongs to the first user of a machine.
+    """
+    return str(Path.home() / "model")  # the home folder is temporary while compiling
 
 
 def prefixed(name: str) -> str:

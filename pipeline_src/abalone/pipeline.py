@@ -28,7 +28,7 @@ from sagemaker.train import ModelTrainer
 
 from pipeline_src.images import image_uri
 from pipeline_src.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
-from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed
+from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
 
 STEPS = Path(__file__).parent / "steps"
 INSTANCE_TYPE = "ml.m5.xlarge"
@@ -168,6 +168,7 @@ def model_steps(
         image_uri=image_uri("xgboost"),
         s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
         role_arn=ROLE_ARN,
+        model_path=scratch_folder(),
         sagemaker_session=session,
     )
     # Built before it is registered: register() alone would write the compiling region into the container.

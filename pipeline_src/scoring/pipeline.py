@@ -23,7 +23,7 @@ from sagemaker.serve.model_builder import ModelBuilder
 
 from pipeline_src.images import image_uri
 from pipeline_src.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
-from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed
+from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
 from pipeline_src.transform_step import ScalableTransformStep
 
 STEPS = Path(__file__).parent / "steps"
@@ -93,7 +93,9 @@ def create_model_step(session: PipelineSession) -> ModelStep:
     model = Model(
         model_name="scoring", containers=[ContainerDefinition(model_package_name=model_package_arn)]
     )
-    builder = ModelBuilder(model=[model], role_arn=ROLE_ARN, sagemaker_session=session)
+    builder = ModelBuilder(
+        model=[model], role_arn=ROLE_ARN, model_path=scratch_folder(), sagemaker_session=session
+    )
     return ModelStep("ScoringCreateModel", step_args=builder.build())
 
 

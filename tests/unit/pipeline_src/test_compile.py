@@ -20,7 +20,8 @@ from sagemaker_pipelines.exceptions import InvalidDefinitionError
 
 ROOT = Path.cwd()
 
-#: Compiles everything to a folder, in a process that can open no connection.
+#: Compiles everything to a folder, in a process that can open no connection and that cannot use the folder
+#: which ModelBuilder would share with the machine's other users.
 COMPILE_WITHOUT_NETWORK = """
 import socket, sys
 from pathlib import Path
@@ -30,6 +31,12 @@ def refuse(*arguments, **keywords):
 
 socket.socket.connect = socket.socket.connect_ex = refuse
 socket.create_connection = socket.getaddrinfo = refuse
+
+def refuse_shared_folder(event, arguments):
+    if event == "os.mkdir" and str(arguments[0]).startswith("/tmp/sagemaker"):
+        raise PermissionError(arguments[0])
+
+sys.addaudithook(refuse_shared_folder)
 
 from pipeline_src.compile import compile_pipeline, write
 from pipeline_src.sources import select_sources
