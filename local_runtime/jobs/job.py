@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ class Job:
         self.folder, self.sandbox, self.log = folder, sandbox, log
         self.name = str(document[kind.name_field])
         self.interrupt = Interrupt()
+        self.lock = threading.RLock()  # held while the document changes by what it was
 
     def check_not_stopped(self) -> None:
         """Raise JobStoppedError if the end was asked for: called between the stages of a job."""

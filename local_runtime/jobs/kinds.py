@@ -113,6 +113,10 @@ class JobProgram(Protocol):
         """
         ...
 
+    def stopping(self, job: Job) -> dict[str, Any]:
+        """Return what the Describe answer gains when the end is asked for."""
+        ...
+
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
         """Return what the Describe answer gains whatever the end was."""
         ...
@@ -126,3 +130,13 @@ def check_local_path(path: str, what: str) -> None:
     parts = path.split("/")
     if not path.startswith("/opt/ml/") or ".." in parts:
         raise ValidationError(f"Invalid path {path!r} of {what}: expected an absolute path below /opt/ml.")
+
+
+def job_tags(request: dict[str, Any], arn: str | None, step: str | None) -> list[dict[str, str]]:
+    """Return the tags of a job: its request's and, for a pipeline's job, its execution and step."""
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+    if arn is not None:
+        tags["sagemaker:pipeline-execution-arn"] = arn
+    if step is not None:
+        tags["sagemaker:pipeline-step-name"] = step
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -76,6 +76,10 @@ class ProcessingProgram:
             _upload_output(job, item)
         return {}
 
+    def stopping(self, job: Job) -> dict[str, Any]:
+        """Return nothing more: only the status changes."""
+        return {}
+
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
         """Say why a job was stopped that nobody stopped."""
         if not timed_out:

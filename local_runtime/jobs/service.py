@@ -18,7 +18,7 @@ from local_runtime.exceptions import (
     ValidationError,
 )
 from local_runtime.jobs.job import Job
-from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram
+from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram, job_tags
 from local_runtime.jobs.processing import ProcessingProgram
 from local_runtime.jobs.training import TrainingProgram
 from local_runtime.jobs.transform import TransformProgram
@@ -102,7 +102,7 @@ class JobService:
                 "Job name must be unique within an AWS account and region, "
                 f"and a job with this name already exists ({arn})"
             )
-        put_tags(self._runtime.store, arn, _tags(request, pipeline_execution_arn, step_name))
+        put_tags(self._runtime.store, arn, job_tags(request, pipeline_execution_arn, step_name))
         folder = JobFolder(self._folder / kind / name)
         folder.path.mkdir(parents=True, exist_ok=True)
         log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
@@ -142,8 +142,10 @@ class JobService:
                 noun = job_kind.resource.replace("-", " ")
                 raise ValidationError(f"The request was rejected because the {noun} is in status {status}.")
             job = active[0]
-            job.update(**{job_kind.status_field: "Stopping"})
-        job.interrupt.set()
+            with job.lock:
+                job.interrupt.set()
+                stopping = self._programs[kind].stopping(job)
+                job.update(**{job_kind.status_field: "Stopping"}, **stopping)
         with self._slots:
             self._slots.notify_all()
 
@@ -247,8 +249,8 @@ class JobService:
             job.log.close()
             job.folder.remove_all_but_log()
             final = {job.kind.status_field: status, job.kind.end_field: time.time(), "FailureReason": reason}
-            ended = program.ended(job, status, timed_out=timed_out)
             with self._active_lock:
+                ended = program.ended(job, status, timed_out=timed_out)
                 job.update(_process=None, **(changes | final | ended))
                 self._active.pop((job.kind.kind, job.name), None)
         except Exception:
@@ -291,12 +293,3 @@ class JobService:
         self._runtime.store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
         if job.path.is_dir():
             job.remove_all_but_log()
-
-
-def _tags(request: dict[str, Any], arn: str | None, step: str | None) -> list[dict[str, str]]:
-    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-    if arn is not None:
-        tags["sagemaker:pipeline-execution-arn"] = arn
-    if step is not None:
-        tags["sagemaker:pipeline-step-name"] = step
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

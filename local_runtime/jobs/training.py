@@ -49,6 +49,7 @@ _MESSAGES = {
     "Uploading": "Uploading generated training model",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
+    "Stopping": "Stopping the training job",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
@@ -93,17 +94,25 @@ class TrainingProgram:
         _enter(job, "Training")
         try:
             ended = job.execute(_command(job), _environment(job))
+            if ended.exit_code == 0:
+                _enter(job, "Uploading")
         except JobStoppedError:
             # As on AWS, what the program saved before or on SIGTERM is kept.
             self._upload(job)
             raise
         if ended.exit_code == 0:
-            _enter(job, "Uploading")
             model = self._upload(job)
         else:
             upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
         job.require_success(ended, job.read_message(_FAILURE))
         return {"ModelArtifacts": {"S3ModelArtifacts": model}}
+
+    def stopping(self, job: Job) -> dict[str, Any]:
+        """Return the secondary status."""
+        if job.document["SecondaryStatus"] == "Stopping":
+            return {}
+        transitions = _transitions(job, "Stopping", time.time())
+        return {"SecondaryStatus": "Stopping", "SecondaryStatusTransitions": transitions}
 
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
         """Return the last status, the metrics and the times."""
@@ -215,9 +224,10 @@ def _environment(job: Job) -> dict[str, str]:
 
 
 def _enter(job: Job, status: str, **changes: Any) -> None:
-    now = time.time()
-    transitions = _transitions(job, status, now)
-    job.update(SecondaryStatus=status, SecondaryStatusTransitions=transitions, **changes)
+    with job.lock:
+        job.check_not_stopped()
+        transitions = _transitions(job, status, time.time())
+        job.update(SecondaryStatus=status, SecondaryStatusTransitions=transitions, **changes)
 
 
 def _transitions(job: Job, status: str, now: float) -> list[dict[str, Any]]:

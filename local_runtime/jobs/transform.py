@@ -103,6 +103,10 @@ class TransformProgram:
         job.runtime.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
         return {}
 
+    def stopping(self, job: Job) -> dict[str, Any]:
+        """Return nothing more: only the status changes."""
+        return {}
+
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
         """Return nothing more: a transform job has no further fields."""
         return {}

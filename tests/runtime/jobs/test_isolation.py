@@ -290,6 +290,43 @@ def test_jobs_run_for_an_ordinary_user(runtime: Runtime, isolation: str) -> None
     assert ended.stdout.startswith(f"{isolation} Completed ['")
 
 
+def can_unshare() -> bool:
+    """Return whether this machine lets a test take things away in a namespace of its own."""
+    return (
+        bool(shutil.which("unshare"))
+        and subprocess.run(["unshare", "-rm", "true"], check=False).returncode == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [
+        ("echo 0 > /proc/sys/user/max_user_namespaces", "rewrite Jobs are not isolated by the kernel"),
+        ("mount -t tmpfs none /proc/sys", "namespace Jobs are isolated with mount namespaces"),
+    ],
+    ids=["no user namespaces", "no new /proc, as in most containers"],
+)
+def test_where_the_kernel_allows_less_the_next_best_is_chosen_and_said(
+    runtime: Runtime, without: str, expected: str
+) -> None:
+    if not can_unshare():
+        pytest.skip("this machine has no user namespaces to take away")
+    mark = f"{5400 + os.getpid()}.{time.monotonic_ns() % 10**6}"
+    body = f"""
+        script = "import subprocess; subprocess.Popen(['setsid', 'sleep', '{mark}']); print('ran')"
+        job = run_processing(runtime, "less", script)
+        print(runtime.jobs.isolation, runtime.jobs.sandbox.description)
+        print(job["ProcessingJobStatus"], output(runtime, "less"))
+        runtime.jobs.shutdown()
+    """
+    shell = f'{without} && exec "$0" -c "$1"'
+    command = ["unshare", "-rm", "/bin/sh", "-c", shell, sys.executable, driver(runtime, body)]
+    ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout.startswith(expected), ended.stderr
+    assert "Completed ran" in ended.stdout
+    assert processes_with(f"sleep {mark}") == []
+
+
 @pytest.mark.parametrize("isolation", ["namespace", "rewrite"])
 def test_kill_9_of_the_runtime_leaves_no_process_and_its_job_is_failed(
     start_runtime: StartRuntime, isolation: str

@@ -220,6 +220,14 @@ def test_the_longest_runtime_stops_the_job_and_keeps_what_it_saved(runtime: Runt
     assert members(runtime, uri) == {"checkpoint": b"half"}
 
 
+def test_a_stop_is_seen_in_the_secondary_statuses(runtime: Runtime) -> None:
+    runtime.jobs.create("training", script_request(runtime, "halted", "import time; time.sleep(60)"))
+    runtime.jobs.stop("training", "halted")
+    job = runtime.jobs.wait("training", "halted")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert [item["Status"] for item in job["SecondaryStatusTransitions"]][-2:] == ["Stopping", "Stopped"]
+
+
 def test_an_image_without_an_algorithm_needs_a_script(runtime: Runtime) -> None:
     request = training_request("none", "none")
     request["AlgorithmSpecification"]["TrainingImage"] = SKLEARN
