@@ -77,6 +77,8 @@ class TrainingProgram:
         split_uri(request["OutputDataConfig"]["S3OutputPath"])
         for channel in request.get("InputDataConfig", []):
             _check_channel(channel)
+        if "CheckpointConfig" in request:
+            _check_checkpoints(request["CheckpointConfig"])
 
     def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request's own fields and the first status."""
@@ -103,7 +105,7 @@ class TrainingProgram:
         if ended.exit_code == 0:
             model = self._upload(job)
         else:
-            upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
+            _upload_outputs(job)
         job.require_success(ended, job.read_message(_FAILURE))
         return {"ModelArtifacts": {"S3ModelArtifacts": model}}
 
@@ -131,12 +133,22 @@ class TrainingProgram:
 
     @staticmethod
     def _upload(job: Job) -> str:
-        upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
-        checkpoints = job.document.get("CheckpointConfig")
-        if checkpoints:
-            folder = job.folder.host_path(checkpoints.get("LocalPath") or _CHECKPOINTS)
-            job.runtime.storage.upload(folder, checkpoints["S3Uri"])
+        _upload_outputs(job)
         return upload_model(job)
+
+
+def _upload_outputs(job: Job) -> None:
+    """Upload what every end leaves: the output folder and the checkpoints."""
+    upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
+    checkpoints = job.document.get("CheckpointConfig")
+    if checkpoints:
+        folder = job.folder.host_path(checkpoints.get("LocalPath") or _CHECKPOINTS)
+        job.runtime.storage.upload(folder, checkpoints["S3Uri"])
+
+
+def _check_checkpoints(config: dict[str, Any]) -> None:
+    split_uri(config["S3Uri"])
+    check_local_path(config.get("LocalPath") or _CHECKPOINTS, "CheckpointConfig")
 
 
 def _check_channel(channel: dict[str, Any]) -> None:

@@ -198,6 +198,23 @@ def test_classic_script_mode_passes_hyperparameters_and_keeps_model_and_output(r
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("loss", 0.25)]
 
 
+def test_checkpoints_of_a_failed_job_are_there_for_the_next(runtime: Runtime) -> None:
+    script = """
+        import os
+        path = "/opt/ml/checkpoints/round"
+        rounds = int(open(path).read()) if os.path.exists(path) else 0
+        open(path, "w").write(str(rounds + 1))
+        raise SystemExit(rounds == 0)
+    """
+    jobs = []
+    for name in ("resumed-1", "resumed-2"):
+        request = script_request(runtime, name, script)
+        request["CheckpointConfig"] = {"S3Uri": f"s3://{BUCKET}/checkpoints"}
+        jobs.append(run_training(runtime, request)["TrainingJobStatus"])
+    assert jobs == ["Failed", "Completed"]
+    assert runtime.storage.read_bytes(f"s3://{BUCKET}/checkpoints/round") == b"2"
+
+
 def test_a_failing_script_gives_what_it_wrote_as_the_reason(runtime: Runtime) -> None:
     script = "open('/opt/ml/output/failure', 'w').write('no convergence'); raise SystemExit(9)"
     job = run_training(runtime, script_request(runtime, "diverge", script))
