@@ -186,6 +186,8 @@ def test_the_local_target_is_what_the_bootstrap_fills(compose: dict[str, Service
     extra = json.loads(compose["worker"].environment["AIRFLOW_CONN_AWS_DEFAULT"])["extra"]
     filled = StackSettings(host=compose["bootstrap"].environment["RUNTIME_HOST"])
     own = extra["service_config"]["sagemaker"]
+    # <bucket>.local-runtime would be no host of the network.
+    assert extra["config_kwargs"] == {"s3": {"addressing_style": "path"}}
     assert extra["endpoint_url"] == filled.runtime_url == "http://local-runtime:4566"
     assert own["artifact_bucket"] == filled.bucket
     assert own["role_arn"] == filled.role_arn
