@@ -24,16 +24,21 @@ END = "<!-- end of the generated part -->"
 PARTIAL_STEPS: Mapping[str, str] = {
     "Model": "creates models; artifacts are not repacked",
     "Processing": (
-        "one machine whatever the instance count; S3 inputs in File mode; "
-        "images sagemaker-scikit-learn and sagemaker-xgboost; no Spark, no feature store"
+        "one machine whatever the instance count; S3 inputs in File mode, no dataset definitions; outputs "
+        "go to S3 at the end, also in Continuous mode; images sagemaker-scikit-learn and sagemaker-xgboost; "
+        "no Spark, no feature store"
     ),
     "RegisterModel": "registers; the package is not validated by jobs",
     "Training": (
         "one machine whatever the instance count; S3 channels in File or FastFile mode; "
         "algorithm mode for sagemaker-xgboost, scripts for it and sagemaker-scikit-learn; "
-        "no warm pools, spot interruptions, checkpoints or profiler"
+        "algorithm mode reads CSV and libsvm and knows no `_kfold`; checkpoints go to S3 at the end; "
+        "no warm pools, spot interruptions, debugger or profiler"
     ),
-    "Transform": "split by line or not at all, no RecordIO or TFRecord; the two images above",
+    "Transform": (
+        "split by line or not at all, no RecordIO or TFRecord; filters without `..` and `?()`; "
+        "the two images above"
+    ),
 }
 PARTIAL_ACTIONS: Mapping[str, str] = {
     "CreateModel": "the artifact must exist; a model package must be Approved; no VPC, no multi-model cache",
