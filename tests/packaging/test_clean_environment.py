@@ -75,7 +75,7 @@ def python(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     requirements.write_text(shipped.replace(MWAA_DAGS, str(dist / "mwaa" / "dags")))
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")], check=True)
     interpreter = folder / "venv" / "bin" / "python"
-    command = [UV, "pip", "install", "--quiet", "--python", interpreter, "--requirement", requirements]
+    command = [UV, "pip", "install", "--quiet", "--python", str(interpreter), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return str(interpreter)
