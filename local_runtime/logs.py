@@ -80,6 +80,11 @@ class JobLog:
                 batch.append(self._pending.popleft())
         return batch
 
+    def give_back(self, batch: list[dict[str, Any]]) -> None:
+        """Take back a batch that could not be sent; the next one begins with it."""
+        with self._lock:
+            self._pending.extendleft(reversed(batch))
+
     def _add(self, lines: list[bytes]) -> None:
         now = int(time.time() * 1000)
         texts = [
@@ -135,7 +140,7 @@ class LogShipper:
             try:
                 self._send(log)
             except (BotoCoreError, ClientError) as error:
-                _log.warning("Output for log stream %s is only in the job's file: %s", log.stream, error)
+                _log.warning("Output for log stream %s is not sent yet: %s", log.stream, error)
 
     def close(self) -> None:
         """End the thread."""
@@ -161,7 +166,11 @@ class LogShipper:
             self._create(client.create_log_stream, logGroupName=log.group, logStreamName=log.stream)
             log.created = True
         while batch := log.take():
-            client.put_log_events(logGroupName=log.group, logStreamName=log.stream, logEvents=batch)
+            try:
+                client.put_log_events(logGroupName=log.group, logStreamName=log.stream, logEvents=batch)
+            except (BotoCoreError, ClientError):
+                log.give_back(batch)
+                raise
 
     @staticmethod
     def _create(call: Any, **names: str) -> None:

@@ -173,6 +173,10 @@ class Sandbox:
             "HOME": scratch,
             "TMPDIR": scratch,
             "PYTHONUNBUFFERED": "1",
+            # For `python -m pip`, which finds no refusing program on PATH: nothing is looked up, and what
+            # needs no index stays in the job's folder.
+            "PIP_NO_INDEX": "1",
+            "PIP_TARGET": f"{scratch}/packages",
             "AWS_ENDPOINT_URL": self._endpoint_url,
             "AWS_REGION": self._settings.region,
             "AWS_DEFAULT_REGION": self._settings.region,

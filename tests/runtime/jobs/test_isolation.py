@@ -150,6 +150,8 @@ def test_the_servers_environment_is_not_inherited(
         "LANG",
         "MINE",
         "PATH",
+        "PIP_NO_INDEX",
+        "PIP_TARGET",
         "PYTHONUNBUFFERED",
         "TMPDIR",
     }

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local_runtime.logs import JobLog, LogShipper
 from local_runtime.runtime import Runtime
 
@@ -73,6 +75,22 @@ def test_a_logs_endpoint_that_fails_costs_only_the_stream(runtime: Runtime, tmp_
     log.write(b"kept\n")
     log.close()
     assert (tmp_path / "refused").read_bytes() == b"kept\n"
+
+
+def test_lines_that_could_not_be_sent_are_sent_with_the_next(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = runtime.client("logs")
+    shipper = LogShipper(runtime)
+    log = shipper.open("/aws/sagemaker/ProcessingJobs", "again/algo-1-1", tmp_path / "again")
+    shipper.ship(log)
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "put_log_events", _Refusing().put_log_events)
+        log.write(b"first\n")
+        shipper.ship(log)
+    log.write(b"second\n")
+    log.close()
+    assert messages(runtime, log) == ["first", "second"]
 
 
 class _Refusing:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -124,6 +125,22 @@ def test_requirements_are_refused(runtime: Runtime) -> None:
     assert job["ProcessingJobStatus"] == "Failed"
     assert "requirements.txt in the job's source is refused" in job["FailureReason"]
     assert "ran" not in output(runtime, "requirements")
+
+
+def test_a_job_cannot_install_into_the_runtimes_environment(either_isolation: Runtime) -> None:
+    script = """
+        import pathlib, subprocess, sys
+        pathlib.Path("pack").mkdir()
+        pathlib.Path("pack/pyproject.toml").write_text("[project]\\nname='intruder'\\nversion='1'")
+        for what in ("left-pad", "./pack"):
+            subprocess.call([sys.executable, "-m", "pip", "install", "--no-build-isolation", what])
+        raise SystemExit(subprocess.call([sys.executable, "-c", "import intruder"]))
+    """
+    job = run_processing(either_isolation, "intruder", script)
+    assert job["ProcessingJobStatus"] == "Failed"
+    log = output(either_isolation, "intruder")
+    assert "No matching distribution found for left-pad" in log
+    assert importlib.util.find_spec("intruder") is None
 
 
 def test_pip_is_refused_inside_a_job(runtime: Runtime) -> None:
