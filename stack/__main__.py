@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -85,6 +86,9 @@ def doctor(
 
 def main(command: Callable[[], object]) -> int:
     """Run a command; print an error of ours without a traceback."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: whoever started a stack for himself stops it on the way out.
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         command()
     except StackError as error:

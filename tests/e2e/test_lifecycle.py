@@ -64,6 +64,31 @@ def test_a_process_that_dies_during_the_start_ends_it_with_its_log(
     assert not any(stack.processes.running(name) for name in ALL_PROCESSES)
 
 
+def test_a_demo_that_is_told_to_stop_leaves_no_process_behind(
+    airflow: Airflow, settings: StackSettings
+) -> None:
+    copy_database(airflow.settings, settings)
+    processes = Stack(settings).processes
+    demo = subprocess.Popen([sys.executable, "-m", "stack", "demo"], cwd=ROOT, env=environment(settings))
+    deadline = time.monotonic() + 60
+    while processes.running("airflow-scheduler") is None:
+        assert demo.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    demo.terminate()
+    assert demo.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not any(processes.running(name) for name in ALL_PROCESSES)
+
+
+def environment(settings: StackSettings) -> dict[str, str]:
+    """Return the environment that leads ``make`` commands to a stack."""
+    return os.environ | {
+        "STACK_STATE_DIR": str(settings.state_dir),
+        "AIRFLOW_PORT": str(settings.airflow_port),
+        "RUNTIME_PORT": str(settings.runtime_port),
+    }
+
+
 def copy_database(source: StackSettings, target: StackSettings) -> None:
     """Spare a new stack the creation of Airflow's database."""
     target.airflow_home.mkdir(parents=True)
@@ -90,15 +115,10 @@ def test_a_killed_runtime_is_reported_by_the_next_check_and_down_still_works(set
 
 def test_the_command_line_says_what_is_wrong_without_a_traceback(settings: StackSettings) -> None:
     with socket.create_server(("127.0.0.1", settings.airflow_port)):
-        env = os.environ | {
-            "STACK_STATE_DIR": str(settings.state_dir),
-            "AIRFLOW_PORT": str(settings.airflow_port),
-            "RUNTIME_PORT": str(settings.runtime_port),
-        }
         done = subprocess.run(
             [sys.executable, "-m", "stack", "demo"],
             cwd=ROOT,
-            env=env,
+            env=environment(settings),
             capture_output=True,
             text=True,
             timeout=60,
