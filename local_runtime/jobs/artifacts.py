@@ -14,7 +14,7 @@ def upload_model(job: Job) -> str:
     config = job.document["OutputDataConfig"]
     if config.get("CompressionType") == "NONE":
         uri = f"{_output_uri(job)}/model/"
-        job.runtime.storage.upload(job.folder.host_path("/opt/ml/model"), uri)
+        job.runtime.storage.upload(job.produced("/opt/ml/model"), uri)
         return uri
     return upload_archive(job, "/opt/ml/model", "model.tar.gz", if_empty=True)
 
@@ -24,7 +24,7 @@ def upload_archive(job: Job, container_path: str, name: str, *, if_empty: bool =
 
     :param if_empty: whether an empty folder is uploaded too.
     """
-    folder = job.folder.host_path(container_path)
+    folder = job.produced(container_path)
     uri = f"{_output_uri(job)}/{name}"
     if if_empty or (folder.is_dir() and any(folder.iterdir())):
         archive = job.folder.path / name

@@ -117,9 +117,20 @@ class Job:
         text = (message or "").strip()[:_LONGEST_REASON]
         raise JobFailedError(f"AlgorithmError: {text}, exit code: {ended.exit_code}")
 
+    def produced(self, container_path: str) -> Path:
+        """Return where something that the program left is on this machine.
+
+        :raises JobFailedError: the program put a link there that leads out of its folder; on this machine it
+            would lead to another file than in the container.
+        """
+        path = self.folder.host_path(container_path)
+        if not path.resolve().is_relative_to(self.folder.ml.resolve()):
+            raise JobFailedError(f"ClientError: {container_path} is a link that leads out of /opt/ml.")
+        return path
+
     def read_message(self, container_path: str) -> str | None:
         """Return the text that the program left in a file, if it did."""
-        path = self.folder.host_path(container_path)
+        path = self.produced(container_path)
         if not path.is_file():
             return None
         with path.open("rb") as file:

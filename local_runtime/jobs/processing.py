@@ -138,4 +138,4 @@ def _upload_output(job: Job, item: dict[str, Any]) -> None:
         return
     target = item["S3Output"]
     job.check_not_stopped()
-    job.runtime.storage.upload(job.folder.host_path(target["LocalPath"]), target["S3Uri"])
+    job.runtime.storage.upload(job.produced(target["LocalPath"]), target["S3Uri"])

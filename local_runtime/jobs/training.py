@@ -142,7 +142,7 @@ def _upload_outputs(job: Job) -> None:
     upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
     checkpoints = job.document.get("CheckpointConfig")
     if checkpoints:
-        folder = job.folder.host_path(checkpoints.get("LocalPath") or _CHECKPOINTS)
+        folder = job.produced(checkpoints.get("LocalPath") or _CHECKPOINTS)
         job.runtime.storage.upload(folder, checkpoints["S3Uri"])
 
 

@@ -99,7 +99,7 @@ class TransformProgram:
                 _run_container(job, container, plan, data_log.note)
         finally:
             data_log.close()
-        output = job.folder.host_path(f"{_WORK}/output")
+        output = job.produced(f"{_WORK}/output")
         job.runtime.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
         return {}
 
@@ -165,7 +165,7 @@ def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], no
     ended = job.execute(command, _environment(job, container))
     if ended.exit_code == 0:
         return
-    error_file = job.folder.host_path(plan["error_file"])
+    error_file = job.produced(plan["error_file"])
     error = json.loads(error_file.read_text()) if error_file.is_file() else {"status": 500}
     if "message" in error:
         note(f"[sagemaker logs]: {error['file']}: Bad HTTP status returned from invoke: {error['status']}")

@@ -116,6 +116,21 @@ def test_a_key_cannot_leave_the_job_folder(runtime: Runtime, key: str) -> None:
     assert not list(runtime.settings.data_dir.rglob("escape.py"))
 
 
+@pytest.mark.parametrize("link", ["/opt/ml/processing/out", "/opt/ml/output/message"])
+def test_a_link_out_of_the_folder_is_not_followed(runtime: Runtime, link: str) -> None:
+    """In the container it leads elsewhere than on this machine, whose files are none of the job's."""
+    script = f"""
+        import os, shutil
+        shutil.rmtree({link!r}, ignore_errors=True)
+        os.symlink("/etc/passwd" if {link!r}.endswith("message") else "/etc", {link!r})
+    """
+    job = run_processing(runtime, "link", script)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"] == f"ClientError: {link} is a link that leads out of /opt/ml."
+    assert "ExitMessage" not in job
+    assert runtime.storage.list(f"s3://{BUCKET}/link/out") == []
+
+
 def test_requirements_are_refused(runtime: Runtime) -> None:
     request = processing_request(runtime, "requirements", "print('ran')")
     runtime.storage.write_bytes(f"s3://{BUCKET}/requirements/code/requirements.txt", b"left-pad\n")
