@@ -17,7 +17,7 @@ class Settings:
     :param account_id: the twelve-digit account of every ARN.
     :param max_concurrent_executions: SageMaker's quota of executions that run at once.
     :param max_concurrent_jobs: jobs whose processes run at once, others wait; None takes two per core.
-    :param job_memory_mb: address-space limit of one job's process tree, MiB; None sets none.
+    :param job_memory_mb: address-space limit of each process of a job, MiB; None sets none.
     :param job_max_runtime_seconds: the longest any job may run, whatever its StoppingCondition says.
     :param isolation: ``"namespace"`` or ``"rewrite"`` (see ``sandbox.py``); None probes at start-up.
     """
