@@ -209,7 +209,7 @@ class Sandbox:
     def _probe(self) -> str | None:
         """Launch a command that does nothing; return what failed."""
         self._settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="probe-", dir=self._settings.data_dir) as name:
+        with tempfile.TemporaryDirectory(prefix="probe-", dir=self._settings.data_dir.resolve()) as name:
             folder = JobFolder(Path(name))
             arguments = self.prepare(folder, ["test", "-d", CONTAINER_ROOT], {})
             ended = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)

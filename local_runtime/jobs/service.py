@@ -48,7 +48,8 @@ class JobService:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._folder = runtime.settings.data_dir / "jobs"
+        # Jobs have another working directory.
+        self._folder = runtime.settings.data_dir.resolve() / "jobs"
         self._programs: dict[str, JobProgram] = {
             program.kind.kind: program
             for program in (ProcessingProgram(), TrainingProgram(), TransformProgram())

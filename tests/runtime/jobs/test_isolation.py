@@ -218,6 +218,17 @@ def test_jobs_beyond_the_limit_wait_and_can_be_stopped(start_runtime: StartRunti
     assert runtime.jobs.wait("processing", "first")["ProcessingJobStatus"] == "Stopped"
 
 
+@pytest.mark.parametrize("isolation", ["namespace", "rewrite"])
+def test_the_data_directory_may_be_relative(
+    start_runtime: StartRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runtime = start_runtime(isolation=isolation, data_dir=Path("data-0"))
+    job = run_processing(runtime, "relative", "open('/opt/ml/processing/out/x', 'w').write('y')")
+    assert job["ProcessingJobStatus"] == "Completed", output(runtime, "relative")
+    assert runtime.storage.read_bytes(f"s3://{BUCKET}/relative/out/x") == b"y"
+
+
 def test_an_isolation_that_cannot_be_had_is_an_error_at_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="expected 'namespace' or 'rewrite'"):
         Sandbox(Settings(data_dir=tmp_path, isolation="docker"), "http://127.0.0.1:1")
