@@ -40,8 +40,9 @@ def aws_connection(settings: StackSettings) -> dict[str, object]:
     """Return the connection ``aws_default``: on AWS it has no endpoint_url, and is else the same."""
     return {
         "conn_type": "aws",
-        "login": "local",
-        "password": "local",
+        # The local runtime counts calls by access key: these are Airflow's, see docs/iam.
+        "login": "airflow",
+        "password": "airflow",
         "extra": {
             "region_name": settings.region,
             "endpoint_url": settings.runtime_url,

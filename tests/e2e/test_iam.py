@@ -1,0 +1,36 @@
+"""What the DAGs called, as the local runtime recorded it, against the policy of Airflow's role."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from stack.iam import allowed_actions
+from tests.e2e.conftest import Airflow, Scenario
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def recorded(airflow: Airflow, scenario: Scenario) -> set[str]:
+    """The actions that Airflow's access key called while every scenario ran to its end."""
+    for name in ("accepted", "rejected", "awaiting_approval", "failed"):
+        scenario(name)
+    document = requests.get(f"{airflow.settings.runtime_url}/_local_runtime/calls", timeout=10).json()
+    return set(document["by_access_key"]["airflow"])
+
+
+def test_the_policy_of_airflows_role_allows_every_recorded_call(recorded: set[str]) -> None:
+    assert recorded - allowed_actions("airflow") == set(), "add the action to docs/iam/airflow.json"
+
+
+def test_the_record_covers_every_stage_of_the_dags(recorded: set[str]) -> None:
+    stages = {
+        "upsert": "sagemaker:CreatePipeline",
+        "start": "sagemaker:StartPipelineExecution",
+        "wait": "sagemaker:DescribePipelineExecution",
+        "evaluate": "s3:GetObject",
+        "notify": "sns:Publish",
+        "cause": "logs:GetLogEvents",
+    }
+    assert set(stages.values()) <= recorded
