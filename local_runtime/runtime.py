@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local_runtime.faults import FaultPlan
+from local_runtime.endpoint.faults import FaultPlan
 from local_runtime.settings import Settings
 from local_runtime.store import Store
 
 if TYPE_CHECKING:
-    from local_runtime.events import EventPublisher
-    from local_runtime.execution import ExecutionService
+    from local_runtime.engine.execution import ExecutionService
     from local_runtime.jobs import JobService
-    from local_runtime.models import ModelRegistry
-    from local_runtime.storage import Storage
+    from local_runtime.services.events import EventPublisher
+    from local_runtime.services.models import ModelRegistry
+    from local_runtime.services.storage import Storage
 
 
 class Runtime:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from local_runtime.api.paging import created_between, page
 from local_runtime.api.registry import Request, Response, action
+from local_runtime.engine.pipelines import VERSION, find_pipeline, version_key
+from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
-from local_runtime.pipelines import VERSION, find_pipeline, version_key
-from local_runtime.record import EXECUTION, STEP
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from local_runtime.api.paging import created_between, page
 from local_runtime.api.registry import Request, Response, action
-from local_runtime.definition import parse_definition
-from local_runtime.exceptions import ConflictError, ValidationError
-from local_runtime.execution import delete_executions
-from local_runtime.pipelines import (
+from local_runtime.engine.definition import parse_definition
+from local_runtime.engine.execution import delete_executions
+from local_runtime.engine.pipelines import (
     PIPELINE,
     VERSION,
     add_version,
@@ -22,7 +21,8 @@ from local_runtime.pipelines import (
     pipeline_key,
     version_key,
 )
-from local_runtime.tags import delete_tags, put_tags
+from local_runtime.exceptions import ConflictError, ValidationError
+from local_runtime.services.tags import delete_tags, put_tags
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from local_runtime.api.paging import page
 from local_runtime.api.registry import Request, Response, action
-from local_runtime.pipelines import find_pipeline
-from local_runtime.tags import put_tags, remove_tags, tags_of
+from local_runtime.engine.pipelines import find_pipeline
+from local_runtime.services.tags import put_tags, remove_tags, tags_of
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

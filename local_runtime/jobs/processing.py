@@ -11,7 +11,7 @@ from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import PROCESSING, check_local_path
 from local_runtime.jobs.resources import note_instance_count, resource_config
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
-from local_runtime.storage import split_uri
+from local_runtime.services.storage import split_uri
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

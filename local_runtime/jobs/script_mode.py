@@ -15,7 +15,7 @@ from typing import Any
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.resources import HOST
 from local_runtime.jobs.staging import refuse_requirements, unpack
-from local_runtime.storage import split_uri
+from local_runtime.services.storage import split_uri
 
 _CODE = "/opt/ml/code"
 

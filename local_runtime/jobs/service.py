@@ -25,7 +25,7 @@ from local_runtime.jobs.transform import TransformProgram
 from local_runtime.logs import LogShipper
 from local_runtime.processes import end_launcher, end_processes_below
 from local_runtime.sandbox import JobFolder, Sandbox
-from local_runtime.tags import put_tags
+from local_runtime.services.tags import put_tags
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

@@ -11,7 +11,7 @@ from typing import Any
 
 from local_runtime.exceptions import JobFailedError, ValidationError
 from local_runtime.jobs.job import Job
-from local_runtime.storage import relative_key, split_uri
+from local_runtime.services.storage import relative_key, split_uri
 
 _REQUIREMENTS = "requirements.txt"
 

@@ -15,7 +15,7 @@ from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import TRANSFORM
 from local_runtime.jobs.resources import note_instance_count
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source, unpack
-from local_runtime.storage import split_uri
+from local_runtime.services.storage import split_uri
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

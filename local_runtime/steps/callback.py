@@ -9,7 +9,7 @@ import json
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_runtime.callbacks import Callback
+from local_runtime.engine.callbacks import Callback
 from local_runtime.exceptions import AwsError
 from local_runtime.steps.base import StepOutcome, StepRun
 

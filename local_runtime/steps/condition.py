@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local_runtime.conditions import all_hold
+from local_runtime.engine.conditions import all_hold
 from local_runtime.steps.base import StepOutcome, StepRun
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local_runtime.resolver import as_text
+from local_runtime.engine.resolver import as_text
 from local_runtime.steps.base import StepOutcome, StepRun
 
 

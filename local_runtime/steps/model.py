@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from local_runtime.endpoint.validation import validate
 from local_runtime.steps.base import StepOutcome, StepRun
 from local_runtime.steps.job_step import own_name
-from local_runtime.validation import validate
 
 
 class ModelExecutor:

@@ -11,7 +11,7 @@ from typing import Any
 
 from local_runtime.api import executions, pipelines, tags
 from local_runtime.api.registry import ACTIONS
-from local_runtime.execution import ExecutionService
+from local_runtime.engine.execution import ExecutionService
 from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from local_runtime.steps.base import StepOutcome, StepRun

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.execution import INTERRUPTED
+from local_runtime.engine.execution import INTERRUPTED
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime, RuntimeProcess
 from tests.runtime.engine.definitions import pipeline

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,17 @@ import pytest
 from moto.server import ThreadedMotoServer  # noqa: TID253 - it is the endpoint
 
 from local_runtime.jobs import JobService
-from local_runtime.models import ModelRegistry
 from local_runtime.runtime import Runtime
+from local_runtime.services.models import ModelRegistry
+from local_runtime.services.storage import Storage
 from local_runtime.settings import Settings
-from local_runtime.storage import Storage
 
 BUCKET = "job-tests"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
 
+ROOT = Path(__file__).parents[3]
 StartRuntime = Callable[..., Runtime]
 
 
@@ -117,3 +120,55 @@ def run_processing(runtime: Runtime, name: str, script: str, **changes: Any) -> 
 def output(runtime: Runtime, name: str) -> str:
     """Return what a processing job printed."""
     return runtime.jobs.log_path("processing", name).read_text()
+
+
+def processes_with(mark: str) -> list[int]:
+    """Return the ids of the processes whose command line holds a mark."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if mark in command and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+def wait_until(condition: object, seconds: float = 10) -> bool:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())
+
+
+# Runs as another user or in another process: starts one job and prints how it went.
+DRIVER = """
+import sys, time
+from pathlib import Path
+from local_runtime.jobs import JobService
+from local_runtime.runtime import Runtime
+from local_runtime.settings import Settings
+from local_runtime.services.storage import Storage
+sys.path.insert(0, {folder!r})
+from conftest import output, run_processing, processing_request
+
+runtime = Runtime(Settings(data_dir=Path({data!r}), isolation={isolation!r}), {endpoint!r})
+runtime.storage = Storage(runtime)
+runtime.jobs = JobService(runtime)
+{body}
+"""
+
+
+def driver(runtime: Runtime, body: str, isolation: str | None = None) -> str:
+    return DRIVER.format(
+        folder=str(Path(__file__).parent),
+        data=str(runtime.settings.data_dir),
+        isolation=isolation,
+        endpoint=runtime.endpoint_url,
+        body=textwrap.dedent(body),
+    )

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from local_runtime.endpoint.faults import CAPACITY_MESSAGE, Fault
 from local_runtime.exceptions import AwsError, ValidationError
-from local_runtime.faults import CAPACITY_MESSAGE, Fault
 from local_runtime.runtime import Runtime
 from local_runtime.steps import EXECUTORS
 from local_runtime.steps.base import StepOutcome, StepRun

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from local_runtime.exceptions import ResourceNotFoundError, ValidationError
 from local_runtime.runtime import Runtime
-from local_runtime.storage import relative_key, split_uri
+from local_runtime.services.storage import relative_key, split_uri
 from tests.runtime.jobs.conftest import BUCKET
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.conditions import all_hold, equal, holds
+from local_runtime.engine.conditions import all_hold, equal, holds
 from local_runtime.exceptions import ResolutionError
 
 ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {

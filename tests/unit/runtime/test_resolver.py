@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_runtime.engine.resolver import Resolver, Scope, as_text, json_path_value, walk
 from local_runtime.exceptions import ResolutionError
-from local_runtime.resolver import Resolver, Scope, as_text, json_path_value, walk
 
 EVALUATION = "s3://bucket/eval/evaluation.json"
 

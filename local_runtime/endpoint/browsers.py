@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from local_runtime.wire import Answer, Environ, error_answer
+from local_runtime.endpoint.wire import Answer, Environ, error_answer
 
 
 def is_loopback(host: str) -> bool:

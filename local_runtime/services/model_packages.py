@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from local_runtime.exceptions import ConflictError, ValidationError
-from local_runtime.tags import delete_tags, put_tags
+from local_runtime.services.tags import delete_tags, put_tags
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

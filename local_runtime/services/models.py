@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_runtime.exceptions import ValidationError
-from local_runtime.model_packages import ModelPackages
-from local_runtime.tags import delete_tags, put_tags
+from local_runtime.services.model_packages import ModelPackages
+from local_runtime.services.tags import delete_tags, put_tags
 
 MODEL = "model"
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from local_runtime.graph import TERMINAL, Graph
-from local_runtime.parameters import typed_values
-from local_runtime.record import STEP_FAILURE, ExecutionRecord
-from local_runtime.selective import selected_names
-from local_runtime.step_runner import StepResult, StepRunner
+from local_runtime.engine.graph import TERMINAL, Graph
+from local_runtime.engine.parameters import typed_values
+from local_runtime.engine.record import STEP_FAILURE, ExecutionRecord
+from local_runtime.engine.selective import selected_names
+from local_runtime.engine.step_runner import StepResult, StepRunner
 from local_runtime.steps.base import StepOutcome
 
 if TYPE_CHECKING:
-    from local_runtime.graph import Node
+    from local_runtime.engine.graph import Node
     from local_runtime.runtime import Runtime
     from local_runtime.store import Document
 

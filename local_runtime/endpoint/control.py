@@ -17,13 +17,21 @@ import json
 import os
 from typing import Any
 
-from local_runtime.calls import CallLog
+from local_runtime.endpoint.calls import CallLog
+from local_runtime.endpoint.faults import Fault
+from local_runtime.endpoint.wire import (
+    MAX_BODY,
+    Answer,
+    Environ,
+    content_length,
+    error_answer,
+    json_answer,
+    read_body,
+)
+from local_runtime.engine.record import EXECUTION
+from local_runtime.engine.starts import START_TOKEN
 from local_runtime.exceptions import AwsError, ValidationError
-from local_runtime.faults import Fault
-from local_runtime.record import EXECUTION
 from local_runtime.runtime import Runtime
-from local_runtime.starts import START_TOKEN
-from local_runtime.wire import MAX_BODY, Answer, Environ, content_length, error_answer, json_answer, read_body
 
 PREFIX = "/_local_runtime/"
 

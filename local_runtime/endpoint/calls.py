@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from botocore.loaders import Loader
 
-from local_runtime.wire import MAX_BODY, Environ, content_length
+from local_runtime.endpoint.wire import MAX_BODY, Environ, content_length
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/,\s]*/([^/,\s]*)/([^/,\s]+)/")
 _TARGET_SERVICES = {

@@ -9,7 +9,7 @@ import uuid
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from local_runtime.wire import Answer, error_answer
+from local_runtime.endpoint.wire import Answer, error_answer
 
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 

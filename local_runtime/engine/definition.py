@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from local_runtime.cache import duration_seconds
+from local_runtime.engine.cache import duration_seconds
+from local_runtime.engine.graph import TRIGGERS
+from local_runtime.engine.retry import EXCEPTION_TYPES
 from local_runtime.exceptions import ValidationError
-from local_runtime.graph import TRIGGERS
-from local_runtime.retry import EXCEPTION_TYPES
 from local_runtime.steps import EXECUTORS
 from sagemaker_pipelines.definition import MAX_INLINE_DEFINITION, iter_steps, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES

@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from local_runtime.callbacks import Callbacks
+from local_runtime.engine.callbacks import Callbacks
+from local_runtime.engine.graph import Graph
+from local_runtime.engine.pipelines import VERSION, definition_of, find_pipeline, version_key
+from local_runtime.engine.record import EXECUTION, STEP, ExecutionRecord
+from local_runtime.engine.run import ExecutionRun
+from local_runtime.engine.selective import selected_names
+from local_runtime.engine.starts import START_TOKEN, Starts
 from local_runtime.exceptions import AwsError, ResourceLimitError, ResourceNotFoundError, ValidationError
-from local_runtime.graph import Graph
-from local_runtime.pipelines import VERSION, definition_of, find_pipeline, version_key
-from local_runtime.record import EXECUTION, STEP, ExecutionRecord
-from local_runtime.run import ExecutionRun
-from local_runtime.selective import selected_names
-from local_runtime.starts import START_TOKEN, Starts
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

@@ -12,16 +12,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from local_runtime.api.registry import ACTIONS
-from local_runtime.browsers import is_loopback, refuse_page
-from local_runtime.calls import Call, CallLog, identify
-from local_runtime.control import control
-from local_runtime.exceptions import AwsError
-from local_runtime.faults import Fault
-from local_runtime.iam import simulate_principal_policy
-from local_runtime.runtime import Runtime
-from local_runtime.static import StaticServices
-from local_runtime.validation import operation, validate
-from local_runtime.wire import (
+from local_runtime.endpoint.browsers import is_loopback, refuse_page
+from local_runtime.endpoint.calls import Call, CallLog, identify
+from local_runtime.endpoint.control import control
+from local_runtime.endpoint.faults import Fault
+from local_runtime.endpoint.validation import operation, validate
+from local_runtime.endpoint.wire import (
     MAX_BODY,
     MAX_S3_BODY,
     Answer,
@@ -32,6 +28,10 @@ from local_runtime.wire import (
     json_answer,
     read_body,
 )
+from local_runtime.exceptions import AwsError
+from local_runtime.runtime import Runtime
+from local_runtime.services.iam import simulate_principal_policy
+from local_runtime.services.static import StaticServices
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: TID253 - it is moto's handler
 from werkzeug.serving import BaseWSGIServer
 
-from local_runtime.wire import error_answer
+from local_runtime.endpoint.wire import error_answer
 
 logger = logging.getLogger(__name__)
 

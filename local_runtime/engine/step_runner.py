@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from local_runtime.cache import StepCache, is_cached
+from local_runtime.engine.cache import StepCache, is_cached
+from local_runtime.engine.record import ExecutionRecord, step_key
+from local_runtime.engine.resolver import Resolver, Scope
+from local_runtime.engine.retry import RetryBudget, failure_type_of
+from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import AwsError, LocalRuntimeError
-from local_runtime.record import ExecutionRecord, step_key
-from local_runtime.resolver import Resolver, Scope
-from local_runtime.retry import RetryBudget, failure_type_of
 from local_runtime.steps import EXECUTORS
 from local_runtime.steps.base import StepOutcome, StepRun
-from local_runtime.variables import execution_variables
 
 if TYPE_CHECKING:
-    from local_runtime.graph import Node
+    from local_runtime.engine.graph import Node
     from local_runtime.runtime import Runtime
 
 # The call whose refusal fails a step of each type.

@@ -17,11 +17,11 @@ from moto.moto_server.werkzeug_app import (  # noqa: TID253
     create_backend_app,
 )
 
-from local_runtime.calls import Call
-from local_runtime.durable_s3 import DurableS3
+from local_runtime.endpoint.calls import Call
+from local_runtime.endpoint.wire import Environ, StartResponse, error_answer
+from local_runtime.services.durable_s3 import DurableS3
 from local_runtime.settings import Settings
 from local_runtime.store import Store
-from local_runtime.wire import Environ, StartResponse, error_answer
 
 logger = logging.getLogger(__name__)
 

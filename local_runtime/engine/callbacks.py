@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from local_runtime.engine.parameters import typed
 from local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
-from local_runtime.parameters import typed
 from sagemaker_pipelines.definition.parameters import Parameter, as_string
 from sagemaker_pipelines.exceptions import ParameterError
 

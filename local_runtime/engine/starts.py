@@ -11,14 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local_runtime.engine.graph import Graph
+from local_runtime.engine.parameters import parameter_values, typed_values
+from local_runtime.engine.pipelines import (
+    PIPELINE,
+    VERSION,
+    definition_of,
+    find_version,
+    pipeline_key,
+    version_key,
+)
+from local_runtime.engine.record import EXECUTION, ExecutionRecord
+from local_runtime.engine.resolver import Resolver, Scope
+from local_runtime.engine.selective import reused_steps
+from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
-from local_runtime.graph import Graph
-from local_runtime.parameters import parameter_values, typed_values
-from local_runtime.pipelines import PIPELINE, VERSION, definition_of, find_version, pipeline_key, version_key
-from local_runtime.record import EXECUTION, ExecutionRecord
-from local_runtime.resolver import Resolver, Scope
-from local_runtime.selective import reused_steps
-from local_runtime.variables import execution_variables
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
+from local_runtime.engine.graph import TRIGGERS, Graph
+from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
-from local_runtime.graph import TRIGGERS, Graph
-from local_runtime.record import EXECUTION, STEP
 
 if TYPE_CHECKING:
     from local_runtime.store import Document, Store

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from local_runtime.graph import Graph
+from local_runtime.engine.graph import Graph
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

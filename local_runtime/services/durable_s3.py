@@ -24,7 +24,7 @@ from typing import Any
 from moto.s3 import models as s3  # noqa: TID253 - this module is about moto's S3
 from moto.s3 import responses as _responses  # noqa: F401, TID253
 
-from local_runtime.s3_objects import Bodies, DurableBucket, DurableKey, Scope, StoredBody, current
+from local_runtime.services.s3_objects import Bodies, DurableBucket, DurableKey, Scope, StoredBody, current
 from local_runtime.store import Store
 
 OBJECT = "s3-object"

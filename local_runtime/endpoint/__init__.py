@@ -1,0 +1,1 @@
+"""The HTTP endpoint: connections, dispatch, validation, faults, and the control API."""

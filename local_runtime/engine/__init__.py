@@ -1,0 +1,1 @@
+"""Execute definitions: graph, expressions, conditions, caching, retries, and what the store holds of it."""
