@@ -14,13 +14,13 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from local_runtime.endpoint.app import Application
 from local_runtime.endpoint.browsers import is_loopback
 from local_runtime.endpoint.connections import RequestHandler, close_connections
+from local_runtime.endpoint.static import StaticServices
 from local_runtime.engine.execution import ExecutionService
 from local_runtime.exceptions import SettingsError
 from local_runtime.jobs import JobService
 from local_runtime.runtime import Runtime
 from local_runtime.services.events import EventPublisher
 from local_runtime.services.models import ModelRegistry
-from local_runtime.services.static import StaticServices
 from local_runtime.services.storage import Storage
 from local_runtime.settings import Settings
 from local_runtime.support import load_actions

@@ -16,6 +16,8 @@ from local_runtime.endpoint.browsers import is_loopback, refuse_page
 from local_runtime.endpoint.calls import Call, CallLog, identify
 from local_runtime.endpoint.control import control
 from local_runtime.endpoint.faults import Fault
+from local_runtime.endpoint.iam import simulate_principal_policy
+from local_runtime.endpoint.static import StaticServices
 from local_runtime.endpoint.validation import operation, validate
 from local_runtime.endpoint.wire import (
     MAX_BODY,
@@ -30,8 +32,6 @@ from local_runtime.endpoint.wire import (
 )
 from local_runtime.exceptions import AwsError
 from local_runtime.runtime import Runtime
-from local_runtime.services.iam import simulate_principal_policy
-from local_runtime.services.static import StaticServices
 
 logger = logging.getLogger(__name__)
 
