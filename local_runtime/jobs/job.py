@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from local_runtime.exceptions import JobFailedError, JobStoppedError
 from local_runtime.jobs.kinds import JobKind
-from local_runtime.logs import JobLog
-from local_runtime.process import Interrupt, ProcessEnd, run_process
-from local_runtime.processes import start_time
-from local_runtime.sandbox import JobFolder, Sandbox
+from local_runtime.jobs.logs import JobLog
+from local_runtime.jobs.process import Interrupt, ProcessEnd, run_process
+from local_runtime.jobs.processes import start_time
+from local_runtime.jobs.sandbox import JobFolder, Sandbox
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime

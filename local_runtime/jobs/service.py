@@ -19,12 +19,12 @@ from local_runtime.exceptions import (
 )
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram, job_tags
+from local_runtime.jobs.logs import LogShipper
+from local_runtime.jobs.processes import end_launcher, end_processes_below
 from local_runtime.jobs.processing import ProcessingProgram
+from local_runtime.jobs.sandbox import JobFolder, Sandbox
 from local_runtime.jobs.training import TrainingProgram
 from local_runtime.jobs.transform import TransformProgram
-from local_runtime.logs import LogShipper
-from local_runtime.processes import end_launcher, end_processes_below
-from local_runtime.sandbox import JobFolder, Sandbox
 from local_runtime.services.tags import put_tags
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from local_runtime.exceptions import SettingsError
+from local_runtime.jobs.sandbox import Sandbox
 from local_runtime.runtime import Runtime
-from local_runtime.sandbox import Sandbox
 from local_runtime.settings import Settings
 from tests.runtime.jobs.conftest import (
     BUCKET,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.logs import JobLog, LogShipper
+from local_runtime.jobs.logs import JobLog, LogShipper
 from local_runtime.runtime import Runtime
 
 

@@ -27,7 +27,7 @@ from local_runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_PROGRAMS = Path(__file__).with_name("images") / "bin"
+_PROGRAMS = Path(__file__).parents[1] / "images" / "bin"
 CONTAINER_ROOT = "/opt/ml"
 _CONTAINER_SCRATCH = "/opt/scratch"
 _PASSED_THROUGH = ("OMP_", "OPENBLAS_", "MKL_")
