@@ -227,3 +227,21 @@ def test_init_migrates_and_writes_the_password_for_its_owner_alone(
     assert (tmp_path / "called").read_text() == "db migrate\n"
     assert json.loads(passwords.read_text()) == {"admin": REQUIRED["AIRFLOW_ADMIN_PASSWORD"]}
     assert stat.S_IMODE(passwords.stat().st_mode) == 0o600
+
+
+def test_the_executor_and_its_celery_app_load_with_the_locked_versions(compose: dict[str, Service]) -> None:
+    """Celery 5.7 fits the provider's requirements, and the provider cannot be imported with it."""
+    name = compose["scheduler"].environment["AIRFLOW__CORE__EXECUTOR"]
+    module = "airflow.providers.celery.executors.celery_executor"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from {module} import {name}, app; print(app.tasks['execute_workload'].name)",
+        ],
+        env=os.environ | {"AIRFLOW__CELERY__BROKER_URL": "redis://127.0.0.1:1/0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1:] == ["execute_workload"], done.stderr
