@@ -18,6 +18,8 @@ pytestmark = pytest.mark.e2e
 
 def doctor(settings: StackSettings, **settings_of_connection: str) -> subprocess.CompletedProcess[str]:
     connection = json.loads(json.dumps(aws_connection(settings)))
+    # The runtime records calls by key: the doctor's are not those of Airflow's role (test_iam.py).
+    connection["login"] = "doctor"
     connection["extra"]["service_config"]["sagemaker"].update(settings_of_connection)
     env = os.environ | {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
     command = [sys.executable, "-m", "stack", "doctor"]
