@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("execution", "server", "parse", "demo")
+BENCHMARKS = ("execution", "server", "parse", "upsert", "waiting", "demo")
 
 
 def main(names: list[str]) -> int:

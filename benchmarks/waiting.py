@@ -1,0 +1,163 @@
+"""200 executions waited for at once: our trigger and the provider's, each in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from local_runtime.settings import Settings
+from local_runtime.testing import RuntimeProcess
+
+EXECUTIONS = int(os.environ.get("BENCH_EXECUTIONS", "200"))
+INTERVAL = 30
+# The executions end one after the other in the second minute; the first shows what mere waiting costs.
+FIRST_END, LAST_END = 60.0, 110.0
+
+
+def main() -> None:
+    """Print calls a minute, the delay from an execution's end to its event, and the loop's CPU time."""
+    print(f"{EXECUTIONS} executions waited for at once, at most {INTERVAL} s between two looks")
+    calls = {}
+    for kind in ("provider", "ours"):
+        figures = _measure(kind)
+        calls[kind] = figures["calls_a_minute"]
+        print(
+            f"  {kind:<9} {figures['calls_a_minute']:7.0f} calls/min   noticed after "
+            f"{figures['median']:.1f} s (median), {figures['p95']:.1f} s (p95)   CPU {figures['cpu']:.1f} s "
+            f"of {figures['seconds']:.0f} s   {figures['noticed']:.0f} of {EXECUTIONS} noticed"
+        )
+    print(f"  ours makes 1/{calls['provider'] / max(calls['ours'], 1):.1f} of the calls (goal: 1/20)")
+
+
+def _measure(kind: str) -> dict[str, float]:
+    """Return the figures of one kind of trigger, with a runtime and a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder) / "runtime", port=0, max_concurrent_executions=EXECUTIONS)
+        runtime = RuntimeProcess(settings)
+        try:
+            queue = runtime.client("sqs").create_queue(QueueName="hold")["QueueUrl"]
+            hold = {"Name": "Hold", "Type": "Callback", "SqsQueueUrl": queue, "Arguments": {}}
+            runtime.create_pipeline({"Version": "2020-12-01", "Steps": [hold]}, "waiting")
+            arns = [runtime.start("waiting") for _ in range(EXECUTIONS)]
+            tokens = {arn: _token(runtime, arn) for arn in arns}
+            return _watch(kind, runtime, tokens, Path(folder))
+        finally:
+            runtime.close()
+
+
+def _token(runtime: RuntimeProcess, arn: str) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        step = runtime.steps(arn).get("Hold", {})
+        if token := step.get("Metadata", {}).get("Callback", {}).get("CallbackToken"):
+            return str(token)
+        time.sleep(0.05)
+    raise TimeoutError(f"{arn} has not begun to wait for its callback")
+
+
+def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: Path) -> dict[str, float]:
+    """Let the executions end one by one while a process with the triggers watches them."""
+    before = _calls(runtime)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.waiting", kind, *tokens],
+        env=_environment(runtime, folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the triggers run
+    began = time.monotonic()
+    time.sleep(FIRST_END)
+    waited = time.monotonic() - began
+    calls = _calls(runtime) - before
+    ends = {}
+    for number, (arn, token) in enumerate(tokens.items()):
+        due = FIRST_END + (LAST_END - FIRST_END) * number / len(tokens)
+        time.sleep(max(0.0, began + due - time.monotonic()))
+        runtime.client("sagemaker").send_pipeline_execution_step_success(CallbackToken=token)
+        ends[arn] = time.time()
+    answer = json.loads(process.communicate(timeout=LAST_END + 4 * INTERVAL)[0])
+    delays = [max(0.0, noticed - ends[arn]) for arn, noticed in answer["noticed"].items()]
+    return {
+        "calls_a_minute": calls * 60 / waited,
+        "median": statistics.median(delays),
+        "p95": statistics.quantiles(delays, n=20)[-1],
+        "cpu": answer["cpu"],
+        "seconds": answer["seconds"],
+        "noticed": float(len(delays)),
+    }
+
+
+def _calls(runtime: RuntimeProcess) -> int:
+    by_key = runtime._control("GET", "calls")["by_access_key"]
+    return sum(by_key.get("triggerer", {}).values())
+
+
+def _environment(runtime: RuntimeProcess, folder: Path) -> dict[str, str]:
+    connection = {
+        "conn_type": "aws",
+        "login": "triggerer",
+        "password": "any",
+        "extra": {"region_name": "us-east-1", "endpoint_url": runtime.endpoint_url},
+    }
+    return os.environ | {
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
+    }
+
+
+def watch(kind: str, arns: list[str]) -> None:
+    """Run one trigger per execution in one loop; print when each fired."""
+    print("ready", flush=True)
+    began, cpu = time.monotonic(), time.process_time()
+    noticed = asyncio.run(_run([_trigger(kind, arn) for arn in arns], arns))
+    figures = {"cpu": time.process_time() - cpu, "seconds": time.monotonic() - began}
+    print(json.dumps({"noticed": noticed, **figures}), flush=True)
+
+
+def _trigger(kind: str, arn: str) -> Any:
+    if kind == "ours":
+        from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
+
+        return SageMakerPipelineExecutionTrigger(pipeline_execution_arn=arn, waiter_delay=INTERVAL)
+    from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerPipelineTrigger
+
+    return SageMakerPipelineTrigger(
+        waiter_type=SageMakerPipelineTrigger.Type.COMPLETE,
+        pipeline_execution_arn=arn,
+        waiter_delay=INTERVAL,
+        waiter_max_attempts=1000,
+        aws_conn_id="aws_default",
+    )
+
+
+async def _run(triggers: list[Any], arns: list[str]) -> dict[str, float]:
+    # The pool that asyncio and asgiref take threads from is as large as a triggerer's.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)))
+    noticed: dict[str, float] = {}
+
+    async def first_event(trigger: Any, arn: str) -> None:
+        async for _ in trigger.run():
+            noticed[arn] = time.time()
+            return
+
+    await asyncio.gather(*map(first_event, triggers, arns), return_exceptions=True)
+    return noticed
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        watch(sys.argv[1], sys.argv[2:])
+    else:
+        main()
