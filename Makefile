@@ -7,12 +7,13 @@ REQUIREMENTS := requirements.txt requirements-local.txt requirements-cluster.txt
 
 # make run MSE_THRESHOLD=3.0 shows a rejection.
 MSE_THRESHOLD ?= 6.0
+OPERATORS ?= ours provider
 AIRFLOW_PORT ?= 8080
 RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo up down doctor test check format compile package bench clean
+.PHONY: help setup lock run demo up down doctor test check format compile package bench crash-matrix clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ doctor: setup ## Check an AWS account with read-only calls and say what is missi
 
 bench: setup ## Measure executions, Airflow's overhead and parse times; prints, asserts nothing
 	@$(BIN)/python -m benchmarks
+
+crash-matrix: setup ## Kill Airflow's processes amid starts and waits; writes docs/crash_matrix.md [OPERATORS=ours]
+	@$(BIN)/python -m tests.e2e.crash $(addprefix --operators ,$(OPERATORS)) --write docs/crash_matrix.md
 
 lock: ## Resolve requirements*.txt into constraints.txt
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv

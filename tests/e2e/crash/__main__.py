@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +10,11 @@ from typing import Annotated
 import typer
 
 from tests.e2e.crash.harness import Harness
-from tests.e2e.crash.matrix import GROUPS, Result, run_group
-from tests.e2e.crash.table import document
+from tests.e2e.crash.matrix import GROUPS, run_group
+from tests.e2e.crash.table import RIGHT, Column, document
 
-Cells = dict[tuple[str, tuple[str, str]], Result]
+#: Where the last results of each kind of operators are kept, so that the page has all columns.
+RESULTS = Path(".state/crash-matrix")
 
 
 def main(
@@ -21,15 +23,19 @@ def main(
     write: Annotated[Path | None, typer.Option(help="Where to write the table.")] = None,
 ) -> None:
     """Run the crash matrix against ours, the provider's operators, or both."""
-    columns = {name: _column(name, only) for name in operators}
+    for name in operators:
+        column = _column(name, only)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(column))
     if write is not None:
-        write.write_text(document(columns))
-    wrong = [result for result in columns.get("ours", []) if not result.is_right]
-    raise typer.Exit(1 if wrong else 0)
+        paths = sorted(RESULTS.glob("*.json"))
+        write.write_text(document({path.stem: json.loads(path.read_text()) for path in paths}))
+    ours = json.loads((RESULTS / "ours.json").read_text()) if "ours" in operators else {}
+    raise typer.Exit(any(text != RIGHT for text in ours.values()))
 
 
-def _column(operators: str, only: list[str]) -> list[Result]:
-    results = []
+def _column(operators: str, only: list[str]) -> Column:
+    column = {}
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as folder:
         harness = Harness(Path(folder), operators).up()
         try:
@@ -37,13 +43,12 @@ def _column(operators: str, only: list[str]) -> list[Result]:
                 if only and group.name not in only:
                     continue
                 for result in run_group(harness, group):
-                    print(
-                        f"{operators:<9} {group.name:<22} {' '.join(result.shape):<28} {result}", flush=True
-                    )
-                    results.append(result)
+                    key = f"{group.name} {' '.join(result.shape)}"
+                    print(f"{operators:<9} {key:<50} {result}", flush=True)
+                    column[key] = str(result)
         finally:
             harness.close()
-    return results
+    return column
 
 
 if __name__ == "__main__":

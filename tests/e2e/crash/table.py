@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from tests.e2e.crash.matrix import POINTS, SHAPES, Result
+from tests.e2e.crash.matrix import GROUPS, POINTS, SHAPES
 
 _HEAD = """# Crash matrix
 
@@ -19,32 +19,28 @@ A cell without a result has no meaning there: the provider's sensor for pipeline
 """
 
 
-def document(columns: Mapping[str, Sequence[Result]]) -> str:
+Column = Mapping[str, str]
+RIGHT = "right"
+
+
+def document(columns: Mapping[str, Column]) -> str:
     """Return the page.
 
-    :param columns: results by whose operators they are of.
+    :param columns: by whose operators they are: how each cell came out, by ``"point-killed dag task"``.
     """
-    cells = {
-        name: {(result.group.name, result.shape): result for result in results}
-        for name, results in columns.items()
-    }
-    keys = list(dict.fromkeys(key for column in cells.values() for key in column))
-    lines = [_HEAD, _versions(), "", "| point | killed | task | " + " | ".join(cells) + " |"]
-    lines.append("|" + "---|" * (3 + len(cells)))
-    for key in keys:
-        found = [column.get(key) for column in cells.values()]
-        group = next(result for result in found if result is not None).group
-        texts = ["" if result is None else str(result) for result in found]
-        lines.append(f"| {POINTS[group.point]} | {group.killed} | {SHAPES[key[1]]} | {' | '.join(texts)} |")
-    lines += ["", *_totals(columns)]
+    lines = [_HEAD, _versions(), "", "| point | killed | task | " + " | ".join(columns) + " |"]
+    lines.append("|" + "---|" * (3 + len(columns)))
+    for group in GROUPS:
+        for shape in group.shapes:
+            key = f"{group.name} {' '.join(shape)}"
+            texts = " | ".join(column.get(key, "") for column in columns.values())
+            lines.append(f"| {POINTS[group.point]} | {group.killed} | {SHAPES[shape]} | {texts} |")
+    lines += ["", *map(_total, columns, columns.values())]
     return "\n".join(lines) + "\n"
 
 
-def _totals(columns: Mapping[str, Sequence[Result]]) -> list[str]:
-    return [
-        f"{name}: {sum(result.is_right for result in results)} of {len(results)} cells are right."
-        for name, results in columns.items()
-    ]
+def _total(name: str, column: Column) -> str:
+    return f"{name}: {sum(text == RIGHT for text in column.values())} of {len(column)} cells are right."
 
 
 def _versions() -> str:
