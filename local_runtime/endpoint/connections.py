@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -153,12 +154,13 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
 
     def _linger(self) -> None:
         """Let the client read the answer: a close with unread data would reset the connection."""
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(_LINGER_SECONDS)
-        deadline = time.monotonic() + _LINGER_SECONDS
-        while time.monotonic() < deadline and self.connection.recv(65536):
-            pass
+        with contextlib.suppress(OSError):  # a client that has gone needs no answer
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_SECONDS)
+            deadline = time.monotonic() + _LINGER_SECONDS
+            while time.monotonic() < deadline and self.connection.recv(65536):
+                pass
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is not HTTP in AWS's shape; it was not even read."""
