@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 # How long a killed try's execution may take from Stopping to Stopped: a training job saves its checkpoint.
 STOPPING_SECONDS = 900.0
-# How long after a user's clear of a deferred task its trigger may take to stop the execution: Airflow tells
-# it 1 to 3 s later, when the next try runs already.
-KILL_SECONDS = 15.0
+# How long an earlier try that never saw an end may live on and stop the execution, while the next try runs
+# already. After a clear, Airflow tells a deferred task's trigger 1 to 3 s later. A scheduler that takes over
+# from a dead one gives its running tasks another try at once; the old one learns it at its next heartbeat
+# (`[workers] min_heartbeat_interval`, 5 s), and is killed then.
+KILL_SECONDS = 30.0
 
 
 def resume_token(pipeline_execution_arn: str, number: int) -> str:
@@ -53,8 +55,8 @@ def resume_if_needed(
     :return: the record as it is kept now.
     """
     arn, witness = record.pipeline_execution_arn, Witness.of(context)
-    kill_is_due = stop_on_kill and record.seen == "watching" and witness.max_tries != record.witness.max_tries
-    phase = execution_phase(_settled_status(hook, arn, log, patience=KILL_SECONDS if kill_is_due else 0))
+    kill_may_come = stop_on_kill and record.seen == "watching"
+    phase = execution_phase(_settled_status(hook, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
     cleared = witness != record.witness
     record = record.save(context, witness=witness)
     if phase is Phase.STOPPED and (record.seen == "watching" or cleared):
@@ -65,7 +67,7 @@ def resume_if_needed(
 
 
 def _settled_status(hook: SageMakerPipelineHook, arn: str, log: Logger, *, patience: float) -> str:
-    """Return the status, after a stop that is due has come, and after Stopping is over."""
+    """Return the status, after a stop that may come has had its time, and after Stopping is over."""
     watch = ExecutionWatch(hook, arn, waiter_delay=5, log=log)
     began = time.monotonic()
     while True:

@@ -352,6 +352,11 @@ def test_a_step_to_begin_with_must_be_there(
 # -- The wait ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.resuming.KILL_SECONDS", 0.2)
+
+
 @pytest.fixture
 def started(endpoint: Endpoint) -> dict[str, Any]:
     """The one execution, which runs."""
@@ -393,24 +398,29 @@ def test_the_retry_of_a_wait_that_crashed_watches_on(
     assert (started["status"], endpoint.retries) == ("Executing", [])
 
 
-def test_the_try_after_a_clear_awaits_the_stop_by_the_trigger_of_the_cleared_one(
-    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("changes", [{"max_tries": 3, "clear_number": 1}, {}], ids=["clear", "takeover"])
+def test_the_next_try_awaits_the_stop_by_one_that_still_lives(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    started: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, int],
 ) -> None:
-    """Airflow tells the old trigger of the clear when the next try runs already."""
+    """Airflow kills the try before when the next one runs already, after a clear or a scheduler's death."""
     with pytest.raises(TaskDeferred):
         sensor(endpoint, deferrable=True).execute(context_of(store))
     looks = iter(["Executing", "Executing", "Stopping", "Stopped"])
+    monkeypatch.setattr("sagemaker_pipelines.resuming.KILL_SECONDS", 30)
     monkeypatch.setattr(
         "sagemaker_pipelines.resuming.time.sleep", lambda _: started.update(status=next(looks))
     )
-    resumed_wait(endpoint, store, max_tries=3, clear_number=1)
+    resumed_wait(endpoint, store, **changes)
     assert (started["status"], len(endpoint.retries)) == ("Executing", 1)
 
 
 def test_a_clear_that_stops_nothing_watches_on(
-    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.resuming.KILL_SECONDS", 0.2)
     with pytest.raises(TaskDeferred):
         sensor(endpoint, deferrable=True).execute(context_of(store))
     resumed_wait(endpoint, store, max_tries=3, clear_number=1)
