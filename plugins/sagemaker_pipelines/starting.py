@@ -6,11 +6,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sagemaker_pipelines.definition import step_graph
+from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import ParameterError
 from sagemaker_pipelines.records import StartRecord, Witness
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 MAX_DISPLAY_NAME = 82
 # Clocks of workers and of AWS differ; the description decides, this only bounds the search.
 CLOCK_SKEW = timedelta(minutes=15)
+# What may follow is for people, and for later versions of this package.
+_DESCRIPTION = re.compile(
+    r"Airflow dag_id=(?P<dag_id>[\w.-]+) run_id=(?P<run_id>.+) task_id=(?P<task_id>[\w.-]+) "
+    r"map_index=(?P<map_index>-?\d+) generation=(?P<generation>[0-9a-f]{32})"
+    r"(?: deployment=(?P<deployment>[\w-]+))?(?: .*)?",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +44,7 @@ class LogicalStart:
     :param map_index: index of a mapped task, else -1.
     :param generation: random id; automatic retries keep it, a user's clear makes a new one. It keeps two
         deployments in one account, a reset database and a re-created run apart.
+    :param deployment: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
     """
 
     dag_id: str
@@ -43,6 +52,7 @@ class LogicalStart:
     task_id: str
     map_index: int
     generation: str
+    deployment: str | None = field(default=None, compare=False)
 
     @classmethod
     def new(cls, context: Context) -> LogicalStart:
@@ -54,7 +64,20 @@ class LogicalStart:
             task_id=ti.task_id,
             map_index=-1 if ti.map_index is None else ti.map_index,
             generation=secrets.token_hex(16),
+            deployment=deployment_id(context),
         )
+
+    @classmethod
+    def parse(cls, description: str | None) -> Self | None:
+        """Return the start that an execution's description tells of; None where it is no :attr:`description`.
+
+        :param description: the PipelineExecutionDescription.
+        """
+        match = _DESCRIPTION.fullmatch(description or "")
+        if match is None:
+            return None
+        values: dict[str, Any] = {**match.groupdict(), "map_index": int(match["map_index"])}
+        return cls(**values)
 
     @property
     def token(self) -> str:
@@ -67,10 +90,11 @@ class LogicalStart:
     @property
     def description(self) -> str:
         """The PipelineExecutionDescription: tells whoever looks in SageMaker where it comes from."""
-        return (
+        text = (
             f"Airflow dag_id={self.dag_id} run_id={self.run_id} task_id={self.task_id} "
             f"map_index={self.map_index} generation={self.generation}"
         )
+        return text if self.deployment is None else f"{text} deployment={self.deployment}"
 
 
 def display_name_of(run_id: str) -> str:
@@ -125,7 +149,11 @@ def execution_request(
 
 def resume_request(start: LogicalStart, pipeline_execution_arn: str) -> dict[str, Any]:
     """Return the arguments of RetryPipelineExecution, for a run that resumes an earlier run's execution."""
-    return {"PipelineExecutionArn": pipeline_execution_arn, "ClientRequestToken": start.token}
+    return {
+        "PipelineExecutionArn": pipeline_execution_arn,
+        "PipelineExecutionDescription": start.description,
+        "ClientRequestToken": start.token,
+    }
 
 
 def steps_from(definition: Mapping[str, Any], step_name: str) -> list[str]:
@@ -218,6 +246,8 @@ class StartAttempt:
         if "PipelineName" in request:
             return self._hook.start_execution(request)
         arn = str(request["PipelineExecutionArn"])
+        # First, so that the orphan sweep never sees it run under the run that has given it up.
+        self._hook.describe_owner(arn, request.get("PipelineExecutionDescription"))
         self._hook.retry_execution(arn, token=request["ClientRequestToken"])
         return arn
 

@@ -195,6 +195,20 @@ class SageMakerPipelineHook(SageMakerHook):
             PipelineExecutionArn=pipeline_execution_arn, ClientRequestToken=token
         )
 
+    def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
+        """Write into an execution's description whose it is from now on; a refusal is only logged.
+
+        :param description: the new PipelineExecutionDescription; None changes nothing.
+        """
+        if description is None:
+            return
+        try:
+            self.conn.update_pipeline_execution(
+                PipelineExecutionArn=pipeline_execution_arn, PipelineExecutionDescription=description
+            )
+        except ClientError as error:
+            self.log.warning("The description of %s stays as it was: %s", pipeline_execution_arn, error)
+
     def find_execution(self, pipeline_name: str, *, description: str, created_after: datetime) -> str | None:
         """Return the ARN of the execution with exactly this description; None where there is none.
 

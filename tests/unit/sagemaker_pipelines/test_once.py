@@ -86,6 +86,9 @@ class Endpoint(SageMakerPipelineHook):
             self.executions[pipeline_execution_arn]["status"] = "Executing"
         self._cut("after the resume")
 
+    def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
+        self.executions[pipeline_execution_arn]["description"] = description
+
     def execution_outcome(
         self, pipeline_execution_arn: str, *, rejection_steps: Any = None
     ) -> ExecutionOutcome:
@@ -323,6 +326,9 @@ def test_a_new_run_can_resume_an_earlier_execution(endpoint: Endpoint) -> None:
     endpoint.end("Failed")
     assert start(endpoint, source_execution_arn=arn).execute(context_of(TaskStateStore())) == arn
     assert (len(endpoint.executions), len(endpoint.retries)) == (1, 1)
+    started, resumed = (endpoint.executions[arn]["request"], endpoint.executions[arn]["description"])
+    assert resumed.startswith("Airflow dag_id=train ")
+    assert resumed != started["PipelineExecutionDescription"], "it belongs to the resuming start from now on"
 
 
 def test_a_new_run_can_run_again_from_a_step_of_an_earlier_execution(endpoint: Endpoint) -> None:

@@ -47,6 +47,32 @@ def test_parts_that_only_join_to_the_same_text_have_different_tokens(
     assert dataclasses.replace(START, **one).token != dataclasses.replace(START, **other).token  # type: ignore[arg-type]
 
 
+IDS = st.from_regex(r"[A-Za-z0-9_.-]{1,30}", fullmatch=True)
+NAMED_STARTS = st.builds(
+    LogicalStart,
+    dag_id=IDS,
+    run_id=TEXT,
+    task_id=IDS,
+    map_index=st.integers(-1, 1000),
+    generation=st.text("0123456789abcdef", min_size=32, max_size=32),
+    deployment=st.none() | st.text("0123456789abcdef", min_size=16, max_size=16),
+)
+
+
+@given(NAMED_STARTS, st.sampled_from(["", " interval=2026-01-01"]))
+def test_a_description_is_read_back_as_the_start_that_it_tells_of(start: LogicalStart, more: str) -> None:
+    read = LogicalStart.parse(start.description + more)
+    assert read is not None
+    assert dataclasses.asdict(read) == dataclasses.asdict(start)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "nightly run", "Airflow dag_id=d run_id=r", START.description[:-1]]
+)
+def test_what_no_start_of_ours_wrote_is_no_description(text: str | None) -> None:
+    assert LogicalStart.parse(text) is None
+
+
 @given(st.text(max_size=300))
 def test_every_run_id_makes_a_display_name_that_sagemaker_takes(run_id: str) -> None:
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", display_name_of(run_id))
