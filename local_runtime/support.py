@@ -41,6 +41,7 @@ PARTIAL_STEPS: Mapping[str, str] = {
     ),
 }
 PARTIAL_ACTIONS: Mapping[str, str] = {
+    "CreateEndpointConfig": "a record only: no endpoint is deployed",
     "CreateModel": "the artifact must exist; a model package must be Approved; no VPC, no multi-model cache",
     "CreateModelPackage": "Completed at once; no validation jobs, no source algorithm",
     "CreateProcessingJob": "see the step type Processing",
