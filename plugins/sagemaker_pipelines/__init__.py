@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
     from sagemaker_pipelines.operators.notification import NotifyOperator
     from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
+    from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
     from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
     from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
@@ -35,6 +36,7 @@ _MODULES = {
     "SageMakerPipelineHook": "hooks.pipeline",
     "SageMakerSnsNotifier": "notifications.sns",
     "SageMakerStartPipelineExecutionOperator": "operators.pipeline",
+    "SageMakerSweepOperator": "operators.sweep",
     "SageMakerUpsertPipelineOperator": "operators.upsert",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
     "form_params": "forms",
@@ -51,6 +53,7 @@ __all__ = [
     "SageMakerPipelineHook",
     "SageMakerSnsNotifier",
     "SageMakerStartPipelineExecutionOperator",
+    "SageMakerSweepOperator",
     "SageMakerUpsertPipelineOperator",
     "TriggerDagRunOnceOperator",
     "form_params",

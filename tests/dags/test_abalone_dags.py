@@ -47,7 +47,9 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_every_dag_parses_without_connection_region_or_sdk(parsed: dict[str, Any]) -> None:
     assert parsed["import_errors"] == {}
     assert (
-        set(parsed["dags"]) == {path.stem for path in DAGS.glob("*.py")} == {"abalone_train", "abalone_score"}
+        set(parsed["dags"])
+        == {path.stem for path in DAGS.glob("*.py")}
+        == {"abalone_train", "abalone_score", "sagemaker_sweep"}
     )
 
 

@@ -123,3 +123,41 @@ def context_of(
     ti = ti or TaskInstance()
     ti.max_tries = max_tries
     return {"ti": ti, "task_state_store": store, "dag_run": DagRun(clear_number)}
+
+
+class AirflowOfRuns(TaskInstance):
+    """A task instance of an Airflow that has at most one DAG run, as a task may ask it about that run.
+
+    :param tasks: the states of its tasks; ``<task id>_<map index>`` names a mapped one.
+    :param xcoms: the execution, or the executions by map index, that each task id has pushed.
+    """
+
+    task_id = "sweep"
+
+    def __init__(
+        self,
+        dag_id: str = "",
+        run_id: str = "",
+        state: str = "",
+        tasks: dict[str, str | None] | None = None,
+        xcoms: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.run = (dag_id, run_id)
+        self.state = state
+        self.tasks = tasks or {}
+        self.xcoms = xcoms or {}
+
+    def get_dr_count(self, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
+        known = [(dag_id, run_id) == self.run for run_id in run_ids]
+        return sum(known) if states is None or self.state in states else 0
+
+    def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str | None]]:
+        return {self.run[1]: self.tasks} if (dag_id, run_ids) == (self.run[0], [self.run[1]]) else {}
+
+    def xcom_pull(self, *, task_ids: str, dag_id: str, run_id: str, key: str, map_indexes: Any = None) -> Any:
+        assert key == "pipeline_execution_arn"
+        pushed = self.xcoms.get(task_ids, []) if (dag_id, run_id) == self.run else []
+        if map_indexes is None:
+            return pushed
+        return pushed[map_indexes] if isinstance(pushed, list) and map_indexes < len(pushed) else None

@@ -1,0 +1,228 @@
+"""Find, and if asked stop or delete, what DAG runs have left in SageMaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.providers.common.compat.sdk import AirflowException
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sagemaker_pipelines.deployment import deployment_id
+from sagemaker_pipelines.hooks import sweep as calls
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.stopping import stop_execution
+from sagemaker_pipelines.starting import LogicalStart
+from sagemaker_pipelines.states import execution_phase
+from sagemaker_pipelines.sweeping import (
+    AirflowRuns,
+    Finding,
+    Judge,
+    SweepReport,
+    SweptExecution,
+    SweptModel,
+)
+from sagemaker_pipelines.waiting import is_set
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier, Context
+
+STOP_SECONDS = 20.0
+
+
+class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
+    """Report the executions that this Airflow started and no longer watches, and the models they left.
+
+    An execution is this Airflow's if its description carries this Airflow's deployment id, or the start
+    task's XCom names it; what is not proven so is counted as foreign and never stopped. It is watched while
+    its DAG run is active and a task there waits for it, or may come to. It stops and deletes nothing unless
+    it is asked to. What each rule is for stands in ``docs/sweep.md``.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopPipelineExecution.html
+
+    :param pipelines: names of the pipelines to look at; None takes those that begin with ``name_prefix``.
+        Templated.
+    :param name_prefix: prefix of the pipelines' names; None takes the environment's. Templated.
+    :param stop_orphans: stop what is found, default False. Templated.
+    :param delete_models: delete the models that are found, default False. Templated.
+    :param min_age_minutes: what began later is left alone, default 30: a start needs a moment until its
+        wait has the execution. Templated.
+    :param lookback_days: what began earlier is not looked at, default 30. Templated.
+    :param adopt: ARNs of executions, or generations from their descriptions, that count as this Airflow's
+        on the user's word, such as those of a database that was reset. Templated.
+    :param notifier: run when an orphan or a model is found; its templates see the report as ``sweep`` and
+        its table as ``sweep_text``.
+    :return: ``{"orphans": [...], "foreign": [...], "models": [...], "watched", "young", "others",
+        "problems"}``, see :class:`~sagemaker_pipelines.sweeping.SweepReport`.
+    :raises AirflowException: something could not be stopped or deleted; the rest was, and the XCom
+        ``report`` holds what is returned otherwise.
+    """
+
+    aws_hook_class = SageMakerPipelineHook
+    template_fields: Sequence[str] = aws_template_fields(
+        "pipelines",
+        "name_prefix",
+        "stop_orphans",
+        "delete_models",
+        "min_age_minutes",
+        "lookback_days",
+        "adopt",
+    )
+    ui_color = "#ededed"
+
+    def __init__(
+        self,
+        *,
+        pipelines: Sequence[str] | None = None,
+        name_prefix: str | None = None,
+        stop_orphans: bool | str = False,
+        delete_models: bool | str = False,
+        min_age_minutes: float | str = 30,
+        lookback_days: float | str = 30,
+        adopt: Sequence[str] | str = (),
+        notifier: BaseNotifier | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipelines = pipelines
+        self.name_prefix = name_prefix
+        self.stop_orphans = stop_orphans
+        self.delete_models = delete_models
+        self.min_age_minutes = min_age_minutes
+        self.lookback_days = lookback_days
+        self.adopt = adopt
+        self.notifier = notifier
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look, judge, act if asked, and report."""
+        now = datetime.now(UTC)
+        judge = Judge(
+            AirflowRuns(context["ti"]), deployment=deployment_id(context), adopted=_names(self.adopt)
+        )
+        sweep = _Sweep(
+            self.hook,
+            judge,
+            since=now - timedelta(days=_number("lookback_days", self.lookback_days)),
+            until=now - timedelta(minutes=_number("min_age_minutes", self.min_age_minutes)),
+        )
+        sweep.look(self._pipelines(), stop=is_set(self.stop_orphans))
+        sweep.look_for_models(delete=is_set(self.delete_models))
+        report = sweep.report
+        self.log.info("%s", report.as_text())
+        if self.notifier is not None and (report.orphans or report.models):
+            self.notifier({**context, "sweep": report.as_dict(), "sweep_text": report.as_text()})
+        if report.problems:
+            context["ti"].xcom_push(key="report", value=report.as_dict())
+            raise AirflowException("The sweep is not complete: " + "; ".join(report.problems))
+        return report.as_dict()
+
+    def _pipelines(self) -> list[str]:
+        if self.pipelines is not None:
+            return list(self.pipelines)
+        prefix = self.hook.settings.name_prefix if self.name_prefix is None else self.name_prefix
+        return calls.pipeline_names(self.hook, name_prefix=prefix)
+
+
+class _Sweep:
+    """One sweep; each execution is acted on right after it was judged, as its run may go on meanwhile."""
+
+    def __init__(
+        self, hook: SageMakerPipelineHook, judge: Judge, *, since: datetime, until: datetime
+    ) -> None:
+        self._hook = hook
+        self._judge = judge
+        self._since = since
+        self._until = until
+        self._ended: list[tuple[str, LogicalStart]] = []
+        self.report = SweepReport()
+
+    def look(self, pipelines: Sequence[str], *, stop: bool) -> None:
+        """Judge every running execution, and keep those that have ended for :meth:`look_for_models`."""
+        for summary in calls.executions(self._hook, pipelines, created_after=self._since):
+            start = LogicalStart.parse(summary.get("PipelineExecutionDescription"))
+            if execution_phase(summary["PipelineExecutionStatus"]).is_terminal:
+                if start is not None and summary["StartTime"] < self._until:
+                    self._ended.append((str(summary["PipelineExecutionArn"]), start))
+            elif summary["StartTime"] >= self._until:
+                self.report.young += 1
+            else:
+                self._judge_running(summary, start, stop=stop)
+
+    def _judge_running(self, summary: Mapping[str, Any], start: LogicalStart | None, *, stop: bool) -> None:
+        arn = str(summary["PipelineExecutionArn"])
+        if start is not None:
+            finding, reason = self._judge.judge(arn, start)
+        elif self._judge.is_adopted(arn, None):
+            finding, reason = Finding.ORPHAN, "the user has named it"
+        else:
+            self.report.others += 1
+            return
+        swept = SweptExecution(
+            pipeline_execution_arn=arn,
+            status=str(summary["PipelineExecutionStatus"]),
+            started_at=summary["StartTime"].isoformat(timespec="seconds"),
+            reason=reason,
+            start=asdict(start) if start else None,
+        )
+        if finding is Finding.WATCHED:
+            self.report.watched += 1
+        elif finding is Finding.FOREIGN:
+            self.report.foreign.append(swept)
+        else:
+            self.report.orphans.append(self._stopped(swept) if stop else swept)
+
+    def _stopped(self, swept: SweptExecution) -> SweptExecution:
+        arn = swept.pipeline_execution_arn
+        if not stop_execution(self._hook.conn, arn, seconds=STOP_SECONDS, log=self._hook.log):
+            self.report.problems.append(f"{arn} could not be stopped")
+            return swept
+        return replace(swept, stopped=True)
+
+    def look_for_models(self, *, delete: bool) -> None:
+        """Find the models that ended executions of this Airflow have left, and nothing refers to."""
+        models = calls.models(self._hook, created_after=self._since, created_before=self._until)
+        in_use: set[str] | None = None
+        for arn, start in self._ended:
+            if not models:
+                return
+            if self._judge.is_needed(start) or not self._judge.is_ours(arn, start):
+                continue
+            for model_arn in sorted(calls.models_of(self._hook, arn) & models.keys()):
+                in_use = calls.models_in_use(self._hook) if in_use is None else in_use
+                model = models.pop(model_arn)
+                if model["ModelName"] not in in_use:
+                    self._report_model(model, arn, delete=delete)
+
+    def _report_model(self, model: Mapping[str, Any], arn: str, *, delete: bool) -> None:
+        swept = SweptModel(
+            model_name=str(model["ModelName"]),
+            model_arn=str(model["ModelArn"]),
+            created_at=model["CreationTime"].isoformat(timespec="seconds"),
+            pipeline_execution_arn=arn,
+        )
+        if delete:
+            try:
+                calls.delete_model(self._hook, swept.model_name)
+                swept = replace(swept, deleted=True)
+            except (ClientError, BotoCoreError) as error:
+                self.report.problems.append(f"model {swept.model_name} could not be deleted: {error}")
+        self.report.models.append(swept)
+
+
+def _number(name: str, value: float | str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} is {value!r}; expected a number of at least 0.")
+    return number
+
+
+def _names(value: Sequence[str] | str) -> list[str]:
+    """Return the names in a list, or in a text with commas or spaces between them, as templates render it."""
+    return value.replace(",", " ").split() if isinstance(value, str) else [str(name) for name in value]
