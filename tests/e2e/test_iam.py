@@ -13,9 +13,12 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def recorded(airflow: Airflow, scenario: Scenario) -> set[str]:
-    """The actions that Airflow's access key called while every scenario ran to its end."""
+    """The actions that Airflow's access key called while every scenario ran to its end, and a sweep after."""
     for name in ("accepted", "rejected", "awaiting_approval", "failed"):
         scenario(name)
+    airflow.api.unpause("sagemaker_sweep")
+    run_id = airflow.api.trigger("sagemaker_sweep", {"min_age_minutes": 0})
+    assert airflow.finished("sagemaker_sweep", run_id).state == "success"
     document = requests.get(f"{airflow.settings.runtime_url}/_local_runtime/calls", timeout=10).json()
     return set(document["by_access_key"]["airflow"])
 
@@ -32,5 +35,6 @@ def test_the_record_covers_every_stage_of_the_dags(recorded: set[str]) -> None:
         "evaluate": "s3:GetObject",
         "notify": "sns:Publish",
         "cause": "logs:GetLogEvents",
+        "sweep": "sagemaker:ListEndpointConfigs",
     }
     assert set(stages.values()) <= recorded

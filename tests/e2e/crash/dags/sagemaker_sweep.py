@@ -1,0 +1,1 @@
+../../../../dags/sagemaker_sweep.py
