@@ -13,7 +13,7 @@ RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo up down doctor test check format compile package bench crash-matrix clean
+.PHONY: help setup lock run demo up down doctor test check format compile package bench crash-matrix cluster-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: setup ## Measure executions, Airflow's overhead and parse times; prints, 
 
 crash-matrix: setup ## Kill Airflow's processes amid starts and waits; writes docs/crash_matrix.md [OPERATORS=ours]
 	@$(BIN)/python -m tests.e2e.crash $(addprefix --operators ,$(OPERATORS)) --write docs/crash_matrix.md
+
+cluster-test: setup ## Kill a cluster part by part, with two schedulers, PostgreSQL too (needs both servers)
+	@CLUSTER_TEST=full $(BIN)/python -m pytest tests/distributed
 
 lock: ## Resolve requirements*.txt into constraints.txt
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv

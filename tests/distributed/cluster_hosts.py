@@ -4,4 +4,4 @@ import os
 
 
 def name() -> str:
-    return os.environ["CLUSTER_HOST"]
+    return os.environ["HOSTNAME"]
