@@ -48,6 +48,8 @@ def aws_connection(settings: StackSettings) -> dict[str, object]:
             "endpoint_url": settings.runtime_url,
             "service_config": {
                 "sagemaker": {
+                    # Its database may be made anew over a kept runtime.
+                    "environment": "laptop",
                     "artifact_bucket": settings.bucket,
                     "role_arn": settings.role_arn,
                     "name_prefix": settings.name_prefix,
@@ -82,7 +84,6 @@ def _laptop_settings() -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         # Nobody waits five minutes for a second try on a laptop.
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         # macOS: Airflow forks, and the system's proxy look-up is not safe after a fork.
         "no_proxy": "*",
     }

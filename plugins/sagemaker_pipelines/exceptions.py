@@ -9,6 +9,7 @@
     │   └── GateError              no gate can be read from the definition
     ├── ParameterError             a pipeline parameter cannot be sent as it was given
     ├── SettingsError              an environment's settings are malformed or incomplete
+    ├── EnvironmentConflictError   what is to be deployed belongs to another environment
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
     ├── MissingDataError           S3 objects that an execution would read do not exist
     ├── UnknownStatusError         AWS gave a status that is not in the table
@@ -72,6 +73,31 @@ class ParameterError(SageMakerPipelinesError):
 
 class SettingsError(SageMakerPipelinesError):
     """An environment's settings are malformed, or one that is needed is missing."""
+
+
+class EnvironmentConflictError(SageMakerPipelinesError):
+    """What is to be deployed belongs to another environment; nothing was changed.
+
+    :param what: the pipeline, or the prefix of a bucket.
+    :param owner: the environment that has it.
+    :param environment: the environment that wants it.
+    """
+
+    def __init__(self, what: str, owner: str, environment: str) -> None:
+        super().__init__(what, owner, environment)
+        self.what = what
+        self.owner = owner
+        self.environment = environment
+
+    def __str__(self) -> str:
+        name = self.owner.partition("@")[0]
+        return (
+            f"{self.what} belongs to the environment {self.owner!r}, and this is {self.environment!r}. "
+            "Nothing was changed. Give each environment its own name_prefix. If they are one and the same, "
+            "as after its Airflow database was made anew or where two Airflows share it, say so by the "
+            f'setting environment = "{name}" (below service_config.sagemaker in the extra of the connection, '
+            "or in the settings file)."
+        )
 
 
 class UpsertError(SageMakerPipelinesError):

@@ -39,6 +39,8 @@ class PipelineSettings:
 
     :param artifact_bucket: S3 bucket of assets, outputs and large definitions; its name, no ``s3://``.
     :param role_arn: the role that SageMaker runs pipelines and jobs with.
+    :param environment: its name; two Airflows that are one environment give the same. None takes the
+        connection id and the id of the Airflow (see :mod:`sagemaker_pipelines.hooks.ownership`).
     :param name_prefix: put before the names of pipelines and model package groups, such as ``"dev-"``.
     :param kms_key_id: key for the outputs and volumes of every job, and for uploaded assets.
     :param security_group_ids: with ``subnet_ids``, the VPC configuration of every job.
@@ -50,6 +52,7 @@ class PipelineSettings:
 
     artifact_bucket: str | None = None
     role_arn: str | None = None
+    environment: str | None = None
     name_prefix: str = ""
     kms_key_id: str | None = None
     security_group_ids: tuple[str, ...] = ()
@@ -152,6 +155,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "role_arn": (
         _matches(r"arn:aws[a-z-]*:iam::\d{12}:role/.+"),
         "an ARN as arn:aws:iam::<account>:role/<name>",
+    ),
+    "environment": (
+        _matches(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}"),
+        "at most 63 letters, digits, dots, hyphens and underscores",
     ),
     "name_prefix": (
         _matches(r"([a-zA-Z0-9](-*[a-zA-Z0-9]){0,30}-)?"),

@@ -16,6 +16,14 @@ from sagemaker_pipelines.definition import Envelope, canonical, check, definitio
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
 from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing, is_missing_object
 from sagemaker_pipelines.hooks.execution import parse_definition
+from sagemaker_pipelines.hooks.ownership import (
+    ENVIRONMENT_TAG,
+    claim_prefix,
+    environment_name,
+    environment_of,
+    marked,
+    settled,
+)
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -60,6 +68,8 @@ class PipelineUpsert:
     :param pipeline_name: name to deploy under; None takes the envelope's with the environment's prefix.
     :param max_parallel_execution_steps: bound on the steps of one execution that run at once.
     :param tags: tags of the pipeline and its jobs, besides the environment's.
+    :param deployment: id of the Airflow that deploys, part of the environment's name if that has no
+        setting of its own.
     :raises SettingsError: the role or the artifact bucket is not set.
     :raises PlaceholderError: a placeholder has no value.
     :raises DefinitionError: the filled definition would not work.
@@ -73,6 +83,7 @@ class PipelineUpsert:
         pipeline_name: str | None = None,
         max_parallel_execution_steps: int | None = None,
         tags: Mapping[str, str] | None = None,
+        deployment: str | None = None,
     ) -> None:
         self.hook = hook
         self.envelope = envelope
@@ -80,6 +91,7 @@ class PipelineUpsert:
         self.role_arn = _required(self.settings.role_arn, "role_arn")
         self.bucket = _required(self.settings.artifact_bucket, "artifact_bucket")
         self.pipeline_name = pipeline_name or envelope.pipeline_name(self.settings.name_prefix)
+        self.environment = environment_name(hook, deployment)
         self.tags = {**self.settings.tags, **(tags or {})}
         self.parallelism = (
             {"MaxParallelExecutionSteps": max_parallel_execution_steps}
@@ -103,10 +115,13 @@ class PipelineUpsert:
         version that came between is named in the log.
 
         :raises UpsertError: other writers kept creating and changing it.
+        :raises EnvironmentConflictError: it, or its prefix in the bucket, belongs to another environment.
         """
         for attempt in range(ATTEMPTS):
             version = self.hook.latest_version_id(self.pipeline_name)
             deployed = self.hook.describe_pipeline(self.pipeline_name, pipeline_version_id=version)
+            owner = environment_of((deployed or {}).get("PipelineDescription"))
+            self.environment = settled(f"Pipeline {self.pipeline_name!r}", owner, self.environment)
             try:
                 if deployed is None:
                     return self._create()
@@ -128,7 +143,7 @@ class PipelineUpsert:
         self._upload_assets()
         answer = self.hook.conn.create_pipeline(
             PipelineName=self.pipeline_name,
-            Tags=as_tags({**self.tags, HASH_TAG: self.hash}),
+            Tags=self._pipeline_tags(),
             **self._body(),
         )
         # Not the newest: somebody else may have updated it already.
@@ -141,7 +156,7 @@ class PipelineUpsert:
         self._log_diff(deployed)
         answer = self.hook.conn.update_pipeline(PipelineName=self.pipeline_name, **self._body())
         arn = answer["PipelineArn"]
-        self.hook.conn.add_tags(ResourceArn=arn, Tags=as_tags({**self.tags, HASH_TAG: self.hash}))
+        self.hook.conn.add_tags(ResourceArn=arn, Tags=self._pipeline_tags())
         version = answer.get("PipelineVersionId") or self.hook.latest_version_id(self.pipeline_name)
         if previous is not None and version is not None and version > previous + 1:
             self.hook.log.warning(
@@ -168,16 +183,21 @@ class PipelineUpsert:
         return (
             _deployed_hash(deployed) != self.hash
             or deployed.get("RoleArn") != self.role_arn
-            or (deployed.get("PipelineDescription") or "") != self.envelope.description
+            or deployed.get("PipelineDescription") != self._description
             or (self.parallelism is not None and deployed.get("ParallelismConfiguration") != self.parallelism)
         )
+
+    @property
+    def _description(self) -> str:
+        return marked(self.envelope.description, self.environment)
+
+    def _pipeline_tags(self) -> list[dict[str, str]]:
+        return as_tags({**self.tags, HASH_TAG: self.hash, ENVIRONMENT_TAG: self.environment})
 
     def _body(self) -> dict[str, Any]:
         """Return what CreatePipeline and UpdatePipeline have in common."""
         text = canonical(self.definition)
-        body: dict[str, Any] = {"RoleArn": self.role_arn}
-        if self.envelope.description:
-            body["PipelineDescription"] = self.envelope.description
+        body: dict[str, Any] = {"RoleArn": self.role_arn, "PipelineDescription": self._description}
         if self.parallelism:
             body["ParallelismConfiguration"] = self.parallelism
         if len(text) <= MAX_INLINE_DEFINITION:
@@ -189,9 +209,11 @@ class PipelineUpsert:
         return body
 
     def _upload_assets(self) -> None:
-        for asset in self.envelope.assets:
+        # Each path is checked before the first write.
+        paths = {asset: Path(self.envelope.asset_path(asset)) for asset in self.envelope.assets}
+        claim_prefix(self.hook, bucket=self.bucket, environment=self.environment, **self._encryption)
+        for asset, path in paths.items():
             key = asset.key(self.settings.name_prefix)
-            path = Path(self.envelope.asset_path(asset))
             if self._is_stored(key, path.stat().st_size):
                 continue
             self._put(key, path.read_bytes(), sha256=bytes.fromhex(asset.sha256))
@@ -208,13 +230,17 @@ class PipelineUpsert:
         return bool(head["ContentLength"] == size)
 
     def _put(self, key: str, body: bytes, *, sha256: bytes | None = None) -> None:
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = self._encryption
         if sha256 is not None:
             # S3 compares it with what arrived, and refuses a damaged upload.
             arguments["ChecksumSHA256"] = base64.b64encode(sha256).decode()
-        if self.settings.kms_key_id:
-            arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.settings.kms_key_id}
         self.hook.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **arguments)
+
+    @property
+    def _encryption(self) -> dict[str, Any]:
+        """The arguments of PutObject that encrypt with the environment's key, if it has one."""
+        key = self.settings.kms_key_id
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
     def _log_diff(self, deployed: Mapping[str, Any]) -> None:
         try:

@@ -11,6 +11,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.upsert import check_parallelism
@@ -35,7 +36,8 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
     :param tags: tags of the pipeline and of its jobs, besides the environment's. Templated.
     :return: ``{"pipeline_name", "pipeline_arn", "pipeline_version_id", "changed", "created",
         "definition_hash"}``; pass the version to the start, so that no other upsert comes between.
-    :raises AirflowFailException: the definition, a setting or a placeholder is not usable.
+    :raises AirflowFailException: the definition, a setting or a placeholder is not usable, or the pipeline
+        belongs to another environment.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -66,6 +68,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
                 pipeline_name=self.pipeline_name,
                 max_parallel_execution_steps=self.max_parallel_execution_steps,
                 tags=self.tags,
+                deployment=deployment_id(context),
             )
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error

@@ -12,11 +12,14 @@ from botocore.stub import ANY, Stubber
 from sagemaker_pipelines.definition import Envelope, canonical, definition_hash
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
 from sagemaker_pipelines.hooks import upsert
+from sagemaker_pipelines.hooks.ownership import ENVIRONMENT_TAG
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.settings import PipelineSettings
 from tests.unit.sagemaker_pipelines.samples import BUCKET, PIPELINE_ARN, ROLE, SCRIPT
 
 NAME = "dev-gated"
+DESCRIPTION = "Evaluate and gate. [environment: aws_test]"
+CLAIM = "dev-sagemaker-pipelines-environment.json"
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def deployed(hook: SageMakerPipelineHook, envelope: Envelope) -> dict[str, Any]:
         "PipelineArn": PIPELINE_ARN,
         # Other whitespace and order of keys than ours: AWS need not keep them.
         "PipelineDefinition": json.dumps(dict(reversed(filled.items()))),
-        "PipelineDescription": "Evaluate and gate.",
+        "PipelineDescription": DESCRIPTION,
         "RoleArn": ROLE,
     }
 
@@ -71,15 +74,18 @@ def test_a_missing_pipeline_is_created_with_assets_tags_and_its_first_version(
         {
             "PipelineName": NAME,
             "PipelineDefinition": canonical(expected),
-            "PipelineDescription": "Evaluate and gate.",
+            "PipelineDescription": DESCRIPTION,
             "RoleArn": ROLE,
-            "Tags": [{"Key": upsert.HASH_TAG, "Value": definition_hash(expected)}],
+            "Tags": [
+                {"Key": upsert.HASH_TAG, "Value": definition_hash(expected)},
+                {"Key": ENVIRONMENT_TAG, "Value": "aws_test"},
+            ],
         },
     )
     versions(sagemaker, 1, order="Ascending")
     result = hook.upsert_pipeline(envelope)
     assert (result.changed, result.created, result.pipeline_version_id) == (True, True, 1)
-    assert keys(hook) == [f"dev-assets/{envelope.assets[0].sha256}/evaluate.py"]
+    assert keys(hook) == [f"dev-assets/{envelope.assets[0].sha256}/evaluate.py", CLAIM]
     assert hook.read_object(f"s3://{BUCKET}/{keys(hook)[0]}") == SCRIPT.encode()
 
 
@@ -88,6 +94,7 @@ def test_a_stored_asset_is_not_uploaded_again(
 ) -> None:
     key = envelope.assets[0].key("dev-")
     hook.s3.put_object(Bucket=BUCKET, Key=key, Body=SCRIPT)
+    hook.s3.put_object(Bucket=BUCKET, Key=CLAIM, Body=b'{"environment": "aws_test"}')
     monkeypatch.setattr(hook.s3, "put_object", lambda **_: pytest.fail("uploaded again"))
     missing(sagemaker)
     sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})

@@ -1,0 +1,162 @@
+"""Two environments never deploy into one name or prefix; over HTTP, with a real S3 and real descriptions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_runtime.settings import Settings
+from local_runtime.testing import LocalRuntime
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import EnvironmentConflictError
+from sagemaker_pipelines.hooks.ownership import (
+    ENVIRONMENT_TAG,
+    environment_name,
+    environment_of,
+    marked,
+    settled,
+)
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[LocalRuntime]:
+    runtime = LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0))
+    yield runtime
+    runtime.close()
+
+
+def environment(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, connection: str, **settings: Any
+) -> SageMakerPipelineHook:
+    """Return the hook of an environment in the runtime's account."""
+    own = {"artifact_bucket": runtime.bucket, "role_arn": runtime.role_arn, "name_prefix": "team-"}
+    extra = {
+        "region_name": runtime.settings.region,
+        "endpoint_url": runtime.endpoint_url,
+        "config_kwargs": {"s3": {"addressing_style": "path"}},
+        "service_config": {"sagemaker": {**own, **settings}},
+    }
+    document = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{connection.upper()}", json.dumps(document))
+    return SageMakerPipelineHook(aws_conn_id=connection)
+
+
+def state(runtime: LocalRuntime) -> tuple[Any, set[tuple[str, str]]]:
+    """Return all that an upsert could have changed."""
+    objects = runtime.client("s3").list_objects_v2(Bucket=runtime.bucket).get("Contents", [])
+    pipelines = runtime.client("sagemaker").list_pipelines()["PipelineSummaries"]
+    return pipelines, {(item["Key"], item["ETag"]) for item in objects}
+
+
+def test_another_environment_with_the_same_names_is_refused_and_changes_nothing(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
+) -> None:
+    first = environment(runtime, monkeypatch, "aws_dev")
+    arn = first.upsert_pipeline(envelope).pipeline_arn
+    tags = {t["Key"]: t["Value"] for t in runtime.client("sagemaker").list_tags(ResourceArn=arn)["Tags"]}
+    assert tags[ENVIRONMENT_TAG] == "aws_dev"
+    before = state(runtime)
+    second = environment(runtime, monkeypatch, "aws_staging")
+    with pytest.raises(
+        EnvironmentConflictError, match=r"'team-gated'.*'aws_dev'.*'aws_staging'.*name_prefix"
+    ):
+        second.upsert_pipeline(envelope)
+    assert state(runtime) == before
+    assert first.upsert_pipeline(envelope).changed is False
+    third = environment(runtime, monkeypatch, "aws_staging", name_prefix="staging-")
+    assert third.upsert_pipeline(envelope).created
+
+
+def test_another_pipeline_name_does_not_let_an_environment_into_the_prefix(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
+) -> None:
+    environment(runtime, monkeypatch, "aws_dev").upsert_pipeline(envelope)
+    before = state(runtime)
+    second = environment(runtime, monkeypatch, "aws_staging")
+    with pytest.raises(
+        EnvironmentConflictError, match=rf"s3://{runtime.bucket}/team- belongs to .*'aws_dev'"
+    ):
+        second.upsert_pipeline(envelope, pipeline_name="own-name")
+    assert state(runtime) == before
+
+
+def test_two_airflows_with_one_connection_id_are_two_environments_unless_they_say_otherwise(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
+) -> None:
+    hook = environment(runtime, monkeypatch, "aws_default")
+    hook.upsert_pipeline(envelope, deployment="1" * 16)
+    with pytest.raises(EnvironmentConflictError, match='environment = "aws_default"'):
+        hook.upsert_pipeline(envelope, deployment="2" * 16)
+    same = environment(runtime, monkeypatch, "aws_default", environment="aws_default")
+    assert same.upsert_pipeline(envelope, deployment="2" * 16).changed is False
+
+
+def test_a_pipeline_that_nobody_has_marked_is_taken_over_once(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
+) -> None:
+    stop = {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    runtime.create_pipeline({"Version": "2020-12-01", "Steps": [stop]}, "team-gated")
+    hook = environment(runtime, monkeypatch, "aws_dev")
+    assert hook.upsert_pipeline(envelope).changed is True
+    assert hook.upsert_pipeline(envelope).changed is False
+
+
+def test_of_two_environments_at_once_only_one_gets_the_names(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
+) -> None:
+    hooks = [environment(runtime, monkeypatch, name) for name in ("aws_one", "aws_two")]
+    for hook in hooks:  # made before, as a client takes long to make
+        assert hook.conn
+        assert hook.s3
+
+    def upsert(hook: SageMakerPipelineHook) -> str:
+        try:
+            hook.upsert_pipeline(envelope)
+        except EnvironmentConflictError:
+            return "refused"
+        return str(hook.aws_conn_id)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(upsert, hooks))
+    assert done.count("refused") == 1
+    (winner,) = set(done) - {"refused"}
+    described = runtime.client("sagemaker").describe_pipeline(PipelineName="team-gated")
+    assert environment_of(described["PipelineDescription"]) == winner
+
+
+@pytest.mark.parametrize("description", ["Train.", "", "ends in [brackets]"])
+def test_the_mark_is_read_back_from_the_description(description: str) -> None:
+    assert environment_of(marked(description, "aws_default@abc")) == "aws_default@abc"
+    assert environment_of(description) is None
+
+
+@pytest.mark.parametrize(
+    ("owner", "asks", "result"),
+    [
+        (None, "a@1", "a@1"),
+        ("a@1", "a@1", "a@1"),
+        ("a@1", "a", "a@1"),
+        ("a", "a@1", "a"),
+        ("a@1", "a@2", None),
+        ("a", "b", None),
+    ],
+)
+def test_a_name_without_an_airflow_fits_any(owner: str | None, asks: str, result: str | None) -> None:
+    if result is None:
+        with pytest.raises(EnvironmentConflictError):
+            settled("it", owner, asks)
+    else:
+        assert settled("it", owner, asks) == result
+
+
+def test_a_settings_name_holds_no_airflows_id(hook: SageMakerPipelineHook) -> None:
+    named = replace(hook.settings, environment="prod")
+    hook.__dict__["settings"] = named
+    assert environment_name(hook, "1" * 16) == "prod"
