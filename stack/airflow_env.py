@@ -117,6 +117,8 @@ def _secret_settings(home: Path) -> dict[str, str]:
         keys = {
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
+            # Else the first task makes it, and waits until it is settled.
+            "AIRFLOW_VAR_SAGEMAKER_PIPELINES_DEPLOYMENT_ID": secrets.token_hex(8),
         }
         path.touch(mode=0o600)
         path.write_text(json.dumps(keys))

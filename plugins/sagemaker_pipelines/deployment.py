@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The Airflow variable that holds the id.
 VARIABLE = "sagemaker_pipelines_deployment_id"
+# Longer than a task takes from reading that there is none to writing one.
+SETTLE_SECONDS = 6.0
 _DESCRIPTION = "Marks the SageMaker executions of this Airflow; see docs/sweep.md. Delete it in a copy."
 
 log = logging.getLogger(__name__)
@@ -32,13 +35,8 @@ def deployment_id(context: Context) -> str | None:
     accessor = context.get("var")
     if accessor is None:
         return None
-    variables = accessor["value"]
     try:
-        known = variables.get(VARIABLE, None)
-        if known is None:
-            Variable.set(VARIABLE, secrets.token_hex(8), description=_DESCRIPTION)
-            # Another task may have been the last to write: what is stored counts.
-            known = variables.get(VARIABLE, None)
+        return _settled(accessor["value"])
     except Exception as error:
         log.warning(
             "The variable %s cannot be read or written (%s). The orphan sweep will take what is started "
@@ -47,4 +45,28 @@ def deployment_id(context: Context) -> str | None:
             error,
         )
         return None
+
+
+def _settled(variables: Any) -> str | None:
+    """Return the id once nobody can replace it any longer.
+
+    Airflow has no "set if missing": the first tasks of a new database may all find no id, and the last to
+    write wins. So an id carries the time when it was made, and is used only some seconds later, by its
+    maker and by every reader.
+    """
+    known = variables.get(VARIABLE, None)
+    if known is None:
+        made = f"{secrets.token_hex(8)}-{int(time.time())}"
+        Variable.set(VARIABLE, made, description=_DESCRIPTION)
+        known = variables.get(VARIABLE, None)
+    while known and (seconds := _seconds_to_settle(known)) > 0:
+        log.info("Waiting %.0f s until the new deployment id %s is settled", seconds, known)
+        time.sleep(seconds)
+        known = variables.get(VARIABLE, None)
     return str(known) if known else None
+
+
+def _seconds_to_settle(known: str) -> float:
+    made = known.rpartition("-")[2]
+    # An id that somebody has set by hand has no time, and nobody replaces it.
+    return min(SETTLE_SECONDS, int(made) + SETTLE_SECONDS - time.time()) if made.isdecimal() else 0.0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from airflow.sdk import Variable
 
+from sagemaker_pipelines import deployment
 from sagemaker_pipelines.deployment import VARIABLE, deployment_id
 
 
@@ -27,6 +31,7 @@ class Variables:
 def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
     variables = Variables()
     monkeypatch.setattr(Variable, "set", variables.set)
+    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 0.0)
     return variables
 
 
@@ -46,11 +51,37 @@ def test_two_databases_have_different_ids(variables: Variables) -> None:
     assert deployment_id(context_of(variables)) != made
 
 
-def test_of_two_tasks_that_make_it_at_once_the_last_writer_counts(
+def test_tasks_that_all_find_no_id_end_with_the_same_one(
     variables: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Variable, "set", lambda *_, **__: variables.set(VARIABLE, "theirs"))
-    assert deployment_id(context_of(variables)) == "theirs"
+    """All read before any writes, and they write one after the other, with readers between."""
+    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 2.0)
+    all_have_read = threading.Barrier(4)
+    first_read = threading.local()
+
+    class Raced:
+        def get(self, key: str, default: Any = None) -> Any:
+            value = variables.get(key, default)
+            if not hasattr(first_read, "done"):
+                first_read.done = True
+                all_have_read.wait()
+                time.sleep(0.1 * (threading.get_ident() % 5))
+            return value
+
+    def late_reader(_: int) -> str | None:
+        time.sleep(0.2)
+        return deployment_id(context_of(variables))
+
+    with ThreadPoolExecutor(6) as pool:
+        makers = [pool.submit(deployment_id, context_of(Raced())) for _ in range(4)]
+        readers = [pool.submit(late_reader, i) for i in range(2)]
+        ids = {future.result() for future in [*makers, *readers]}
+    assert ids == {variables.kept[VARIABLE]}
+
+
+def test_an_id_that_was_set_by_hand_is_taken_as_it_is(variables: Variables) -> None:
+    variables.kept[VARIABLE] = "blue"
+    assert deployment_id(context_of(variables)) == "blue"
 
 
 def test_variables_that_cannot_be_reached_leave_no_id_and_fail_nothing() -> None:
