@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from sagemaker_pipelines.definition import Envelope, Parameter, step_graph
@@ -27,13 +28,37 @@ def show(envelope: Envelope, console: Console) -> None:
 
 
 def _parameters(parameters: tuple[Parameter, ...]) -> Table:
-    table = _table("Parameters", "Parameter", "Type", "Default")
-    for parameter in parameters:
-        default = "(none: a start must give it)" if parameter.default is None else str(parameter.default)
-        if parameter.enum_values:
-            default += f"\none of {', '.join(parameter.enum_values)}"
-        table.add_row(parameter.name, parameter.type, default)
+    table = _table("Parameters", "Parameter", "Type", "Default", "Description")
+    table.columns[0].no_wrap = True
+    table.columns[-1].max_width = 43
+    # The form's order: section after section, as they first appear.
+    for section in dict.fromkeys(parameter.section for parameter in parameters):
+        table.add_section()
+        if section:
+            table.add_row(Text(section, style="bold"))
+        for parameter in (item for item in parameters if item.section == section):
+            default = "(none: a start must give it)" if parameter.default is None else str(parameter.default)
+            accepts = _accepts(parameter)
+            meaning = "\n".join(
+                part for part in (parameter.description, accepts and f"Accepts {accepts}") if part
+            )
+            # As Text, since the brackets of a pattern would be read as markup.
+            table.add_row(*(Text(cell) for cell in (parameter.name, parameter.type, default, meaning)))
     return table
+
+
+def _accepts(parameter: Parameter) -> str | None:
+    """Return what a start may send, the enum, the range or the pattern; None where it may be anything."""
+    if parameter.enum_values:
+        return ", ".join(parameter.enum_values)
+    if parameter.pattern:
+        return parameter.pattern
+    low, high = parameter.minimum, parameter.maximum
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g}"
+    if low is not None:
+        return f"at least {low:g}"
+    return None if high is None else f"at most {high:g}"
 
 
 def _steps(definition: dict[str, Any]) -> Table:

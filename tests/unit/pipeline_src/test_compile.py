@@ -248,7 +248,11 @@ def test_the_command_line_says_that_what_is_committed_is_current() -> None:
 def test_show_prints_parameters_steps_and_graph() -> None:
     output = _cli("show", "abalone").stdout
     assert "ModelApprovalStatus" in output
-    assert "of PendingManualApproval, Approved, Rejected" in output
+    assert "Accepts PendingManualApproval, Approved," in output
+    assert "Accepts at least 0" in output
+    assert r"ml\.[a-z0-9-]+" in output
+    assert "Instances that prepare the data." in output
+    assert output.index("Compute") < output.index("TrainingInstanceType") < output.index("Gate")
     assert "s3://${artifact_bucket}/${name_prefix}abalone/data/train/abalone.csv" in output
     assert "else AbaloneMSEFail Fail" in output
     assert output.index("AbaloneProcess Processing") < output.index("AbaloneTrain Training")
