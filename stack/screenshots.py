@@ -1,4 +1,4 @@
-"""Take the pictures in docs/images from a stack that is up: ``python docs/screenshots.py``.
+"""Take the pictures in docs/images from a stack that is up: ``python -m stack.screenshots``.
 
 Run ``make up``, ``make demo`` and ``make demo MSE_THRESHOLD=3.0`` first. Needs Chromium.
 """
@@ -14,9 +14,9 @@ from playwright.sync_api import Page, sync_playwright
 from stack.airflow_api import AirflowApi
 from stack.demo import TRAIN
 from stack.lifecycle import Stack
-from stack.settings import StackSettings
+from stack.settings import ROOT, StackSettings
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = ROOT / "docs" / "images"
 
 
 def main() -> None:
