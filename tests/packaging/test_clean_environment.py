@@ -146,7 +146,7 @@ def test_airflow_lists_the_provider_when_it_is_installed_as_a_wheel(
 def test_every_dag_parses_without_a_region_or_a_connection(installation: Installation) -> None:
     parsed = installation.drive(PARSE, installation.env["AIRFLOW__CORE__DAGS_FOLDER"])
     assert parsed["import_errors"] == {}
-    assert set(parsed["dags"]) == {"abalone_train", "abalone_score"}
+    assert set(parsed["dags"]) == {"abalone_train", "abalone_score", "sagemaker_sweep"}
 
 
 def test_a_dag_runs_against_the_local_runtime(installation: Installation, server: LocalServer) -> None:
