@@ -187,8 +187,10 @@ class _Sweep:
         models = calls.models(self._hook, created_after=self._since, created_before=self._until)
         in_use: set[str] | None = None
         for arn, start in self._ended:
-            if not models:
-                return
+            # SageMaker puts the execution's id into the names: most executions need no further call.
+            execution_id = arn.rpartition("/")[2]
+            if not any(execution_id in model["ModelName"] for model in models.values()):
+                continue
             if self._judge.is_needed(start) or not self._judge.is_ours(arn, start):
                 continue
             for model_arn in sorted(calls.models_of(self._hook, arn) & models.keys()):
