@@ -18,21 +18,18 @@ from sagemaker.core.shapes import (  # noqa: TID253 - builds SDK objects
 from sagemaker.core.workflow.execution_variables import ExecutionVariables  # noqa: TID253
 from sagemaker.core.workflow.functions import Join  # noqa: TID253
 
-from pipeline_src.stand_ins import artifact_uri
-
 #: Modules that step scripts import; each is an input of its own, found through PYTHONPATH.
 CONTAINER_MODULES = Path(__file__).parent / "container"
 MODULES_PATH = "/opt/ml/processing/input/modules"
 
 
-def execution_uri(pipeline: str, *parts: str) -> Any:
+def execution_uri(prefix: Any, *parts: str) -> Any:
     """Return an S3 URI below the prefix of the running execution.
 
-    :param pipeline: the pipeline's name.
-    :param parts: the path below the prefix.
+    :param prefix: S3 URI or pipeline variable below which each execution has a prefix of its own.
+    :param parts: the path below the execution's prefix.
     """
-    root = artifact_uri(pipeline, "executions")
-    return Join(on="/", values=[root, ExecutionVariables.PIPELINE_EXECUTION_ID, *parts])
+    return Join(on="/", values=[prefix, ExecutionVariables.PIPELINE_EXECUTION_ID, *parts])
 
 
 def s3_input(name: str, uri: Any, *, local_path: str | None = None) -> Any:

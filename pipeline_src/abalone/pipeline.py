@@ -13,7 +13,7 @@ from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.processing import ScriptProcessor
 from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig
 from sagemaker.core.transformer import Transformer
-from sagemaker.core.workflow.conditions import ConditionLessThanOrEqualTo
+from sagemaker.core.workflow.conditions import ConditionEquals, ConditionLessThanOrEqualTo
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.core.workflow.pipeline_context import PipelineSession
@@ -47,7 +47,9 @@ input_data = ParameterString(
 batch_data = ParameterString(
     "BatchData", default_value=artifact_uri("abalone", "data", "holdout", "holdout.csv")
 )
+output_prefix = ParameterString("OutputPrefix", default_value=artifact_uri("abalone", "executions"))
 mse_threshold = ParameterFloat("MseThreshold", default_value=6.0)
+register_model = ParameterString("RegisterModel", default_value="true", enum_values=["true", "false"])
 
 
 def build(session: PipelineSession) -> Pipeline:
@@ -60,7 +62,7 @@ def build(session: PipelineSession) -> Pipeline:
     report = PropertyFile("EvaluationReport", output_name="evaluation", path="evaluation.json")
     evaluate = evaluate_step(session, process, train, report)
     create, register = model_steps(session, process, train, evaluate)
-    if_steps = [register, create, transform_step(session, process, create)]
+    registration = registration_step([register, create, transform_step(session, process, create)])
     return Pipeline(
         prefixed("abalone"),
         parameters=[
@@ -69,9 +71,11 @@ def build(session: PipelineSession) -> Pipeline:
             model_approval_status,
             input_data,
             batch_data,
+            output_prefix,
             mse_threshold,
+            register_model,
         ],
-        steps=[process, train, evaluate, gate_step(evaluate, report, if_steps)],
+        steps=[process, train, evaluate, gate_step(evaluate, report, registration)],
         sagemaker_session=session,
     )
 
@@ -103,7 +107,7 @@ def process_step(session: PipelineSession) -> ProcessingStep:
                 s3_input("batch", batch_data),
                 module_input("feature_transform"),
             ],
-            outputs=[s3_output(name, execution_uri("abalone", name)) for name in outputs],
+            outputs=[s3_output(name, execution_uri(output_prefix, name)) for name in outputs],
         ),
     )
 
@@ -124,7 +128,7 @@ def train_step(session: PipelineSession, process: ProcessingStep) -> TrainingSte
             "subsample": 0.7,
             "seed": SEED,
         },
-        output_data_config=OutputDataConfig(s3_output_path=execution_uri("abalone", "model")),
+        output_data_config=OutputDataConfig(s3_output_path=execution_uri(output_prefix, "model")),
         sagemaker_session=session,
     )
     channels = [
@@ -154,7 +158,7 @@ def evaluate_step(
                 s3_input("model", train.properties.ModelArtifacts.S3ModelArtifacts),
                 s3_input("test", output_of(process, "test")),
             ],
-            outputs=[s3_output("evaluation", execution_uri("abalone", "evaluation"))],
+            outputs=[s3_output("evaluation", execution_uri(output_prefix, "evaluation"))],
         ),
         property_files=[report],
     )
@@ -201,7 +205,7 @@ def transform_step(session: PipelineSession, process: ProcessingStep, create: Mo
         strategy="MultiRecord",
         assemble_with="Line",
         accept="text/csv",
-        output_path=execution_uri("abalone", "transform"),
+        output_path=execution_uri(output_prefix, "transform"),
         sagemaker_session=session,
     )
     return TransformStep(
@@ -212,7 +216,17 @@ def transform_step(session: PipelineSession, process: ProcessingStep, create: Mo
     )
 
 
-def gate_step(evaluate: ProcessingStep, report: PropertyFile, if_steps: list[Any]) -> ConditionStep:
+def registration_step(steps: list[Any]) -> ConditionStep:
+    """Register and try out a model that has passed, unless the execution only trains and evaluates."""
+    return ConditionStep(
+        "AbaloneRegisterCond",
+        conditions=[ConditionEquals(left=register_model, right="true")],
+        if_steps=steps,
+        else_steps=[],
+    )
+
+
+def gate_step(evaluate: ProcessingStep, report: PropertyFile, registration: ConditionStep) -> ConditionStep:
     """Let a model pass whose mean squared error is at most the threshold, and say so when it is not."""
     return ConditionStep(
         "AbaloneMSECond",
@@ -224,7 +238,7 @@ def gate_step(evaluate: ProcessingStep, report: PropertyFile, if_steps: list[Any
                 right=mse_threshold,
             )
         ],
-        if_steps=if_steps,
+        if_steps=[registration],
         else_steps=[
             FailStep(
                 "AbaloneMSEFail",

@@ -83,7 +83,7 @@ def features_step(session: PipelineSession) -> ProcessingStep:
             code=str(STEPS / "apply_transform.py"),
             arguments=["--model-package-arn", model_package_arn],
             inputs=[s3_input("batch", batch_data), module_input("feature_transform")],
-            outputs=[s3_output("features", execution_uri("scoring", "features"))],
+            outputs=[s3_output("features", execution_uri(artifact_uri("scoring", "executions"), "features"))],
         ),
     )
 

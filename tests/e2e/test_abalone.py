@@ -89,6 +89,7 @@ class TestAccepted:
                 "AbaloneTrain",
                 "AbaloneEval",
                 "AbaloneMSECond",
+                "AbaloneRegisterCond",
                 "AbaloneRegisterModel",
                 "AbaloneCreateModel",
                 "AbaloneTransform",

@@ -38,16 +38,19 @@ def test_abalone_has_its_parameters_with_their_defaults(abalone: Envelope) -> No
         "ModelApprovalStatus": ("String", "PendingManualApproval"),
         "InputData": ("String", f"{DATA}/train/abalone.csv"),
         "BatchData": ("String", f"{DATA}/holdout/holdout.csv"),
+        "OutputPrefix": ("String", "s3://${artifact_bucket}/${name_prefix}abalone/executions"),
         "MseThreshold": ("Float", 6.0),
+        "RegisterModel": ("String", "true"),
     }
 
 
-def test_abalone_has_its_eight_steps(abalone: Envelope) -> None:
+def test_abalone_has_its_nine_steps(abalone: Envelope) -> None:
     assert {step["Name"]: step["Type"] for step in iter_steps(abalone.definition)} == {
         "AbaloneProcess": "Processing",
         "AbaloneTrain": "Training",
         "AbaloneEval": "Processing",
         "AbaloneMSECond": "Condition",
+        "AbaloneRegisterCond": "Condition",
         "AbaloneRegisterModel": "RegisterModel",
         "AbaloneCreateModel": "Model",
         "AbaloneTransform": "Transform",
