@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
+    from sagemaker_pipelines.assets import pipeline_execution_asset, s3_partition_asset
     from sagemaker_pipelines.definition import Envelope
+    from sagemaker_pipelines.events import triggering_events
     from sagemaker_pipelines.forms import form_params, form_values
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
     from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
     from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
     from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+    from sagemaker_pipelines.operators.events import SelectNewEventsOperator
     from sagemaker_pipelines.operators.notification import NotifyOperator
     from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
     from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
@@ -38,9 +41,13 @@ _MODULES = {
     "SageMakerStartPipelineExecutionOperator": "operators.pipeline",
     "SageMakerSweepOperator": "operators.sweep",
     "SageMakerUpsertPipelineOperator": "operators.upsert",
+    "SelectNewEventsOperator": "operators.events",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
     "form_params": "forms",
     "form_values": "forms",
+    "pipeline_execution_asset": "assets",
+    "s3_partition_asset": "assets",
+    "triggering_events": "events",
 }
 __all__ = [
     "Envelope",
@@ -55,9 +62,13 @@ __all__ = [
     "SageMakerStartPipelineExecutionOperator",
     "SageMakerSweepOperator",
     "SageMakerUpsertPipelineOperator",
+    "SelectNewEventsOperator",
     "TriggerDagRunOnceOperator",
     "form_params",
     "form_values",
+    "pipeline_execution_asset",
+    "s3_partition_asset",
+    "triggering_events",
 ]
 
 

@@ -13,6 +13,8 @@
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
     ├── MissingDataError           S3 objects that an execution would read do not exist
     ├── UnknownStatusError         AWS gave a status that is not in the table
+    ├── UnreadableMessageError     a message in a queue is no event that is known
+    ├── ScheduleError              a schedule of EventBridge Scheduler cannot be made as asked
     ├── ExecutionError             an execution did not end well
     │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
     │   ├── ExecutionRunningError  it was to be judged before it had ended
@@ -253,3 +255,11 @@ class ExecutionStoppedError(ExecutionError):
 
 class EvaluationError(SageMakerPipelinesError):
     """The gate's metric or its threshold cannot be read; nothing is accepted."""
+
+
+class UnreadableMessageError(SageMakerPipelinesError):
+    """A message in a queue is no event of S3 or of a pipeline execution."""
+
+
+class ScheduleError(SageMakerPipelinesError):
+    """A schedule of EventBridge Scheduler cannot be made as it was asked for."""

@@ -1,0 +1,297 @@
+"""What messages of S3 and EventBridge in an SQS queue say, as one kind of event.
+
+A queue may receive, directly or through an SNS topic:
+
+- S3's own notifications,
+  https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html;
+- S3's events on EventBridge, https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html;
+- SageMaker's events on EventBridge,
+  https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html.
+
+Every one of these services delivers at least once and in no fixed order: :class:`EventLedger` tells what
+is new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_plus
+
+from sagemaker_pipelines.exceptions import UnreadableMessageError
+
+S3, EXECUTION = "s3", "execution"
+EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+_S3_CREATED = ("ObjectCreated:", "Object Created")
+_PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/(?:hour=(\d{1,2})/)?")
+# Events of one second are told apart by what follows what.
+_RANKS = {"Executing": 0, "Stopping": 1}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an object or an execution.
+
+    :param kind: ``"s3"`` or ``"execution"``.
+    :param subject: what it happened to: the object's URI, or the execution's ARN.
+    :param event_id: equal for all deliveries of one happening.
+    :param order: (time, finer), which grows with each happening of the same subject.
+    :param payload: what the asset event carries; JSON types.
+    """
+
+    kind: str
+    subject: str
+    event_id: str
+    order: tuple[str, str]
+    payload: dict[str, Any] = field(compare=False)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Event:
+        """Return the event that an asset event's payload was made of."""
+        return cls(
+            kind=payload["kind"],
+            subject=payload["subject"],
+            event_id=payload["event_id"],
+            order=(payload["order"][0], payload["order"][1]),
+            payload=dict(payload),
+        )
+
+
+def parse_message(body: str) -> list[Event]:
+    """Return the events of one SQS message's body.
+
+    :param body: the message's text.
+    :return: the events, none for S3's test message and for events that report no new object.
+    :raises UnreadableMessageError: it is not JSON, or of none of the services that are known.
+    """
+    document = _load(body)
+    if document.get("Type") == "Notification" and "Message" in document:
+        document = _load(document["Message"])
+    if document.get("Event") == "s3:TestEvent":
+        return []
+    try:
+        if isinstance(document.get("Records"), list):
+            return [event for record in document["Records"] for event in _notification(record)]
+        if document.get("source") == "aws.s3":
+            return _s3_on_eventbridge(document)
+        if document.get("detail-type") == EXECUTION_CHANGE:
+            return [_execution(document)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableMessageError(
+            f"The message lacks what its kind has ({type(error).__name__}: {error}): {_shown(body)}. "
+            "Look at what sends to the queue."
+        ) from error
+    raise UnreadableMessageError(
+        f"The message is {_shown(body)}, expected an event of S3 or of a pipeline execution. Let nothing "
+        "else send to the queue."
+    )
+
+
+def _load(text: Any) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (TypeError, ValueError):
+        document = None
+    if not isinstance(document, dict):
+        raise UnreadableMessageError(
+            f"The message is {_shown(text)}, expected a JSON object of S3, SNS or EventBridge. Look at what "
+            "sends to the queue."
+        )
+    return document
+
+
+def _notification(record: Mapping[str, Any]) -> list[Event]:
+    """Read one record of S3's own notifications; its key is URL-encoded."""
+    if record["eventSource"] != "aws:s3":
+        raise ValueError(f"eventSource is {record['eventSource']!r}, expected 'aws:s3'")
+    detail, name = record["s3"], str(record["eventName"]).removeprefix("s3:")
+    if not name.startswith(_S3_CREATED):
+        return []
+    item = detail["object"]
+    return [
+        _s3_event(
+            bucket=detail["bucket"]["name"],
+            key=unquote_plus(item["key"]),
+            item={**item, "version_id": item.get("versionId")},
+            name=name,
+            time=record["eventTime"],
+        )
+    ]
+
+
+def _s3_on_eventbridge(document: Mapping[str, Any]) -> list[Event]:
+    """Read S3's event on EventBridge; its key is as it is."""
+    if not document["detail-type"].startswith(_S3_CREATED):
+        return []
+    detail = document["detail"]
+    item = detail["object"]
+    return [
+        _s3_event(
+            bucket=detail["bucket"]["name"],
+            key=item["key"],
+            item={**item, "eTag": item.get("etag") or item.get("eTag"), "version_id": item.get("version-id")},
+            name=document["detail-type"],
+            time=document["time"],
+        )
+    ]
+
+
+def _s3_event(*, bucket: str, key: str, item: Mapping[str, Any], name: str, time: str) -> Event:
+    uri, when, sequencer = f"s3://{bucket}/{key}", _utc(time), str(item.get("sequencer") or "")
+    # Without a sequencer the same bytes written again would look like a duplicate but for the time.
+    mark = sequencer or item.get("version_id") or f"{item.get('eTag')}@{when}"
+    known = {
+        "kind": S3,
+        "subject": uri,
+        "event_id": f"{uri}#{mark}",
+        "order": [when, sequencer],
+        "event_name": name,
+        "event_time": when,
+        "uri": uri,
+        "bucket": bucket,
+        "key": key,
+        "size": item.get("size"),
+        "etag": item.get("eTag"),
+        "version_id": item.get("version_id"),
+        "sequencer": sequencer or None,
+        **_partition(bucket, key),
+    }
+    return Event.from_payload({name: value for name, value in known.items() if value is not None})
+
+
+def _partition(bucket: str, key: str) -> dict[str, str]:
+    found = _PARTITION.search(key)
+    if found is None:
+        return {}
+    day, hour = found.groups()
+    try:
+        start = datetime.fromisoformat(day).replace(hour=int(hour or 0), tzinfo=UTC)
+    except ValueError:  # dt=2026-13-40 is a folder's name like any other
+        return {}
+    end = start + (timedelta(days=1) if hour is None else timedelta(hours=1))
+    return {
+        "partition_uri": f"s3://{bucket}/{key[: found.end()]}",
+        "interval_start": start.isoformat(),
+        "interval_end": end.isoformat(),
+    }
+
+
+def _execution(document: Mapping[str, Any]) -> Event:
+    detail = document["detail"]
+    arn, status = detail["pipelineExecutionArn"], detail["currentPipelineExecutionStatus"]
+    when = _utc(document["time"])
+    # SageMaker may announce one change more than once; an execution that is retried ends at another time.
+    ended = detail.get("executionEndTime")
+    known = {
+        "kind": EXECUTION,
+        "subject": arn,
+        "event_id": f"{arn}#{status}@{ended or when}",
+        "order": [_utc(ended) if ended else when, str(_RANKS.get(status, 2))],
+        "event_time": when,
+        "pipeline_execution_arn": arn,
+        "pipeline_arn": detail["pipelineArn"],
+        "pipeline_name": detail["pipelineArn"].partition(":pipeline/")[2],
+        "status": status,
+        "previous_status": detail.get("previousPipelineExecutionStatus"),
+        "display_name": detail.get("pipelineExecutionDisplayName"),
+        "description": detail.get("pipelineExecutionDescription"),
+        "failure_reason": detail.get("failureReason"),
+        "start_time": detail.get("executionStartTime"),
+        "end_time": ended,
+    }
+    return Event.from_payload({name: value for name, value in known.items() if value is not None})
+
+
+def _utc(text: Any) -> str:
+    """Return a time as ISO 8601 in UTC with milliseconds, so that texts compare as times do."""
+    when = datetime.fromisoformat(str(text))
+    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return when.isoformat(timespec="milliseconds")
+
+
+class EventLedger:
+    """Which events are new: neither delivered before nor older than a later one of the same subject.
+
+    :param known: what an earlier ledger's :meth:`as_json` returned.
+    :param size: how many subjects are remembered, the last ones.
+    """
+
+    def __init__(self, known: Any = None, *, size: int = 200) -> None:
+        entries = known.items() if isinstance(known, Mapping) else ()
+        self._known: dict[str, tuple[str, str, str, str]] = {
+            subject: (entry[0], entry[1], entry[2], entry[3]) for subject, entry in entries
+        }
+        self._size = size
+
+    def is_new(self, event: Event, *, owner: str = "") -> bool:
+        """Return whether the event is new, or was recorded by the same owner.
+
+        :param event: the event.
+        :param owner: who asks: a run's id, so that its retried task finds its events again.
+        """
+        entry = self._known.get(_digest(event.subject))
+        if entry is None:
+            return True
+        event_id, time, finer, recorded_by = entry
+        if _digest(event.event_id) == event_id:
+            return bool(owner) and owner == recorded_by
+        return not _is_older(event.order, (time, finer))
+
+    def record(self, event: Event, *, owner: str = "") -> None:
+        """Remember the event as its subject's last.
+
+        :param event: the event.
+        :param owner: whose it is.
+        """
+        subject = _digest(event.subject)
+        self._known.pop(subject, None)
+        self._known[subject] = (_digest(event.event_id), *event.order, owner)
+        while len(self._known) > self._size:
+            del self._known[next(iter(self._known))]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {subject: list(entry) for subject, entry in self._known.items()}
+
+
+def _digest(text: str) -> str:
+    # Airflow's state store takes 64 KB a value; keys of S3 have up to 1,024 bytes.
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_older(order: tuple[str, str], known: tuple[str, str]) -> bool:
+    # S3's documentation has told to pad sequencers of different lengths on the left and on the right:
+    # only those of one length are compared.
+    if order[1] and len(order[1]) == len(known[1]) > 1:
+        return order[1] < known[1]
+    return order < known if len(order[1]) == len(known[1]) else order[0] < known[0]
+
+
+def triggering_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the payloads of the asset events that a run was made for, each once, the oldest first.
+
+    :param context: the running task's.
+    :return: payloads as docs/events.md lists them; none for runs that no asset made.
+    """
+    payloads = [
+        payload
+        for events in (context.get("triggering_asset_events") or {}).values()
+        for event in events
+        if isinstance(payload := (event.extra or {}).get("payload"), Mapping) and "event_id" in payload
+    ]
+    return _once(payloads)
+
+
+def _once(payloads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    unique = {payload["event_id"]: dict(payload) for payload in payloads}
+    return sorted(unique.values(), key=lambda payload: payload["order"])
+
+
+def _shown(text: Any) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 200 else f"{shown[:197]}..."

@@ -1,0 +1,81 @@
+"""Messages as AWS documents them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+PIPELINE = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/abalone"
+EXECUTION = f"{PIPELINE}/execution/abc123"
+
+
+def s3_notification(
+    key: str = "data/train/dt%3D2026-01-02/part+1.csv",
+    *,
+    sequencer: str | None = "0055AED6DCD90281E5",
+    name: str = "ObjectCreated:Put",
+    time: str = "2026-01-03T00:10:00.000Z",
+    bucket: str = "ml-data",
+) -> str:
+    item = {"key": key, "size": 1024, "eTag": "d41d8cd98f00b204e9800998ecf8427e"}
+    if sequencer:
+        item["sequencer"] = sequencer
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": "us-east-1",
+        "eventTime": time,
+        "eventName": name,
+        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": bucket}, "object": item},
+    }
+    return json.dumps({"Records": [record]})
+
+
+def s3_on_eventbridge(key: str = "data/train/dt=2026-01-02/part 1.csv") -> str:
+    item = {"key": key, "size": 5, "etag": "b1946ac9", "sequencer": "617f08299329d189"}
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "17793124-05d4-b198-2fde-7ededc63b103",
+            "detail-type": "Object Created",
+            "source": "aws.s3",
+            "time": "2026-01-03T00:10:00Z",
+            "detail": {"version": "0", "bucket": {"name": "ml-data"}, "object": item},
+        }
+    )
+
+
+def execution_changed(
+    status: str = "Succeeded",
+    *,
+    time: str = "2026-01-03T00:10:00Z",
+    end: str | None = "2026-01-03T00:09:59Z",
+    arn: str = EXECUTION,
+    description: str = "nightly",
+) -> str:
+    detail: dict[str, Any] = {
+        "pipelineArn": arn.partition("/execution/")[0],
+        "pipelineExecutionArn": arn,
+        "pipelineExecutionDescription": description,
+        "currentPipelineExecutionStatus": status,
+        "previousPipelineExecutionStatus": "Executing",
+        "executionStartTime": "2026-01-03T00:00:00Z",
+    }
+    if end:
+        detail["executionEndTime"] = end
+    return json.dumps(
+        {
+            "version": "0",
+            "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
+            "source": "aws.sagemaker",
+            "time": time,
+            "detail": detail,
+        }
+    )
+
+
+def through_sns(message: str) -> str:
+    return json.dumps({"Type": "Notification", "MessageId": "1", "TopicArn": "arn", "Message": message})
+
+
+S3_TEST = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "ml-data"})

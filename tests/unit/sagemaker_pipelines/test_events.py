@@ -1,0 +1,139 @@
+"""Messages are read in every wrapping; what was delivered before, or too late, is told apart."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from sagemaker_pipelines.events import EventLedger, parse_message, triggering_events
+from sagemaker_pipelines.exceptions import UnreadableMessageError
+from tests.unit.sagemaker_pipelines.event_messages import (
+    EXECUTION,
+    PIPELINE,
+    S3_TEST,
+    execution_changed,
+    s3_notification,
+    s3_on_eventbridge,
+    through_sns,
+)
+
+URI = "s3://ml-data/data/train/dt=2026-01-02/part 1.csv"
+
+
+@pytest.mark.parametrize(
+    "body", [s3_notification(), s3_on_eventbridge(), through_sns(s3_notification())], ids=["s3", "bus", "sns"]
+)
+def test_an_object_is_read_alike_in_every_wrapping(body: str) -> None:
+    (event,) = parse_message(body)
+    assert (event.kind, event.subject, event.payload["uri"]) == ("s3", URI, URI)
+    assert event.payload["partition_uri"] == "s3://ml-data/data/train/dt=2026-01-02/"
+    assert event.payload["interval_start"] == "2026-01-02T00:00:00+00:00"
+    assert event.payload["interval_end"] == "2026-01-03T00:00:00+00:00"
+    assert json.loads(json.dumps(event.payload)) == event.payload
+
+
+@pytest.mark.parametrize(
+    ("key", "interval"),
+    [
+        ("dt=2026-01-02/x.csv", ("2026-01-02T00:00:00+00:00", "2026-01-03T00:00:00+00:00")),
+        ("a/dt=2026-12-31/hour=23/x.csv", ("2026-12-31T23:00:00+00:00", "2027-01-01T00:00:00+00:00")),
+        ("a/dt=2026-13-40/x.csv", (None, None)),
+        ("a/x.csv", (None, None)),
+        ("a/mydt=2026-01-02/x.csv", (None, None)),
+    ],
+)
+def test_a_partition_in_the_key_gives_its_interval(key: str, interval: tuple[str | None, str | None]) -> None:
+    (event,) = parse_message(s3_on_eventbridge(key))
+    assert (event.payload.get("interval_start"), event.payload.get("interval_end")) == interval
+
+
+def test_an_execution_is_read_with_its_status() -> None:
+    (event,) = parse_message(execution_changed("Failed"))
+    assert (event.kind, event.subject) == ("execution", EXECUTION)
+    assert event.payload["pipeline_name"] == "abalone"
+    assert event.payload["pipeline_arn"] == PIPELINE
+    assert event.payload["status"] == "Failed"
+
+
+@pytest.mark.parametrize("body", [S3_TEST, s3_notification(name="ObjectRemoved:Delete")])
+def test_what_reports_no_new_object_is_no_event(body: str) -> None:
+    assert parse_message(body) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["no JSON", "[1]", "null", '{"detail-type": "Other"}', '{"Records": [{"eventSource": "aws:ses"}]}',
+     '{"Records": [7]}', '{"Type": "Notification", "Message": "hello"}'],
+)  # fmt: skip
+def test_a_foreign_message_is_refused_with_what_was_seen(body: str) -> None:
+    with pytest.raises(UnreadableMessageError, match="The message"):
+        parse_message(body)
+
+
+def one(body: str) -> object:
+    (event,) = parse_message(body)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_new"),
+    [
+        (s3_notification(), s3_notification(), False),
+        (s3_notification(), s3_notification(sequencer="0055AED6DCD90281E6"), True),
+        (s3_notification(), s3_notification(sequencer="0055AED6DCD90281E4"), False),
+        (s3_notification(), s3_notification("data/other.csv"), True),
+        # Sequencers of different lengths do not compare: the time decides.
+        (s3_notification(), s3_notification(sequencer="F", time="2026-01-03T00:11:00Z"), True),
+        (s3_notification(), s3_notification(sequencer="F", time="2026-01-03T00:09:00Z"), False),
+        # Without a sequencer the same bytes at another time are new data.
+        (s3_notification(sequencer=None), s3_notification(sequencer=None), False),
+        (
+            s3_notification(sequencer=None),
+            s3_notification(sequencer=None, time="2026-01-04T00:00:00Z"),
+            True,
+        ),
+        # SageMaker announces one change several times, at different times.
+        (execution_changed(), execution_changed(time="2026-01-03T00:10:07Z"), False),
+        (execution_changed(), execution_changed("Executing", end=None, time="2026-01-03T00:00:00Z"), False),
+        (execution_changed("Executing", end=None, time="2026-01-03T00:09:59Z"), execution_changed(), True),
+        # RetryPipelineExecution ends the same execution once more.
+        (execution_changed("Failed"), execution_changed("Failed", end="2026-01-03T01:00:00Z"), True),
+        (execution_changed("Succeeded"), execution_changed("Failed", end="2026-01-02T23:00:00Z"), False),
+    ],
+)  # fmt: skip
+def test_the_ledger_drops_duplicates_and_what_comes_too_late(first: str, second: str, is_new: bool) -> None:
+    ledger = EventLedger()
+    (event,), (other,) = parse_message(first), parse_message(second)
+    assert ledger.is_new(event)
+    ledger.record(event)
+    assert ledger.is_new(other) is is_new
+    assert EventLedger(json.loads(json.dumps(ledger.as_json()))).is_new(other) is is_new
+
+
+def test_the_owner_of_an_event_finds_it_again() -> None:
+    ledger = EventLedger()
+    (event,) = parse_message(s3_notification())
+    ledger.record(event, owner="run-1")
+    assert ledger.is_new(event, owner="run-1")
+    assert not ledger.is_new(event, owner="run-2")
+
+
+def test_the_ledger_fits_airflows_state_store() -> None:
+    ledger = EventLedger()
+    for number in range(300):
+        for event in parse_message(s3_notification(f"{'k' * 900}/{number}")):
+            ledger.record(event, owner="asset_triggered__2026-01-03T00:00:00.000000+00:00_abcdefgh")
+    text = json.dumps(ledger.as_json())
+    assert (len(ledger.as_json()), len(text) < 65_535) == (200, True)
+
+
+def test_a_run_sees_each_of_its_events_once_and_in_order() -> None:
+    bodies = [s3_notification(time="2026-01-03T02:00:00Z", sequencer="2B"), s3_notification(sequencer="1A")]
+    payloads = [parse_message(body)[0].payload for body in [*bodies, bodies[0]]]
+    events = [SimpleNamespace(extra={"from_trigger": True, "payload": payload}) for payload in payloads]
+    foreign = SimpleNamespace(extra={"payload": "of another watcher"})
+    got = triggering_events({"triggering_asset_events": {"a": [*events, foreign]}})
+    assert [payload["sequencer"] for payload in got] == ["1A", "2B"]
+    assert triggering_events({}) == []
