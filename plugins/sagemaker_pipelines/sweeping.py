@@ -226,15 +226,16 @@ class SweepReport:
         lines = [", ".join(f"{count} {what}" for what, count in counts.items())]
         for kind, items in (("orphan", self.orphans), ("foreign", self.foreign)):
             for item in items:
-                done = " stopped" if item.stopped else ""
+                what = "stopped" if item.stopped else kind
                 lines.append(
-                    f"  {kind:8}{done} {item.status:10} {item.started_at}  {item.pipeline_execution_arn}"
+                    f"  {what:8} {item.status:10} {item.started_at}  {item.pipeline_execution_arn}\n"
+                    f"           {_where(item.start)}: {item.reason}"
                 )
-                lines.append(f"           {_where(item.start)}: {item.reason}")
         for model in self.models:
-            done = " deleted" if model.deleted else ""
-            lines.append(f"  model   {done} {model.created_at}  {model.model_name}")
-            lines.append(f"           of {model.pipeline_execution_arn}")
+            what = "deleted" if model.deleted else "model"
+            lines.append(
+                f"  {what:8} {model.created_at}  {model.model_name}\n           of {model.pipeline_execution_arn}"
+            )
         return "\n".join([*lines, *(f"  problem  {problem}" for problem in self.problems)])
 
 

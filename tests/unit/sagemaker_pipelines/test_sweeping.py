@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.starting import LogicalStart
-from sagemaker_pipelines.sweeping import AirflowRuns, Finding, Judge, SweepReport
+from sagemaker_pipelines.sweeping import (
+    AirflowRuns,
+    Finding,
+    Judge,
+    SweepReport,
+    SweptExecution,
+    SweptModel,
+)
 from tests.unit.sagemaker_pipelines.samples import ARN, AirflowOfRuns
 
 OTHER = ARN.replace("abcdefgh1234", "another12345")
@@ -108,3 +115,27 @@ def test_the_report_of_nothing_is_one_line_of_zeros() -> None:
         "0 orphaned executions, 0 models left, 0 watched, 0 too young to judge, 0 of other deployments, "
         "0 not started by Airflow"
     )
+
+
+def test_the_report_says_what_was_found_and_what_was_done() -> None:
+    found: dict[str, Any] = {"pipeline_execution_arn": ARN, "status": "Executing", "started_at": "2026-11-23"}
+    model: dict[str, Any] = {"model_arn": "", "created_at": "2026-11-23", "pipeline_execution_arn": ARN}
+    report = SweepReport(
+        orphans=[
+            SweptExecution(**found, reason="gone", start=dataclasses.asdict(START)),
+            SweptExecution(**found, reason="named", stopped=True),
+        ],
+        models=[SweptModel(**model, model_name="m1", deleted=True), SweptModel(**model, model_name="m2")],
+        problems=["x could not be stopped"],
+    )
+    assert report.as_text().splitlines()[1:] == [
+        f"  orphan   Executing  2026-11-23  {ARN}",
+        "           train / r1 / start: gone",
+        f"  stopped  Executing  2026-11-23  {ARN}",
+        "           named by the user: named",
+        "  deleted  2026-11-23  m1",
+        f"           of {ARN}",
+        "  model    2026-11-23  m2",
+        f"           of {ARN}",
+        "  problem  x could not be stopped",
+    ]
