@@ -234,7 +234,8 @@ class SweepReport:
         for model in self.models:
             what = "deleted" if model.deleted else "model"
             lines.append(
-                f"  {what:8} {model.created_at}  {model.model_name}\n           of {model.pipeline_execution_arn}"
+                f"  {what:8} {model.created_at}  {model.model_name}\n"
+                f"           of {model.pipeline_execution_arn}"
             )
         return "\n".join([*lines, *(f"  problem  {problem}" for problem in self.problems)])
 
