@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
@@ -23,6 +24,8 @@ from sagemaker_pipelines.hooks.ownership import (
     settled,
 )
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
+from tests.unit.sagemaker_pipelines.samples import TaskInstance
 
 
 @pytest.fixture
@@ -96,6 +99,24 @@ def test_two_airflows_with_one_connection_id_are_two_environments_unless_they_sa
         hook.upsert_pipeline(envelope, deployment="2" * 16)
     same = environment(runtime, monkeypatch, "aws_default", environment="aws_default")
     assert same.upsert_pipeline(envelope, deployment="2" * 16).changed is False
+
+
+def test_the_upsert_task_deploys_in_the_name_of_its_airflow(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope_path: Path
+) -> None:
+    environment(runtime, monkeypatch, "aws_default")
+
+    def upsert_in(airflow: str) -> None:
+        variables = type("Variables", (), {"get": lambda *_: airflow})()
+        task = SageMakerUpsertPipelineOperator(task_id="upsert_pipeline", definition=envelope_path)
+        context: Any = {"ti": TaskInstance(), "var": {"value": variables}}
+        task.execute(context)
+
+    upsert_in("blue")
+    described = runtime.client("sagemaker").describe_pipeline(PipelineName="team-gated")
+    assert environment_of(described["PipelineDescription"]) == "aws_default@blue"
+    with pytest.raises(AirflowFailException, match="'aws_default@blue', and this is 'aws_default@green'"):
+        upsert_in("green")
 
 
 def test_a_pipeline_that_nobody_has_marked_is_taken_over_once(
