@@ -66,6 +66,8 @@ def identify(environ: Environ) -> Call:
         action, protocol = form_action, "query"
     elif service in ("", "s3"):
         service, action, protocol = "s3", _s3_action(environ, query), "rest-xml"
+    elif service == "scheduler":
+        action, protocol = _scheduler_action(environ), "json"
     else:
         protocol = "json"
     return Call(service=service, action=action, access_key=access_key, region=region, protocol=protocol)
@@ -81,6 +83,16 @@ def _form_action(environ: Environ) -> str:
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = io.BytesIO(body)
     return "".join(parse_qs(body.decode("latin-1")).get("Action", [])[:1])
+
+
+def _scheduler_action(environ: Environ) -> str:
+    """Return EventBridge Scheduler's action, which its method and path tell."""
+    kind, _, name = (environ.get("PATH_INFO") or "/").strip("/").partition("/")
+    noun = {"schedules": "Schedule", "schedule-groups": "ScheduleGroup"}.get(kind, "")
+    if not name:
+        return f"List{noun}s"
+    verbs = {"POST": "Create", "GET": "Get", "PUT": "Update", "DELETE": "Delete"}
+    return f"{verbs.get(str(environ.get('REQUEST_METHOD')), '')}{noun}"
 
 
 def _s3_action(environ: Environ, query: str) -> str:
