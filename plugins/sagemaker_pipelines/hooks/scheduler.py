@@ -1,0 +1,121 @@
+"""Call EventBridge Scheduler for schedules that start pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.exceptions import ScheduleError
+from sagemaker_pipelines.hooks.aws_errors import is_missing
+from sagemaker_pipelines.schedules import PipelineSchedule
+
+
+@dataclass(frozen=True)
+class SchedulePut:
+    """What :meth:`EventBridgeSchedulerHook.put_schedule` has done.
+
+    :param outcome: ``"created"``, ``"updated"`` or ``"unchanged"``.
+    :param changes: what an update has changed, as name to values before and after.
+    """
+
+    outcome: str
+    changes: dict[str, tuple[Any, Any]]
+
+
+class EventBridgeSchedulerHook(AwsBaseHook):
+    """Call EventBridge Scheduler; a hook holds calls, and no judgement.
+
+    It takes the arguments of the provider's
+    :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`.
+
+    https://docs.aws.amazon.com/scheduler/latest/APIReference/Welcome.html
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "scheduler"
+        super().__init__(*args, **kwargs)
+
+    def get_schedule(self, name: str, *, group: str = "default") -> PipelineSchedule | None:
+        """Return a schedule; None where there is none of this name.
+
+        :raises ScheduleError: it starts something else than a pipeline.
+        """
+        try:
+            answer = self.conn.get_schedule(Name=name, GroupName=group)
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        return PipelineSchedule.from_answer(answer)
+
+    def put_schedule(self, schedule: PipelineSchedule, *, dry_run: bool = False) -> SchedulePut:
+        """Create a schedule, or update it where it differs; an equal one is not written.
+
+        :param schedule: as it shall be.
+        :param dry_run: only tell what would be done.
+        :raises ScheduleError: its group does not exist.
+        """
+        present = self.get_schedule(schedule.name, group=schedule.group)
+        if present is None:
+            if not self.has_group(schedule.group):
+                raise ScheduleError(
+                    f"There is no schedule group {schedule.group!r} in {self.conn_region_name}. Create it "
+                    f"(aws scheduler create-schedule-group --name {schedule.group}), or take 'default'."
+                )
+            if not dry_run:
+                self.conn.create_schedule(**schedule.request())
+            return SchedulePut("created", {})
+        changes = present.changes_to(schedule)
+        if not changes:
+            return SchedulePut("unchanged", {})
+        if not dry_run:
+            self.conn.update_schedule(**schedule.request())
+        return SchedulePut("updated", changes)
+
+    def has_group(self, group: str) -> bool:
+        """Return whether a schedule group exists."""
+        try:
+            self.conn.get_schedule_group(Name=group)
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
+
+    def list_schedules(
+        self, *, name_prefix: str = "", group: str | None = None
+    ) -> Iterator[PipelineSchedule]:
+        """Yield the schedules that start pipelines, over all pages.
+
+        :param name_prefix: the beginning of their names.
+        :param group: their group; None takes all.
+        """
+        filters = {"NamePrefix": name_prefix} if name_prefix else {}
+        if group:
+            filters["GroupName"] = group
+        for page in self.conn.get_paginator("list_schedules").paginate(**filters):
+            for summary in page["Schedules"]:
+                # The list tells neither times nor parameters.
+                if ":pipeline/" in summary["Target"]["Arn"]:
+                    schedule = self.get_schedule(summary["Name"], group=summary["GroupName"])
+                    if schedule is not None:
+                        yield schedule
+
+    def delete_schedule(self, name: str, *, group: str = "default") -> bool:
+        """Delete a schedule and return whether there was one; one that starts no pipeline is refused.
+
+        :raises ScheduleError: it starts something else than a pipeline.
+        """
+        if self.get_schedule(name, group=group) is None:
+            return False
+        try:
+            self.conn.delete_schedule(Name=name, GroupName=group)
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
