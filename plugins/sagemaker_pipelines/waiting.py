@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk.exceptions import AirflowSensorTimeout
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
@@ -19,7 +20,7 @@ from sagemaker_pipelines.exceptions import (
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.watch import ExecutionWatch
+from sagemaker_pipelines.hooks.watch import ExecutionWatch, StepLog
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.records import WaitRecord, Witness
 from sagemaker_pipelines.resuming import resume_if_needed
@@ -162,6 +163,7 @@ class ExecutionWaitMixin:
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
             raise timed_out(arn)
+        self._log_steps(arn)
         return self.judge(context, arn)
 
     def judge(self, context: Context, pipeline_execution_arn: str) -> dict[str, Any]:
@@ -200,6 +202,16 @@ class ExecutionWaitMixin:
         if record is not None and not self._was_killed:
             stopped = isinstance(error, ExecutionStoppedError)
             record.save(context, seen="stopped" if stopped else "failed")
+
+    def _log_steps(self, pipeline_execution_arn: str) -> None:
+        """Tell how every step ended: the triggerer reads the steps of many waits in turn, not at each look."""
+        try:
+            steps = self.pipeline_hook.list_steps(pipeline_execution_arn)
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("The steps of %s cannot be listed: %s", pipeline_execution_arn, error)
+            return
+        for line in StepLog().changes(steps):
+            self.log.info(line)
 
     def _log_outcome(self, outcome: ExecutionOutcome) -> None:
         if outcome.rejected:

@@ -71,7 +71,7 @@ class ExecutionWatch:
     @property
     def has_ended(self) -> bool:
         """Whether the last look saw the execution's end."""
-        return self.status is not None and _has_ended(self.status)
+        return self.status is not None and is_end(self.status)
 
     def look(self) -> str | None:
         """Return the status of an execution that has ended; None while it runs or AWS does not answer.
@@ -90,7 +90,7 @@ class ExecutionWatch:
             return None
         self._faults = 0
         self.status = status
-        return status if _has_ended(status) else None
+        return status if is_end(status) else None
 
     def delay(self) -> float:
         """Return the seconds until the next look: short at first, then at most ``waiter_delay``.
@@ -105,7 +105,8 @@ class ExecutionWatch:
         return random.uniform(delay, max(delay, backoff))  # noqa: S311 - jitter, no secret
 
 
-def _has_ended(status: str) -> bool:
+def is_end(status: str) -> bool:
+    """Return whether a status is the end of a wait; one that is not in the table is, to be judged loudly."""
     try:
         return execution_phase(status).is_terminal
     except UnknownStatusError:

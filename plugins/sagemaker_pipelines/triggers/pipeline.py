@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Hashable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -15,11 +16,10 @@ from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.watch import ExecutionWatch
+from sagemaker_pipelines.triggers.poller import in_thread, watching
 
 # Airflow gives a trigger's on_kill 30 s.
 STOP_SECONDS = 20.0
-T = TypeVar("T")
 
 
 class SageMakerPipelineExecutionTrigger(BaseTrigger):
@@ -94,26 +94,31 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until the execution has ended."""
-        watch = ExecutionWatch(
-            self.hook(), self.pipeline_execution_arn, waiter_delay=self.waiter_delay, log=self.log
-        )
-        while True:
-            try:
-                status = await _in_thread(watch.look)
-            except Exception as error:
-                self.log.exception("Cannot watch %s", self.pipeline_execution_arn)
-                yield self._event("error", message=f"{type(error).__name__}: {error}")
-                return
-            if status is not None:
-                yield self._event("ended", status=status)
-                return
-            if self.deadline is not None and time.time() >= self.deadline:
-                if self.stop_on_kill:
-                    await self._stop()
-                yield self._event("timeout")
-                return
-            await asyncio.sleep(self._pause(watch.delay()))
+        """Look until the execution has ended, together with the other waits of this triggerer."""
+        async with watching(
+            self._connection,
+            self.pipeline_execution_arn,
+            waiter_delay=self.waiter_delay,
+            make_hook=self.hook,
+        ) as wait:
+            looked = False
+            while True:
+                await wait.news(self._seconds_left() if looked else None)
+                looked = True
+                while wait.lines:
+                    self.log.info(wait.lines.pop(0))
+                if wait.error is not None:
+                    self.log.error("Cannot watch %s: %s", self.pipeline_execution_arn, wait.error)
+                    yield self._event("error", message=f"{type(wait.error).__name__}: {wait.error}")
+                    return
+                if wait.has_ended:
+                    yield self._event("ended", status=wait.status)
+                    return
+                if self._seconds_left() == 0:
+                    if self.stop_on_kill:
+                        await self._stop()
+                    yield self._event("timeout")
+                    return
 
     async def on_kill(self) -> None:
         """Stop the execution, unless the task still waits.
@@ -148,16 +153,20 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
 
     async def _stop(self) -> None:
-        await _in_thread(self._stop_now)
+        await in_thread(self._stop_now)
 
     def _stop_now(self) -> None:
         client = self.hook().kill_client()
         stop_execution(client, self.pipeline_execution_arn, seconds=STOP_SECONDS, log=self.log)
 
-    def _pause(self, delay: float) -> float:
-        if self.deadline is None:
-            return delay
-        return max(0.0, min(delay, self.deadline - time.time()))
+    @property
+    def _connection(self) -> Hashable:
+        """What tells apart whom different triggers ask."""
+        config = json.dumps(self.botocore_config, sort_keys=True, default=str)
+        return (self.aws_conn_id, self.region_name, self.verify, config)
+
+    def _seconds_left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.time())
 
     def _event(self, event: str, *, status: str | None = None, message: str | None = None) -> TriggerEvent:
         return TriggerEvent(  # type: ignore[no-untyped-call]
@@ -168,12 +177,3 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
                 "message": message,
             }
         )
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    """Run a blocking call in a thread, and let a cancellation through as it came.
-
-    asgiref replaces a CancelledError while its thread runs, and with it Airflow's message that tells a
-    user's kill from a shutdown: on_kill would not be called.
-    """
-    return await asyncio.shield(asyncio.ensure_future(sync_to_async(call, thread_sensitive=False)()))

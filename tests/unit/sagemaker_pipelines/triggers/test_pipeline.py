@@ -31,7 +31,8 @@ ARGUMENTS: dict[str, Any] = {
 
 def fired(monkeypatch: pytest.MonkeyPatch, *answers: str | BaseException, **arguments: Any) -> dict[str, Any]:
     trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN, waiter_delay=0.01, **arguments)
-    monkeypatch.setattr(trigger, "hook", lambda: Looks(*answers))
+    hook = Looks(*answers)
+    monkeypatch.setattr(trigger, "hook", lambda: hook)
 
     async def first() -> dict[str, Any]:
         async for event in trigger.run():

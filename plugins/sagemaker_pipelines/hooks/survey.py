@@ -1,0 +1,90 @@
+"""Look at many executions of one pipeline at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.hooks.aws_errors import is_missing
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+PAGE_SIZE = 100
+#: Up to so many executions are described one by one; more are found in the pipeline's list.
+MAX_DESCRIBED = 2
+
+
+class ExecutionSurvey:
+    """The statuses of a pipeline's executions, with as few calls as they need.
+
+    One or two are described. More are read from ListPipelineExecutions, newest first, 100 a page, until
+    each has been seen; the age of the oldest bounds the pages of the next look.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListPipelineExecutions.html
+
+    :param hook: what to ask AWS with.
+    :param pipeline_name: the pipeline's name or ARN.
+    :ivar calls: the calls of the last look.
+    :ivar started: when each execution began, as far as AWS has told.
+    """
+
+    def __init__(self, hook: SageMakerPipelineHook, pipeline_name: str) -> None:
+        self.hook = hook
+        self.pipeline_name = pipeline_name
+        self.calls = 0
+        self.started: dict[str, datetime] = {}
+
+    def look(self, arns: Collection[str]) -> dict[str, str | ClientError]:
+        """Return the status of each execution, or AWS's error where there is no such execution.
+
+        :param arns: executions of this pipeline.
+        """
+        self.calls = 0
+        self.started = {arn: started for arn, started in self.started.items() if arn in arns}
+        found: dict[str, str | ClientError] = {}
+        if len(arns) > MAX_DESCRIBED:
+            found.update(self._listed(set(arns)))
+        for arn in arns:
+            if arn not in found:
+                found[arn] = self._described(arn)
+        return found
+
+    def _listed(self, arns: set[str]) -> dict[str, str]:
+        statuses: dict[str, str] = {}
+        read = 0
+        for summary in self.hook.list_executions(
+            self.pipeline_name, MaxResults=PAGE_SIZE, **self._bound(arns)
+        ):
+            read += 1
+            arn = summary["PipelineExecutionArn"]
+            if arn in arns:
+                statuses[arn] = summary["PipelineExecutionStatus"]
+                if "StartTime" in summary:
+                    self.started[arn] = summary["StartTime"]
+                if len(statuses) == len(arns):
+                    break
+        self.calls += max(1, math.ceil(read / PAGE_SIZE))
+        return statuses
+
+    def _bound(self, arns: set[str]) -> dict[str, datetime]:
+        """Return the filter that leaves out what is older than the oldest watched execution."""
+        if not arns <= self.started.keys():
+            return {}
+        return {"CreatedAfter": min(self.started[arn] for arn in arns) - timedelta(minutes=1)}
+
+    def _described(self, arn: str) -> str | ClientError:
+        self.calls += 1
+        try:
+            execution = self.hook.describe_execution(arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return error
+        if "CreationTime" in execution:
+            self.started[arn] = execution["CreationTime"]
+        return str(execution["PipelineExecutionStatus"])

@@ -1,0 +1,250 @@
+"""One poller for all waits of a triggerer that ask the same connection, region and pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from asgiref.sync import sync_to_async
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.hooks.aws_errors import is_transient
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.survey import MAX_DESCRIBED, ExecutionSurvey
+from sagemaker_pipelines.hooks.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, StepLog, is_end
+
+# The calls of all waits together, however many they are: a page of ListPipelineExecutions every so many
+# seconds, and one ListPipelineExecutionSteps.
+SECONDS_PER_PAGE = 4.5
+SECONDS_PER_STEP_LIST = 10.0
+_REMEMBERED_DURATIONS = 20
+T = TypeVar("T")
+
+
+class Wait:
+    """One trigger's wait for one execution.
+
+    :param pipeline_execution_arn: the execution.
+    :param waiter_delay: the longest time between two looks that this wait asks for, seconds.
+    :ivar status: the status at the last look; None before the first.
+    :ivar error: why the execution cannot be watched any longer.
+    :ivar lines: what the trigger is to log; it takes them out.
+    """
+
+    def __init__(self, pipeline_execution_arn: str, waiter_delay: float) -> None:
+        self.pipeline_execution_arn = pipeline_execution_arn
+        self.waiter_delay = waiter_delay
+        self.status: str | None = None
+        self.error: BaseException | None = None
+        self.lines: list[str] = []
+        self.step_log = StepLog()
+        self.began = time.time()
+        self._news = asyncio.Event()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last look saw the execution's end."""
+        return self.status is not None and is_end(self.status)
+
+    def tell(self, status: str | None = None, error: BaseException | None = None) -> None:
+        """Wake the trigger up.
+
+        :param status: what the look saw.
+        :param error: an error that stays.
+        """
+        self.status = status or self.status
+        self.error = error or self.error
+        self._news.set()
+
+    async def news(self, timeout: float | None) -> None:
+        """Wait for the next look, or until the time is over."""
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout)
+        except TimeoutError:
+            return
+        self._news.clear()
+
+    def delay(self, usual_seconds: float | None) -> float:
+        """Return the seconds to the look after this one: short at first and near the usual duration.
+
+        :param usual_seconds: how long executions of this pipeline usually take, if that is known.
+        """
+        age = max(0.0, time.time() - self.began)
+        distance = age if usual_seconds is None else min(age, abs(usual_seconds - age))
+        return min(self.waiter_delay, max(MIN_DELAY_SECONDS, distance / 10))
+
+
+class ExecutionPoller:
+    """Looks at all watched executions of a pipeline, for as long as there are any.
+
+    It logs nothing itself: a line belongs to the log of the task that waits.
+
+    :param pipeline_name: the pipeline's name.
+    """
+
+    def __init__(self, pipeline_name: str) -> None:
+        self.pipeline_name = pipeline_name
+        self._waits: list[Wait] = []
+        self._survey: ExecutionSurvey | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._joined = asyncio.Event()
+        self._faults = 0
+        self._next_step_list = 0.0
+        self._durations: deque[float] = deque(maxlen=_REMEMBERED_DURATIONS)
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """How long the executions took that ended under this poller's eyes."""
+        return statistics.median(self._durations) if self._durations else None
+
+    def join(self, wait: Wait, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
+        """Watch one more execution.
+
+        :param wait: what to tell of each look.
+        :param make_hook: makes what AWS is asked with; the first wait's is used for all.
+        """
+        self._waits.append(wait)
+        self._joined.set()
+        if self._task is None or self._task.done():
+            self._survey = None
+            self._task = asyncio.create_task(self._poll(make_hook), name=f"poll {self.pipeline_name}")
+
+    def leave(self, wait: Wait) -> None:
+        """Watch one execution less; the last one ends the polling."""
+        self._waits.remove(wait)
+        if not self._waits and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _poll(self, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
+        while self._waits:
+            self._joined.clear()
+            began = time.monotonic()
+            try:
+                await self._look(make_hook)
+            except Exception as error:
+                if not is_transient(error):
+                    for wait in self._waits:
+                        wait.tell(error=error)
+                    return
+                self._suffer(error)
+            await self._pause(began)
+
+    async def _look(self, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
+        if self._survey is None:
+            self._survey = ExecutionSurvey(await in_thread(make_hook), self.pipeline_name)
+        survey = self._survey
+        # A task may have been deferred twice, by a clear: its two waits share a look.
+        arns = sorted({wait.pipeline_execution_arn for wait in self._waits if not wait.has_ended})
+        seen = await in_thread(lambda: survey.look(arns))
+        for wait in self._waits:
+            self._tell(wait, seen.get(wait.pipeline_execution_arn), survey)
+        await self._list_steps(survey)
+        self._faults = 0
+
+    def _tell(self, wait: Wait, seen: str | ClientError | None, survey: ExecutionSurvey) -> None:
+        if started := survey.started.get(wait.pipeline_execution_arn):
+            wait.began = min(wait.began, started.timestamp())
+        if isinstance(seen, ClientError):
+            wait.tell(error=seen)
+        elif seen is not None:
+            wait.tell(status=seen)
+            if wait.has_ended:
+                self._durations.append(time.time() - wait.began)
+
+    async def _list_steps(self, survey: ExecutionSurvey) -> None:
+        """Read the steps of every wait, or of the next one where there are many."""
+        waits = [wait for wait in self._waits if not wait.has_ended]
+        if len(waits) > MAX_DESCRIBED:
+            if time.monotonic() < self._next_step_list:
+                return
+            self._next_step_list = time.monotonic() + SECONDS_PER_STEP_LIST
+            # Whoever was asked for last comes last.
+            self._waits.remove(waits[0])
+            self._waits.append(waits[0])
+            del waits[1:]
+        for wait in waits:
+            try:
+                steps = await in_thread(lambda arn=wait.pipeline_execution_arn: survey.hook.list_steps(arn))  # type: ignore[misc]
+            except ClientError as error:
+                # The look has told its status already; a missing execution is told there.
+                if is_transient(error):
+                    raise
+                continue
+            if lines := wait.step_log.changes(steps):
+                wait.lines += lines
+                wait.tell()
+
+    def _suffer(self, error: Exception) -> None:
+        """Tell of a transient fault, and take up a renewed connection at the next look."""
+        self._faults += 1
+        self._survey = None
+        for wait in self._waits:
+            wait.lines.append(f"AWS did not answer (fault {self._faults} in a row), asking again: {error}")
+            wait.tell()
+
+    async def _pause(self, began: float) -> None:
+        """Sleep until the next look is due; a new wait brings it forward, within the bound on calls."""
+        calls = self._survey.calls if self._survey is not None else 1
+        floor = SECONDS_PER_PAGE * calls if len(self._waits) > MAX_DESCRIBED else 0.0
+        wanted = min((wait.delay(self.usual_seconds) for wait in self._waits), default=0.0)
+        delay = max(floor, wanted)
+        if self._faults:
+            backoff = min(MAX_BACKOFF_SECONDS, delay * 2.0 ** min(self._faults, 10))
+            await asyncio.sleep(random.uniform(delay, max(delay, backoff)))  # noqa: S311 - jitter
+            return
+        await asyncio.sleep(max(0.0, began + floor - time.monotonic()))
+        rest = began + delay - time.monotonic()
+        if rest > 0:
+            try:
+                await asyncio.wait_for(self._joined.wait(), rest)
+            except TimeoutError:
+                return
+
+
+_POLLERS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, ExecutionPoller]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+@asynccontextmanager
+async def watching(
+    connection: Hashable,
+    pipeline_execution_arn: str,
+    *,
+    waiter_delay: float,
+    make_hook: Callable[[], SageMakerPipelineHook],
+) -> AsyncIterator[Wait]:
+    """Have an execution watched while the context lasts.
+
+    :param connection: what tells apart who is asked: connection, region and options.
+    :param pipeline_execution_arn: the execution.
+    :param waiter_delay: the longest time between two looks, seconds.
+    :param make_hook: makes the hook; called in a thread, where no other wait has brought one.
+    """
+    pipeline_arn = pipeline_execution_arn.partition("/execution/")[0]
+    pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})
+    key = (connection, pipeline_arn)
+    poller = pollers.setdefault(key, ExecutionPoller(pipeline_arn.rpartition("/")[2]))
+    wait = Wait(pipeline_execution_arn, waiter_delay)
+    poller.join(wait, make_hook)
+    try:
+        yield wait
+    finally:
+        poller.leave(wait)
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Run a blocking call in a thread, and let a cancellation through as it came.
+
+    asgiref replaces a CancelledError while its thread runs, and with it Airflow's message that tells a
+    user's kill from a shutdown: on_kill would not be called.
+    """
+    return await asyncio.shield(asyncio.ensure_future(sync_to_async(call, thread_sensitive=False)()))
