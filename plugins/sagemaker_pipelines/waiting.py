@@ -204,7 +204,7 @@ class ExecutionWaitMixin:
             record.save(context, seen="stopped" if stopped else "failed")
 
     def _log_steps(self, pipeline_execution_arn: str) -> None:
-        """Tell how every step ended: the triggerer reads the steps of many waits in turn, not at each look."""
+        """Tell how every step ended: the triggerer reads the steps of many waits in turn only."""
         try:
             steps = self.pipeline_hook.list_steps(pipeline_execution_arn)
         except (ClientError, BotoCoreError) as error:
