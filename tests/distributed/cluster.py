@@ -59,9 +59,18 @@ class Cluster:
     def start(self, *hosts: str) -> None:
         """Start hosts and wait until the health check of each passes."""
         for host in hosts:
-            self._start(host)
+            self.launch(host)
         for host in hosts:
             self.wait_healthy(host)
+
+    def launch(self, host: str) -> None:
+        """Start a host and wait for nothing."""
+        spec = ProcessSpec(
+            name=host, command=self.containers.command(host), env=self.containers.environment(host)
+        )
+        self.processes.start(spec)
+        if host not in self.hosts:
+            self.hosts.append(host)
 
     def wait_healthy(self, host: str) -> None:
         """Wait until a host's own health check passes."""
@@ -94,7 +103,7 @@ class Cluster:
                 assert self.containers.service(host).raw["restart"] == "unless-stopped"
                 assert self.ended[host] <= MOST_RESTARTS, f"{host} ends again and again:\n{tail}"
                 self._end(host)
-                self._start(host)
+                self.launch(host)
                 self.say(
                     f"{host} had ended and is started again; its last line: {tail.splitlines()[-1][:200]}"
                 )
@@ -113,14 +122,6 @@ class Cluster:
         body = {"username": "admin", "password": self.containers.values["AIRFLOW_ADMIN_PASSWORD"]}
         token = requests.post(f"{self.url('api-server')}/auth/token", json=body, timeout=60).json()
         self.api._session.headers["Authorization"] = f"Bearer {token['access_token']}"
-
-    def _start(self, host: str) -> None:
-        spec = ProcessSpec(
-            name=host, command=self.containers.command(host), env=self.containers.environment(host)
-        )
-        self.processes.start(spec)
-        if host not in self.hosts:
-            self.hosts.append(host)
 
     def _end(self, host: str) -> int:
         family = self._family(host)
@@ -166,7 +167,7 @@ class Cluster:
             capture_output=True,
             timeout=120,
         )
-        self._start("postgres")
+        self.launch("postgres")
         # The image makes the database; the health check asks for it.
         env = self.containers.environment("postgres")
         createdb = ["createdb", "-U", "airflow", "airflow"]
