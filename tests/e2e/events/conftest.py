@@ -1,0 +1,138 @@
+"""A stack of its own for the example of docs/events.md: the tests kill parts of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_runtime.settings import Settings
+from local_runtime.testing import Endpoint
+from stack.lifecycle import Stack
+from stack.processes import free_port
+from stack.settings import ROOT, StackSettings
+from tests.e2e.crash.harness import ENDED, SOON, Harness
+
+BUCKET, PREFIX, PIPELINE = "example-ml-artifacts", "abalone/data/train/", "abalone"
+# Short, so that what a killed triggerer has received comes again within the test.
+VISIBILITY_SECONDS = "10"
+
+
+class EventStack(Harness):
+    """The account of docs/events.md, and an Airflow with its example.
+
+    :param folder: everything it writes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = StackSettings(
+            state_dir=folder / "stack",
+            airflow_port=free_port(),
+            runtime_port=free_port(),
+            dags_folder=ROOT / "docs" / "examples",
+        )
+        # The laptop's setting lets no schedule make runs, and a schedule is what an asset is here.
+        self._env = {**SOON, "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True"}
+        self.stack = Stack(self.settings, extra_env=self._env)
+        self.api = self.stack.api
+        self.endpoint = Endpoint(self.settings.runtime_url, Settings(data_dir=self.settings.runtime_data_dir))
+        self.sagemaker = self.endpoint.client("sagemaker", retries=3)
+        self._orphaned_groups: list[int] = []
+
+    def up(self) -> EventStack:
+        """Start everything, and prepare the account."""
+        self.stack.up()
+        try:
+            self._prepare_account()
+            self.until(lambda: "train_on_new_data" in self.api.dag_ids(), "the DAG file to be read")
+            assert not self.api.import_errors()
+            for dag_id in ("train_on_new_data", "look_at_executions"):
+                self.api.unpause(dag_id)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _prepare_account(self) -> None:
+        data, executions = self._create_queue("abalone-data"), self._create_queue("abalone-executions")
+        self.endpoint.client("s3").create_bucket(Bucket=BUCKET)
+        notify = {"QueueArn": data, "Events": ["s3:ObjectCreated:*"]}
+        self.endpoint.client("s3").put_bucket_notification_configuration(
+            Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [notify]}
+        )
+        rule = json.loads((ROOT / "docs" / "events" / "rule.json").read_text())
+        events = self.endpoint.client("events")
+        events.put_rule(Name="executions", EventPattern=json.dumps(rule))
+        events.put_targets(Rule="executions", Targets=[{"Id": "queue", "Arn": executions}])
+        condition = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
+        arguments = {"Conditions": [condition], "IfSteps": [], "ElseSteps": []}
+        definition = {
+            "Version": "2020-12-01",
+            "Parameters": [{"Name": "InputData", "Type": "String", "DefaultValue": "s3://none/"}],
+            "Steps": [{"Name": "Decide", "Type": "Condition", "Arguments": arguments}],
+        }
+        self.endpoint.create_pipeline(definition, PIPELINE)
+
+    def _create_queue(self, name: str) -> str:
+        sqs = self.endpoint.client("sqs")
+        url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS})[
+            "QueueUrl"
+        ]
+        arn: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        return arn
+
+    def deliver(self, day: str) -> str:
+        """Let a partition arrive, and return its URI."""
+        key = f"{PREFIX}dt={day}/_SUCCESS"
+        self.endpoint.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"")
+        return f"s3://{BUCKET}/{PREFIX}dt={day}/"
+
+    def send(self, body: str, queue: str = "abalone-data") -> None:
+        """Send a message by hand."""
+        sqs = self.endpoint.client("sqs")
+        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody=body)
+
+    def messages(self, queue: str = "abalone-data") -> tuple[int, int]:
+        """Return how many messages wait, and how many are received and not deleted."""
+        sqs = self.endpoint.client("sqs")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
+
+    def asset_events(self, partition: str) -> int:
+        """Return how many asset events Airflow has stored for a partition."""
+        answer = self.api._call("GET", "/assets/events", limit=100)
+        payloads = [event["extra"].get("payload", {}) for event in answer["asset_events"]]
+        return sum(payload.get("partition_uri") == partition for payload in payloads)
+
+    def inputs(self) -> list[str]:
+        """Return the InputData of every execution."""
+        found = self.sagemaker.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
+        return [self._input(summary["PipelineExecutionArn"]) for summary in found]
+
+    def _input(self, arn: str) -> str:
+        answer = self.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
+        values = {pair["Name"]: pair["Value"] for pair in answer["PipelineParameters"]}
+        return str(values["InputData"])
+
+    def ended_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return a DAG's runs, after there is one and all of them have ended."""
+
+        def ended() -> list[dict[str, Any]]:
+            runs = self.api.runs(dag_id)
+            return runs if all(run["state"] in ENDED for run in runs) else []
+
+        return list(self.until(ended, f"the runs of {dag_id} to end"))
+
+
+@pytest.fixture(scope="package")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStack]:
+    stack = EventStack(tmp_path_factory.mktemp("events")).up()
+    yield stack
+    stack.close()
