@@ -1,0 +1,18 @@
+"""``python -m sagemaker_pipelines``."""
+
+from __future__ import annotations
+
+import os
+
+
+def main() -> None:
+    """Run the command line."""
+    # Airflow reads it when a hook is first imported; its hooks tell of every look-up of credentials.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    from sagemaker_pipelines.cli import app
+
+    app(prog_name="sagemaker-pipelines")
+
+
+if __name__ == "__main__":
+    main()

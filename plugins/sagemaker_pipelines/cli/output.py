@@ -1,0 +1,73 @@
+"""What all commands print, and what they exit with.
+
+======== =================================================================
+exit code meaning
+======== =================================================================
+0        done, or nothing was to be done
+1        AWS refused, or what was asked for does not exist or has failed
+2        the command line is wrong: nothing was called
+======== =================================================================
+
+Results go to standard output and everything else to standard error, so that ``--json`` can be piped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sagemaker_pipelines.exceptions import ParameterError, SageMakerPipelinesError, ScheduleError
+
+FAILED, WRONG = 1, 2
+_WRONG_INPUT = (ParameterError, ScheduleError)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ConnId = Annotated[str, typer.Option("--conn-id", help="The Airflow connection of the AWS account.")]
+Region = Annotated[str | None, typer.Option(help="The AWS region; by default the connection's.")]
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON.
+
+    :param value: JSON types; what is none is printed as its text.
+    """
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows below their columns' names, as wide as the terminal allows.
+
+    :param columns: the names.
+    :param rows: the values; None is shown as nothing.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    # Not a terminal: a line is not to be cut.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """Print names and values, one a line; None is left out."""
+    print_table(("", ""), [(name, value) for name, value in fields.items() if value not in (None, "")])
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """End the command with a message and an exit code where it cannot go on; print results outside."""
+    try:
+        # Airflow's hooks log to standard output, which is for the result.
+        with redirect_stdout(sys.stderr):
+            yield
+    except (SageMakerPipelinesError, ClientError, BotoCoreError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(WRONG if isinstance(error, _WRONG_INPUT) else FAILED) from error
