@@ -1,0 +1,93 @@
+"""docs/events.md and docs/eventbridge.md: their code, commands, policies and links."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from fnmatch import fnmatchcase
+
+import pytest
+from typer.testing import CliRunner
+
+from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_pipelines.cli import app
+from stack.iam import statements
+from stack.settings import ROOT
+
+__all__ = ["local_runtime"]
+
+DOCS = ROOT / "docs"
+TEXTS = {name: (DOCS / name).read_text() for name in ("events.md", "eventbridge.md")}
+
+
+def test_the_documented_dag_is_the_tested_one() -> None:
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", TEXTS["events.md"], re.MULTILINE | re.DOTALL)
+    assert shown == (DOCS / "examples" / "new_data.py").read_text()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_link_leads_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\((?!http|#)([^)#]+)", TEXTS[name]):
+        assert (DOCS / link).exists(), link
+
+
+def test_the_commands_run_as_they_are_written(
+    local_runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"region_name": "us-east-1", "endpoint_url": local_runtime.endpoint_url}
+    connection = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    parameters = [{"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0}]
+    steps = [{"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}]
+    definition = {"Version": "2020-12-01", "Parameters": parameters, "Steps": steps}
+    local_runtime.create_pipeline(definition, "dev-abalone")
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", TEXTS["eventbridge.md"], re.MULTILINE | re.DOTALL)
+    commands = [shlex.split(line) for line in block.splitlines()]
+    assert len(commands) == 5
+    for program, *arguments in commands:
+        assert program == "sagemaker-pipelines"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+
+
+def test_every_option_of_put_is_documented() -> None:
+    help_text = CliRunner().invoke(app, ["schedule", "put", "--help"], env={"COLUMNS": "200"}).output
+    options = set(re.findall(r"--[a-z][a-z-]+", re.sub(r"\x1b\[[0-9;]*m", "", help_text)))
+    assert options - {"--help"} <= set(re.findall(r"--[a-z][a-z-]+", TEXTS["eventbridge.md"]))
+
+
+def test_the_documents_of_the_queue_take_what_the_example_watches(local_runtime: LocalRuntime) -> None:
+    policy = json.loads((DOCS / "events" / "queue-policy.json").read_text())
+    allowed = {statement["Resource"] for statement in policy["Statement"]}
+    (receiving,) = statements("airflow-events")
+    assert set(receiving["Resource"]) == allowed
+    notification = json.loads((DOCS / "events" / "notification.json").read_text())
+    (configured,) = notification["QueueConfigurations"]
+    assert configured["QueueArn"] in allowed
+    sqs = local_runtime.client("sqs")
+    url = sqs.create_queue(QueueName="abalone-data")["QueueUrl"]
+    configured["QueueArn"] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])[
+        "Attributes"
+    ]["QueueArn"]
+    s3 = local_runtime.client("s3")
+    s3.put_bucket_notification_configuration(
+        Bucket=local_runtime.bucket, NotificationConfiguration=notification
+    )
+    local_runtime.put("abalone/data/train/dt=2026-01-02/part.csv", b"")
+    local_runtime.put("abalone/data/train/dt=2026-01-02/_SUCCESS", b"")
+    bodies = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        bodies += [json.loads(message["Body"]) for message in messages]
+    assert [body["Records"][0]["s3"]["object"]["key"] for body in bodies if "Records" in body] == [
+        "abalone%2Fdata%2Ftrain%2Fdt%3D2026-01-02%2F_SUCCESS"
+    ]
+
+
+def test_the_scheduler_role_is_passed_to_the_scheduler_alone() -> None:
+    (passing,) = [s for s in statements("scheduler-user") if s["Action"] == ["iam:PassRole"]]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    (starting, keeping) = statements("scheduler-role")
+    pipeline = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/dev-abalone"
+    assert fnmatchcase(pipeline, starting["Resource"][0])
+    assert keeping["Resource"][0] in TEXTS["eventbridge.md"]
