@@ -116,6 +116,7 @@ def test_mwaa_gets_exact_versions_a_constraints_file_and_no_sdk() -> None:
         "apache-airflow",
         "apache-airflow-providers-amazon",
         "apache-airflow-providers-standard",
+        "typer",
     }
 
 
