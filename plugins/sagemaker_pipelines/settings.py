@@ -48,6 +48,8 @@ class PipelineSettings:
     :param tags: tags of the pipeline and of every job.
     :param notification_target: ARN of the SNS topic for notifications.
     :param studio_domain_id: SageMaker Studio domain for the links to executions; without it, no links.
+    :param max_executing: a start waits while so many executions of the environment's pipelines run; None
+        leaves it to the account's quota.
     """
 
     artifact_bucket: str | None = None
@@ -60,6 +62,7 @@ class PipelineSettings:
     tags: Mapping[str, str] = field(default_factory=dict)
     notification_target: str | None = None
     studio_domain_id: str | None = None
+    max_executing: int | None = None
 
     @classmethod
     def load(
@@ -150,6 +153,10 @@ def _is_tags(value: Any) -> bool:
     )
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "artifact_bucket": (_matches(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"), "a bucket name without s3://"),
     "role_arn": (
@@ -170,4 +177,5 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "tags": (_is_tags, "a table of text to text"),
     "notification_target": (_matches(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:.+"), "the ARN of an SNS topic"),
     "studio_domain_id": (_matches(r"d-[a-zA-Z0-9-]{1,61}"), "a Studio domain id as d-..."),
+    "max_executing": (_is_count, "a whole number of 1 or more"),
 }

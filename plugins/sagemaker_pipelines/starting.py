@@ -214,13 +214,19 @@ class StartAttempt:
         record = StartRecord(generation=start.generation, request=make_request(start), witness=witness)
         self.record = record.save(self._context)
 
-    def send(self) -> str:
-        """Return the ARN of the start's one execution."""
+    def send(self, before_call: Callable[[], None] = lambda: None) -> str:
+        """Return the ARN of the start's one execution.
+
+        :param before_call: called where an execution is to be begun, which it may refuse by raising.
+        """
         record = self._prepared()
         if record.pipeline_execution_arn is not None:
             self._log.info("An earlier try has started %s", record.pipeline_execution_arn)
             return record.pipeline_execution_arn
-        arn = (self.find(record) if self.is_retry else None) or self._call(record.request)
+        arn = self.find(record) if self.is_retry else None
+        if arn is None:
+            before_call()
+            arn = self._call(record.request)
         self.record = record.save(self._context, pipeline_execution_arn=arn)
         return arn
 

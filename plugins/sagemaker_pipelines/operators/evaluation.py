@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -14,7 +14,10 @@ from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.evaluation import GateReading
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.result import write_result
 from sagemaker_pipelines.links.pipeline import SageMakerPipelineExecutionLink
+from sagemaker_pipelines.run_types import is_backfill
+from sagemaker_pipelines.waiting import is_set
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,9 +36,13 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     number, fails the task and follows nothing. Where metric and outcome disagree, the stricter one is
     followed and the disagreement is logged as an error.
 
+    In a run of a backfill nothing follows: whatever the verdict, all that is downstream is skipped, and the
+    run succeeds. With ``result_uri`` the verdict is kept in S3 too, one object a run, in one request: a run
+    that is cleared or reprocessed replaces it.
+
     Pushes to XCom ``metric``, ``threshold``, ``verdict`` (``accepted``, ``rejected`` or
-    ``awaiting_approval``), ``report_uri`` and ``model_package_arn``; the return value is the followed task
-    ids.
+    ``awaiting_approval``), ``report_uri``, ``model_package_arn`` and ``result_uri``; the return value is the
+    followed task ids.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-propertyfile.html
 
@@ -47,13 +54,17 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     :param condition_step: the Condition step that is the gate; needed where several read a metric.
         Templated.
     :param rejection_steps: see the sensor. Templated.
+    :param result_uri: where to keep the result as JSON, such as
+        ``s3://<bucket>/abalone/results/{{ ds }}.json``; None or empty keeps none. Templated.
+    :param follow_in_backfill: whether a backfill's run follows the branch too; a template can ask the run's
+        conf. Templated.
     :raises AirflowFailException: the metric cannot be read, or the execution did not end well.
     """
 
     aws_hook_class = SageMakerPipelineHook
     inherits_from_skipmixin = True
     template_fields: Sequence[str] = aws_template_fields(
-        "pipeline_execution_arn", "condition_step", "rejection_steps"
+        "pipeline_execution_arn", "condition_step", "rejection_steps", "result_uri", "follow_in_backfill"
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(),)
     ui_color = "#ededed"
@@ -67,6 +78,8 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         awaiting_approval: TaskIds | None = None,
         condition_step: str | None = None,
         rejection_steps: Iterable[str] | None = None,
+        result_uri: str | None = None,
+        follow_in_backfill: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,6 +89,8 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         self.awaiting_approval = awaiting_approval
         self.condition_step = condition_step
         self.rejection_steps = rejection_steps
+        self.result_uri = result_uri
+        self.follow_in_backfill = follow_in_backfill
 
     def execute(self, context: Context) -> Any:
         """Read, compare, and follow the branch."""
@@ -95,7 +110,34 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         values = {**reading.as_dict(), "verdict": verdict, "model_package_arn": model_package_arn}
         for key in ("metric", "threshold", "verdict", "report_uri", "model_package_arn"):
             context["ti"].xcom_push(key=key, value=values[key])
+        if self.result_uri and self.result_uri != "None":
+            self._keep(context, self.result_uri, values)
+        if is_backfill(context) and not is_set(self.follow_in_backfill):
+            self.log.info(
+                "A backfill's run: nothing follows, as follow_in_backfill is %s", self.follow_in_backfill
+            )
+            return self.do_branch(context, [])
         return self.do_branch(context, self._branches(verdict))
+
+    def _keep(self, context: Context, uri: str, values: Mapping[str, Any]) -> None:
+        run = context["dag_run"]
+        interval = {
+            name: moment.isoformat() if (moment := getattr(run, name, None)) else None
+            for name in ("data_interval_start", "data_interval_end")
+        }
+        result = {
+            **values,
+            **interval,
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "pipeline_execution_arn": self.pipeline_execution_arn,
+        }
+        try:
+            write_result(self.hook, uri, result)
+        except SageMakerPipelinesError as error:
+            raise AirflowFailException(str(error)) from error
+        context["ti"].xcom_push(key="result_uri", value=uri)
+        self.log.info("Result in %s", uri)
 
     def _verdict(self, outcome: ExecutionOutcome, reading: GateReading, model_package_arn: str | None) -> str:
         if reading.passed is outcome.rejected:

@@ -18,9 +18,11 @@ from sagemaker_pipelines.definition import Envelope, check_parameters, parameter
 from sagemaker_pipelines.exceptions import MissingDataError, ParameterError, SageMakerPipelinesError
 from sagemaker_pipelines.hooks.aws_errors import code_of
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.quota import executing_count
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.upsert import check_parallelism
+from sagemaker_pipelines.hooks.upsert import check_parallelism, version_id
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
+from sagemaker_pipelines.run_types import with_backfill_values
 from sagemaker_pipelines.starting import (
     LogicalStart,
     StartAttempt,
@@ -48,7 +50,9 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param pipeline_params: values of any type, checked against the definition's parameters before
         anything is called, and sent as the strings that AWS wants; None leaves a parameter to its default.
         Templated.
-    :param definition: path of the compiled definition to check against; None reads the deployed one.
+    :param definition: path of the compiled definition to check against; None or empty reads the version
+        that will be executed. Templated.
+    :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``.
         Templated.
     :param pipeline_version_id: the version to execute, from the upsert's XCom; None takes the newest.
         Templated.
@@ -68,7 +72,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param rejection_steps: see the sensor. Templated.
     :param stop_on_kill: see the sensor; a start that is killed before it has the ARN is stopped too.
     :param resume_on_retry: see the sensor. Templated.
-    :param quota_retry_delay: when the account's quota of executions is used up, ask again after about this
+    :param quota_retry_delay: when the account's quota of executions, or the settings' ``max_executing``, is
+        used up, ask again after about this
         many seconds, default 60; the task waits outside a worker, and no retry is spent.
     :return: the ARN; with ``wait_for_completion`` the sensor's outcome.
     :raises AirflowFailException: a parameter does not fit, data are missing, or the execution failed in a
@@ -80,6 +85,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "pipeline_name",
         "display_name",
         "pipeline_params",
+        "backfill_params",
         "definition",
         "pipeline_version_id",
         "selected_steps",
@@ -95,6 +101,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         *,
         pipeline_name: str,
         pipeline_params: Mapping[str, object] | None = None,
+        backfill_params: Mapping[str, object] | None = None,
         definition: str | Path | None = None,
         pipeline_version_id: int | str | None = None,
         display_name: str | None = None,
@@ -120,6 +127,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         check_parallelism(max_parallel_execution_steps)
         if selected_steps and from_step:
             raise ValueError("selected_steps and from_step exclude each other: both say which steps are run.")
+        self.backfill_params = backfill_params
         self.definition = None if definition is None else str(definition)
         self.pipeline_version_id = pipeline_version_id
         self.data_parameters = data_parameters
@@ -136,6 +144,9 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     def execute(self, context: Context) -> Any:
         """Start, then return the ARN or wait."""
         attempt = StartAttempt(context, self.pipeline_hook, self.log)
+        self.pipeline_params = with_backfill_values(
+            context, self.pipeline_params or {}, self.backfill_params or {}
+        )
         try:
             attempt.prepare(self._request)
         except SageMakerPipelinesError as error:
@@ -197,15 +208,11 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
 
     def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
         try:
-            arn = attempt.send()
+            arn = attempt.send(self._require_room)
         except ClientError as error:
             if code_of(error) != "ResourceLimitExceeded":
                 raise
-            delay = self.quota_retry_delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-            self.log.warning("%s Asking again in %.0f s.", error, delay)
-            raise AirflowRescheduleException(  # type: ignore[no-untyped-call]
-                datetime.now(UTC) + timedelta(seconds=delay)
-            ) from error
+            raise self._ask_again(str(error)) from error
         self.begin_wait(context, arn, is_retry=attempt.is_retry)
         self.log.info("Execution %s", arn)
         if not self.wait_for_completion:
@@ -215,13 +222,27 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             self.defer_wait(arn, waiter_delay=self.check_interval, timeout=timeout)
         return self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
 
+    def _require_room(self) -> None:
+        """Put the start off while the environment has as many executions as its settings allow."""
+        limit = self.pipeline_hook.settings.max_executing
+        if limit is not None and (count := executing_count(self.pipeline_hook, limit=limit)) >= limit:
+            raise self._ask_again(f"{count} executions run, and max_executing of the settings is {limit}.")
+
+    def _ask_again(self, reason: str) -> AirflowRescheduleException:
+        """Return what puts the task off without a try; it waits outside a worker."""
+        delay = self.quota_retry_delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+        self.log.warning("%s Asking again in %.0f s.", reason, delay)
+        return AirflowRescheduleException(  # type: ignore[no-untyped-call]
+            datetime.now(UTC) + timedelta(seconds=delay)
+        )
+
     def _request(self, start: LogicalStart) -> dict[str, Any]:
         """Return the arguments of the call that begins the execution, all checked."""
         source = _text(self.source_execution_arn)
         selected = self._selected(source)
         if source is not None and selected is None:
             return resume_request(start, source)
-        version = _version_id(self.pipeline_version_id)
+        version = version_id(self.pipeline_version_id)
         values = check_parameters(self._parameters(version), self.pipeline_params or {})
         self._check_data(values, version)
         return execution_request(
@@ -245,8 +266,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         return steps_from(self.pipeline_hook.execution_definition(source_execution_arn), from_step)
 
     def _parameters(self, version: int | None) -> Any:
-        if self.definition is not None:
-            return Envelope.load(self.definition).parameters
+        if (definition := _text(self.definition)) is not None:
+            return Envelope.load(definition).parameters
         return parameters_of(
             self.pipeline_hook.deployed_definition(self.pipeline_name, pipeline_version_id=version)
         )
@@ -278,14 +299,3 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
 def _text(value: str | None) -> str | None:
     # A template renders to text, and a None to "None".
     return None if value is None or value in {"", "None"} else value
-
-
-def _version_id(value: int | str | None) -> int | None:
-    if value is None or _text(str(value)) is None:
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise ParameterError(
-            f"pipeline_version_id is {value!r}; expected a whole number, such as the upsert's XCom has."
-        ) from None

@@ -14,7 +14,7 @@ from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.upsert import check_parallelism
+from sagemaker_pipelines.hooks.upsert import check_parallelism, pinned_version, version_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,14 +34,19 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
     :param max_parallel_execution_steps: bound on the steps of one execution that run at once; None sets
         none and leaves what is deployed.
     :param tags: tags of the pipeline and of its jobs, besides the environment's. Templated.
+    :param pipeline_version_id: a version that is deployed already, which is to be executed: nothing is
+        written, and the version is returned after a look whether it exists. None or empty deploys the
+        definition. Templated.
     :return: ``{"pipeline_name", "pipeline_arn", "pipeline_version_id", "changed", "created",
-        "definition_hash"}``; pass the version to the start, so that no other upsert comes between.
+        "definition_hash", "pinned"}``; pass the version to the start, so that no other upsert comes between.
     :raises AirflowFailException: the definition, a setting or a placeholder is not usable, or the pipeline
         belongs to another environment.
     """
 
     aws_hook_class = SageMakerPipelineHook
-    template_fields: Sequence[str] = aws_template_fields("definition", "pipeline_name", "tags")
+    template_fields: Sequence[str] = aws_template_fields(
+        "definition", "pipeline_name", "tags", "pipeline_version_id"
+    )
     ui_color = "#ededed"
 
     def __init__(
@@ -51,6 +56,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
         pipeline_name: str | None = None,
         max_parallel_execution_steps: int | None = None,
         tags: Mapping[str, str] | None = None,
+        pipeline_version_id: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -59,12 +65,18 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
         self.pipeline_name = pipeline_name
         self.max_parallel_execution_steps = max_parallel_execution_steps
         self.tags = tags
+        self.pipeline_version_id = pipeline_version_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Deploy, and return what is deployed."""
         try:
+            envelope = Envelope.load(self.definition)
+            version = version_id(self.pipeline_version_id)
+            if version is not None:
+                name = self.pipeline_name or envelope.pipeline_name(self.hook.settings.name_prefix)
+                return pinned_version(self.hook, name, version).as_dict()
             result = self.hook.upsert_pipeline(
-                Envelope.load(self.definition),
+                envelope,
                 pipeline_name=self.pipeline_name,
                 max_parallel_execution_steps=self.max_parallel_execution_steps,
                 tags=self.tags,

@@ -112,6 +112,9 @@ class TaskStateStore:
 class DagRun:
     """The part of a DAG run that operators use."""
 
+    run_type = "manual"
+    conf = None
+
     def __init__(self, clear_number: int = 0) -> None:
         self.clear_number = clear_number
 

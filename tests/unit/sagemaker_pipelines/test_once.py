@@ -7,6 +7,7 @@ them, and can be cut off before or after it has acted.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +18,11 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.operators import pipeline as operators_pipeline
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
+from sagemaker_pipelines.run_types import with_backfill_values
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from sagemaker_pipelines.settings import PipelineSettings
 from tests.unit.sagemaker_pipelines.samples import (
     PIPELINE_ARN,
     TaskInstance,
@@ -313,6 +317,26 @@ def test_a_full_quota_waits_outside_a_worker_and_spends_no_retry(
     assert 40 < (caught.value.reschedule_date - datetime.now(UTC)).total_seconds() < 80
     start(endpoint).execute(context_of(store))
     assert len(endpoint.executions) == 1
+
+
+def test_a_start_waits_while_the_settings_limit_is_reached(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.__dict__["settings"] = PipelineSettings(max_executing=4)
+    counts = iter([4, 3])
+    monkeypatch.setattr(operators_pipeline, "executing_count", lambda _hook, *, limit: next(counts))
+    with pytest.raises(AirflowRescheduleException):
+        start(endpoint).execute(context_of(store))
+    assert not endpoint.executions
+    start(endpoint).execute(context_of(store))
+    assert len(endpoint.executions) == 1
+
+
+@pytest.mark.parametrize(("run_type", "sent"), [("backfill", "false"), ("scheduled", "true")])
+def test_in_a_backfill_its_own_values_take_the_place_of_the_forms(run_type: str, sent: str) -> None:
+    context = {"dag_run": SimpleNamespace(run_type=run_type)}
+    values = with_backfill_values(context, {"Flag": "true", "More": 1}, {"Flag": "false"})  # type: ignore[arg-type]
+    assert values == {"Flag": sent, "More": 1}
 
 
 def test_another_refusal_is_an_error(endpoint: Endpoint, store: TaskStateStore) -> None:

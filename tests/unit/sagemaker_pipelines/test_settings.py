@@ -67,6 +67,7 @@ def test_only_what_is_set_fills_placeholders() -> None:
         ("tags", {"team": 1}),
         ("notification_target", "someone@example.com"),
         ("studio_domain_id", "domain"),
+        ("max_executing", 0),
     ],
 )
 def test_a_malformed_setting_is_named_with_its_value_and_what_was_expected(name: str, value: object) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from sagemaker_pipelines.hooks.evaluation import GateReading
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
-from tests.unit.sagemaker_pipelines.samples import ARN, TaskInstance
+from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/dev-gated/1"
 
@@ -62,6 +65,8 @@ def branch(
     rejected: bool | Exception = False,
     approval: str | None = None,
     ti: TaskInstance | None = None,
+    dag_run: Any = None,
+    s3: Any = None,
     **arguments: Any,
 ) -> Any:
     task = SageMakerMetricBranchOperator(
@@ -72,8 +77,9 @@ def branch(
         **arguments,
     )
     task.__dict__["hook"] = Judged(passed=passed, rejected=rejected, approval=approval)
+    task.hook.__dict__["s3"] = s3
     monkeypatch.setattr(task, "do_branch", lambda _, followed: followed)
-    return task.execute({"ti": ti or TaskInstance()})  # type: ignore[typeddict-item]
+    return task.execute({"ti": ti or TaskInstance(), "dag_run": dag_run})  # type: ignore[typeddict-item]
 
 
 @pytest.mark.parametrize(
@@ -154,3 +160,54 @@ def test_what_cannot_be_read_fails_closed_and_without_a_retry(
 
 def test_the_execution_is_a_template() -> None:
     assert "pipeline_execution_arn" in SageMakerMetricBranchOperator.template_fields
+
+
+BACKFILL_RUN = SimpleNamespace(
+    run_type="backfill",
+    conf=None,
+    dag_id="train",
+    run_id="backfill__2026-01-01",
+    data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
+    data_interval_end=datetime(2026, 1, 2, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "followed"), [(False, []), ("False", []), (True, "score"), ("True", "score")]
+)
+def test_nothing_follows_in_a_backfill_unless_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: bool | str, followed: Any
+) -> None:
+    assert branch(monkeypatch, dag_run=BACKFILL_RUN, follow_in_backfill=asked) == followed
+
+
+def test_a_scheduled_run_follows_the_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert branch(monkeypatch, dag_run=SimpleNamespace(run_type="scheduled", conf=None)) == "score"
+
+
+def test_the_result_of_a_date_is_replaced_by_its_next_run(
+    monkeypatch: pytest.MonkeyPatch, hook: SageMakerPipelineHook
+) -> None:
+    uri = f"s3://{BUCKET}/results/2026-01-01.json"
+    for passed in (True, False):
+        branch(monkeypatch, passed=passed, dag_run=BACKFILL_RUN, s3=hook.s3, result_uri=uri)
+    assert len(hook.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/")["Contents"]) == 1
+    assert json.loads(hook.read_object(uri)) == {
+        "metric": 9.0,
+        "threshold": 6.0,
+        "operator": "LessThanOrEqualTo",
+        "passed": False,
+        "verdict": "rejected",
+        "report_uri": "s3://artifacts/evaluation.json",
+        "model_package_arn": None,
+        "pipeline_execution_arn": ARN,
+        "dag_id": "train",
+        "run_id": "backfill__2026-01-01",
+        "data_interval_start": "2026-01-01T00:00:00+00:00",
+        "data_interval_end": "2026-01-02T00:00:00+00:00",
+    }
+
+
+def test_a_result_uri_that_names_no_object_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AirflowFailException, match="result_uri is 's3://artifacts/results/'"):
+        branch(monkeypatch, dag_run=BACKFILL_RUN, result_uri="s3://artifacts/results/")

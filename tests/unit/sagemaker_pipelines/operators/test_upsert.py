@@ -36,7 +36,28 @@ def test_the_upsert_returns_what_the_start_pins(
         "pipeline_version_id": 1,
         "changed": True,
         "created": True,
+        "pinned": False,
     }
+
+
+def test_a_pinned_version_is_returned_and_nothing_is_written(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope_path: Path
+) -> None:
+    described = {"PipelineArn": PIPELINE_ARN, "PipelineDefinition": "{}"}
+    sagemaker.add_response(
+        "describe_pipeline", described, {"PipelineName": "dev-gated", "PipelineVersionId": 3}
+    )
+    result = upsert(hook, envelope_path, pipeline_version_id="3")
+    assert (result["pipeline_version_id"], result["pinned"], result["changed"]) == (3, True, False)
+
+
+def test_a_pinned_version_that_is_missing_fails_and_names_the_newest(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope_path: Path
+) -> None:
+    sagemaker.add_client_error("describe_pipeline", "ResourceNotFound")
+    sagemaker.add_response("list_pipeline_versions", {"PipelineVersionSummaries": [{"PipelineVersionId": 2}]})
+    with pytest.raises(AirflowFailException, match=r"Version 3 .*the newest is 2"):
+        upsert(hook, envelope_path, pipeline_version_id=3)
 
 
 def test_a_definition_that_cannot_be_read_fails_without_a_retry(tmp_path: Path) -> None:
