@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -154,6 +154,11 @@ class PipelineSchedule:
                 f"The schedule ends at {self.end}, expected a time after its start {self.start}."
             )
 
+    @property
+    def coming_start(self) -> datetime | None:
+        """The start; None once it has passed: AWS refuses one that is more than five minutes ago."""
+        return self.start if self.start and self.start > datetime.now(UTC) else None
+
     def request(self) -> dict[str, Any]:
         """Return the arguments of CreateSchedule and UpdateSchedule."""
         target: dict[str, Any] = {
@@ -182,7 +187,7 @@ class PipelineSchedule:
             "ScheduleExpressionTimezone": self.timezone,
             "FlexibleTimeWindow": window,
             "State": self.state,
-            "StartDate": self.start,
+            "StartDate": self.coming_start,
             "EndDate": self.end,
             "Target": target,
         }
@@ -229,8 +234,11 @@ class PipelineSchedule:
         return plain | {f"parameters.{name}": value for name, value in sorted(self.parameters.items())}
 
     def changes_to(self, wanted: PipelineSchedule) -> dict[str, tuple[Any, Any]]:
-        """Return what differs, as name to value here and value wanted; None stands for nothing."""
-        before, after = self.as_dict(), wanted.as_dict()
+        """Return what differs, as name to value here and value wanted; None stands for nothing.
+
+        A start that has passed means the same as none.
+        """
+        before, after = (replace(each, start=each.coming_start).as_dict() for each in (self, wanted))
         names = list(dict.fromkeys([*before, *after]))
         return {
             name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)

@@ -111,6 +111,15 @@ def test_differences_are_told_by_name_and_parameter() -> None:
     assert SCHEDULE.changes_to(replace(SCHEDULE)) == {}
 
 
+def test_a_start_that_has_passed_is_the_same_as_none_and_is_not_sent() -> None:
+    begun = replace(SCHEDULE, start=datetime(2026, 1, 1, tzinfo=UTC))
+    assert "StartDate" not in begun.request()
+    assert begun.changes_to(SCHEDULE) == SCHEDULE.changes_to(begun) == {}
+    coming = replace(SCHEDULE, start=datetime(2199, 1, 1, tzinfo=UTC))
+    assert coming.request()["StartDate"] == coming.start
+    assert SCHEDULE.changes_to(coming).keys() == {"start"}
+
+
 def test_a_schedule_of_something_else_is_refused() -> None:
     answer = {"Name": "other", "Target": {"Arn": "arn:aws:lambda:us-east-1:1:function:f", "RoleArn": ROLE}}
     with pytest.raises(ScheduleError, match="no SageMaker pipeline"):
