@@ -9,19 +9,23 @@ from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.assets import pipeline_execution_asset, s3_partition_asset
+    from sagemaker_pipelines.declaration import sagemaker_pipeline_dag, sagemaker_pipeline_tasks
     from sagemaker_pipelines.definition import Envelope
     from sagemaker_pipelines.events import triggering_events
     from sagemaker_pipelines.forms import form_params, form_values
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.intervals import RunInterval, run_interval
     from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
     from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
     from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
     from sagemaker_pipelines.operators.events import SelectNewEventsOperator
     from sagemaker_pipelines.operators.notification import NotifyOperator
+    from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
     from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
     from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
     from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
     from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
+    from sagemaker_pipelines.partitions import Partitions
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
     from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 
@@ -31,12 +35,15 @@ require_airflow()
 _MODULES = {
     "Envelope": "definition",
     "NotifyOperator": "operators.notification",
+    "Partitions": "partitions",
+    "RunInterval": "intervals",
     "SageMakerFailedStepLogLink": "links.pipeline",
     "SageMakerMetricBranchOperator": "operators.evaluation",
     "SageMakerPipelineExecutionLink": "links.pipeline",
     "SageMakerPipelineExecutionSensor": "sensors.pipeline",
     "SageMakerPipelineExecutionTrigger": "triggers.pipeline",
     "SageMakerPipelineHook": "hooks.pipeline",
+    "SageMakerSelectPartitionsOperator": "operators.partitions",
     "SageMakerSnsNotifier": "notifications.sns",
     "SageMakerStartPipelineExecutionOperator": "operators.pipeline",
     "SageMakerSweepOperator": "operators.sweep",
@@ -46,18 +53,24 @@ _MODULES = {
     "form_params": "forms",
     "form_values": "forms",
     "pipeline_execution_asset": "assets",
+    "run_interval": "intervals",
     "s3_partition_asset": "assets",
+    "sagemaker_pipeline_dag": "declaration",
+    "sagemaker_pipeline_tasks": "declaration",
     "triggering_events": "events",
 }
 __all__ = [
     "Envelope",
     "NotifyOperator",
+    "Partitions",
+    "RunInterval",
     "SageMakerFailedStepLogLink",
     "SageMakerMetricBranchOperator",
     "SageMakerPipelineExecutionLink",
     "SageMakerPipelineExecutionSensor",
     "SageMakerPipelineExecutionTrigger",
     "SageMakerPipelineHook",
+    "SageMakerSelectPartitionsOperator",
     "SageMakerSnsNotifier",
     "SageMakerStartPipelineExecutionOperator",
     "SageMakerSweepOperator",
@@ -67,7 +80,10 @@ __all__ = [
     "form_params",
     "form_values",
     "pipeline_execution_asset",
+    "run_interval",
     "s3_partition_asset",
+    "sagemaker_pipeline_dag",
+    "sagemaker_pipeline_tasks",
     "triggering_events",
 ]
 

@@ -12,6 +12,7 @@
     ├── EnvironmentConflictError   what is to be deployed belongs to another environment
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
     ├── MissingDataError           S3 objects that an execution would read do not exist
+    ├── IntervalError              a run's interval is none, or selects no single partition
     ├── UnknownStatusError         AWS gave a status that is not in the table
     ├── UnreadableMessageError     a message in a queue is no event that is known
     ├── ScheduleError              a schedule of EventBridge Scheduler cannot be made as asked
@@ -122,6 +123,10 @@ class MissingDataError(SageMakerPipelinesError):
             f"Nothing is stored in S3 at {listed}. Nothing was started. Upload the data, or pass the "
             "right URI as the pipeline parameter."
         )
+
+
+class IntervalError(SageMakerPipelinesError):
+    """A run's interval is none, or selects no single partition; the message names the cure."""
 
 
 class UnknownStatusError(SageMakerPipelinesError):

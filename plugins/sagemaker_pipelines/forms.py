@@ -8,6 +8,10 @@ from typing import Any
 from airflow.sdk import Param
 
 from sagemaker_pipelines.definition import Parameter
+from sagemaker_pipelines.intervals import INTERVAL_END, INTERVAL_START
+
+#: Fields of the form that are the DAG's own, besides the definition's parameters.
+PIPELINE_VERSION_ID, REGISTER_IN_BACKFILL = "PipelineVersionId", "RegisterInBackfill"
 
 _JSON_TYPES: Mapping[str, str] = {
     "String": "string",
@@ -38,6 +42,43 @@ def form_values(parameters: Iterable[Parameter]) -> dict[str, str]:
         parameter.name: f"{{{{ '' if params.{parameter.name} is none else params.{parameter.name} }}}}"
         for parameter in parameters
     }
+
+
+def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, Param]:
+    """Return the fields of the trigger form that belong to a run and not to the definition.
+
+    :param interval: whether the run selects partitions.
+    :param backfill: whether a backfill leaves something out that it may be asked for.
+    """
+    fields = {
+        PIPELINE_VERSION_ID: Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title=PIPELINE_VERSION_ID,
+            section="Run",
+            description="A deployed version to execute, such as in all runs of a backfill; empty upserts.",
+        )
+    }
+    if interval:
+        for name, text in ((INTERVAL_START, "First moment"), (INTERVAL_END, "End")):
+            fields[name] = Param(
+                None,
+                type=["null", "string"],
+                format="date-time",
+                title=name,
+                section="Run",
+                description=f"{text} of the interval whose data a manual run reads; empty reads the URIs.",
+            )
+    if backfill:
+        fields[REGISTER_IN_BACKFILL] = Param(
+            False,
+            type="boolean",
+            title=REGISTER_IN_BACKFILL,
+            section="Run",
+            description="Whether a backfill registers, notifies and triggers too.",
+        )
+    return fields
 
 
 def _param(parameter: Parameter) -> Param:

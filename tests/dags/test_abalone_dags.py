@@ -18,6 +18,7 @@ from stack.settings import ROOT
 DAGS = ROOT / "dags"
 XCOMS: dict[tuple[str, str], Any] = {
     ("upsert_pipeline", "return_value"): {"pipeline_name": "abalone", "pipeline_version_id": 7},
+    ("select_inputs", "return_value"): {"InputData": "", "OutputPrefix": "", "result_uri": ""},
     ("start_pipeline", "return_value"): "arn:aws:sagemaker:us-east-1:1:pipeline/abalone/execution/e1",
     ("wait_for_pipeline", "return_value"): {"rejection_message": "Execution failed due to MSE > 3.0"},
     ("branch_on_mse", "metric"): 4.5,
@@ -56,6 +57,7 @@ def test_every_dag_parses_without_connection_region_or_sdk(parsed: dict[str, Any
 def test_the_training_dag_goes_from_upsert_to_the_branches(parsed: dict[str, Any]) -> None:
     assert parsed["dags"]["abalone_train"]["downstream"] == {
         "upsert_pipeline": ["start_pipeline"],
+        "select_inputs": ["start_pipeline"],
         "start_pipeline": ["wait_for_pipeline"],
         "wait_for_pipeline": ["branch_on_mse"],
         "branch_on_mse": ["notify_awaiting_approval", "notify_rejected", "trigger_scoring"],
@@ -72,13 +74,21 @@ def test_training_runs_daily_by_data_interval_without_catchup(parsed: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "definition"), [("abalone_train", "abalone"), ("abalone_score", "scoring")]
+    ("dag_id", "definition", "of_the_run"),
+    [
+        (
+            "abalone_train",
+            "abalone",
+            ["IntervalEnd", "IntervalStart", "PipelineVersionId", "RegisterInBackfill"],
+        ),
+        ("abalone_score", "scoring", ["PipelineVersionId"]),
+    ],
 )
-def test_the_form_has_exactly_the_definitions_parameters(
-    parsed: dict[str, Any], dag_id: str, definition: str
+def test_the_form_has_the_definitions_parameters_and_the_runs(
+    parsed: dict[str, Any], dag_id: str, definition: str, of_the_run: list[str]
 ) -> None:
     declared = Envelope.load(DAGS / "definitions" / f"{definition}.json").parameters
-    assert sorted(parsed["dags"][dag_id]["params"]) == sorted(p.name for p in declared)
+    assert sorted(parsed["dags"][dag_id]["params"]) == sorted([*of_the_run, *(p.name for p in declared)])
 
 
 def test_the_threshold_field_is_a_number_and_the_approval_status_an_enum(parsed: dict[str, Any]) -> None:

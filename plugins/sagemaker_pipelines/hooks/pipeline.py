@@ -289,6 +289,17 @@ class SageMakerPipelineHook(SageMakerHook):
             raise
         return bool(answer.get("Contents"))
 
+    def has_data(self, uri: str) -> bool:
+        """Return whether any object that is not empty lies at this URI or below it."""
+        bucket, key = split_s3_uri(uri)
+        try:
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            return any(item["Size"] for page in pages for item in page.get("Contents", ()))
+        except ClientError as error:
+            if is_missing_object(error):
+                return False
+            raise
+
     def read_object(self, uri: str) -> bytes:
         """Return the content of the object at this URI."""
         bucket, key = split_s3_uri(uri)

@@ -1,0 +1,144 @@
+"""Select the partitions that a run reads and the prefixes that it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from sagemaker_pipelines.exceptions import IntervalError
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.intervals import is_interval_driven, run_interval
+from sagemaker_pipelines.partitions import Partitions
+from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+IfMissing = Literal["wait", "skip", "fail"]
+
+
+class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
+    """Choose a run's S3 URIs by its interval, and wait until the data are there.
+
+    A value that someone has filled into the trigger form is taken as it is. A manual run that names no
+    interval takes the form's values, empty ones too, so that a click on *Trigger* starts at once.
+
+    The XCom is ``{parameter: URI, ..., "interval": "<start>/<end>" or None}``; an empty URI leaves the
+    parameter to its deployed default.
+
+    :param inputs: partitions to read, by pipeline parameter.
+    :param outputs: prefixes to write, by pipeline parameter; nothing is waited for there.
+    :param values: what the form holds for these parameters. Templated.
+    :param if_missing: what to do while an input is missing or empty: ``"wait"`` in the triggerer, ``"skip"``
+        the rest of the run, or ``"fail"``.
+    :param manual_runs: ``"form"``, or ``"interval"`` to give manual runs their data interval too.
+    :param waiter_delay: seconds between two looks, default 60.
+    :param timeout: how long to wait at most, seconds, default one day.
+    :raises AirflowFailException: the interval selects no partition, or more than a parameter can hold.
+    :raises AirflowSensorTimeout: the data did not come in time.
+    """
+
+    aws_hook_class = SageMakerPipelineHook
+    template_fields: Sequence[str] = aws_template_fields("values")
+    ui_color = "#e2f0d9"
+
+    def __init__(
+        self,
+        *,
+        inputs: Mapping[str, Partitions] | None = None,
+        outputs: Mapping[str, Partitions] | None = None,
+        values: Mapping[str, object] | None = None,
+        if_missing: IfMissing = "wait",
+        manual_runs: Literal["form", "interval"] = "form",
+        waiter_delay: float = 60,
+        timeout: float = 24 * 3600,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if if_missing not in ("wait", "skip", "fail"):
+            raise ValueError(f"if_missing is {if_missing!r}; expected wait, skip or fail.")
+        if manual_runs not in ("form", "interval"):
+            raise ValueError(f"manual_runs is {manual_runs!r}; expected form or interval.")
+        self.inputs = dict(inputs or {})
+        self.outputs = dict(outputs or {})
+        self.values = values or {}
+        self.if_missing = if_missing
+        self.manual_runs = manual_runs
+        self.waiter_delay = waiter_delay
+        self.timeout = timeout
+
+    def execute(self, context: Context) -> dict[str, str | None]:
+        """Select, and return once the data are there."""
+        selected = self._selected(context)
+        waited_for = [selected[name] for name in self.inputs if self._is_open(name) and selected["interval"]]
+        missing = [uri for uri in waited_for if uri and not self.hook.has_data(uri)]
+        if not missing:
+            return selected
+        text = f"No data yet at {', '.join(missing)}."
+        if self.if_missing == "skip":
+            raise AirflowSkipException(f"{text} The run is skipped, as if_missing says.")
+        if self.if_missing == "fail":
+            raise AirflowException(f"{text} Put the data there, or fill in the parameter.")
+        self.log.info("%s Waiting for at most %.0f s", text, self.timeout)
+        self._defer(missing)
+        raise AssertionError("defer() raises")
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, str | None]:
+        """Go on after the trigger has fired."""
+        if event["event"] == "timeout":
+            raise AirflowSensorTimeout(
+                f"{', '.join(event['missing'])} did not come within {self.timeout:.0f} s. Give the task a "
+                "longer timeout, or clear it when the data are there."
+            )
+        if event["event"] == "error":
+            raise AirflowException(
+                f"S3 cannot be asked for {', '.join(event['missing'])}: {event['message']}"
+            )
+        return self._selected(context)
+
+    def _selected(self, context: Context) -> dict[str, str | None]:
+        """Return a URI for each parameter, and the interval that chose them."""
+        names = [*self.inputs, *self.outputs]
+        given = {name: "" if self._is_open(name) else str(self.values[name]) for name in names}
+        try:
+            if self.manual_runs == "form" and not is_interval_driven(context):
+                self.log.info("This run was not made for an interval; it reads what the form says")
+                return {**given, "interval": None}
+            interval = run_interval(context)
+            settings = self.hook.settings
+            environment = {
+                "artifact_bucket": settings.artifact_bucket or "",
+                "name_prefix": settings.name_prefix,
+            }
+            chosen = {
+                name: partitions.uri(interval, environment)
+                for name, partitions in {**self.inputs, **self.outputs}.items()
+                if self._is_open(name)
+            }
+        except IntervalError as error:
+            raise AirflowFailException(str(error)) from error
+        self.log.info("Interval %s: %s", interval, chosen)
+        return {**given, **chosen, "interval": str(interval)}
+
+    def _is_open(self, name: str) -> bool:
+        return self.values.get(name) in (None, "", "None")
+
+    def _defer(self, missing: Sequence[str]) -> None:
+        self.defer(
+            trigger=SageMakerPartitionsTrigger(
+                uris=missing,
+                waiter_delay=self.waiter_delay,
+                deadline=time.time() + self.timeout,
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+                verify=self.verify,
+                botocore_config=self.botocore_config,
+            ),
+            method_name="execute_complete",
+        )
