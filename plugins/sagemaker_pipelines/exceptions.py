@@ -15,6 +15,7 @@
     ├── IntervalError              a run's interval is none, or selects no single partition
     ├── UnknownStatusError         AWS gave a status that is not in the table
     ├── UnreadableMessageError     a message in a queue is no event that is known
+    ├── AirflowRequestError        Airflow's REST API refused a request, or did not answer
     ├── ScheduleError              a schedule of EventBridge Scheduler cannot be made as asked
     ├── ExecutionError             an execution did not end well
     │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
@@ -264,6 +265,22 @@ class EvaluationError(SageMakerPipelinesError):
 
 class UnreadableMessageError(SageMakerPipelinesError):
     """A message in a queue is no event of S3 or of a pipeline execution."""
+
+
+class AirflowRequestError(SageMakerPipelinesError):
+    """Airflow's REST API refused a request, or did not answer.
+
+    :param message: what was asked, and the answer.
+    :param status: the HTTP status; None where there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message, status)
+        self.message = message
+        self.status = status
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class ScheduleError(SageMakerPipelinesError):

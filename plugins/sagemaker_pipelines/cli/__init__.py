@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sagemaker_pipelines.cli import schedule
+from sagemaker_pipelines.cli import backfill, schedule
 
 app = typer.Typer(
     name="sagemaker-pipelines",
@@ -13,6 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(backfill.app)
 
 
 @app.callback()

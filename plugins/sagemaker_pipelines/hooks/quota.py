@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 #: An execution that began earlier is not counted: this bounds the pages that a count reads.
 LOOK_BACK = timedelta(days=2)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def executing_count(hook: SageMakerPipelineHook, *, limit: int) -> int:
@@ -39,11 +40,13 @@ def executing_count(hook: SageMakerPipelineHook, *, limit: int) -> int:
 
 def _recent_pipelines(hook: SageMakerPipelineHook, since: datetime) -> list[str]:
     prefix = hook.settings.name_prefix
-    filters = {"PipelineNamePrefix": prefix} if prefix else {}
+    # AWS takes no prefix that ends in a hyphen, as the environment's do.
+    stem = prefix.rstrip("-")
+    filters = {"PipelineNamePrefix": stem} if stem else {}
     pages = hook.conn.get_paginator("list_pipelines").paginate(**filters)
     return [
         str(summary["PipelineName"])
         for page in pages
         for summary in page["PipelineSummaries"]
-        if (last := summary.get("LastExecutionTime")) is not None and last >= since
+        if summary["PipelineName"].startswith(prefix) and summary.get("LastExecutionTime", _NEVER) >= since
     ]

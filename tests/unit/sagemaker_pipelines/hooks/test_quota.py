@@ -13,12 +13,12 @@ from tests.unit.sagemaker_pipelines.samples import ARN, PIPELINE_ARN
 NOW = datetime.now(UTC)
 
 
-def _pipelines(stub: Stubber, **last: datetime) -> None:
+def _pipelines(stub: Stubber, last: dict[str, datetime]) -> None:
     summaries = [
         {"PipelineArn": PIPELINE_ARN, "PipelineName": name, "LastExecutionTime": moment}
         for name, moment in last.items()
     ]
-    stub.add_response("list_pipelines", {"PipelineSummaries": summaries}, {"PipelineNamePrefix": "dev-"})
+    stub.add_response("list_pipelines", {"PipelineSummaries": summaries}, {"PipelineNamePrefix": "dev"})
 
 
 def _executions(stub: Stubber, name: str, *statuses: str) -> None:
@@ -39,13 +39,13 @@ def _executions(stub: Stubber, name: str, *statuses: str) -> None:
 def test_what_runs_is_counted_over_all_pipelines_that_ran_lately(
     hook: SageMakerPipelineHook, sagemaker: Stubber
 ) -> None:
-    _pipelines(sagemaker, one=NOW, old=NOW - timedelta(days=3), two=NOW)
-    _executions(sagemaker, "one", "Executing", "Succeeded", "Stopping")
-    _executions(sagemaker, "two", "Failed", "Executing")
+    _pipelines(sagemaker, {"dev-one": NOW, "dev-old": NOW - timedelta(days=3), "dev-two": NOW, "devil": NOW})
+    _executions(sagemaker, "dev-one", "Executing", "Succeeded", "Stopping")
+    _executions(sagemaker, "dev-two", "Failed", "Executing")
     assert executing_count(hook, limit=10) == 3
 
 
 def test_counting_ends_at_the_limit(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
-    _pipelines(sagemaker, one=NOW, two=NOW)
-    _executions(sagemaker, "one", "Executing", "Executing", "Executing")
+    _pipelines(sagemaker, {"dev-one": NOW, "dev-two": NOW})
+    _executions(sagemaker, "dev-one", "Executing", "Executing", "Executing")
     assert executing_count(hook, limit=2) == 2

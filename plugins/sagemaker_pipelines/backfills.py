@@ -1,0 +1,210 @@
+"""Read a backfill by date, and cancel it with its executions.
+
+Airflow's own cancel fails the runs that are queued and lets those that run go on; here they are failed too,
+and every execution of theirs is seen to end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_pipelines.hooks.stopping import stop_execution
+from sagemaker_pipelines.hooks.sweep import executions, pipeline_names
+from sagemaker_pipelines.starting import CLOCK_SKEW, LogicalStart
+from sagemaker_pipelines.waiting import XCOM_EXECUTION_ARN
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.airflow_client import AirflowClient
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+#: What the report reads of a run's tasks, whichever of them has pushed it.
+XCOM_KEYS = frozenset({XCOM_EXECUTION_ARN, "metric", "threshold", "verdict", "billable_seconds"})
+ACTIVE = frozenset({"queued", "running"})
+# A run that is marked failed stops its executions by itself, within this time; see docs/crash_matrix.md.
+_GRACE_SECONDS = 15.0
+_LOOK_SECONDS = 2.0
+_QUIET_LOOKS = 2
+_READERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackfillDate:
+    """One date of a backfill.
+
+    :param date: the run's logical date.
+    :param run_id: the DAG run.
+    :param state: its state.
+    :param seconds: how long it took, or has run; None before it began.
+    :param pipeline_execution_arn: the execution of its last start; None before there is one.
+    :param execution_status: SageMaker's status of it.
+    :param executions: how many executions SageMaker keeps of this run since the backfill was created.
+    :param billable_seconds: what the execution is billed for, where the wait has told.
+    """
+
+    date: str
+    run_id: str
+    state: str
+    seconds: float | None = None
+    pipeline_execution_arn: str | None = None
+    execution_status: str | None = None
+    executions: int = 0
+    metric: float | None = None
+    threshold: float | None = None
+    verdict: str | None = None
+    billable_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackfillReport:
+    """A backfill and its dates."""
+
+    backfill: Mapping[str, Any]
+    dates: tuple[BackfillDate, ...]
+
+    @property
+    def done(self) -> int:
+        """How many runs have ended."""
+        return sum(date.state not in ACTIVE for date in self.dates)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, with totals."""
+        states: dict[str, int] = {}
+        for date in self.dates:
+            states[date.state] = states.get(date.state, 0) + 1
+        billable = [date.billable_seconds for date in self.dates if date.billable_seconds is not None]
+        totals = {
+            "runs": len(self.dates),
+            "done": self.done,
+            "states": states,
+            "executions": sum(date.executions for date in self.dates),
+            "billable_seconds": sum(billable) if billable else None,
+        }
+        return {"backfill": dict(self.backfill), "dates": [asdict(d) for d in self.dates], "totals": totals}
+
+
+@dataclass(kw_only=True)
+class Cancellation:
+    """What a cancel has done.
+
+    :param runs: the runs that were marked failed.
+    :param stopped: the executions of the backfill that no longer run, by ARN with their status.
+    :param directly: those among them that were stopped here, as their task had not done it.
+    :param running: executions that could not be stopped.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    stopped: dict[str, str] = field(default_factory=dict)
+    directly: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self)
+
+
+class Backfill:
+    """One backfill of one Airflow, with the AWS account that its DAG works in.
+
+    :param airflow: what to ask Airflow with.
+    :param hook: what to ask AWS with.
+    :param backfill_id: the backfill.
+    :raises AirflowRequestError: there is no such backfill.
+    """
+
+    def __init__(self, airflow: AirflowClient, hook: SageMakerPipelineHook, backfill_id: int) -> None:
+        self.airflow = airflow
+        self.hook = hook
+        self.backfill_id = backfill_id
+        self.described = airflow.backfill(backfill_id)
+        self._since = datetime.fromisoformat(self.described["created_at"]) - CLOCK_SKEW
+
+    def report(self) -> BackfillReport:
+        """Read the runs, what their tasks pushed, and the executions."""
+        runs = self.airflow.backfill_runs(self.described)
+        found = self._executions({run["dag_run_id"] for run in runs})
+        with ThreadPoolExecutor(_READERS) as pool:
+            xcoms = list(pool.map(lambda run: self.airflow.xcoms(run, XCOM_KEYS), runs))
+        dates = [
+            self._date(run, x, found.get(run["dag_run_id"], {})) for run, x in zip(runs, xcoms, strict=True)
+        ]
+        return BackfillReport(backfill=self.described, dates=tuple(dates))
+
+    def cancel(self, *, timeout: float, progress: Callable[[str], None] = lambda _: None) -> Cancellation:
+        """Start no more runs, fail those that are active, and see every execution of theirs end.
+
+        :param timeout: how long to see to the executions, seconds.
+        :param progress: told what is done.
+        """
+        if not self.airflow.cancel_backfill(self.backfill_id):
+            progress("The backfill had ended, or was cancelled, before.")
+        runs = [run["dag_run_id"] for run in self.airflow.backfill_runs(self.described)]
+        done = Cancellation()
+        # Airflow's cancel has failed the queued ones by now.
+        for run in self.airflow.backfill_runs(self.described):
+            if run["state"] in ACTIVE:
+                self.airflow.fail_run(run["dag_id"], run["dag_run_id"])
+                done.runs.append(run["dag_run_id"])
+        progress(f"{len(done.runs)} runs marked failed; their tasks stop their executions.")
+        self._see_end(set(runs), done, timeout=timeout, progress=progress)
+        return done
+
+    def _see_end(
+        self, run_ids: set[str], done: Cancellation, *, timeout: float, progress: Callable[[str], None]
+    ) -> None:
+        """Look until nothing executes at two looks in a row: a start may have been under way."""
+        began = time.monotonic()
+        quiet = 0
+        while True:
+            statuses = {arn: s for arns in self._executions(run_ids).values() for arn, s in arns.items()}
+            running = [arn for arn, status in statuses.items() if status == "Executing"]
+            quiet = 0 if running else quiet + 1
+            waited = time.monotonic() - began
+            if quiet >= _QUIET_LOOKS or waited >= timeout:
+                break
+            if running and waited >= min(_GRACE_SECONDS, timeout / 2):
+                for arn in running:
+                    progress(f"Stopping {arn}")
+                    if stop_execution(self.hook.conn, arn, seconds=10, log=self.hook.log):
+                        done.directly.append(arn)
+            time.sleep(_LOOK_SECONDS)
+        done.running = running
+        done.stopped = {arn: status for arn, status in statuses.items() if status in {"Stopping", "Stopped"}}
+
+    def _executions(self, run_ids: set[str]) -> dict[str, dict[str, str]]:
+        """Return the statuses of each run's executions by ARN, newest first, from their descriptions."""
+        names = pipeline_names(self.hook, name_prefix=self.hook.settings.name_prefix)
+        found: dict[str, dict[str, str]] = {}
+        for summary in executions(self.hook, names, created_after=self._since):
+            start = LogicalStart.parse(summary.get("PipelineExecutionDescription"))
+            if start is None or start.dag_id != self.described["dag_id"] or start.run_id not in run_ids:
+                continue
+            status = str(summary["PipelineExecutionStatus"])
+            found.setdefault(start.run_id, {})[str(summary["PipelineExecutionArn"])] = status
+        return found
+
+    def _date(
+        self, run: Mapping[str, Any], xcoms: Mapping[str, Any], statuses: Mapping[str, str]
+    ) -> BackfillDate:
+        arn = xcoms.get(XCOM_EXECUTION_ARN)
+        status = statuses.get(arn) if arn else None
+        if arn and status is None:
+            # A resumed execution is older than the backfill.
+            status = str(self.hook.describe_execution(arn)["PipelineExecutionStatus"])
+        return BackfillDate(
+            date=run["logical_date"] or run["run_after"],
+            run_id=run["dag_run_id"],
+            state=run["state"],
+            seconds=run.get("duration"),
+            pipeline_execution_arn=arn,
+            execution_status=status,
+            executions=len(statuses),
+            metric=xcoms.get("metric"),
+            threshold=xcoms.get("threshold"),
+            verdict=xcoms.get("verdict"),
+            billable_seconds=xcoms.get("billable_seconds"),
+        )
