@@ -1,0 +1,88 @@
+"""The client of Airflow's REST API, against an Airflow that answers what a test says."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from sagemaker_pipelines.airflow_client import AirflowClient
+from sagemaker_pipelines.exceptions import AirflowRequestError
+
+BACKFILL = {"id": 7, "dag_id": "train", "from_date": "2026-01-01", "to_date": "2026-01-30"}
+RUN = {"dag_id": "train", "dag_run_id": "backfill__1+00:00", "queued_at": "2026-01-05T00:00:00Z"}
+
+
+class Answers:
+    """What is asked, in order, and the answers."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self.asked: list[httpx.Request] = []
+        self._answers = list(answers)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self._answers.pop(0)
+
+
+def client(monkeypatch: pytest.MonkeyPatch, answers: Answers, **options: Any) -> AirflowClient:
+    made = httpx.Client(transport=httpx.MockTransport(answers))
+    monkeypatch.setattr(httpx, "Client", lambda **_: made)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    return AirflowClient("http://airflow:8080/", **options)
+
+
+def ok(document: Any) -> httpx.Response:
+    return httpx.Response(200, json=document)
+
+
+def test_a_user_is_logged_in_and_the_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(ok({"access_token": "t0ken"}), ok(BACKFILL))
+    assert client(monkeypatch, answers, username="ann", password="pw").backfill(7) == BACKFILL
+    assert json.loads(answers.asked[0].content) == {"username": "ann", "password": "pw"}
+    assert answers.asked[1].headers["Authorization"] == "Bearer t0ken"
+    assert answers.asked[1].url.path == "/api/v2/backfills/7"
+
+
+def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(httpx.Response(503, json={"detail": "Database is locked."}), ok(BACKFILL))
+    assert client(monkeypatch, answers).create_backfill({"dag_id": "train"}) == BACKFILL
+    assert len(answers.asked) == 2
+
+
+def test_a_refusal_names_the_request_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(httpx.Response(404, json={"detail": "Backfill not found"}))
+    with pytest.raises(AirflowRequestError, match=r"404 to GET .*/backfills/7: Backfill not found") as caught:
+        client(monkeypatch, answers).backfill(7)
+    assert caught.value.status == 404
+
+
+def test_cancelling_a_backfill_that_has_ended_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(httpx.Response(409, json={"detail": "Backfill is already completed."}))
+    assert client(monkeypatch, answers).cancel_backfill(7) is False
+
+
+def test_the_runs_of_all_pages_come_by_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(*days: int) -> httpx.Response:
+        runs = [{"logical_date": f"2026-01-{day:02}", "dag_run_id": str(day)} for day in days]
+        return ok({"dag_runs": runs, "total_entries": 101})
+
+    answers = Answers(page(*range(30, 1, -1)), page(1))
+    runs = client(monkeypatch, answers).backfill_runs(BACKFILL)
+    assert [run["dag_run_id"] for run in runs] == [str(day) for day in range(1, 31)]
+    assert [request.url.params["offset"] for request in answers.asked] == ["0", "100"]
+    assert answers.asked[0].url.params["run_type"] == "backfill"
+
+
+def test_what_was_pushed_before_the_run_was_cleared_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(key: str, day: int) -> dict[str, Any]:
+        return {"key": key, "task_id": "wait", "map_index": -1, "timestamp": f"2026-01-{day:02}T01:00:00Z"}
+
+    entries = [entry("metric", 4), entry("verdict", 5), entry("other", 5)]
+    answers = Answers(ok({"xcom_entries": entries, "total_entries": 3}), ok({"value": "accepted"}))
+    found = client(monkeypatch, answers).xcoms(RUN, frozenset({"metric", "verdict"}))
+    assert found == {"verdict": "accepted"}
+    assert answers.asked[1].url.raw_path.startswith(b"/api/v2/dags/train/dagRuns/backfill__1%2B00%3A00/")
