@@ -121,7 +121,11 @@ class Stack:
         self.processes.start(
             ProcessSpec(
                 name=RUNTIME,
-                command=[*command, "--data-dir", str(settings.runtime_data_dir)],
+                command=[
+                    *command,
+                    *("--data-dir", str(settings.runtime_data_dir)),
+                    *("--max-concurrent-executions", str(settings.max_concurrent_executions)),
+                ],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
                 port=settings.runtime_port,
             )

@@ -23,6 +23,7 @@ class StackSettings:
     :param account_id: the AWS account that the local runtime plays.
     :param name_prefix: put before the names of the pipelines and below the bucket; may be empty.
     :param dags_folder: the DAG files to schedule.
+    :param max_concurrent_executions: the quota that the local runtime plays.
     """
 
     state_dir: Path = ROOT / ".state"
@@ -33,6 +34,7 @@ class StackSettings:
     account_id: str = "123456789012"
     name_prefix: str = ""
     dags_folder: Path = ROOT / "dags"
+    max_concurrent_executions: int = 20
 
     @classmethod
     def from_environment(cls) -> StackSettings:
