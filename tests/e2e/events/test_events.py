@@ -83,11 +83,15 @@ def skipped_runs(events: EventStack) -> list[str]:
 
 
 def test_events_that_come_while_the_scheduler_is_dead_make_runs_later(events: EventStack) -> None:
+    events.ended_runs("train_on_new_data")
     events.kill(SCHEDULER)
-    partition = events.deliver("2026-01-05")
-    events.until(lambda: events.asset_events(partition) == 1, "the event to be stored")
-    emptied(events)
-    events.start(SCHEDULER)
+    try:
+        partition = events.deliver("2026-01-05")
+        events.until(lambda: events.asset_events(partition) == 1, "the event to be stored")
+        emptied(events)
+        assert partition not in events.inputs()
+    finally:
+        events.start(SCHEDULER)
     trained(events, partition)
     assert events.inputs().count(partition) == 1
 
@@ -99,3 +103,4 @@ def test_an_execution_started_elsewhere_wakes_a_dag_and_airflows_own_do_not(even
     emptied(events, "abalone-executions")
     payloads = events.api.xcom("look_at_executions", run["dag_run_id"], "select_events")
     assert [(p["pipeline_execution_arn"], p["status"]) for p in payloads] == [(arn, "Succeeded")]
+    assert {run["state"] for run in events.ended_runs("train_on_new_data")} == {"success"}
