@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from sagemaker_pipelines.definition import step_graph
+from sagemaker_pipelines.definition import Parameter, step_graph
 from sagemaker_pipelines.deployment import deployment_id
-from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.exceptions import IntervalError, ParameterError
+from sagemaker_pipelines.intervals import is_interval_driven, run_interval
 from sagemaker_pipelines.records import StartRecord, Witness
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class LogicalStart:
     :param generation: random id; automatic retries keep it, a user's clear makes a new one. It keeps two
         deployments in one account, a reset database and a re-created run apart.
     :param deployment: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
+    :param interval: what stretch of time it is about, ISO 8601; None for a run that was not made for one.
     """
 
     dag_id: str
@@ -53,6 +55,7 @@ class LogicalStart:
     map_index: int
     generation: str
     deployment: str | None = field(default=None, compare=False)
+    interval: str | None = field(default=None, compare=False)
 
     @classmethod
     def new(cls, context: Context) -> LogicalStart:
@@ -65,6 +68,7 @@ class LogicalStart:
             map_index=-1 if ti.map_index is None else ti.map_index,
             generation=secrets.token_hex(16),
             deployment=deployment_id(context),
+            interval=_interval(context),
         )
 
     @classmethod
@@ -94,7 +98,28 @@ class LogicalStart:
             f"Airflow dag_id={self.dag_id} run_id={self.run_id} task_id={self.task_id} "
             f"map_index={self.map_index} generation={self.generation}"
         )
-        return text if self.deployment is None else f"{text} deployment={self.deployment}"
+        for name in ("deployment", "interval"):
+            if (value := getattr(self, name)) is not None:
+                text += f" {name}={value}"
+        return text
+
+    @property
+    def display_name(self) -> str:
+        """The PipelineExecutionDisplayName: the run's kind and interval, else the run's id."""
+        if self.interval is None:
+            return display_name_of(self.run_id)
+        kind = self.run_id.partition("__")[0]
+        return display_name_of(f"{kind} {self.interval.replace('/', ' to ')}")
+
+
+def _interval(context: Context) -> str | None:
+    if getattr(context.get("dag_run"), "run_type", None) is None:
+        return None
+    try:
+        return str(run_interval(context)) if is_interval_driven(context) else None
+    except IntervalError:
+        # The start does not depend on it; a task that does has failed with this error already.
+        return None
 
 
 def display_name_of(run_id: str) -> str:
@@ -145,6 +170,16 @@ def execution_request(
     if max_parallel_execution_steps is not None:
         request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": max_parallel_execution_steps}
     return request
+
+
+def effective_parameters(parameters: Iterable[Parameter], request: Mapping[str, Any]) -> dict[str, str]:
+    """Return with which values an execution runs, by name.
+
+    :param parameters: of the version that is executed.
+    :param request: the arguments of StartPipelineExecution.
+    """
+    sent = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())}
+    return {parameter.name: str(sent.get(parameter.name, parameter.default)) for parameter in parameters}
 
 
 def resume_request(start: LogicalStart, pipeline_execution_arn: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from sagemaker_pipelines.run_types import with_backfill_values
 from sagemaker_pipelines.starting import (
     LogicalStart,
     StartAttempt,
-    display_name_of,
+    effective_parameters,
     execution_request,
     mark_ended,
     resume_request,
@@ -56,7 +56,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         Templated.
     :param pipeline_version_id: the version to execute, from the upsert's XCom; None takes the newest.
         Templated.
-    :param display_name: name of the execution in SageMaker; None makes one from the run id. Templated.
+    :param display_name: name of the execution in SageMaker; None makes one of the run's
+        kind and interval, else of its id. Templated.
     :param data_parameters: names of the parameters that are S3 URIs to be read: if nothing is stored
         there, the task fails before anything starts.
     :param source_execution_arn: an earlier execution. With ``selected_steps`` or ``from_step`` its results
@@ -75,6 +76,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param quota_retry_delay: when the account's quota of executions, or the settings' ``max_executing``, is
         used up, ask again after about this
         many seconds, default 60; the task waits outside a worker, and no retry is spent.
+    :ivar effective_parameters: with which values the execution runs, sent or default; also in the log, in
+        XCom, and among the rendered fields.
     :return: the ARN; with ``wait_for_completion`` the sensor's outcome.
     :raises AirflowFailException: a parameter does not fit, data are missing, or the execution failed in a
         way that a retry cannot change.
@@ -93,7 +96,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "source_execution_arn",
         "rejection_steps",
         "resume_on_retry",
+        "effective_parameters",
     )
+    # Airflow shows the rendered fields as they are after the task, too.
+    overwrite_rtif_after_execution = True
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
     def __init__(
@@ -139,6 +145,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
         self.quota_retry_delay = quota_retry_delay
+        # Known once the execution runs; among the rendered fields, the UI shows it.
+        self.effective_parameters: dict[str, str] | None = None
         self._attempt: StartAttempt | None = None
 
     def execute(self, context: Context) -> Any:
@@ -215,12 +223,31 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             raise self._ask_again(str(error)) from error
         self.begin_wait(context, arn, is_retry=attempt.is_retry)
         self.log.info("Execution %s", arn)
+        self._tell_parameters(context, attempt)
         if not self.wait_for_completion:
             return arn
         timeout = float(self.check_interval) * self.waiter_max_attempts
         if self.deferrable:
             self.defer_wait(arn, waiter_delay=self.check_interval, timeout=timeout)
         return self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
+
+    def _tell_parameters(self, context: Context, attempt: StartAttempt) -> None:
+        """Show with which values the execution runs: those that were sent, and the version's defaults."""
+        request = attempt.record.request if attempt.record else {}
+        if "PipelineName" not in request:
+            return
+        try:
+            deployed = self.pipeline_hook.deployed_definition(
+                request["PipelineName"], pipeline_version_id=request.get("PipelineVersionId")
+            )
+        except (ClientError, BotoCoreError, SageMakerPipelinesError) as error:
+            self.log.warning("The version's defaults cannot be read: %s", error)
+            return
+        self.effective_parameters = effective_parameters(parameters_of(deployed), request)
+        context["ti"].xcom_push(key="effective_parameters", value=self.effective_parameters)
+        sent = {item["Name"] for item in request.get("PipelineParameters", ())}
+        for name, value in self.effective_parameters.items():
+            self.log.info("Parameter %s: %s%s", name, value, "" if name in sent else " (default)")
 
     def _require_room(self) -> None:
         """Put the start off while the environment has as many executions as its settings allow."""
@@ -249,7 +276,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             start,
             pipeline_name=self.pipeline_name,
             pipeline_params=values,
-            display_name=self.display_name or display_name_of(start.run_id),
+            display_name=self.display_name or start.display_name,
             pipeline_version_id=version,
             selected_steps=selected,
             source_execution_arn=source,

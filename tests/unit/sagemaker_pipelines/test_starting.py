@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagemaker_pipelines.starting import LogicalStart, display_name_of, execution_request
+from sagemaker_pipelines.definition import Parameter
+from sagemaker_pipelines.starting import (
+    LogicalStart,
+    display_name_of,
+    effective_parameters,
+    execution_request,
+)
 
 TEXT = st.text(min_size=1, max_size=30)
 STARTS = st.builds(
@@ -20,6 +26,7 @@ STARTS = st.builds(
     map_index=st.integers(-1, 1000),
     generation=st.text("0123456789abcdef", min_size=32, max_size=32),
 )
+INTERVAL = "2026-01-04T00:00:00Z/2026-01-05T00:00:00Z"
 START = LogicalStart(dag_id="d", run_id="r", task_id="t", map_index=-1, generation="0" * 32)
 
 
@@ -115,3 +122,18 @@ def test_selective_execution_parallelism_and_version_are_sent_when_given() -> No
         "SourcePipelineExecutionArn": "arn",
     }
     assert request["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}
+
+
+def test_a_run_of_an_interval_is_named_by_it_and_found_by_its_description() -> None:
+    start = dataclasses.replace(
+        START, run_id="backfill__2026-01-05T00:00:00+00:00", interval=INTERVAL, deployment="ab-1"
+    )
+    assert start.display_name == "backfill-2026-01-04T00-00-00Z-to-2026-01-05T00-00-00Z"
+    assert start.description.endswith(f" deployment=ab-1 interval={INTERVAL}")
+    assert LogicalStart.parse(start.description) == start
+
+
+def test_the_effective_parameters_are_what_is_sent_and_the_defaults() -> None:
+    parameters = [Parameter("Rows", "Integer", 5), Parameter("Data", "String", "s3://b/d")]
+    request = {"PipelineParameters": [{"Name": "Rows", "Value": "7"}]}
+    assert effective_parameters(parameters, request) == {"Rows": "7", "Data": "s3://b/d"}

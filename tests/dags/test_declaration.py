@@ -1,0 +1,99 @@
+"""The DAG of one call."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+
+from sagemaker_pipelines import Partitions, sagemaker_pipeline_dag, sagemaker_pipeline_tasks
+from sagemaker_pipelines.declaration import timetable_of
+from stack.settings import ROOT
+
+ABALONE = ROOT / "dags" / "definitions" / "abalone.json"
+SCORING = ROOT / "dags" / "definitions" / "scoring.json"
+DAILY = Partitions("s3://bucket/dt={date}/")
+
+
+def made(definition: Path = ABALONE, **arguments: Any) -> Any:
+    return sagemaker_pipeline_dag("made", definition=definition, **arguments)
+
+
+def task_ids(dag: Any) -> set[str]:
+    return {task.task_id for task in dag.tasks}
+
+
+CORE = {"upsert_pipeline", "start_pipeline", "wait_for_pipeline"}
+
+
+def test_a_definition_with_a_gate_branches_and_notifies() -> None:
+    assert task_ids(made()) == CORE | {"branch_on_mse", "notify_rejected", "notify_awaiting_approval"}
+
+
+def test_without_a_notifier_nobody_is_told() -> None:
+    dag = made(notifier=None, scoring_dag="score")
+    assert task_ids(dag) == CORE | {"branch_on_mse", "trigger_scoring"}
+    assert dag.get_task("start_pipeline").on_failure_callback in (None, [], ())
+
+
+def test_without_the_gate_the_wait_is_the_end() -> None:
+    assert task_ids(made(SCORING, gate=False)) == CORE
+
+
+def test_partitions_are_selected_before_the_start() -> None:
+    dag = made(inputs={"InputData": DAILY}, outputs={"OutputPrefix": Partitions("s3://bucket/{date}")})
+    assert dag.get_task("select_inputs").downstream_task_ids == {"start_pipeline"}
+    assert "select_inputs" in dag.get_task("start_pipeline").pipeline_params["InputData"]
+    assert {"IntervalStart", "IntervalEnd"} <= set(dag.params)
+
+
+def test_it_can_be_taken_apart() -> None:
+    with DAG("mine", schedule=None) as dag:
+        tasks = sagemaker_pipeline_tasks(ABALONE, scoring_dag="score")
+    assert tasks.last is tasks.branch
+    assert tasks.branch is not None
+    assert tasks.branch.upstream_task_ids == {"wait_for_pipeline"}
+    assert task_ids(dag) >= CORE | {"trigger_scoring"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"inputs": {"Input": DAILY}},
+            "'Input' is no parameter of the definition 'abalone'; known are Batch",
+        ),
+        ({"backfill_params": {"Register": "false"}}, "'Register' is no parameter"),
+        ({"gate": "Nothing"}, "No Condition step 'Nothing'"),
+        ({"gate": False, "scoring_dag": "score"}, "gate is False"),
+        ({"data_parameters": ["Rows"]}, "'Rows' is no parameter"),
+    ],
+)
+def test_what_does_not_fit_the_definition_is_refused_with_what_would(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(**arguments)
+
+
+def test_a_text_or_a_delta_gets_data_intervals_and_the_rest_stays() -> None:
+    cron = timetable_of("@daily", "Europe/Berlin")
+    assert isinstance(cron, CronDataIntervalTimetable)
+    assert isinstance(timetable_of(timedelta(hours=6)), DeltaDataIntervalTimetable)
+    asset = [Asset("rows")]
+    assert timetable_of(asset) is asset
+    assert timetable_of(None) is None
+
+
+def test_the_readmes_example_is_a_dag() -> None:
+    text = (ROOT / "README.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    assert len(code.strip().splitlines()) <= 16
+    names: dict[str, Any] = {"__file__": str(ROOT / "dags" / "example.py")}
+    exec(compile(code, "README.md", "exec"), names)
+    (dag,) = [value for value in names.values() if isinstance(value, DAG)]
+    assert task_ids(dag) >= CORE
+    assert dag.start_date == datetime(2026, 1, 1, tzinfo=UTC)
