@@ -17,6 +17,7 @@ from sagemaker_pipelines.exceptions import (
     SageMakerPipelinesError,
     UnknownStatusError,
 )
+from sagemaker_pipelines.hooks.billing import billable_steps
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 #: XCom keys, besides the task's return value.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
 XCOM_FAILURE = "failure"
+XCOM_BILLABLE_SECONDS = "billable_seconds"
 # Airflow kills the process about 5 s after on_kill was called.
 KILL_SECONDS = 4.0
 
@@ -171,6 +173,7 @@ class ExecutionWaitMixin:
 
         What a retry cannot change fails without one.
         """
+        self._tell_billing(context, pipeline_execution_arn)
         try:
             outcome = self.pipeline_hook.execution_outcome(
                 pipeline_execution_arn, rejection_steps=self.rejection_steps
@@ -184,6 +187,19 @@ class ExecutionWaitMixin:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
         self._log_outcome(outcome)
         return outcome.as_dict()
+
+    def _tell_billing(self, context: Context, pipeline_execution_arn: str) -> None:
+        """Log what each step bills; a wait does not fail for what it only tells."""
+        try:
+            steps = billable_steps(self.pipeline_hook, pipeline_execution_arn)
+        except Exception as error:
+            self.log.warning("What %s bills cannot be told: %s", pipeline_execution_arn, error)
+            return
+        total = sum(step.instance_seconds for step in steps)
+        for step in steps:
+            self.log.info("Bills %s", step)
+        self.log.info("Bills %.0f instance seconds in all", total)
+        context["ti"].xcom_push(key=XCOM_BILLABLE_SECONDS, value=total)
 
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
         """Stop an execution that nobody will watch any longer."""

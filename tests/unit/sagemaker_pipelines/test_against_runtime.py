@@ -18,6 +18,7 @@ from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import definition_hash
 from sagemaker_pipelines.exceptions import ExecutionFailedError
+from sagemaker_pipelines.hooks.billing import billable_steps
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
@@ -133,7 +134,9 @@ def upsert(definition: Path) -> dict[str, Any]:
     return result
 
 
-def run(store: TaskStateStore, version: int, *, wait: bool = True, **params: Any) -> Any:
+def run(
+    store: TaskStateStore, version: int, *, wait: bool = True, ti: TaskInstance | None = None, **params: Any
+) -> Any:
     task = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline",
         pipeline_name="dev-gated",
@@ -143,7 +146,7 @@ def run(store: TaskStateStore, version: int, *, wait: bool = True, **params: Any
         deferrable=False,
         check_interval=1,
     )
-    return task.execute(context_of(store))
+    return task.execute(context_of(store, ti=ti))
 
 
 def branch(arn: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, Any]]:
@@ -161,6 +164,14 @@ def test_an_accepted_execution_is_followed_to_scoring(version: int, monkeypatch:
     followed, pushed = branch(outcome["pipeline_execution_arn"], monkeypatch)
     assert (followed, pushed["metric"], pushed["threshold"]) == ("score", 4.9, 6.0)
     assert pushed["report_uri"] == f"s3://{BUCKET}/dev-gated/evaluation/evaluation.json"
+
+
+def test_a_wait_tells_what_its_execution_bills(version: int, hook: SageMakerPipelineHook) -> None:
+    ti = TaskInstance()
+    outcome = run(TaskStateStore(), version, ti=ti, MseThreshold=6)
+    (bill,) = billable_steps(hook, outcome["pipeline_execution_arn"])
+    assert (bill.step_name, bill.job_type, bill.source) == ("Evaluate", "Processing", "start to end")
+    assert 0 < bill.instance_seconds == ti.pushed["billable_seconds"]
 
 
 def test_a_rejected_execution_is_no_failure(version: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,119 @@
+"""What the jobs of an execution bill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBilling:
+    """What one step's job bills.
+
+    :param step_name: the step.
+    :param job_type: ``Processing``, ``Training`` or ``Transform``.
+    :param instance_type: such as ``ml.m5.xlarge``.
+    :param instance_count: how many of them.
+    :param seconds: billable seconds of each instance; 0 where nothing was run.
+    :param source: what the seconds are: ``BillableTimeInSeconds``, ``start to end``, or ``cache hit``.
+    :param saving: the part of a training job's time that managed spot training did not bill, 0 to 1.
+    """
+
+    step_name: str
+    job_type: str
+    instance_type: str
+    instance_count: int
+    seconds: float
+    source: str
+    saving: float = 0.0
+
+    @property
+    def instance_seconds(self) -> float:
+        """Seconds times instances."""
+        return self.seconds * self.instance_count
+
+    def __str__(self) -> str:
+        """Return it as a line of a log."""
+        spot = f", {self.saving:.0%} saved by spot" if self.saving > 0 else ""
+        return (
+            f"{self.step_name}: {self.instance_seconds:.0f} s = {self.seconds:.0f} s x {self.instance_count} "
+            f"{self.instance_type} ({self.job_type}, {self.source}{spot})"
+        )
+
+
+def billable_steps(hook: SageMakerPipelineHook, pipeline_execution_arn: str) -> list[StepBilling]:
+    """Return what each step bills that has a job, in the order of the steps.
+
+    A training job tells its own billable time; a processing or transform job bills from its start to its
+    end. Jobs that failed or were stopped bill too. A step that took a job over from another execution, by
+    the cache or by selective execution, bills nothing. Jobs of a step's earlier attempts are not counted:
+    SageMaker names only the last one.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
+
+    :param hook: what to ask AWS with: a list of steps, and one call for each job.
+    :param pipeline_execution_arn: the execution.
+    """
+    execution = hook.describe_execution(pipeline_execution_arn)
+    found = []
+    for step in hook.list_steps(pipeline_execution_arn):
+        for job_type in _DESCRIBE:
+            arn = step.get("Metadata", {}).get(f"{job_type}Job", {}).get("Arn")
+            if arn:
+                found.append(_billing(hook, execution, step, job_type, arn))
+    return found
+
+
+def _billing(
+    hook: SageMakerPipelineHook,
+    execution: Mapping[str, Any],
+    step: Mapping[str, Any],
+    job_type: str,
+    arn: str,
+) -> StepBilling:
+    operation, key, resources = _DESCRIBE[job_type]
+    job = getattr(hook.conn, operation)(**{key: arn.rpartition("/")[2]})
+    cluster: Mapping[str, Any] = job
+    for part in resources:
+        cluster = cluster.get(part, {})
+    seconds, source = _seconds(job)
+    began = job.get("CreationTime")
+    if "CacheHitResult" in step or (began is not None and began < execution["CreationTime"]):
+        seconds, source = 0.0, "cache hit" if "CacheHitResult" in step else "of another execution"
+    trained = job.get("TrainingTimeInSeconds")
+    return StepBilling(
+        step_name=step["StepName"],
+        job_type=job_type,
+        instance_type=str(cluster.get("InstanceType", "")),
+        instance_count=int(cluster.get("InstanceCount") or 1),
+        seconds=seconds,
+        source=source,
+        saving=1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0,
+    )
+
+
+def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
+    if "BillableTimeInSeconds" in job:
+        return float(job["BillableTimeInSeconds"]), "BillableTimeInSeconds"
+    start: datetime | None = job.get("ProcessingStartTime") or job.get("TransformStartTime")
+    end: datetime | None = job.get("ProcessingEndTime") or job.get("TransformEndTime")
+    if start is None or end is None:
+        return 0.0, "not started"
+    return (end - start).total_seconds(), "start to end"
+
+
+# By job type: the operation, the parameter that names the job, and where its instances are.
+_DESCRIBE = {
+    "Processing": (
+        "describe_processing_job",
+        "ProcessingJobName",
+        ("ProcessingResources", "ClusterConfig"),
+    ),
+    "Training": ("describe_training_job", "TrainingJobName", ("ResourceConfig",)),
+    "Transform": ("describe_transform_job", "TransformJobName", ("TransformResources",)),
+}

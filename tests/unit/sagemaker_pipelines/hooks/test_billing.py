@@ -1,0 +1,94 @@
+"""What the jobs of an execution bill."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sagemaker_pipelines.hooks.billing import billable_steps
+
+START = datetime(2026, 11, 23, 7, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def step(name: str, job_type: str, **fields: Any) -> dict[str, Any]:
+    arn = f"arn:aws:sagemaker:us-east-1:1:{job_type.lower()}-job/{name.lower()}"
+    return {"StepName": name, "Metadata": {f"{job_type}Job": {"Arn": arn}}, **fields}
+
+
+def processing(*, created: datetime = START + MINUTE, count: int = 1, **fields: Any) -> dict[str, Any]:
+    cluster = {"InstanceType": "ml.m5.xlarge", "InstanceCount": count}
+    return {"CreationTime": created, "ProcessingResources": {"ClusterConfig": cluster}, **fields}
+
+
+def bills(steps: list[dict[str, Any]], **jobs: dict[str, Any]) -> list[str]:
+    def describe(**name: str) -> dict[str, Any]:
+        (job,) = name.values()
+        return jobs[job]
+
+    hook: Any = SimpleNamespace(
+        conn=SimpleNamespace(
+            describe_processing_job=describe, describe_training_job=describe, describe_transform_job=describe
+        ),
+        describe_execution=lambda _: {"CreationTime": START},
+        list_steps=lambda _: steps,
+    )
+    return [str(line) for line in billable_steps(hook, "arn")]
+
+
+def test_processing_bills_from_start_to_end_times_instances() -> None:
+    times = {"ProcessingStartTime": START + MINUTE, "ProcessingEndTime": START + 3 * MINUTE}
+    assert bills([step("Prepare", "Processing")], prepare=processing(count=2, **times)) == [
+        "Prepare: 240 s = 120 s x 2 ml.m5.xlarge (Processing, start to end)"
+    ]
+
+
+def test_training_tells_its_own_billable_time_and_what_spot_has_saved() -> None:
+    job = {
+        "CreationTime": START + MINUTE,
+        "ResourceConfig": {"InstanceType": "ml.c5.large", "InstanceCount": 1},
+        "TrainingTimeInSeconds": 100,
+        "BillableTimeInSeconds": 30,
+    }
+    assert bills([step("Train", "Training")], train=job) == [
+        "Train: 30 s = 30 s x 1 ml.c5.large (Training, BillableTimeInSeconds, 70% saved by spot)"
+    ]
+
+
+def test_a_transform_job_that_failed_bills_too() -> None:
+    job = {
+        "CreationTime": START + MINUTE,
+        "TransformJobStatus": "Failed",
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 3},
+        "TransformStartTime": START + MINUTE,
+        "TransformEndTime": START + MINUTE + timedelta(seconds=10),
+    }
+    assert bills([step("Score", "Transform", StepStatus="Failed")], score=job) == [
+        "Score: 30 s = 10 s x 3 ml.m5.large (Transform, start to end)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "created", "source"),
+    [
+        ({"CacheHitResult": {"SourcePipelineExecutionArn": "earlier"}}, START - MINUTE, "cache hit"),
+        ({}, START - MINUTE, "of another execution"),
+    ],
+)
+def test_a_job_of_another_execution_bills_nothing_here(
+    fields: dict[str, Any], created: datetime, source: str
+) -> None:
+    times = {"ProcessingStartTime": created, "ProcessingEndTime": created + MINUTE}
+    assert bills([step("Prepare", "Processing", **fields)], prepare=processing(created=created, **times)) == [
+        f"Prepare: 0 s = 0 s x 1 ml.m5.xlarge (Processing, {source})"
+    ]
+
+
+def test_a_job_that_never_started_bills_nothing_and_a_step_without_a_job_is_left_out() -> None:
+    condition = {"StepName": "Gate", "Metadata": {"Condition": {"Outcome": "True"}}}
+    assert bills([step("Prepare", "Processing"), condition], prepare=processing()) == [
+        "Prepare: 0 s = 0 s x 1 ml.m5.xlarge (Processing, not started)"
+    ]
