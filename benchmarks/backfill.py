@@ -67,16 +67,13 @@ def _backfill(stack: Stack) -> tuple[list[dict[str, Any]], float]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while "condition" not in stack.api.dag_ids():
         _check(deadline, f"no DAG yet; import errors: {stack.api.import_errors()}")
-    stack.api.unpause("condition")
     airflow = AirflowClient(stack.settings.airflow_url)
-    body = {
-        "dag_id": "condition",
-        "from_date": FIRST.isoformat(),
-        "to_date": (FIRST + timedelta(days=RUNS - 1)).isoformat(),
-        "max_active_runs": MAX_ACTIVE_RUNS,
-    }
+    last = FIRST + timedelta(days=RUNS - 1)
+    backfill = stack.api.create_backfill(
+        "condition", FIRST.isoformat(), last.isoformat(), max_active_runs=MAX_ACTIVE_RUNS
+    )
+    # It was created while the DAG was paused.
     began = time.monotonic()
-    backfill = airflow.create_backfill(body)
     while True:
         runs = airflow.backfill_runs(backfill)
         if len(runs) == RUNS and all(run["state"] in {"success", "failed"} for run in runs):

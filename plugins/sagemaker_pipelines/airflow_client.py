@@ -52,13 +52,6 @@ class AirflowClient:
         """Return one backfill."""
         return self._api("GET", f"/backfills/{backfill_id}")
 
-    def create_backfill(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a backfill.
-
-        :param body: of ``POST /backfills``: ``dag_id``, ``from_date``, ``to_date`` and what else it takes.
-        """
-        return self._api("POST", "/backfills", json=dict(body))
-
     def cancel_backfill(self, backfill_id: int) -> bool:
         """Let a backfill start no more runs; return False where it had ended already."""
         try:

@@ -49,7 +49,7 @@ def test_a_user_is_logged_in_and_the_token_is_sent(monkeypatch: pytest.MonkeyPat
 
 def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(httpx.Response(503, json={"detail": "Database is locked."}), ok(BACKFILL))
-    assert client(monkeypatch, answers).create_backfill({"dag_id": "train"}) == BACKFILL
+    assert client(monkeypatch, answers).backfill(7) == BACKFILL
     assert len(answers.asked) == 2
 
 
