@@ -14,6 +14,7 @@ from sagemaker_pipelines.hooks.aws_errors import is_missing
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
+# What the hook asks for.
 PAGE_SIZE = 100
 #: Up to so many executions are described one by one; more are found in the pipeline's list.
 MAX_DESCRIBED = 2
@@ -57,9 +58,7 @@ class ExecutionSurvey:
     def _listed(self, arns: set[str]) -> dict[str, str]:
         statuses: dict[str, str] = {}
         read = 0
-        for summary in self.hook.list_executions(
-            self.pipeline_name, MaxResults=PAGE_SIZE, **self._bound(arns)
-        ):
+        for summary in self.hook.list_executions(self.pipeline_name, **self._bound(arns)):
             read += 1
             arn = summary["PipelineExecutionArn"]
             if arn in arns:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sagemaker_pipelines.hooks.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
@@ -38,7 +39,7 @@ class Account:
         self.filters.append(filters)
         newest_first = list(enumerate(self.arns))[::-1]
         for number, (index, arn) in enumerate(newest_first):
-            if number % filters["MaxResults"] == 0:
+            if number % PAGE_SIZE == 0:
                 self._call("list")
             started = START + timedelta(minutes=index)
             if "CreatedAfter" in filters and started < filters["CreatedAfter"]:
@@ -123,7 +124,7 @@ def test_a_look_goes_back_no_further_than_the_oldest_execution_that_is_watched()
         await asyncio.gather(*tasks)
 
     asyncio.run(scenario())
-    assert account.filters[0] == {"MaxResults": 100}
+    assert account.filters[0] == {}
     assert account.filters[1]["CreatedAfter"] == START + timedelta(minutes=199)
 
 
