@@ -50,8 +50,9 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param pipeline_params: values of any type, checked against the definition's parameters before
         anything is called, and sent as the strings that AWS wants; None leaves a parameter to its default.
         Templated.
-    :param definition: path of the compiled definition to check against; None or empty reads the version
-        that will be executed. Templated.
+    :param definition: path of the compiled definition to check against; None reads the version
+        that will be executed. A template that renders to nothing does too, and then an empty value leaves
+        its parameter to the default: a form shows nothing where it is deployed. Templated.
     :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``.
         Templated.
     :param pipeline_version_id: the version to execute, from the upsert's XCom; None takes the newest.
@@ -270,7 +271,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         if source is not None and selected is None:
             return resume_request(start, source)
         version = version_id(self.pipeline_version_id)
-        values = check_parameters(self._parameters(version), self.pipeline_params or {})
+        given = self.pipeline_params or {}
+        if self.definition == "":
+            given = {name: value for name, value in given.items() if value != ""}
+        values = check_parameters(self._parameters(version), given)
         self._check_data(values, version)
         return execution_request(
             start,

@@ -339,6 +339,15 @@ def test_in_a_backfill_its_own_values_take_the_place_of_the_forms(run_type: str,
     assert values == {"Flag": sent, "More": 1}
 
 
+def test_a_field_that_the_form_leaves_empty_takes_the_default_of_a_pinned_version(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    params = {"InputData": "", "MseThreshold": "5"}
+    start(endpoint, definition="", pipeline_params=params).execute(context_of(store))
+    (execution,) = endpoint.executions.values()
+    assert execution["request"]["PipelineParameters"] == [{"Name": "MseThreshold", "Value": "5"}]
+
+
 def test_another_refusal_is_an_error(endpoint: Endpoint, store: TaskStateStore) -> None:
     endpoint.refusals = ["AccessDeniedException"]
     with pytest.raises(ClientError, match="AccessDenied"):
