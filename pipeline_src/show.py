@@ -1,16 +1,11 @@
-"""Print a definition for people: its parameters, its steps and what they wait for."""
+"""Print a compiled definition for people: its parameters, its steps and what they wait for."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
 
-from sagemaker_pipelines.definition import Envelope, Parameter, step_graph
-from sagemaker_pipelines.definition.document import LocatedStep, locate_steps
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.drawing import graph_tree, parameters_table, steps_table
 
 
 def show(envelope: Envelope, console: Console) -> None:
@@ -20,85 +15,8 @@ def show(envelope: Envelope, console: Console) -> None:
     :param console: where to print.
     """
     console.print(f"[bold]{envelope.name}[/]: {envelope.description}", highlight=False)
-    console.print(_parameters(envelope.parameters))
-    console.print(_steps(envelope.definition))
-    console.print(_graph(envelope.definition))
+    console.print(parameters_table(envelope.parameters))
+    console.print(steps_table(envelope.definition))
+    console.print(graph_tree(envelope.definition))
     console.print(f"Placeholders: {', '.join(envelope.placeholders)}", highlight=False)
     console.print(f"Assets: {', '.join(asset.name for asset in envelope.assets)}", highlight=False)
-
-
-def _parameters(parameters: tuple[Parameter, ...]) -> Table:
-    table = _table("Parameters", "Parameter", "Type", "Default", "Description")
-    table.columns[0].no_wrap = True
-    table.columns[-1].max_width = 43
-    # The form's order: section after section, as they first appear.
-    for section in dict.fromkeys(parameter.section for parameter in parameters):
-        table.add_section()
-        if section:
-            table.add_row(Text(section, style="bold"))
-        for parameter in (item for item in parameters if item.section == section):
-            default = "(none: a start must give it)" if parameter.default is None else str(parameter.default)
-            accepts = _accepts(parameter)
-            meaning = "\n".join(
-                part for part in (parameter.description, accepts and f"Accepts {accepts}") if part
-            )
-            # As Text, since the brackets of a pattern would be read as markup.
-            table.add_row(*(Text(cell) for cell in (parameter.name, parameter.type, default, meaning)))
-    return table
-
-
-def _accepts(parameter: Parameter) -> str | None:
-    """Return what a start may send, the enum, the range or the pattern; None where it may be anything."""
-    if parameter.enum_values:
-        return ", ".join(parameter.enum_values)
-    if parameter.pattern:
-        return parameter.pattern
-    low, high = parameter.minimum, parameter.maximum
-    if low is not None and high is not None:
-        return f"{low:g} to {high:g}"
-    if low is not None:
-        return f"at least {low:g}"
-    return None if high is None else f"at most {high:g}"
-
-
-def _steps(definition: dict[str, Any]) -> Table:
-    graph = step_graph(definition)
-    table = _table("Steps", "Step", "Type", "Waits for")
-    for located in locate_steps(definition):
-        table.add_row(located.name, located.step["Type"], ", ".join(sorted(graph[located.name])) or "-")
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        # Folded, not cut: a URI must be readable where the output is no terminal.
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _graph(definition: dict[str, Any]) -> Tree:
-    """Return the steps as a tree: a step hangs below the one that it waits for last, and names the others."""
-    graph = step_graph(definition)
-    located = {item.name: item for item in locate_steps(definition)}
-    before: dict[str, set[str]] = {}
-
-    def ancestors(name: str) -> set[str]:
-        if name not in before:
-            before[name] = graph[name].union(*(ancestors(other) for other in graph[name]))
-        return before[name]
-
-    tree = Tree("Graph")
-    nodes: dict[str, Tree] = {}
-    for name in sorted(graph, key=lambda name: len(ancestors(name))):
-        waits_for = sorted(graph[name], key=lambda other: (len(ancestors(other)), other))
-        last = waits_for[-1] if waits_for else None
-        others = [other for other in waits_for[:-1] if last is None or other not in ancestors(last)]
-        nodes[name] = (nodes[last] if last else tree).add(_label(located[name], others))
-    return tree
-
-
-def _label(item: LocatedStep, others: list[str]) -> str:
-    branch = {"IfSteps": "[green]if[/] ", "ElseSteps": "[red]else[/] "}.get(item.branch or "", "")
-    also = f" [dim](and after {', '.join(others)})[/]" if others else ""
-    return f"{branch}{item.name} [dim]{item.step['Type']}[/]{also}"

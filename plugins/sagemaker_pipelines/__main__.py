@@ -9,6 +9,9 @@ def main() -> None:
     """Run the command line."""
     # Airflow reads it when a hook is first imported; its hooks tell of every look-up of credentials.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    from sagemaker_pipelines.cli.account import leave_no_airflow_behind
+
+    leave_no_airflow_behind()
     from sagemaker_pipelines.cli import app
 
     app(prog_name="sagemaker-pipelines")

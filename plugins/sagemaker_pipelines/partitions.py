@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sagemaker_pipelines.exceptions import IntervalError
@@ -23,8 +23,8 @@ class Partitions:
     """Where the partitions of a data set are in S3.
 
     ``{date}`` makes them daily (``dt={date}/`` gives ``dt=2026-01-02/``), ``{date}`` with ``{hour}``
-    hourly. ``{start:%Y-%m}`` and ``{end:...}`` format the interval's ends as strftime does, for coarser
-    partitions. ``{artifact_bucket}`` and ``{name_prefix}`` come from the environment.
+    hourly; ``{start:%Y-%m}`` makes them monthly, and any layout of strftime likewise. ``{end:...}`` is the
+    interval's end. ``{artifact_bucket}`` and ``{name_prefix}`` come from the environment.
 
     :param template: an S3 URI with these fields.
     :param timezone: the calendar's time zone, an IANA name: where a day begins and ends.
@@ -59,15 +59,9 @@ class Partitions:
         :param environment: values of ``artifact_bucket`` and ``name_prefix``.
         :raises IntervalError: the interval is a moment.
         """
-        if interval.is_empty:
-            raise IntervalError(
-                f"The run is about the moment {interval.start.isoformat()}, in which no partition lies. Give "
-                "the DAG a timetable with data intervals, such as CronDataIntervalTimetable, or fill in "
-                "IntervalStart and IntervalEnd."
-            )
-        return list(
-            dict.fromkeys(self._filled(interval, moment, environment) for moment in self._moments(interval))
-        )
+        _require_length(interval)
+        filled = (self._filled(interval, moment, environment) for moment in self._moments(interval))
+        return list(dict.fromkeys(filled))
 
     def uri(self, interval: RunInterval, environment: Mapping[str, str]) -> str:
         """Return the URI of the one partition that an interval covers or lies in.
@@ -78,44 +72,53 @@ class Partitions:
         if len(uris) > 1:
             raise IntervalError(
                 f"The interval {interval} covers {len(uris)} partitions, from {uris[0]} to {uris[-1]}, and a "
-                "parameter holds one S3 URI. Give the DAG a schedule that matches the partitions, or the "
-                "template a coarser field, such as {start:%Y-%m}."
+                "parameter holds one S3 URI. Give the DAG a schedule that matches the partitions."
             )
         return uris[0]
 
+    def prefix(self, interval: RunInterval, environment: Mapping[str, str]) -> str:
+        """Return where an interval's results go: the URI that its start names.
+
+        :raises IntervalError: the interval is a moment.
+        """
+        _require_length(interval)
+        return self._filled(interval, next(self._moments(interval)), environment)
+
     def _moments(self, interval: RunInterval) -> Iterator[datetime]:
-        """Yield a moment of each partition, as the calendar's zone tells it."""
+        """Yield a moment of each partition, as the calendar's zone tells it, the interval's start first."""
         zone = ZoneInfo(self.timezone)
-        start, last = (
-            interval.start.astimezone(zone),
-            (interval.end - timedelta(microseconds=1)).astimezone(zone),
-        )
+        start = interval.start.astimezone(zone)
+        last = (interval.end - timedelta(microseconds=1)).astimezone(zone)
+        yield start
         if "{hour" in self.template:
-            # In UTC, as local time repeats and leaves out hours.
-            moment = interval.start
-            while moment < interval.end:
+            # In UTC, as local time repeats and leaves out hours; Airflow's pendulum would lose the zone.
+            moment = datetime.fromtimestamp(interval.start.timestamp(), UTC)
+            while (moment := moment + _QUARTER) < interval.end:
                 yield moment.astimezone(zone)
-                moment += _QUARTER
             yield last
-        elif "{date" in self.template:
-            yield from (
-                _midnight(start.date() + timedelta(days=n))
-                for n in range((last.date() - start.date()).days + 1)
-            )
-        else:
-            yield start
+            return
+        for number in range(1, (last.date() - start.date()).days + 1):
+            yield _midnight(start.date() + timedelta(days=number))
 
     def _filled(self, interval: RunInterval, moment: datetime, environment: Mapping[str, str]) -> str:
-        zone = ZoneInfo(self.timezone)
+        end = interval.end.astimezone(ZoneInfo(self.timezone))
 
         def value(match: re.Match[str]) -> str:
             name, layout = match[1], match[2]
             if name in _ENVIRONMENT_FIELDS:
                 return environment[name]
-            times = {"start": interval.start.astimezone(zone), "end": interval.end.astimezone(zone)}
-            return times.get(name, moment).strftime(layout or _LAYOUTS[name])
+            return (end if name == "end" else moment).strftime(layout or _LAYOUTS[name])
 
         return _FIELD.sub(value, self.template)
+
+
+def _require_length(interval: RunInterval) -> None:
+    if interval.is_empty:
+        raise IntervalError(
+            f"The run is about the moment {interval.start.isoformat()}, in which no partition lies. Give "
+            "the DAG a timetable with data intervals, such as CronDataIntervalTimetable, or fill in "
+            "IntervalStart and IntervalEnd."
+        )
 
 
 _LAYOUTS = {"date": "%Y-%m-%d", "hour": "%H", "start": "%Y-%m-%dT%H-%M-%S", "end": "%Y-%m-%dT%H-%M-%S"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from sagemaker_pipelines.cli import backfill, schedule
+from sagemaker_pipelines.cli import account, backfill, executions, logs, pipelines, schedule
 
 app = typer.Typer(
     name="sagemaker-pipelines",
@@ -12,10 +15,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+for module in (pipelines, executions, logs, backfill):
+    app.add_typer(module.app)
 app.add_typer(schedule.app, name="schedule")
-app.add_typer(backfill.app)
 
 
 @app.callback()
-def _root() -> None:
-    """Make every command a subcommand, also while there is only one."""
+def _root(
+    profile: Annotated[str | None, typer.Option(help="A profile of the AWS configuration files.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Another endpoint than AWS's.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(exists=True, help="The environments' settings file.")
+    ] = None,
+) -> None:
+    """Take up the options that all commands share."""
+    account.choose(profile, endpoint_url, settings)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sagemaker_pipelines.cli.account import hook_of
 from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, print_table, reported
 
 if TYPE_CHECKING:
@@ -95,10 +96,9 @@ def _backfill(
     # Airflow and boto3 take a second to import, and `--help` needs neither.
     from sagemaker_pipelines.airflow_client import AirflowClient
     from sagemaker_pipelines.backfills import Backfill
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
     airflow = AirflowClient(url, token=token, username=username, password=password)
-    return Backfill(airflow, SageMakerPipelineHook(aws_conn_id=conn_id, region_name=region), backfill_id)
+    return Backfill(airflow, hook_of(conn_id, region), backfill_id)
 
 
 def _print(report: BackfillReport) -> None:

@@ -6,6 +6,10 @@ exit code meaning
 0        done, or nothing was to be done
 1        AWS refused, or what was asked for does not exist or has failed
 2        the command line is wrong: nothing was called
+3        the execution was rejected by its gate
+4        the execution was stopped
+5        the time to wait is over; the execution runs on
+130      Ctrl-C
 ======== =================================================================
 
 Results go to standard output and everything else to standard error, so that ``--json`` can be piped.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sagemaker_pipelines.cli.account import hook_of
 from sagemaker_pipelines.cli.output import (
     FAILED,
     AsJson,
@@ -169,11 +170,9 @@ def _pipeline(
     path: Path | None, name: str | None, values: dict[str, str], conn_id: str, region: str | None
 ) -> tuple[str, dict[str, str]]:
     """Return the pipeline's ARN, and the parameters as a start from Airflow would send them."""
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-
     if (path is None) == (name is None):
         raise ScheduleError("A schedule starts one pipeline: give either --definition or --pipeline.")
-    hook = SageMakerPipelineHook(aws_conn_id=conn_id, region_name=region)
+    hook = hook_of(conn_id, region)
     envelope = Envelope.load(path) if path else None
     deployed = envelope.pipeline_name(hook.settings.name_prefix) if envelope else str(name)
     if envelope:

@@ -127,6 +127,16 @@ def failure_cause(hook: SageMakerPipelineHook, step: Mapping[str, Any]) -> Failu
     )
 
 
+def log_of(step: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the log group of a step's job, and the job's name, with which its streams begin.
+
+    :param step: as ListPipelineExecutionSteps gives it.
+    """
+    kind, arn = _job(step)
+    group = _LOG_GROUPS.get(kind or "")
+    return (group, arn.rpartition("/")[2]) if group and arn else None
+
+
 def _is_rejection(
     hook: SageMakerPipelineHook,
     pipeline_execution_arn: str,

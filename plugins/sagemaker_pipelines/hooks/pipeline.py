@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
@@ -290,11 +291,19 @@ class SageMakerPipelineHook(SageMakerHook):
         return bool(answer.get("Contents"))
 
     def has_data(self, uri: str) -> bool:
-        """Return whether any object that is not empty lies at this URI or below it."""
+        """Return whether any data lie at this URI or below it.
+
+        Empty objects do not count, nor what writers hide until it is complete: names that begin with an
+        underscore or a dot, such as Spark's ``_temporary/``.
+        """
         bucket, key = split_s3_uri(uri)
         try:
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            return any(item["Size"] for page in pages for item in page.get("Contents", ()))
+            return any(
+                item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :])
+                for page in pages
+                for item in page.get("Contents", ())
+            )
         except ClientError as error:
             if is_missing_object(error):
                 return False

@@ -117,9 +117,16 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
                 "name_prefix": settings.name_prefix,
             }
             chosen = {
-                name: partitions.uri(interval, environment)
-                for name, partitions in {**self.inputs, **self.outputs}.items()
-                if self._is_open(name)
+                **{
+                    name: of.uri(interval, environment)
+                    for name, of in self.inputs.items()
+                    if self._is_open(name)
+                },
+                **{
+                    name: of.prefix(interval, environment)
+                    for name, of in self.outputs.items()
+                    if self._is_open(name)
+                },
             }
         except IntervalError as error:
             raise AirflowFailException(str(error)) from error

@@ -200,13 +200,25 @@ def test_a_trigger_timetable_is_about_a_moment_in_which_no_partition_lies() -> N
         Partitions(DAILY).uri(interval, ENVIRONMENT)
 
 
-def test_more_partitions_than_a_parameter_holds_are_refused_with_the_cure() -> None:
+@pytest.mark.parametrize(
+    ("template", "count"),
+    [(DAILY, 7), ("s3://bucket/{start:%Y-%m-%d}/", 7), ("s3://bucket/{start:%Y-%m}/", 2)],
+)
+def test_more_partitions_than_a_parameter_holds_are_refused_and_none_is_left_out(
+    template: str, count: int
+) -> None:
+    week = RunInterval(at("2026-01-26T00:00:00"), at("2026-02-02T00:00:00"))
+    partitions = Partitions(template)
+    assert len(partitions.uris(week, ENVIRONMENT)) == count
+    with pytest.raises(IntervalError, match=f"covers {count} partitions.*schedule that matches"):
+        partitions.uri(week, ENVIRONMENT)
+
+
+def test_coarser_partitions_and_results_have_one_uri_for_a_week() -> None:
     week = RunInterval(at("2026-01-05T00:00:00"), at("2026-01-12T00:00:00"))
-    with pytest.raises(IntervalError, match=r"covers 7 partitions.*\{start:%Y-%m\}"):
-        Partitions(DAILY).uri(week, ENVIRONMENT)
-    assert Partitions("s3://{artifact_bucket}/{name_prefix}w/{start:%G-W%V}/").uri(week, ENVIRONMENT) == (
-        "s3://bucket/dev-w/2026-W02/"
-    )
+    weekly = Partitions("s3://{artifact_bucket}/{name_prefix}w/{start:%G-W%V}/")
+    assert weekly.uri(week, ENVIRONMENT) == "s3://bucket/dev-w/2026-W02/"
+    assert Partitions(DAILY).prefix(week, ENVIRONMENT) == "s3://bucket/train/dt=2026-01-05/"
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,13 @@ def test_a_run_reads_the_partition_of_its_day_and_writes_below_it(s3: Any) -> No
 
 @pytest.mark.parametrize(
     "objects",
-    [{}, {"dev-train/dt=2026-01-02/_SUCCESS": b""}, {"dev-train/dt=2026-01-03/rows.csv": b"rows"}],
-    ids=["missing", "empty", "another day's"],
+    [
+        {},
+        {"dev-train/dt=2026-01-02/_SUCCESS": b""},
+        {"dev-train/dt=2026-01-03/rows.csv": b"rows"},
+        {"dev-train/dt=2026-01-02/_temporary/0/rows.csv": b"rows"},
+    ],
+    ids=["missing", "empty", "another day's", "being written"],
 )
 def test_a_missing_or_empty_partition_is_waited_for_skipped_or_an_error(
     s3: Any, objects: dict[str, bytes]

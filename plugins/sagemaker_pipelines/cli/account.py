@@ -1,0 +1,61 @@
+"""Which AWS account a command asks: an Airflow connection, or plain AWS credentials."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+DEFAULT_CONN_ID = "aws_default"
+
+
+def has_airflow() -> bool:
+    """Return whether this machine is set up for Airflow: a home of it, or the default connection."""
+    if "AIRFLOW_CONN_AWS_DEFAULT" in os.environ or "AIRFLOW_HOME" in os.environ:
+        return True
+    return (Path.home() / "airflow" / "airflow.cfg").exists()
+
+
+def leave_no_airflow_behind() -> None:
+    """Give Airflow a temporary home where it has none: importing it writes its configuration there.
+
+    It has to be called before Airflow is imported.
+    """
+    if not has_airflow():
+        home = tempfile.TemporaryDirectory(prefix="sagemaker-pipelines-")
+        _HOMES.append(home)
+        os.environ["AIRFLOW_HOME"] = home.name
+        os.environ["SAGEMAKER_PIPELINES_PLAIN"] = "1"
+
+
+def hook_of(conn_id: str, region: str | None) -> SageMakerPipelineHook:
+    """Return the hook that a command asks AWS with.
+
+    Without Airflow the default connection does not exist, and boto3 finds its credentials by itself.
+
+    :param conn_id: the Airflow connection.
+    :param region: the region; None takes the connection's, or AWS's own settings.
+    """
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+    plain = "SAGEMAKER_PIPELINES_PLAIN" in os.environ and conn_id == DEFAULT_CONN_ID
+    return SageMakerPipelineHook(aws_conn_id=None if plain else conn_id, region_name=region)
+
+
+def choose(profile: str | None, endpoint_url: str | None, settings: Path | None) -> None:
+    """Take up the options that all commands share, as the environment variables that AWS and Airflow read."""
+    for name, value in {
+        "AWS_PROFILE": profile,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE": str(settings) if settings else None,
+    }.items():
+        if value is not None:
+            os.environ[name] = value
+
+
+# They are removed when the process ends.
+_HOMES: list[tempfile.TemporaryDirectory[str]] = []

@@ -1,0 +1,216 @@
+"""One execution: ``start``, ``wait``, ``status``, ``stop``, ``retry``."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import secrets
+import socket
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sagemaker_pipelines.cli.account import hook_of
+from sagemaker_pipelines.cli.output import (
+    FAILED,
+    AsJson,
+    ConnId,
+    Region,
+    print_fields,
+    print_json,
+    print_table,
+    reported,
+)
+from sagemaker_pipelines.cli.waiting import wait_for
+from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
+from sagemaker_pipelines.exceptions import ParameterError
+
+app = typer.Typer()
+Arn = Annotated[str, typer.Argument(help="The execution's ARN.")]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most; exit with 5.")]
+StopOnInterrupt = Annotated[
+    bool, typer.Option("--stop-on-interrupt", help="Stop the execution on Ctrl-C, instead of leaving it.")
+]
+
+
+@app.command()
+def start(
+    target: Annotated[str, typer.Argument(help="A deployed pipeline, or the path of its definition.")],
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; may be repeated.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="The version to execute.")] = None,
+    display_name: Annotated[str | None, typer.Option(help="What the execution is called.")] = None,
+    token: Annotated[str | None, typer.Option(help="The same text starts one execution only.")] = None,
+    source_execution_arn: Annotated[str | None, typer.Option(help="Its results stand in for steps.")] = None,
+    from_step: Annotated[str | None, typer.Option(help="Run this step and all that follows.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
+    timeout: Timeout = None,
+    stop_on_interrupt: StopOnInterrupt = False,
+    as_json: AsJson = False,
+    conn_id: ConnId = "aws_default",
+    region: Region = None,
+) -> None:
+    """Start an execution, after its parameters were checked."""
+    with reported():
+        hook = hook_of(conn_id, region)
+        token = token or secrets.token_hex(16)
+        request = _request(hook, target, param or [], version, display_name, token)
+        if from_step is not None:
+            request["SelectiveExecutionConfig"] = _selection(hook, source_execution_arn, from_step)
+        arn = hook.start_execution(request)
+    if not wait:
+        started = {"pipeline_execution_arn": arn, "token": token}
+        print_json(started) if as_json else print_fields(started)
+        return
+    typer.echo(f"{arn} (token {token})", err=True)
+    wait_for(hook, arn, timeout=timeout, stop_on_interrupt=stop_on_interrupt, as_json=as_json)
+
+
+@app.command()
+def wait(
+    arn: Arn,
+    timeout: Timeout = None,
+    stop_on_interrupt: StopOnInterrupt = False,
+    as_json: AsJson = False,
+    conn_id: ConnId = "aws_default",
+    region: Region = None,
+) -> None:
+    """Wait for an execution; exit with 0 succeeded, 1 failed, 3 rejected, 4 stopped, 5 timeout."""
+    with reported():
+        hook = hook_of(conn_id, region)
+        hook.describe_execution(arn)
+    wait_for(hook, arn, timeout=timeout, stop_on_interrupt=stop_on_interrupt, as_json=as_json)
+
+
+@app.command()
+def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", region: Region = None) -> None:
+    """Show an execution's steps, their durations and causes, and what they bill."""
+    from sagemaker_pipelines.hooks.billing import billable_steps
+    from sagemaker_pipelines.hooks.execution import step_seconds
+
+    with reported():
+        hook = hook_of(conn_id, region)
+        execution = hook.describe_execution(arn)
+        steps = hook.list_steps(arn)
+        bills = {bill.step_name: bill for bill in billable_steps(hook, arn)}
+    rows = [
+        {
+            "step": step["StepName"],
+            "status": step["StepStatus"],
+            "seconds": step_seconds(step),
+            "billable_seconds": bills[step["StepName"]].instance_seconds
+            if step["StepName"] in bills
+            else None,
+            "cause": step.get("FailureReason")
+            or step.get("Metadata", {}).get("Fail", {}).get("ErrorMessage"),
+        }
+        for step in steps
+    ]
+    whole = {
+        "pipeline_execution_arn": arn,
+        "name": execution.get("PipelineExecutionDisplayName"),
+        "status": execution["PipelineExecutionStatus"],
+        "started": execution.get("CreationTime"),
+        "billable_seconds": sum(bill.instance_seconds for bill in bills.values()),
+    }
+    if as_json:
+        print_json({**whole, "steps": rows})
+        return
+    print_fields(whole)
+    print_table(("step", "status", "seconds", "billable s", "cause"), [list(row.values()) for row in rows])
+
+
+@app.command()
+def stop(
+    arn: Arn,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to ask until it says Stopping.")] = 30,
+    as_json: AsJson = False,
+    conn_id: ConnId = "aws_default",
+    region: Region = None,
+) -> None:
+    """Stop an execution, and see that it stops."""
+    from sagemaker_pipelines.hooks.stopping import stop_execution
+
+    with reported():
+        hook = hook_of(conn_id, region)
+        hook.describe_execution(arn)
+        stopped = stop_execution(hook.conn, arn, seconds=seconds, log=hook.log)
+        now = hook.describe_execution(arn)["PipelineExecutionStatus"]
+    answer = {"pipeline_execution_arn": arn, "status": now}
+    print_json(answer) if as_json else print_fields(answer)
+    if not stopped:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def retry(
+    arn: Arn,
+    token: Annotated[str | None, typer.Option(help="The same text resumes once only.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+    conn_id: ConnId = "aws_default",
+    region: Region = None,
+) -> None:
+    """Resume an execution that failed or was stopped; its succeeded steps are kept."""
+    with reported():
+        hook = hook_of(conn_id, region)
+        token = token or secrets.token_hex(16)
+        hook.retry_execution(arn, token=_digest(token))
+    if wait:
+        wait_for(hook, arn, timeout=timeout, stop_on_interrupt=False, as_json=as_json)
+        return
+    answer = {"pipeline_execution_arn": arn, "token": token}
+    print_json(answer) if as_json else print_fields(answer)
+
+
+def _request(
+    hook: Any, target: str, params: list[str], version: int | None, display_name: str | None, token: str
+) -> dict[str, Any]:
+    """Return the arguments of StartPipelineExecution, checked."""
+    if target.endswith(".json"):
+        envelope = Envelope.load(Path(target))
+        name, parameters = envelope.pipeline_name(hook.settings.name_prefix), envelope.parameters
+    else:
+        name = target
+        parameters = parameters_of(hook.deployed_definition(target, pipeline_version_id=version))
+    values = check_parameters(parameters, dict(map(_pair, params)))
+    request: dict[str, Any] = {
+        "PipelineName": name,
+        "ClientRequestToken": _digest(token),
+        "PipelineExecutionDescription": f"Started by {getpass.getuser()} on {socket.gethostname()}",
+    }
+    if values:
+        request["PipelineParameters"] = [
+            {"Name": key, "Value": value} for key, value in sorted(values.items())
+        ]
+    if version is not None:
+        request["PipelineVersionId"] = version
+    if display_name is not None:
+        request["PipelineExecutionDisplayName"] = display_name
+    return request
+
+
+def _selection(hook: Any, source: str | None, from_step: str) -> dict[str, Any]:
+    from sagemaker_pipelines.starting import steps_from
+
+    if source is None:
+        raise ParameterError(
+            "--from-step needs --source-execution-arn, whose results stand in for the others."
+        )
+    steps = steps_from(hook.execution_definition(source), from_step)
+    return {"SourcePipelineExecutionArn": source, "SelectedSteps": [{"StepName": name} for name in steps]}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise ParameterError(f"--param is {text!r}; expected NAME=VALUE.")
+    return name, value
+
+
+def _digest(token: str) -> str:
+    # SageMaker wants 32 to 128 characters.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,112 @@
+"""Wait for an execution in a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sagemaker_pipelines.cli.output import FAILED, print_fields, print_json, reported
+from sagemaker_pipelines.definition import step_graph
+from sagemaker_pipelines.exceptions import ExecutionError, ExecutionStoppedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+REJECTED, STOPPED, TIMEOUT, INTERRUPTED = 3, 4, 5, 130
+
+
+def wait_for(
+    hook: SageMakerPipelineHook,
+    arn: str,
+    *,
+    timeout: float | None,
+    stop_on_interrupt: bool,
+    as_json: bool,
+) -> None:
+    """Follow an execution to its end, print the outcome, and exit with what became of it.
+
+    :param hook: what to ask AWS with.
+    :param arn: the execution.
+    :param timeout: seconds to wait at most; None waits for as long as it takes.
+    :param stop_on_interrupt: whether Ctrl-C stops the execution.
+    :param as_json: whether to print JSON.
+    """
+    try:
+        with reported():
+            ended = _follow(hook, arn, timeout)
+    except KeyboardInterrupt:
+        _interrupted(hook, arn, stop_on_interrupt)
+        raise typer.Exit(INTERRUPTED) from None
+    if not ended:
+        typer.echo(f"{arn} has not ended within {timeout:.0f} s; it runs on.", err=True)
+        raise typer.Exit(TIMEOUT)
+    with reported():
+        outcome, code = _outcome(hook, arn)
+    print_json(outcome) if as_json else print_fields(outcome)
+    if code:
+        raise typer.Exit(code)
+
+
+def _follow(hook: SageMakerPipelineHook, arn: str, timeout: float | None) -> bool:
+    """Show a bar and each step's changes on standard error; return whether the execution has ended."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from sagemaker_pipelines.hooks.watch import ExecutionWatch
+
+    # Not a terminal: a line is not to be broken.
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 1000)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    total = len(step_graph(hook.execution_definition(arn)))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    log: Any = _ConsoleLog(console)
+    watch = ExecutionWatch(hook, arn, waiter_delay=10, log=log)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("steps", total=total)
+        while watch.look() is None:
+            progress.update(bar, completed=log.ended)
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            left = watch.delay() if deadline is None else min(watch.delay(), deadline - time.monotonic())
+            time.sleep(max(0.0, left))
+    return True
+
+
+class _ConsoleLog:
+    """Takes what a watch tells for a log to the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.ended = 0
+
+    def info(self, line: str, *values: object) -> None:
+        text = line % values if values else line
+        self.ended += " after " in text
+        self._console.print(text, markup=False)
+
+    warning = info
+
+
+def _outcome(hook: SageMakerPipelineHook, arn: str) -> tuple[dict[str, Any], int]:
+    try:
+        with_causes = hook.execution_outcome(arn)
+    except ExecutionError as error:
+        typer.echo(f"Error: {error}", err=True)
+        return error.as_dict(), STOPPED if isinstance(error, ExecutionStoppedError) else FAILED
+    return with_causes.as_dict(), REJECTED if with_causes.rejected else 0
+
+
+def _interrupted(hook: SageMakerPipelineHook, arn: str, stop_on_interrupt: bool) -> None:
+    from sagemaker_pipelines.hooks.stopping import stop_execution
+
+    if not stop_on_interrupt:
+        typer.echo(f"\n{arn} runs on.", err=True)
+        return
+    with reported():
+        stop_execution(hook.conn, arn, seconds=30, log=hook.log)
+    typer.echo(f"\n{arn} is being stopped.", err=True)
