@@ -40,7 +40,7 @@ def bills(steps: list[dict[str, Any]], **jobs: dict[str, Any]) -> list[str]:
 
 
 def test_processing_bills_from_start_to_end_times_instances() -> None:
-    times = {"ProcessingStartTime": START + MINUTE, "ProcessingEndTime": START + 3 * MINUTE}
+    times: dict[str, Any] = {"ProcessingStartTime": START + MINUTE, "ProcessingEndTime": START + 3 * MINUTE}
     assert bills([step("Prepare", "Processing")], prepare=processing(count=2, **times)) == [
         "Prepare: 240 s = 120 s x 2 ml.m5.xlarge (Processing, start to end)"
     ]
@@ -81,7 +81,7 @@ def test_a_transform_job_that_failed_bills_too() -> None:
 def test_a_job_of_another_execution_bills_nothing_here(
     fields: dict[str, Any], created: datetime, source: str
 ) -> None:
-    times = {"ProcessingStartTime": created, "ProcessingEndTime": created + MINUTE}
+    times: dict[str, Any] = {"ProcessingStartTime": created, "ProcessingEndTime": created + MINUTE}
     assert bills([step("Prepare", "Processing", **fields)], prepare=processing(created=created, **times)) == [
         f"Prepare: 0 s = 0 s x 1 ml.m5.xlarge (Processing, {source})"
     ]
