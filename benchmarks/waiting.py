@@ -150,8 +150,9 @@ async def _run(triggers: list[Any], arns: list[str]) -> dict[str, float]:
     noticed: dict[str, float] = {}
 
     async def first_event(trigger: Any, arn: str) -> None:
-        async for _ in trigger.run():
-            noticed[arn] = time.time()
+        async for event in trigger.run():
+            if event.payload.get("event", "ended") == "ended":
+                noticed[arn] = time.time()
             return
 
     await asyncio.gather(*map(first_event, triggers, arns), return_exceptions=True)

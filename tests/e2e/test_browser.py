@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
@@ -92,13 +94,33 @@ def test_the_trigger_form_is_the_definitions_and_starts_a_run(airflow: Airflow, 
     assert airflow.api.run(DAG, run_id)["conf"]["MseThreshold"] == 3
 
 
+def backfill_runs(airflow: Airflow) -> dict[str, dict[str, Any]]:
+    runs = airflow.api.runs(DAG)
+    return {run["dag_run_id"]: run for run in runs if run["run_type"] == "backfill"}
+
+
+@pytest.fixture
+def paused(airflow: Airflow) -> Iterator[None]:
+    """No other backfill runs, and the scheduler does not write while one is made: SQLite has one writer."""
+    deadline = time.monotonic() + 60
+    while airflow.api._call("GET", "/backfills", dag_id=DAG, active=True)["backfills"]:
+        assert time.monotonic() < deadline, "another backfill has not ended"
+        time.sleep(1)
+    airflow.api._call("PATCH", f"/dags/{DAG}", json={"is_paused": True})
+    yield
+    airflow.api.unpause(DAG)
+
+
+@pytest.mark.usefixtures("paused")
 def test_the_backfill_form_runs_each_date(airflow: Airflow, page: Page) -> None:
+    earlier = backfill_runs(airflow).keys()
     dialog = form(page)
     dialog.get_by_text("Backfill", exact=True).click()
-    for date in ("2026/01/03", "2026/01/04"):
+    for date in ("2026/01/13", "2026/01/14"):
         choose_date(page, dialog, date)
     expect(dialog.get_by_text("2 runs will be triggered.")).to_be_visible()
     dialog.locator("input[name=max_active_runs]").fill("2")
+    dialog.get_by_text(f"Unpause {DAG} on trigger").click()
     # Without it Airflow 3.3.2 sends none of the form's parameters.
     dialog.get_by_text("Override parameters on existing runs").click()
 
@@ -107,7 +129,7 @@ def test_the_backfill_form_runs_each_date(airflow: Airflow, page: Page) -> None:
     run_backfill = dialog.get_by_role("button", name="Run Backfill")
     run_backfill.click()
     expect(page.get_by_text("Invalid input for param BatchData").first).to_be_visible()
-    assert not [run for run in airflow.api.runs(DAG) if run["run_type"] == "backfill"]
+    assert backfill_runs(airflow).keys() == earlier
 
     fill(dialog, "BatchData", "")
     section(dialog, "Gate").click()
@@ -115,8 +137,9 @@ def test_the_backfill_form_runs_each_date(airflow: Airflow, page: Page) -> None:
     run_backfill.click()
     expect(dialog).to_be_hidden()
     expect(page.get_by_text("Backfill in progress")).to_be_visible()
+    airflow.api.unpause(DAG)
     # Airflow sees a backfill's end in a look every 30 s.
     expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=400 * SECONDS)
-    runs = [run for run in airflow.api.runs(DAG) if run["run_type"] == "backfill"]
-    assert sorted(run["logical_date"][:10] for run in runs) == ["2026-01-03", "2026-01-04"]
+    runs = [run for run_id, run in backfill_runs(airflow).items() if run_id not in earlier]
+    assert sorted(run["logical_date"][:10] for run in runs) == ["2026-01-13", "2026-01-14"]
     assert {(run["state"], run["conf"]["MseThreshold"]) for run in runs} == {("success", 20)}
