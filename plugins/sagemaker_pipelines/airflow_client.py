@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 _PAGE = 100
 _TIMEOUT_SECONDS = 30.0
-# Airflow on SQLite answers 503 while its database is locked; a gateway has 502 and 504 while it restarts.
-_TRANSIENT = frozenset({502, 503, 504})
-_ATTEMPTS = 6
+# Airflow on SQLite answers 500 or 503 while its database is locked; a gateway has 502 and 504 while it
+# restarts. What is sent here may be sent twice.
+_TRANSIENT = frozenset({500, 502, 503, 504})
+_ATTEMPTS = 8
 
 
 class AirflowClient:

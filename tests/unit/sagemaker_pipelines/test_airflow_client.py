@@ -47,8 +47,9 @@ def test_a_user_is_logged_in_and_the_token_is_sent(monkeypatch: pytest.MonkeyPat
     assert answers.asked[1].url.path == "/api/v2/backfills/7"
 
 
-def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answers(httpx.Response(503, json={"detail": "Database is locked."}), ok(BACKFILL))
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    answers = Answers(httpx.Response(status, json={"detail": "Database is locked."}), ok(BACKFILL))
     assert client(monkeypatch, answers).backfill(7) == BACKFILL
     assert len(answers.asked) == 2
 
