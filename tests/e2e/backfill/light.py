@@ -7,12 +7,12 @@ from typing import Any
 from sagemaker_pipelines.definition import Envelope
 from stack.run import DEFINITION
 
-# It lasts long enough for more than the quota of executions to be wanted at once.
+# It sleeps, so that more than the quota of executions are wanted at once, and some can be stopped.
 SCRIPT = b"""
 import json, os, pathlib, time
 rows = [line.split(",") for path in pathlib.Path("/opt/ml/processing/input/data").iterdir()
         for line in path.read_text().split()]
-time.sleep(8)
+time.sleep(float(os.environ["SECONDS"]))
 value = float(os.environ["FACTOR"]) * sum(float(row[-1]) for row in rows) / len(rows)
 report = {"regression_metrics": {"mse": {"value": value}}}
 pathlib.Path("/opt/ml/processing/report/evaluation.json").write_text(json.dumps(report))
@@ -33,7 +33,7 @@ def light_definition(code_uri: str, role_arn: str) -> dict[str, Any]:
                 "ImageUri": image,
                 "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/mean.py"],
             },
-            "Environment": {"FACTOR": {"Std:Join": {"On": "", "Values": [{"Get": "Parameters.Factor"}]}}},
+            "Environment": {"FACTOR": _text("Factor"), "SECONDS": _text("Seconds")},
             "ProcessingInputs": [
                 _input("data", {"Get": "Parameters.InputData"}),
                 _input("code", code_uri),
@@ -61,6 +61,7 @@ def light_definition(code_uri: str, role_arn: str) -> dict[str, Any]:
             {"Name": "InputData", "Type": "String"},
             {"Name": "OutputPrefix", "Type": "String"},
             {"Name": "Factor", "Type": "Float", "DefaultValue": 1.0},
+            {"Name": "Seconds", "Type": "Integer", "DefaultValue": 8},
         ],
         "Steps": [
             process,
@@ -71,6 +72,10 @@ def light_definition(code_uri: str, role_arn: str) -> dict[str, Any]:
             },
         ],
     }
+
+
+def _text(parameter: str) -> dict[str, Any]:
+    return {"Std:Join": {"On": "", "Values": [{"Get": f"Parameters.{parameter}"}]}}
 
 
 def _input(name: str, uri: Any) -> dict[str, Any]:

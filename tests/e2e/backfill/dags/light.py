@@ -14,7 +14,7 @@ with DAG(
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    params={"Factor": 1.0},
+    params={"Factor": 1.0, "Seconds": 8},
 ):
     start = SageMakerStartPipelineExecutionOperator(
         task_id="start",
@@ -23,6 +23,7 @@ with DAG(
             "InputData": f"{BUCKET}/abalone/data/train/dt={{{{ ds }}}}/",
             "OutputPrefix": f"{BUCKET}/light/dt={{{{ ds }}}}",
             "Factor": "{{ params.Factor }}",
+            "Seconds": "{{ params.Seconds }}",
         },
         wait_for_completion=True,
         deferrable=True,
