@@ -139,6 +139,7 @@ def test_the_backfill_form_runs_each_date(airflow: Airflow, page: Page) -> None:
     expect(page.get_by_text("Backfill in progress")).to_be_visible()
     airflow.api.unpause(DAG)
     page.reload()  # a page of a paused DAG does not refresh itself
+    expect(page.get_by_text("Backfill in progress")).to_be_visible()
     # Airflow sees a backfill's end in a look every 30 s.
     expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=400 * SECONDS)
     runs = [run for run_id, run in backfill_runs(airflow).items() if run_id not in earlier]

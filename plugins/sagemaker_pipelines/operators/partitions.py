@@ -38,7 +38,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     :param if_missing: what to do while an input is missing or empty: ``"wait"`` in the triggerer, ``"skip"``
         the rest of the run, or ``"fail"``.
     :param manual_runs: ``"form"``, or ``"interval"`` to give manual runs their data interval too.
-    :param waiter_delay: seconds between two looks, default 60.
+    :param waiter_delay: the longest time between two looks, seconds, default 60.
     :param timeout: how long to wait at most, seconds, default one day.
     :raises AirflowFailException: the interval selects no partition, or more than a parameter can hold.
     :raises AirflowSensorTimeout: the data did not come in time.

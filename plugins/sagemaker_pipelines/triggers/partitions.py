@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_pipelines.hooks.aws_errors import is_transient
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.watch import MIN_DELAY_SECONDS
 from sagemaker_pipelines.triggers.poller import in_thread
 
 
@@ -21,7 +22,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
     The payload is ``{"event": "ready" | "timeout" | "error", "missing": [...], "message"}``.
 
     :param uris: S3 URIs of the partitions.
-    :param waiter_delay: seconds between two looks.
+    :param waiter_delay: the longest time between two looks, seconds.
     :param deadline: when to give up, seconds since the epoch.
     :param aws_conn_id: the Airflow connection.
     :param region_name: the region; None takes the connection's.
@@ -79,7 +80,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until nothing is missing any more."""
-        hook, missing = self.hook(), self.uris
+        hook, missing, began = self.hook(), self.uris, time.time()
         while missing:
             try:
                 missing = await in_thread(partial(_missing, hook, self.uris))
@@ -93,7 +94,9 @@ class SageMakerPartitionsTrigger(BaseTrigger):
                 if time.time() >= self.deadline:
                     yield self._event("timeout", missing)
                     return
-                await asyncio.sleep(max(0.0, min(self.waiter_delay, self.deadline - time.time())))
+                # Quick at first, for data that are only a little late.
+                delay = min(self.waiter_delay, max(MIN_DELAY_SECONDS, (time.time() - began) / 10))
+                await asyncio.sleep(max(0.0, min(delay, self.deadline - time.time())))
         yield self._event("ready", [])
 
     def _event(self, event: str, missing: Sequence[str], message: str | None = None) -> TriggerEvent:

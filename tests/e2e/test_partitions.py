@@ -1,0 +1,46 @@
+"""A run whose data have not come yet, through a real Airflow."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from stack.bootstrap import upload
+from tests.e2e.conftest import Airflow
+
+pytestmark = pytest.mark.e2e
+
+DAY = {"IntervalStart": "2026-02-01T00:00:00Z", "IntervalEnd": "2026-02-02T00:00:00Z", "MseThreshold": 30}
+SECONDS = 90.0
+
+
+def rows(airflow: Airflow) -> bytes:
+    key = "abalone/data/train/dt=2026-01-01/abalone.csv"
+    body: bytes = airflow.client("s3").get_object(Bucket=airflow.settings.bucket, Key=key)["Body"].read()
+    return body
+
+
+def test_a_run_waits_for_its_partition_in_the_triggerer_and_reads_it(airflow: Airflow) -> None:
+    run_id = airflow.api.trigger("abalone_train", DAY, run_id="e2e_late_partition")
+    deadline = time.monotonic() + SECONDS
+    states: dict[str, str | None] = {}
+    while states.get("select_inputs") != "deferred":
+        assert time.monotonic() < deadline, states
+        time.sleep(0.3)
+        tasks = airflow.api.task_instances("abalone_train", run_id)
+        states = {task["task_id"]: task["state"] for task in tasks}
+    assert states["start_pipeline"] is None
+
+    upload(airflow.settings, {"train/dt=2026-02-01/abalone.csv": rows(airflow)})
+    run = airflow.finished("abalone_train", run_id)
+    assert run.state == "success"
+    parameters = airflow.api.xcom("abalone_train", run_id, "start_pipeline", key="effective_parameters")
+    bucket = airflow.settings.bucket
+    assert parameters["InputData"] == f"s3://{bucket}/abalone/data/train/dt=2026-02-01/"
+    assert parameters["OutputPrefix"] == f"s3://{bucket}/abalone/runs/dt=2026-02-01"
+    # The UI's rendered field is the same.
+    tasks = airflow.api.task_instances("abalone_train", run_id)
+    (start,) = [task for task in tasks if task["task_id"] == "start_pipeline"]
+    assert start["rendered_fields"]["effective_parameters"] == parameters
+    assert airflow.api.xcom("abalone_train", run_id, "wait_for_pipeline", key="billable_seconds") > 0
