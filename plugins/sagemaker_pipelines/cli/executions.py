@@ -113,13 +113,16 @@ def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", r
         "name": execution.get("PipelineExecutionDisplayName"),
         "status": execution["PipelineExecutionStatus"],
         "started": execution.get("CreationTime"),
-        "billable_seconds": sum(bill.instance_seconds for bill in bills.values()),
+        "billable_seconds": round(sum(bill.instance_seconds for bill in bills.values()), 1),
     }
     if as_json:
         print_json({**whole, "steps": rows})
         return
     print_fields(whole)
-    print_table(("step", "status", "seconds", "billable s", "cause"), [list(row.values()) for row in rows])
+    rounded = [
+        [round(value, 1) if isinstance(value, float) else value for value in row.values()] for row in rows
+    ]
+    print_table(("step", "status", "seconds", "billable s", "cause"), rounded)
 
 
 @app.command()

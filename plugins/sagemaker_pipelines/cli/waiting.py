@@ -47,7 +47,11 @@ def wait_for(
         raise typer.Exit(TIMEOUT)
     with reported():
         outcome, code = _outcome(hook, arn)
-    print_json(outcome) if as_json else print_fields(outcome)
+    if as_json:
+        print_json(outcome)
+    else:
+        # The lines above have told of each step.
+        print_fields({name: value for name, value in outcome.items() if not isinstance(value, list)})
     if code:
         raise typer.Exit(code)
 
