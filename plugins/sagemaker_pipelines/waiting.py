@@ -173,19 +173,20 @@ class ExecutionWaitMixin:
 
         What a retry cannot change fails without one.
         """
-        self._tell_billing(context, pipeline_execution_arn)
         try:
             outcome = self.pipeline_hook.execution_outcome(
                 pipeline_execution_arn, rejection_steps=self.rejection_steps
             )
         except ExecutionError as error:
             self._report_failure(context, error)
+            self._tell_billing(context, pipeline_execution_arn)
             if _is_final(error):
                 raise AirflowFailException(str(error)) from error
             raise
         except UnknownStatusError as error:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
         self._log_outcome(outcome)
+        self._tell_billing(context, pipeline_execution_arn)
         return outcome.as_dict()
 
     def _tell_billing(self, context: Context, pipeline_execution_arn: str) -> None:
