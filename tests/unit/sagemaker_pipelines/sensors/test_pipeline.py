@@ -128,7 +128,7 @@ def test_the_arn_is_in_xcom_before_the_wait(deferrable: bool) -> None:
         sensor(hook, deferrable=deferrable).execute({"ti": ti})  # type: ignore[typeddict-item]
     except TaskDeferred:
         assert deferrable
-    assert ti.pushed == {"pipeline_execution_arn": ARN}
+    assert next(iter(ti.pushed.items())) == ("pipeline_execution_arn", ARN)
 
 
 def ended_now() -> dict[str, str]:
