@@ -220,7 +220,8 @@ class StartAttempt:
     :param hook: what to call AWS with.
     :param log: where to tell.
     :ivar record: the start, once it is prepared.
-    :ivar is_retry: whether an earlier try belongs to the same start.
+    :ivar is_retry: whether an earlier try belongs to the same start; after :meth:`send`, whether the
+        execution is an earlier try's.
     :ivar replaced: the earlier start that a user's clear ended before it could end by itself.
     """
 
@@ -262,6 +263,8 @@ class StartAttempt:
         if arn is None:
             before_call()
             arn = self._call(record.request)
+            # An earlier try, put off by a quota or cut off before its call, has left nothing to go on with.
+            self.is_retry = False
         self.record = record.save(self._context, pipeline_execution_arn=arn)
         return arn
 

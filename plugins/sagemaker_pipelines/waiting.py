@@ -17,11 +17,12 @@ from sagemaker_pipelines.exceptions import (
     SageMakerPipelinesError,
     UnknownStatusError,
 )
+from sagemaker_pipelines.hooks.aws_errors import is_transient
 from sagemaker_pipelines.hooks.billing import billable_steps
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.watch import ExecutionWatch, StepLog
+from sagemaker_pipelines.hooks.watch import ExecutionWatch, StepLog, is_end
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.records import WaitRecord, Witness
 from sagemaker_pipelines.resuming import resume_if_needed
@@ -136,7 +137,13 @@ class ExecutionWaitMixin:
         :param waiter_delay: the longest time between two looks, seconds.
         :param timeout: how long to wait at most, seconds. The trigger keeps it, as the expiry of Airflow's
             own ``defer(timeout=)`` gives the trigger no say.
+
+        It returns, and defers nothing, where the execution has ended already.
         """
+        # A trigger that fires at once may overtake the news of the deferral: Airflow's scheduler then takes
+        # the task for lost, and fails it.
+        if self._has_ended(pipeline_execution_arn):
+            return
         self.defer(
             trigger=SageMakerPipelineExecutionTrigger(
                 pipeline_execution_arn=pipeline_execution_arn,
@@ -150,6 +157,15 @@ class ExecutionWaitMixin:
             ),
             method_name="execute_complete",
         )
+
+    def _has_ended(self, pipeline_execution_arn: str) -> bool:
+        try:
+            execution = self.pipeline_hook.describe_execution(pipeline_execution_arn)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return False
+        return is_end(str(execution["PipelineExecutionStatus"]))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Go on after the trigger has fired.

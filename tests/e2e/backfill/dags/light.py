@@ -15,6 +15,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     params={"Factor": 1.0, "Seconds": 8},
+    default_args={"retries": 2},
 ):
     start = SageMakerStartPipelineExecutionOperator(
         task_id="start",

@@ -24,6 +24,8 @@ from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, ga
 class Recorder(SageMakerPipelineHook):
     """A hook that keeps the requests of starts, and answers for a deployed pipeline."""
 
+    status = "Succeeded"
+
     def __init__(self, *, stored: tuple[str, ...] = ()) -> None:
         super().__init__(aws_conn_id=None, region_name="us-east-1")
         self.requests: list[dict[str, Any]] = []
@@ -47,7 +49,7 @@ class Recorder(SageMakerPipelineHook):
         return ARN
 
     def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
-        return {"PipelineExecutionStatus": "Succeeded"}
+        return {"PipelineExecutionStatus": self.status}
 
     def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
         return []
@@ -187,8 +189,10 @@ def test_wait_for_completion_returns_the_sensors_outcome(ti: TaskInstance) -> No
 
 
 def test_wait_for_completion_may_be_deferred(ti: TaskInstance) -> None:
+    hook = Recorder()
+    hook.status = "Executing"
     with pytest.raises(TaskDeferred) as caught:
-        start(Recorder(), ti, wait_for_completion=True, deferrable=True, check_interval=7)
+        start(hook, ti, wait_for_completion=True, deferrable=True, check_interval=7)
     assert caught.value.trigger.serialize()[1]["waiter_delay"] == 7
     assert ti.pushed["pipeline_execution_arn"] == ARN
 

@@ -135,9 +135,15 @@ def ended_now() -> dict[str, str]:
     return {"PipelineExecutionStatus": "Succeeded"}
 
 
+def test_an_execution_that_has_ended_already_is_judged_without_the_triggerer() -> None:
+    task = sensor(Answers("Succeeded", "Succeeded"), deferrable=True)
+    assert task.execute(context_of(TaskStateStore()))["status"] == "Succeeded"
+
+
 def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sagemaker_pipelines.waiting.time.time", lambda: 1000.0)
     task = sensor(
+        Answers("Executing"),
         deferrable=True,
         timeout=60,
         aws_conn_id="aws_prod",
