@@ -13,7 +13,7 @@ RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo up down doctor test check format compile package bench crash-matrix cluster-test clean
+.PHONY: backfill-test help setup lock run demo up down doctor test check format compile package bench crash-matrix cluster-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest
+
+backfill-test: setup ## Backfill 30 days at a quota of four: once, again, and cancelled
+	@BACKFILL_TEST=full $(BIN)/python -m pytest tests/e2e/backfill
 
 clean: ## Remove the environment and all local state
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down || true; fi
