@@ -102,8 +102,11 @@ def backfill_runs(airflow: Airflow) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 def paused(airflow: Airflow) -> Iterator[None]:
     """No other backfill runs, and the scheduler does not write while one is made: SQLite has one writer."""
-    deadline = time.monotonic() + 60
-    while airflow.api._call("GET", "/backfills", dag_id=DAG, active=True)["backfills"]:
+    deadline = time.monotonic() + 120
+    while any(
+        backfill["completed_at"] is None
+        for backfill in airflow.api._call("GET", "/backfills", dag_id=DAG)["backfills"]
+    ):
         assert time.monotonic() < deadline, "another backfill has not ended"
         time.sleep(1)
     airflow.api._call("PATCH", f"/dags/{DAG}", json={"is_paused": True})
