@@ -158,6 +158,7 @@ def test_a_dag_runs_against_the_local_runtime(installation: Installation, server
     ended = installation.drive(DRIVE, "run", "abalone_train", AIRFLOW_CONN_AWS_DEFAULT=json.dumps(connection))
     assert (ended["state"], ended["errors"]) == ("success", {})
     assert ended["tasks"] == {
+        "select_inputs": "success",
         "upsert_pipeline": "success",
         "start_pipeline": "success",
         "wait_for_pipeline": "success",
