@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
-from sagemaker_pipelines.definition import Envelope, Gate, gate_of
+from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.forms import (
     PIPELINE_VERSION_ID,
@@ -149,6 +149,7 @@ def sagemaker_pipeline_tasks(
     """
     envelope = Envelope.load(definition)
     _check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
+    _check_data_types(envelope, inputs or {})
     found = _gate(envelope, gate, needed=scoring_dag is not None or result is not None)
     targets = {**(outputs or {}), **({RESULT: result} if result is not None else {})}
     select = _select(inputs or {}, targets, if_missing) if inputs or targets else None
@@ -212,6 +213,17 @@ def _check_names(envelope: Envelope, *given: Any) -> None:
             raise ValueError(
                 f"{name!r} is no parameter of the definition {envelope.name!r}; known are "
                 f"{', '.join(sorted(known))}."
+            )
+
+
+def _check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> None:
+    for name, partitions in inputs.items():
+        wanted = "S3Prefix" if partitions.manifest is None else "ManifestFile"
+        for found in s3_data_types(envelope.definition, name) - {wanted}:
+            cure = "Give its Partitions a manifest" if partitions.manifest is None else "Leave out manifest="
+            raise ValueError(
+                f"The definition {envelope.name!r} reads {name} as {found}, and its partitions would be a "
+                f"{wanted}. {cure}, or change S3DataType in the definition."
             )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sagemaker_pipelines.exceptions import IntervalError
@@ -28,11 +29,16 @@ class Partitions:
 
     :param template: an S3 URI with these fields.
     :param timezone: the calendar's time zone, an IANA name: where a day begins and ends.
-    :raises ValueError: the template has no field of time or an unknown one, or there is no such zone.
+    :param manifest: below which S3 URI manifests are written, for an input whose ``S3DataType`` is
+        ``ManifestFile``: the parameter then gets the URI of one that lists the data of every partition that
+        the interval covers. It may have the fields of the environment. None gives the parameter the URI of
+        a partition, and an interval may cover one only.
+    :raises ValueError: a template has no field of time or an unknown one, or there is no such zone.
     """
 
     template: str
     timezone: str = "UTC"
+    manifest: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could select nothing."""
@@ -43,8 +49,19 @@ class Partitions:
             )
         if not fields - _ENVIRONMENT_FIELDS:
             raise ValueError(f"{self.template!r} names no time: write dt={{date}}/ into it.")
-        if not self.template.startswith("s3://"):
-            raise ValueError(f"{self.template!r} is no S3 URI: begin it with s3://.")
+        for uri in (self.template, self.manifest):
+            if uri is not None and not uri.startswith("s3://"):
+                raise ValueError(f"{uri!r} is no S3 URI: begin it with s3://.")
+        if unknown := {match[1] for match in _FIELD.finditer(self.manifest or "")} - _ENVIRONMENT_FIELDS:
+            raise ValueError(
+                f"The manifest {self.manifest!r} has the field {min(unknown)!r}; known are "
+                f"{', '.join(sorted(_ENVIRONMENT_FIELDS))}. Its name is made from its content."
+            )
+        if self.manifest is not None and not urlsplit(self._shared).path:
+            raise ValueError(
+                f"The bucket of {self.template!r} depends on the time, and a manifest lists the objects of "
+                "one bucket."
+            )
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):
@@ -72,9 +89,18 @@ class Partitions:
         if len(uris) > 1:
             raise IntervalError(
                 f"The interval {interval} covers {len(uris)} partitions, from {uris[0]} to {uris[-1]}, and a "
-                "parameter holds one S3 URI. Give the DAG a schedule that matches the partitions."
+                "parameter holds one S3 URI. Give the DAG a schedule that matches the partitions, or read "
+                "them by a manifest: Partitions(..., manifest='s3://...')."
             )
         return uris[0]
+
+    def folder(self, environment: Mapping[str, str]) -> str:
+        """Return the URI of the folder that all partitions share, with its slash."""
+        return _in_environment(self._shared, environment)
+
+    def manifest_folder(self, environment: Mapping[str, str]) -> str:
+        """Return the URI of the folder of the manifests, with its slash; empty where there are none."""
+        return _in_environment(f"{self.manifest.removesuffix('/')}/", environment) if self.manifest else ""
 
     def prefix(self, interval: RunInterval, environment: Mapping[str, str]) -> str:
         """Return where an interval's results go: the URI that its start names.
@@ -83,6 +109,12 @@ class Partitions:
         """
         _require_length(interval)
         return self._filled(interval, next(self._moments(interval)), environment)
+
+    @property
+    def _shared(self) -> str:
+        """The template up to the folder in which the first field of time is."""
+        timed = next(match for match in _FIELD.finditer(self.template) if match[1] not in _ENVIRONMENT_FIELDS)
+        return self.template[: timed.start()].rpartition("/")[0] + "/"
 
     def _moments(self, interval: RunInterval) -> Iterator[datetime]:
         """Yield a moment of each partition, as the calendar's zone tells it, the interval's start first."""
@@ -110,6 +142,10 @@ class Partitions:
             return (end if name == "end" else moment).strftime(layout or _LAYOUTS[name])
 
         return _FIELD.sub(value, self.template)
+
+
+def _in_environment(template: str, environment: Mapping[str, str]) -> str:
+    return _FIELD.sub(lambda match: environment[match[1]], template)
 
 
 def _require_length(interval: RunInterval) -> None:

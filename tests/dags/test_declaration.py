@@ -66,6 +66,14 @@ def test_it_can_be_taken_apart() -> None:
             {"inputs": {"Input": DAILY}},
             "'Input' is no parameter of the definition 'abalone'; known are Batch",
         ),
+        (
+            {
+                "inputs": {
+                    "InputData": Partitions("s3://bucket/dt={date}/", manifest="s3://bucket/manifests/")
+                }
+            },
+            "reads InputData as S3Prefix, and its partitions would be a ManifestFile. Leave out manifest=",
+        ),
         ({"backfill_params": {"Register": "false"}}, "'Register' is no parameter"),
         ({"gate": "Nothing"}, "No Condition step 'Nothing'"),
         ({"gate": False, "scoring_dag": "score"}, "gate is False"),

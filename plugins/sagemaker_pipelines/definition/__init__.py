@@ -4,7 +4,7 @@ What Airflow parses, what compiles definitions and what executes them share this
 """
 
 from sagemaker_pipelines.definition.annotations import annotate
-from sagemaker_pipelines.definition.document import canonical, definition_hash, iter_steps
+from sagemaker_pipelines.definition.document import canonical, definition_hash, iter_steps, s3_data_types
 from sagemaker_pipelines.definition.envelope import Asset, Envelope
 from sagemaker_pipelines.definition.gate import Gate, gate_of
 from sagemaker_pipelines.definition.graph import step_graph
@@ -33,6 +33,7 @@ __all__ = [
     "lint",
     "parameters_of",
     "references",
+    "s3_data_types",
     "step_graph",
     "with_job_settings",
 ]

@@ -105,6 +105,22 @@ def own_part(step: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
+def s3_data_types(value: Any, parameter: str) -> set[str]:
+    """Return the ``S3DataType`` of every S3 source in a definition whose URI is a parameter.
+
+    :param value: the definition, or a part of it.
+    :param parameter: the parameter's name.
+    """
+    if isinstance(value, list):
+        return {found for item in value for found in s3_data_types(item, parameter)}
+    if not isinstance(value, Mapping):
+        return set()
+    own = {str(value["S3DataType"])} if "S3DataType" in value else set()
+    if value.get("S3Uri") != {"Get": f"Parameters.{parameter}"}:
+        own = set()
+    return own | s3_data_types(list(value.values()), parameter)
+
+
 def value_at(value: Any, path: str) -> Any:
     """Return what is at a dotted path of nested objects, or None."""
     for part in path.split("."):

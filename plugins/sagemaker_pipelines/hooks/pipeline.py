@@ -291,23 +291,24 @@ class SageMakerPipelineHook(SageMakerHook):
         return bool(answer.get("Contents"))
 
     def has_data(self, uri: str) -> bool:
-        """Return whether any data lie at this URI or below it.
+        """Return whether any data lie at this URI or below it; see :meth:`data_objects`."""
+        return any(True for _ in self.data_objects(uri))
+
+    def data_objects(self, uri: str) -> Iterator[str]:
+        """Yield the URIs of the data at this URI or below it, in the order of their keys.
 
         Empty objects do not count, nor what writers hide until it is complete: names that begin with an
         underscore or a dot, such as Spark's ``_temporary/``.
         """
         bucket, key = split_s3_uri(uri)
         try:
-            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            return any(
-                item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :])
-                for page in pages
-                for item in page.get("Contents", ())
-            )
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+                for item in page.get("Contents", ()):
+                    if item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :]):
+                        yield f"s3://{bucket}/{item['Key']}"
         except ClientError as error:
-            if is_missing_object(error):
-                return False
-            raise
+            if not is_missing_object(error):
+                raise
 
     def read_object(self, uri: str) -> bytes:
         """Return the content of the object at this URI."""

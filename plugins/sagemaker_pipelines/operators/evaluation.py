@@ -11,10 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.bases.branch import BranchMixIn
 
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+from sagemaker_pipelines.hooks.documents import write_json
 from sagemaker_pipelines.hooks.evaluation import GateReading
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.result import write_result
 from sagemaker_pipelines.links.pipeline import SageMakerPipelineExecutionLink
 from sagemaker_pipelines.run_types import is_backfill
 from sagemaker_pipelines.waiting import is_set
@@ -133,7 +133,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             "pipeline_execution_arn": self.pipeline_execution_arn,
         }
         try:
-            write_result(self.hook, uri, result)
+            write_json(self.hook, uri, result)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
         context["ti"].xcom_push(key="result_uri", value=uri)

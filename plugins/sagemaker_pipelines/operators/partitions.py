@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from sagemaker_pipelines.exceptions import IntervalError
+from sagemaker_pipelines.hooks.manifest import write_manifest
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.intervals import is_interval_driven, run_interval
 from sagemaker_pipelines.partitions import Partitions
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
 IfMissing = Literal["wait", "skip", "fail"]
 
 
+class Selection(NamedTuple):
+    """What a run reads and writes.
+
+    :param values: the URIs of what it writes, and what the form says, by parameter.
+    :param inputs: the partitions that its interval covers, by parameter.
+    :param interval: of the run, as ISO 8601 writes it; None where it was made for none.
+    """
+
+    values: dict[str, str]
+    inputs: dict[str, list[str]]
+    interval: str | None
+
+
 class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     """Choose a run's S3 URIs by its interval, and wait until the data are there.
 
@@ -32,7 +46,8 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     The XCom is ``{parameter: URI, ..., "interval": "<start>/<end>" or None}``; an empty URI leaves the
     parameter to its deployed default.
 
-    :param inputs: partitions to read, by pipeline parameter.
+    :param inputs: partitions to read, by pipeline parameter. One with a manifest gives the parameter the URI
+        of a manifest, which is written once all its partitions are there.
     :param outputs: prefixes to write, by pipeline parameter; nothing is waited for there.
     :param values: what the form holds for these parameters. Templated.
     :param if_missing: what to do while an input is missing or empty: ``"wait"`` in the triggerer, ``"skip"``
@@ -75,11 +90,10 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
 
     def execute(self, context: Context) -> dict[str, str | None]:
         """Select, and return once the data are there."""
-        selected = self._selected(context)
-        waited_for = [selected[name] for name in self.inputs if self._is_open(name) and selected["interval"]]
-        missing = [uri for uri in waited_for if uri and not self.hook.has_data(uri)]
+        selection = self._select(context)
+        missing = [uri for uris in selection.inputs.values() for uri in uris if not self.hook.has_data(uri)]
         if not missing:
-            return selected
+            return self._values(selection)
         text = f"No data yet at {', '.join(missing)}."
         if self.if_missing == "skip":
             raise AirflowSkipException(f"{text} The run is skipped, as if_missing says.")
@@ -100,38 +114,52 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
             raise AirflowException(
                 f"S3 cannot be asked for {', '.join(event['missing'])}: {event['message']}"
             )
-        return self._selected(context)
+        return self._values(self._select(context))
 
-    def _selected(self, context: Context) -> dict[str, str | None]:
-        """Return a URI for each parameter, and the interval that chose them."""
+    def _select(self, context: Context) -> Selection:
+        """Choose by the run's interval whatever the form has left open."""
         names = [*self.inputs, *self.outputs]
         given = {name: "" if self._is_open(name) else str(self.values[name]) for name in names}
         try:
             if self.manual_runs == "form" and not is_interval_driven(context):
                 self.log.info("This run was not made for an interval; it reads what the form says")
-                return {**given, "interval": None}
+                return Selection(given, {}, None)
             interval = run_interval(context)
-            settings = self.hook.settings
-            environment = {
-                "artifact_bucket": settings.artifact_bucket or "",
-                "name_prefix": settings.name_prefix,
+            inputs = {
+                name: of.uris(interval, self._environment)
+                if of.manifest
+                else [of.uri(interval, self._environment)]
+                for name, of in self.inputs.items()
+                if self._is_open(name)
             }
-            chosen = {
-                **{
-                    name: of.uri(interval, environment)
-                    for name, of in self.inputs.items()
-                    if self._is_open(name)
-                },
-                **{
-                    name: of.prefix(interval, environment)
-                    for name, of in self.outputs.items()
-                    if self._is_open(name)
-                },
+            outputs = {
+                name: of.prefix(interval, self._environment)
+                for name, of in self.outputs.items()
+                if self._is_open(name)
             }
         except IntervalError as error:
             raise AirflowFailException(str(error)) from error
-        self.log.info("Interval %s: %s", interval, chosen)
-        return {**given, **chosen, "interval": str(interval)}
+        self.log.info("Interval %s: reads %s, writes %s", interval, inputs, outputs)
+        return Selection(given | outputs, inputs, str(interval))
+
+    def _values(self, selection: Selection) -> dict[str, str | None]:
+        """Return a URI for each parameter, and the interval that chose them."""
+        read = {name: self._value(name, uris) for name, uris in selection.inputs.items()}
+        return {**selection.values, **read, "interval": selection.interval}
+
+    def _value(self, name: str, uris: Sequence[str]) -> str:
+        of = self.inputs[name]
+        if not of.manifest:
+            return uris[0]
+        below, folder = of.folder(self._environment), of.manifest_folder(self._environment)
+        manifest = write_manifest(self.hook, uris, below=below, folder=folder)
+        self.log.info("%s: %s lists the data of %d partitions", name, manifest, len(uris))
+        return manifest
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        settings = self.hook.settings
+        return {"artifact_bucket": settings.artifact_bucket or "", "name_prefix": settings.name_prefix}
 
     def _is_open(self, name: str) -> bool:
         return self.values.get(name) in (None, "", "None")

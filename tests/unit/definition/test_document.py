@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagemaker_pipelines.definition import canonical, definition_hash, iter_steps
+from sagemaker_pipelines.definition import canonical, definition_hash, iter_steps, s3_data_types
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.lint_expressions import EXECUTION_VARIABLES
 
@@ -27,6 +27,15 @@ def test_steps_in_branches_are_yielded_after_their_condition(definition: dict[st
         "Create",
         "Reject",
     ]
+
+
+def test_the_data_types_of_a_parameter_are_found_in_every_step() -> None:
+    def source(kind: str) -> dict[str, Any]:
+        return {"S3Uri": {"Get": "Parameters.Rows"}, "S3DataType": kind}
+
+    steps = [{"Inputs": [source("S3Prefix")]}, {"Else": [{"DataSource": {"S3": source("ManifestFile")}}]}]
+    assert s3_data_types({"Steps": steps}, "Rows") == {"S3Prefix", "ManifestFile"}
+    assert s3_data_types({"Steps": steps}, "Columns") == set()
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=5))

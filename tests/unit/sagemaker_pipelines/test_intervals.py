@@ -234,6 +234,19 @@ def test_a_template_that_selects_nothing_is_refused(template: str, message: str)
         Partitions(template)
 
 
+@pytest.mark.parametrize(
+    ("template", "manifest", "message"),
+    [
+        (DAILY, "manifests/", "'manifests/' is no S3 URI"),
+        (DAILY, "s3://bucket/manifests/{date}/", "The manifest .* has the field 'date'"),
+        ("s3://data-{date}/rows/", "s3://bucket/manifests/", "lists the objects of one bucket"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_refused(template: str, manifest: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Partitions(template, manifest=manifest)
+
+
 def test_a_zone_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone 'Europe/Berln'"):
         Partitions(DAILY, timezone="Europe/Berln")

@@ -209,5 +209,5 @@ def test_the_result_of_a_date_is_replaced_by_its_next_run(
 
 
 def test_a_result_uri_that_names_no_object_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AirflowFailException, match="result_uri is 's3://artifacts/results/'"):
+    with pytest.raises(AirflowFailException, match="'s3://artifacts/results/' is no URI of an object"):
         branch(monkeypatch, dag_run=BACKFILL_RUN, result_uri="s3://artifacts/results/")

@@ -20,6 +20,7 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.partitions import Partitions
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
+from tests.unit.sagemaker_pipelines.samples import ROLE
 from tests.unit.sagemaker_pipelines.test_intervals import FORM, at, context
 
 BUCKET = "partitions"
@@ -27,6 +28,7 @@ DAY = (at("2026-01-02T00:00:00"), at("2026-01-03T00:00:00"))
 WEEK = (at("2026-01-05T00:00:00"), at("2026-01-12T00:00:00"))
 INPUTS = {"InputData": Partitions("s3://{artifact_bucket}/{name_prefix}train/dt={date}/")}
 OUTPUTS = {"OutputPrefix": Partitions("s3://{artifact_bucket}/out/dt={date}")}
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 URI = f"s3://{BUCKET}/dev-train/dt=2026-01-02/"
 
 
@@ -120,6 +122,71 @@ def test_what_no_parameter_can_hold_fails_without_a_retry(s3: Any) -> None:
         select().execute(context("scheduled", WEEK))
     with pytest.raises(AirflowFailException, match="fill in both"):
         select().execute(context("manual", None, {"IntervalEnd": "2026-01-01T00:00:00Z"}))
+
+
+DAYS = [f"dt=2026-01-{day:02}" for day in range(5, 12)]
+MANIFESTS = "s3://{artifact_bucket}/{name_prefix}manifests"
+WEEKLY = {"InputData": Partitions("s3://{artifact_bucket}/train/dt={date}", manifest=MANIFESTS)}
+
+
+def test_a_week_of_daily_partitions_is_read_by_a_manifest(s3: Any) -> None:
+    for day in DAYS[:-1]:
+        put(s3, f"train/{day}/rows.csv", day.encode())
+    put(s3, "train/_SUCCESS")
+    week, operator = context("scheduled", WEEK), select(inputs=WEEKLY)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(week)
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, SageMakerPartitionsTrigger)
+    assert trigger.uris == [f"s3://{BUCKET}/train/{DAYS[-1]}"]
+    put(s3, f"train/{DAYS[-1]}/rows.csv", DAYS[-1].encode())
+    manifest = operator.execute_complete(week, {"event": "ready", "missing": []})["InputData"]
+    assert manifest is not None
+    assert manifest.startswith(f"s3://{BUCKET}/dev-manifests/")
+    assert json.loads(SageMakerPipelineHook().read_object(manifest)) == [
+        {"prefix": f"s3://{BUCKET}/train/"},
+        *(f"{day}/rows.csv" for day in DAYS),
+    ]
+    # The same data, the same manifest; and a job reads what it lists.
+    assert operator.execute(week)["InputData"] == manifest
+    assert files_of_a_job(manifest) == [f"{day}/rows.csv" for day in DAYS]
+    put(s3, f"train/{DAYS[0]}/more.csv")
+    assert operator.execute(week)["InputData"] != manifest
+
+
+def files_of_a_job(manifest: str) -> list[str]:
+    """Return what a processing job finds among its inputs."""
+    client = SageMakerPipelineHook().conn
+    folder, out = "/opt/ml/processing/input", "/opt/ml/processing/out"
+    code = (
+        f"import glob, json; files = sorted(glob.glob('**/*.csv', root_dir='{folder}', recursive=True)); "
+        f"open('{out}/files.json', 'w').write(json.dumps(files))"
+    )
+    source = {"S3Uri": manifest, "LocalPath": folder, "S3DataType": "ManifestFile", "S3InputMode": "File"}
+    target = {"S3Uri": f"s3://{BUCKET}/job", "LocalPath": out, "S3UploadMode": "EndOfJob"}
+    client.create_processing_job(
+        ProcessingJobName="reads-a-manifest",
+        RoleArn=ROLE,
+        AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": ["python3", "-c", code]},
+        ProcessingInputs=[{"InputName": "rows", "S3Input": source}],
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "files", "S3Output": target}]},
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+        },
+    )
+    client.get_waiter("processing_job_completed_or_stopped").wait(
+        ProcessingJobName="reads-a-manifest", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    files: list[str] = json.loads(SageMakerPipelineHook().read_object(f"s3://{BUCKET}/job/files.json"))
+    return files
+
+
+def test_a_day_within_a_manifests_partitions_is_listed_alone(s3: Any) -> None:
+    put(s3, "train/dt=2026-01-02/rows.csv")
+    manifest = select(inputs=WEEKLY).execute(context("scheduled", DAY))["InputData"]
+    assert manifest is not None
+    listed = json.loads(SageMakerPipelineHook().read_object(manifest))
+    assert listed == [{"prefix": f"s3://{BUCKET}/train/"}, "dt=2026-01-02/rows.csv"]
 
 
 def test_the_task_goes_on_with_the_same_selection_after_the_wait(s3: Any) -> None:

@@ -1,0 +1,35 @@
+"""List the data of several partitions in one object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sagemaker_pipelines.hooks.documents import write_json
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+
+def write_manifest(hook: SageMakerPipelineHook, partitions: Sequence[str], *, below: str, folder: str) -> str:
+    """Write which data lie in some partitions, and return the manifest's URI.
+
+    Its name is made from its content: the same data have the same manifest, and one that an earlier
+    execution read stays as it was. In the container an object keeps the rest of its key, ``dt=2026-01-02/``
+    included.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+
+    :param hook: what to call AWS with.
+    :param partitions: their S3 URIs.
+    :param below: the URI of a folder that they share, with its slash.
+    :param folder: the URI of the folder to write to, with its slash.
+    """
+    objects = (uri for partition in partitions for uri in hook.data_objects(partition))
+    # Without a slash at its end, a partition's URI may be the beginning of another one's.
+    manifest = [{"prefix": below}, *dict.fromkeys(uri.removeprefix(below) for uri in objects)]
+    uri = f"{folder}{hashlib.sha256(json.dumps(manifest).encode()).hexdigest()}.manifest"
+    write_json(hook, uri, manifest)
+    return uri
