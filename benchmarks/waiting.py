@@ -69,16 +69,18 @@ def _token(runtime: RuntimeProcess, arn: str) -> str:
 
 def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: Path) -> dict[str, float]:
     """Let the executions end one by one while a process with the triggers watches them."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.waiting", kind, *tokens],
-        env=_environment(runtime, folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    while process.stdout.readline() != "ready\n":
-        pass  # Airflow logs to the same stream
+    figures = folder / "figures.json"
+    with (folder / "triggers.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.waiting", kind, str(figures), *tokens],
+            env=_environment(runtime, folder),
+            stdout=log,
+            stderr=log,
+        )
+    while not _calls(runtime):
+        if process.poll() is not None:
+            raise RuntimeError((folder / "triggers.log").read_text())
+        time.sleep(0.1)
     began = time.monotonic()
     time.sleep(WARM_UP)
     before, counted = _calls(runtime), time.monotonic()
@@ -91,7 +93,8 @@ def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: P
         time.sleep(max(0.0, began + due - time.monotonic()))
         runtime.client("sagemaker").send_pipeline_execution_step_success(CallbackToken=token)
         ends[arn] = time.time()
-    answer = json.loads(process.communicate(timeout=LAST_END + 4 * INTERVAL)[0].splitlines()[-1])
+    process.wait(timeout=LAST_END + 4 * INTERVAL)
+    answer = json.loads(figures.read_text())
     delays = [noticed - ends[arn] for arn, noticed in answer["noticed"].items()]
     return {
         "calls_a_minute": calls * 60 / waited,
@@ -122,13 +125,12 @@ def _environment(runtime: RuntimeProcess, folder: Path) -> dict[str, str]:
     }
 
 
-def watch(kind: str, arns: list[str]) -> None:
-    """Run one trigger per execution in one loop; print when each fired."""
-    print("ready", flush=True)
+def watch(kind: str, path: str, arns: list[str]) -> None:
+    """Run one trigger per execution in one loop; write to a file when each fired."""
     began, cpu = time.monotonic(), time.process_time()
     noticed = asyncio.run(_run([_trigger(kind, arn) for arn in arns], arns))
     figures = {"cpu": time.process_time() - cpu, "seconds": time.monotonic() - began}
-    print(json.dumps({"noticed": noticed, **figures}), flush=True)
+    Path(path).write_text(json.dumps({"noticed": noticed, **figures}))
 
 
 def _trigger(kind: str, arn: str) -> Any:
@@ -164,6 +166,6 @@ async def _run(triggers: list[Any], arns: list[str]) -> dict[str, float]:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        watch(sys.argv[1], sys.argv[2:])
+        watch(sys.argv[1], sys.argv[2], sys.argv[3:])
     else:
         main()
