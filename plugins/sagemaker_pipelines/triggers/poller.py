@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 import statistics
 import time
@@ -114,7 +115,10 @@ class ExecutionPoller:
         self._joined.set()
         if self._task is None or self._task.done():
             self._survey = None
-            self._task = asyncio.create_task(self._poll(make_hook), name=f"poll {self.pipeline_name}")
+            # In a context of its own: what the hook logs is not the first waiting task's.
+            self._task = asyncio.create_task(
+                self._poll(make_hook), name=f"poll {self.pipeline_name}", context=contextvars.Context()
+            )
 
     def leave(self, wait: Wait) -> None:
         """Watch one execution less; the last one ends the polling."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -205,6 +206,28 @@ def test_an_execution_that_is_not_there_ends_its_own_wait_only() -> None:
     event, others = asyncio.run(scenario())
     assert (event["event"], "ResourceNotFound" in event["message"]) == ("error", True)
     assert {other["status"] for other in others} == {"Succeeded"}
+
+
+TASK = contextvars.ContextVar("TASK", default="none")
+
+
+def test_what_the_shared_poller_logs_belongs_to_none_of_the_waiting_tasks() -> None:
+    account, seen = Account(1), set()
+    described = account.describe_execution
+
+    def describe_execution(arn: str) -> dict[str, Any]:
+        seen.add(TASK.get())
+        return described(arn)
+
+    account.describe_execution = describe_execution  # type: ignore[method-assign]
+    account.statuses = dict.fromkeys(account.arns, "Succeeded")
+
+    async def scenario() -> None:
+        TASK.set("wait_for_pipeline")
+        await asyncio.gather(*waits(account, account.arns))
+
+    asyncio.run(scenario())
+    assert seen == {"none"}
 
 
 def test_another_connection_region_or_pipeline_has_another_poller() -> None:
