@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
 MAX_DISPLAY_NAME = 82
+MAX_DESCRIPTION = 3072
 # Clocks of workers and of AWS differ; the description decides, this only bounds the search.
 CLOCK_SKEW = timedelta(minutes=15)
 # What may follow is for people, and for later versions of this package.
@@ -145,16 +146,19 @@ def execution_request(
     selected_steps: Sequence[str] | None = None,
     source_execution_arn: str | None = None,
     max_parallel_execution_steps: int | None = None,
+    description: str | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of StartPipelineExecution, as JSON types, so that they can be sent again verbatim.
 
     :param start: gives the token and the description.
     :param pipeline_params: the checked values.
+    :param description: what people are told besides.
+    :raises ParameterError: the description is too long.
     """
     request: dict[str, Any] = {
         "PipelineName": pipeline_name,
         "PipelineExecutionDisplayName": display_name,
-        "PipelineExecutionDescription": start.description,
+        "PipelineExecutionDescription": _description(start, description),
         "ClientRequestToken": start.token,
     }
     if pipeline_params:
@@ -182,13 +186,25 @@ def effective_parameters(parameters: Iterable[Parameter], request: Mapping[str, 
     return {parameter.name: str(sent.get(parameter.name, parameter.default)) for parameter in parameters}
 
 
-def resume_request(start: LogicalStart, pipeline_execution_arn: str) -> dict[str, Any]:
+def resume_request(
+    start: LogicalStart, pipeline_execution_arn: str, *, description: str | None = None
+) -> dict[str, Any]:
     """Return the arguments of RetryPipelineExecution, for a run that resumes an earlier run's execution."""
     return {
         "PipelineExecutionArn": pipeline_execution_arn,
-        "PipelineExecutionDescription": start.description,
+        "PipelineExecutionDescription": _description(start, description),
         "ClientRequestToken": start.token,
     }
+
+
+def _description(start: LogicalStart, text: str | None) -> str:
+    description = f"{start.description} {' '.join((text or '').split())}".strip()
+    if len(description) > MAX_DESCRIPTION:
+        raise ParameterError(
+            f"The description is {len(description)} characters long with what tells the start, and SageMaker "
+            f"takes {MAX_DESCRIPTION}: shorten {(text or '')[:50]!r}..."
+        )
+    return description
 
 
 def steps_from(definition: Mapping[str, Any], step_name: str) -> list[str]:

@@ -109,6 +109,7 @@ class PipelineUpsert:
         VPC and tags.
     :param envelope: the compiled definition.
     :param pipeline_name: name to deploy under; None takes the envelope's with the environment's prefix.
+    :param description: the pipeline's; None takes the envelope's.
     :param max_parallel_execution_steps: bound on the steps of one execution that run at once.
     :param tags: tags of the pipeline and its jobs, besides the environment's.
     :param deployment: id of the Airflow that deploys, part of the environment's name if that has no
@@ -124,6 +125,7 @@ class PipelineUpsert:
         envelope: Envelope,
         *,
         pipeline_name: str | None = None,
+        description: str | None = None,
         max_parallel_execution_steps: int | None = None,
         tags: Mapping[str, str] | None = None,
         deployment: str | None = None,
@@ -134,6 +136,7 @@ class PipelineUpsert:
         self.role_arn = _required(self.settings.role_arn, "role_arn")
         self.bucket = _required(self.settings.artifact_bucket, "artifact_bucket")
         self.pipeline_name = pipeline_name or envelope.pipeline_name(self.settings.name_prefix)
+        self.description = envelope.description if description is None else description
         self.environment = environment_name(hook, deployment)
         self.tags = {**self.settings.tags, **(tags or {})}
         self.parallelism = (
@@ -232,7 +235,7 @@ class PipelineUpsert:
 
     @property
     def _description(self) -> str:
-        return marked(self.envelope.description, self.environment)
+        return marked(self.description, self.environment)
 
     def _pipeline_tags(self) -> list[dict[str, str]]:
         return as_tags({**self.tags, HASH_TAG: self.hash, ENVIRONMENT_TAG: self.environment})

@@ -59,6 +59,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         Templated.
     :param display_name: name of the execution in SageMaker; None makes one of the run's
         kind and interval, else of its id. Templated.
+    :param description: what SageMaker tells of the execution, after the logical start. Templated.
     :param data_parameters: names of the parameters that are S3 URIs to be read: if nothing is stored
         there, the task fails before anything starts.
     :param source_execution_arn: an earlier execution. With ``selected_steps`` or ``from_step`` its results
@@ -75,8 +76,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param stop_on_kill: see the sensor; a start that is killed before it has the ARN is stopped too.
     :param resume_on_retry: see the sensor. Templated.
     :param quota_retry_delay: when the account's quota of executions, or the settings' ``max_executing``, is
-        used up, ask again after about this
-        many seconds, default 60; the task waits outside a worker, and no retry is spent.
+        used up, ask again after about this many seconds, default 60; the task waits outside a worker, and
+        no retry is spent.
     :ivar effective_parameters: with which values the execution runs, sent or default; also in the log, in
         XCom, and among the rendered fields.
     :return: the ARN; with ``wait_for_completion`` the sensor's outcome.
@@ -88,6 +89,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     template_fields: Sequence[str] = aws_template_fields(
         "pipeline_name",
         "display_name",
+        "description",
         "pipeline_params",
         "backfill_params",
         "definition",
@@ -112,6 +114,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         definition: str | Path | None = None,
         pipeline_version_id: int | str | None = None,
         display_name: str | None = None,
+        description: str | None = None,
         data_parameters: Sequence[str] = (),
         selected_steps: Sequence[str] | None = None,
         from_step: str | None = None,
@@ -137,6 +140,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.backfill_params = backfill_params
         self.definition = None if definition is None else str(definition)
         self.pipeline_version_id = pipeline_version_id
+        self.description = description
         self.data_parameters = data_parameters
         self.selected_steps = selected_steps
         self.from_step = from_step
@@ -269,7 +273,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         source = _text(self.source_execution_arn)
         selected = self._selected(source)
         if source is not None and selected is None:
-            return resume_request(start, source)
+            return resume_request(start, source, description=_text(self.description))
         version = version_id(self.pipeline_version_id)
         given = self.pipeline_params or {}
         if self.definition == "":
@@ -285,6 +289,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             selected_steps=selected,
             source_execution_arn=source,
             max_parallel_execution_steps=self.max_parallel_execution_steps,
+            description=_text(self.description),
         )
 
     def _selected(self, source_execution_arn: str | None) -> list[str] | None:

@@ -33,6 +33,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
         Templated.
     :param max_parallel_execution_steps: bound on the steps of one execution that run at once; None sets
         none and leaves what is deployed.
+    :param description: the pipeline's; None takes the definition's. Templated.
     :param tags: tags of the pipeline and of its jobs, besides the environment's. Templated.
     :param pipeline_version_id: a version that is deployed already, which is to be executed: nothing is
         written, and the version is returned after a look whether it exists. None or empty deploys the
@@ -45,7 +46,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
 
     aws_hook_class = SageMakerPipelineHook
     template_fields: Sequence[str] = aws_template_fields(
-        "definition", "pipeline_name", "tags", "pipeline_version_id"
+        "definition", "pipeline_name", "description", "tags", "pipeline_version_id"
     )
     ui_color = "#ededed"
 
@@ -54,6 +55,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
         *,
         definition: str | Path,
         pipeline_name: str | None = None,
+        description: str | None = None,
         max_parallel_execution_steps: int | None = None,
         tags: Mapping[str, str] | None = None,
         pipeline_version_id: int | str | None = None,
@@ -63,6 +65,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
         check_parallelism(max_parallel_execution_steps)
         self.definition = str(definition)
         self.pipeline_name = pipeline_name
+        self.description = description
         self.max_parallel_execution_steps = max_parallel_execution_steps
         self.tags = tags
         self.pipeline_version_id = pipeline_version_id
@@ -78,6 +81,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
             result = self.hook.upsert_pipeline(
                 envelope,
                 pipeline_name=self.pipeline_name,
+                description=self.description,
                 max_parallel_execution_steps=self.max_parallel_execution_steps,
                 tags=self.tags,
                 deployment=deployment_id(context),

@@ -18,6 +18,7 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.pipeline import (
     SageMakerStartPipelineExecutionOperator,
 )
+from sagemaker_pipelines.starting import LogicalStart
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, gated_definition
 
 
@@ -138,6 +139,18 @@ def test_the_request_tells_where_it_comes_from(ti: TaskInstance) -> None:
     assert request["PipelineExecutionDisplayName"] == "manual-2026-11-23T07-00-00-00-00"
     for part in ("dag_id=train", f"run_id={ti.run_id}", "task_id=start_pipeline", "map_index=-1"):
         assert part in request["PipelineExecutionDescription"]
+
+
+def test_a_description_follows_what_tells_the_start(ti: TaskInstance) -> None:
+    hook = Recorder()
+    start(hook, ti, description="New features,\nsecond try.")
+    told = hook.requests[0]["PipelineExecutionDescription"]
+    assert told.endswith(" New features, second try.")
+    parsed = LogicalStart.parse(told)
+    assert parsed is not None
+    assert (parsed.run_id, parsed.task_id) == (ti.run_id, "start_pipeline")
+    with pytest.raises(AirflowFailException, match="takes 3072: shorten 'xxxx"):
+        start(Recorder(), TaskInstance(), description="x" * 3000)
 
 
 def test_the_arn_is_in_xcom_at_once_and_returned(ti: TaskInstance) -> None:

@@ -26,10 +26,15 @@ def test_the_upsert_returns_what_the_start_pins(
 ) -> None:
     sagemaker.add_client_error("list_pipeline_versions", "ResourceNotFound")
     sagemaker.add_client_error("describe_pipeline", "ResourceNotFound")
+    created: dict[str, Any] = {}
+    hook.conn.meta.events.register(
+        "before-parameter-build.sagemaker.CreatePipeline", lambda params, **_: created.update(params)
+    )
     sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})
     sagemaker.add_response("list_pipeline_versions", {"PipelineVersionSummaries": [{"PipelineVersionId": 1}]})
-    result = upsert(hook, envelope_path)
+    result = upsert(hook, envelope_path, description="Nightly.")
     assert result.pop("definition_hash")
+    assert created["PipelineDescription"].startswith("Nightly. [environment:")
     assert result == {
         "pipeline_name": "dev-gated",
         "pipeline_arn": PIPELINE_ARN,
