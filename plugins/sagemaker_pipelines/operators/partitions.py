@@ -122,7 +122,10 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         given = {name: "" if self._is_open(name) else str(self.values[name]) for name in names}
         try:
             if self.manual_runs == "form" and not is_interval_driven(context):
-                self.log.info("This run was not made for an interval; it reads what the form says")
+                self.log.info(
+                    "This run was not made for an interval; it reads what the form says. Fill in "
+                    "IntervalStart and IntervalEnd to have it read the partitions of one"
+                )
                 return Selection(given, {}, None)
             interval = run_interval(context)
             inputs = {
