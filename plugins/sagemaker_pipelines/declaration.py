@@ -168,6 +168,7 @@ def sagemaker_pipeline_tasks(
         definition=f"{{{{ '' if {pinned} else '{definition}' }}}}",
         pipeline_params={**form_values(envelope.parameters), **chosen, **(pipeline_params or {})},
         backfill_params={name: _in_backfill(name, value) for name, value in (backfill_params or {}).items()},
+        strict_conf=True,
         data_parameters=data_parameters,
     )
     wait = SageMakerPipelineExecutionSensor(

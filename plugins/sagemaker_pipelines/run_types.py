@@ -1,9 +1,11 @@
-"""What a run of a backfill does otherwise than a scheduled or a manual one."""
+"""Of which kind a run is, and what it was triggered with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from sagemaker_pipelines.exceptions import ParameterError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,3 +32,20 @@ def with_backfill_values(
     :param in_backfill: what takes their place in a backfill.
     """
     return {**values, **in_backfill} if is_backfill(context) else dict(values)
+
+
+def check_conf(context: Context) -> None:
+    """Refuse a run that was triggered with a name that its form does not have, such as a misspelt one.
+
+    Airflow checks the values of the form's fields, and takes any other name without a word.
+
+    :param context: the running task's.
+    :raises ParameterError: naming each unknown name, and the form's fields.
+    """
+    fields = {*context["dag"].params, *context["task"].params}
+    unknown = sorted(set(context["dag_run"].conf or {}) - fields)
+    if unknown:
+        raise ParameterError(
+            f"The run was triggered with {', '.join(unknown)}, which the form does not have. Its fields are "
+            f"{', '.join(sorted(fields))}: trigger it again with these."
+        )

@@ -229,6 +229,13 @@ def test_a_value_that_does_not_fit_the_form_is_refused_before_anything_starts(ai
     assert len(airflow.api.runs("abalone_train")) == before
 
 
+def test_a_name_that_the_form_does_not_have_is_refused_before_anything_starts(airflow: Airflow) -> None:
+    run = airflow.finished("abalone_train", airflow.api.trigger("abalone_train", {"MseTreshold": 3}))
+    assert (run.state, run.tasks["start_pipeline"]) == ("failed", "failed")
+    (message,) = airflow.messages(run)
+    assert "triggered with MseTreshold, which the form does not have" in message["Message"]
+
+
 def test_without_a_given_package_the_newest_approved_one_is_scored(
     airflow: Airflow, scenario: Scenario
 ) -> None:

@@ -22,7 +22,7 @@ from sagemaker_pipelines.hooks.quota import executing_count
 from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.hooks.upsert import check_parallelism, version_id
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
-from sagemaker_pipelines.run_types import with_backfill_values
+from sagemaker_pipelines.run_types import check_conf, with_backfill_values
 from sagemaker_pipelines.starting import (
     LogicalStart,
     StartAttempt,
@@ -60,6 +60,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param display_name: name of the execution in SageMaker; None makes one of the run's
         kind and interval, else of its id. Templated.
     :param description: what SageMaker tells of the execution, after the logical start. Templated.
+    :param strict_conf: whether a run that was triggered with a name that is no field of the DAG's form, such
+        as a misspelt one, fails before anything starts; Airflow would take it without a word.
     :param data_parameters: names of the parameters that are S3 URIs to be read: if nothing is stored
         there, the task fails before anything starts.
     :param source_execution_arn: an earlier execution. With ``selected_steps`` or ``from_step`` its results
@@ -115,6 +117,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         pipeline_version_id: int | str | None = None,
         display_name: str | None = None,
         description: str | None = None,
+        strict_conf: bool = False,
         data_parameters: Sequence[str] = (),
         selected_steps: Sequence[str] | None = None,
         from_step: str | None = None,
@@ -141,6 +144,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.definition = None if definition is None else str(definition)
         self.pipeline_version_id = pipeline_version_id
         self.description = description
+        self.strict_conf = strict_conf
         self.data_parameters = data_parameters
         self.selected_steps = selected_steps
         self.from_step = from_step
@@ -161,6 +165,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             context, self.pipeline_params or {}, self.backfill_params or {}
         )
         try:
+            if self.strict_conf:
+                check_conf(context)
             attempt.prepare(self._request)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error

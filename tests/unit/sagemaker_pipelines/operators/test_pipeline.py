@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -69,12 +70,12 @@ def ti() -> TaskInstance:
     return TaskInstance()
 
 
-def start(hook: Recorder, ti: TaskInstance, **arguments: Any) -> Any:
+def start(hook: Recorder, ti: TaskInstance, context: dict[str, Any] | None = None, **arguments: Any) -> Any:
     task = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline", pipeline_name="dev-gated", **{"deferrable": False, **arguments}
     )
     task.__dict__["hook"] = hook
-    return task.execute({"ti": ti})  # type: ignore[typeddict-item]
+    return task.execute({"ti": ti, **(context or {})})  # type: ignore[typeddict-item]
 
 
 def sent(hook: Recorder) -> dict[str, str]:
@@ -151,6 +152,24 @@ def test_a_description_follows_what_tells_the_start(ti: TaskInstance) -> None:
     assert (parsed.run_id, parsed.task_id) == (ti.run_id, "start_pipeline")
     with pytest.raises(AirflowFailException, match="takes 3072: shorten 'xxxx"):
         start(Recorder(), TaskInstance(), description="x" * 3000)
+
+
+def test_a_run_triggered_with_a_misspelt_name_is_refused_before_the_start(ti: TaskInstance) -> None:
+    hook = Recorder()
+    form = {"MseThreshold": 6, "InputData": None}
+    context = {
+        "dag": SimpleNamespace(params=form),
+        "task": SimpleNamespace(params={"Own": 1}),
+        "dag_run": SimpleNamespace(conf={"MseTreshold": 3, "MseThreshold": 5}, run_type="manual"),
+    }
+    with pytest.raises(
+        AirflowFailException,
+        match=r"with MseTreshold, which .* Its fields are InputData, MseThreshold, Own: trigger it again",
+    ):
+        start(hook, ti, context, strict_conf=True)
+    assert not hook.requests
+    context["dag_run"].conf = {"MseThreshold": 5, "Own": 2}
+    assert start(hook, ti, context, strict_conf=True) == ARN
 
 
 def test_the_arn_is_in_xcom_at_once_and_returned(ti: TaskInstance) -> None:
