@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.sdk import DAG, Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
@@ -28,6 +28,7 @@ from sagemaker_pipelines.gating import (
     selected,
 )
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
+from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.partitions import IfMissing, SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
@@ -59,7 +60,8 @@ def sagemaker_pipeline_dag(
 
     :param dag_id: the DAG's id.
     :param definition: path of the compiled definition.
-    :param schedule: a cron text or a timedelta, which get data intervals; or a timetable, assets, None.
+    :param schedule: a cron text or a timedelta, which get data intervals; or a timetable, assets, None. A run
+        that only repeated events of watched assets have made is skipped, and such runs come one at a time.
     :param timezone: of a cron text, an IANA name.
     :param start_date: the first interval's start.
     :param notifier: makes a notifier from ``subject`` and ``message``, for a failure, a rejection and a model
@@ -86,6 +88,7 @@ def sagemaker_pipeline_dag(
         "doc_md": envelope.description,
         "catchup": False,
         "tags": [envelope.name],
+        **({"max_active_runs": 1} if (assets := watched_assets(schedule)) else {}),
         **(dag_options or {}),
     }
     dag = DAG(
@@ -103,6 +106,7 @@ def sagemaker_pipeline_dag(
             inputs=inputs,
             outputs=outputs,
             backfill_params=backfill_params,
+            assets=assets,
             **tasks,
         )
     return dag
@@ -123,6 +127,7 @@ def sagemaker_pipeline_tasks(
     notifier: Notifier | None = SageMakerSnsNotifier,
     scoring_dag: str | None = None,
     scoring_conf: Mapping[str, str] | None = None,
+    assets: Sequence[Asset] = (),
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
 ) -> PipelineTasks:
@@ -143,6 +148,8 @@ def sagemaker_pipeline_tasks(
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param scoring_dag: the DAG to trigger, once for each execution, when the gate is passed.
     :param scoring_conf: its conf; by default ``{"ModelPackageArn": <the registered package>}``. Templated.
+    :param assets: those of the DAG's schedule whose watchers may see an event twice; a run of nothing new is
+        skipped, and partitions are read of what is new.
     :param before: tasks that have to end before the start.
     :param timeout: how long to wait for an execution at most.
     :raises ValueError: an argument does not fit the definition; the message names what would.
@@ -152,7 +159,8 @@ def sagemaker_pipeline_tasks(
     _check_data_types(envelope, inputs or {})
     found = _gate(envelope, gate, needed=scoring_dag is not None or result is not None)
     targets = {**(outputs or {}), **({RESULT: result} if result is not None else {})}
-    select = _select(inputs or {}, targets, if_missing) if inputs or targets else None
+    events = SelectNewEventsOperator(task_id="select_events", assets=assets) if assets else None
+    select = _select(inputs or {}, targets, if_missing, events) if inputs or targets else None
     upsert = SageMakerUpsertPipelineOperator(
         task_id="upsert_pipeline",
         definition=definition,
@@ -178,13 +186,15 @@ def sagemaker_pipeline_tasks(
         deferrable=True,
         timeout=timeout.total_seconds(),
     )
-    for task in (*before, upsert, *([select] if select else [])):
-        task >> start
+    for task in (*before, upsert, events, select):
+        if task is not None:
+            task >> start
     start >> wait
+    tasks = PipelineTasks(upsert, select, start, wait, select_events=events)
     if found is None:
-        return PipelineTasks(upsert, select, start, wait)
+        return tasks
     return follow_gate(
-        PipelineTasks(upsert, select, start, wait),
+        tasks,
         envelope,
         found,
         notifier,
@@ -205,6 +215,20 @@ def timetable_of(schedule: Any, timezone: str = "UTC") -> Any:
     if isinstance(schedule, timedelta):
         return DeltaDataIntervalTimetable(schedule)
     return schedule
+
+
+def watched_assets(schedule: Any) -> list[Asset]:
+    """Return the assets of a schedule that triggers watch.
+
+    :param schedule: anything that a DAG takes.
+    """
+    if isinstance(schedule, Asset):
+        return [schedule] if schedule.watchers else []
+    if isinstance(schedule, AssetAny | AssetAll):
+        return watched_assets(schedule.objects)
+    if isinstance(schedule, list | tuple | set | frozenset):
+        return [asset for item in schedule for asset in watched_assets(item)]
+    return []
 
 
 def _check_names(envelope: Envelope, *given: Any) -> None:
@@ -242,13 +266,17 @@ def _gate(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Gate 
 
 
 def _select(
-    inputs: Mapping[str, Partitions], outputs: Mapping[str, Partitions], if_missing: IfMissing
+    inputs: Mapping[str, Partitions],
+    outputs: Mapping[str, Partitions],
+    if_missing: IfMissing,
+    events: SelectNewEventsOperator | None,
 ) -> SageMakerSelectPartitionsOperator:
     return SageMakerSelectPartitionsOperator(
         task_id="select_inputs",
         inputs=inputs,
         outputs=outputs,
         values={name: _field(name) for name in {**inputs, **outputs} if name != RESULT},
+        events=events.output if events is not None else None,
         if_missing=if_missing,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
 from sagemaker_pipelines.forms import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.notification import NotifyOperator
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
@@ -37,6 +38,7 @@ class PipelineTasks:
     :param notify_rejected: None without a gate or a notifier.
     :param notify_awaiting_approval: None unless the definition registers a model.
     :param trigger_scoring: None without a scoring DAG.
+    :param select_events: ``select_events``; None without watched assets.
     """
 
     upsert: SageMakerUpsertPipelineOperator
@@ -47,6 +49,7 @@ class PipelineTasks:
     notify_rejected: NotifyOperator | None = None
     notify_awaiting_approval: NotifyOperator | None = None
     trigger_scoring: TriggerDagRunOnceOperator | None = None
+    select_events: SelectNewEventsOperator | None = None
 
     @property
     def last(self) -> BaseOperator:
@@ -104,8 +107,12 @@ def follow_gate(
     for task in (rejected, awaiting, scoring):
         if task is not None:
             branch >> task
-    return PipelineTasks(
-        tasks.upsert, tasks.select, tasks.start, tasks.wait, branch, rejected, awaiting, scoring
+    return replace(
+        tasks,
+        branch=branch,
+        notify_rejected=rejected,
+        notify_awaiting_approval=awaiting,
+        trigger_scoring=scoring,
     )
 
 

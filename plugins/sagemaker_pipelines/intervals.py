@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,23 @@ def run_interval(context: Context) -> RunInterval:
     )
 
 
+def run_intervals(context: Context, events: Iterable[Mapping[str, Any]] | None = None) -> list[RunInterval]:
+    """Return the stretches of time whose data the running DAG run reads, the earliest first.
+
+    They are those that the events name which woke it, with gaps where no event came, or else
+    :func:`run_interval`.
+
+    :param context: the task's.
+    :param events: the payloads that count; None takes all that woke the run.
+    :raises IntervalError: the form's values are no interval.
+    """
+    if form_interval(context.get("params") or {}) is None:
+        named = _named(triggering_events(context) if events is None else events)
+        if named:
+            return sorted(named, key=lambda interval: (interval.start, interval.end))
+    return [run_interval(context)]
+
+
 def form_interval(params: Mapping[str, Any]) -> RunInterval | None:
     """Return the interval that someone has filled into the trigger form; None where it was left empty.
 
@@ -107,13 +124,22 @@ def _of_timetable(context: Context) -> RunInterval | None:
 
 
 def _of_events(payloads: Iterable[Mapping[str, Any]]) -> RunInterval | None:
-    named = [payload for payload in payloads if payload.get("interval_start") and payload.get("interval_end")]
-    if not named:
-        return None
+    return span(named) if (named := _named(payloads)) else None
+
+
+def span(intervals: Sequence[RunInterval]) -> RunInterval:
+    """Return the interval from the first one's start to the last one's end."""
     return RunInterval(
-        min(_parsed(payload["interval_start"]) for payload in named),
-        max(_parsed(payload["interval_end"]) for payload in named),
+        min(interval.start for interval in intervals), max(interval.end for interval in intervals)
     )
+
+
+def _named(payloads: Iterable[Mapping[str, Any]]) -> list[RunInterval]:
+    return [
+        RunInterval(_parsed(payload["interval_start"]), _parsed(payload["interval_end"]))
+        for payload in payloads
+        if payload.get("interval_start") and payload.get("interval_end")
+    ]
 
 
 def _moment(moment: datetime) -> RunInterval:

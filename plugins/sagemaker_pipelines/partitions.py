@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
@@ -85,14 +85,7 @@ class Partitions:
 
         :raises IntervalError: the interval is a moment, or it covers more than one partition.
         """
-        uris = self.uris(interval, environment)
-        if len(uris) > 1:
-            raise IntervalError(
-                f"The interval {interval} covers {len(uris)} partitions, from {uris[0]} to {uris[-1]}, and a "
-                "parameter holds one S3 URI. Give the DAG a schedule that matches the partitions, or read "
-                "them by a manifest: Partitions(..., manifest='s3://...')."
-            )
-        return uris[0]
+        return only(self.uris(interval, environment))
 
     def folder(self, environment: Mapping[str, str]) -> str:
         """Return the URI of the folder that all partitions share, with its slash."""
@@ -142,6 +135,20 @@ class Partitions:
             return (end if name == "end" else moment).strftime(layout or _LAYOUTS[name])
 
         return _FIELD.sub(value, self.template)
+
+
+def only(uris: Sequence[str]) -> str:
+    """Return the one URI that there is.
+
+    :raises IntervalError: there are several.
+    """
+    if len(uris) > 1:
+        raise IntervalError(
+            f"The run covers {len(uris)} partitions, from {uris[0]} to {uris[-1]}, and a parameter holds one "
+            "S3 URI. Give the DAG a schedule that matches the partitions, or read them by a manifest: "
+            "Partitions(..., manifest='s3://...')."
+        )
+    return uris[0]
 
 
 def _in_environment(template: str, environment: Mapping[str, str]) -> str:

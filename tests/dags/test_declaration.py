@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
-from sagemaker_pipelines import Partitions, sagemaker_pipeline_dag, sagemaker_pipeline_tasks
+from sagemaker_pipelines import (
+    Partitions,
+    s3_partition_asset,
+    sagemaker_pipeline_dag,
+    sagemaker_pipeline_tasks,
+)
 from sagemaker_pipelines.declaration import timetable_of
 from stack.settings import ROOT
 
@@ -48,6 +53,20 @@ def test_partitions_are_selected_before_the_start() -> None:
     assert dag.get_task("select_inputs").downstream_task_ids == {"start_pipeline"}
     assert "select_inputs" in dag.get_task("start_pipeline").pipeline_params["InputData"]
     assert {"IntervalStart", "IntervalEnd"} <= set(dag.params)
+
+
+def test_a_run_that_watched_assets_make_reads_what_is_new() -> None:
+    data = s3_partition_asset("rows", uri_prefix="s3://bucket/rows/")
+    other = Asset("other")
+    dag = made(schedule=data & other, inputs={"InputData": DAILY})
+    select_events = dag.get_task("select_events")
+    assert select_events.assets == [data]
+    assert select_events.downstream_task_ids == {"select_inputs", "start_pipeline"}
+    assert dag.max_active_runs == 1
+    assert task_ids(made(gate=False, schedule=[data])) == CORE | {"select_events"}
+    assert made(schedule=[data], dag_options={"max_active_runs": 3}).max_active_runs == 3
+    # What no trigger watches comes once.
+    assert "select_events" not in task_ids(made(schedule=[other]))
 
 
 def test_it_can_be_taken_apart() -> None:

@@ -14,8 +14,8 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from sagemaker_pipelines.exceptions import IntervalError
 from sagemaker_pipelines.hooks.manifest import write_manifest
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.intervals import is_interval_driven, run_interval
-from sagemaker_pipelines.partitions import Partitions
+from sagemaker_pipelines.intervals import RunInterval, is_interval_driven, run_intervals, span
+from sagemaker_pipelines.partitions import Partitions, only
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         of a manifest, which is written once all its partitions are there.
     :param outputs: prefixes to write, by pipeline parameter; nothing is waited for there.
     :param values: what the form holds for these parameters. Templated.
+    :param events: payloads of the events whose partitions are read, such as the output of a
+        :class:`~sagemaker_pipelines.operators.events.SelectNewEventsOperator`; None takes all that woke the
+        run. Templated.
     :param if_missing: what to do while an input is missing or empty: ``"wait"`` in the triggerer, ``"skip"``
         the rest of the run, or ``"fail"``.
     :param manual_runs: ``"form"``, or ``"interval"`` to give manual runs their data interval too.
@@ -60,7 +63,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     """
 
     aws_hook_class = SageMakerPipelineHook
-    template_fields: Sequence[str] = aws_template_fields("values")
+    template_fields: Sequence[str] = aws_template_fields("values", "events")
     ui_color = "#e2f0d9"
 
     def __init__(
@@ -69,6 +72,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         inputs: Mapping[str, Partitions] | None = None,
         outputs: Mapping[str, Partitions] | None = None,
         values: Mapping[str, object] | None = None,
+        events: Any = None,
         if_missing: IfMissing = "wait",
         manual_runs: Literal["form", "interval"] = "form",
         waiter_delay: float = 60,
@@ -83,6 +87,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         self.inputs = dict(inputs or {})
         self.outputs = dict(outputs or {})
         self.values = values or {}
+        self.events = events
         self.if_missing = if_missing
         self.manual_runs = manual_runs
         self.waiter_delay = waiter_delay
@@ -127,13 +132,10 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
                     "IntervalStart and IntervalEnd to have it read the partitions of one"
                 )
                 return Selection(given, {}, None)
-            interval = run_interval(context)
+            intervals = run_intervals(context, self.events)
+            interval = span(intervals)
             inputs = {
-                name: of.uris(interval, self._environment)
-                if of.manifest
-                else [of.uri(interval, self._environment)]
-                for name, of in self.inputs.items()
-                if self._is_open(name)
+                name: self._uris(of, intervals) for name, of in self.inputs.items() if self._is_open(name)
             }
             outputs = {
                 name: of.prefix(interval, self._environment)
@@ -144,6 +146,12 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
             raise AirflowFailException(str(error)) from error
         self.log.info("Interval %s: reads %s, writes %s", interval, inputs, outputs)
         return Selection(given | outputs, inputs, str(interval))
+
+    def _uris(self, of: Partitions, intervals: Sequence[RunInterval]) -> list[str]:
+        """Return the partitions of the intervals: one, unless they are listed in a manifest."""
+        found = (uri for interval in intervals for uri in of.uris(interval, self._environment))
+        uris = list(dict.fromkeys(found))
+        return uris if of.manifest else [only(uris)]
 
     def _values(self, selection: Selection) -> dict[str, str | None]:
         """Return a URI for each parameter, and the interval that chose them."""

@@ -189,6 +189,26 @@ def test_a_day_within_a_manifests_partitions_is_listed_alone(s3: Any) -> None:
     assert listed == [{"prefix": f"s3://{BUCKET}/train/"}, "dt=2026-01-02/rows.csv"]
 
 
+def event(day: int) -> dict[str, Any]:
+    start = f"2026-01-{day:02}T00:00:00+00:00"
+    return {"interval_start": start, "interval_end": f"2026-01-{day + 1:02}T00:00:00+00:00"}
+
+
+def test_a_run_of_events_reads_the_partitions_that_they_name_and_none_between(s3: Any) -> None:
+    for day in (5, 8, 11):
+        put(s3, f"train/dt=2026-01-{day:02}/rows.csv")
+    run = context("asset_triggered", None, {}, [event(11), event(5), event(8)])
+    selected = select(inputs=WEEKLY).execute(run)
+    listed = json.loads(SageMakerPipelineHook().read_object(str(selected["InputData"])))
+    assert listed[1:] == [f"dt=2026-01-{day}/rows.csv" for day in ("05", "08", "11")]
+    assert selected["interval"] == "2026-01-05T00:00:00Z/2026-01-12T00:00:00Z"
+    # Without a manifest a parameter holds the one that is new.
+    put(s3, "dev-train/dt=2026-01-08/rows.csv")
+    assert select(events=[event(8)]).execute(run)["InputData"] == f"s3://{BUCKET}/dev-train/dt=2026-01-08/"
+    with pytest.raises(AirflowFailException, match="covers 3 partitions"):
+        select().execute(run)
+
+
 def test_the_task_goes_on_with_the_same_selection_after_the_wait(s3: Any) -> None:
     selected = select().execute_complete(context("scheduled", DAY), {"event": "ready", "missing": []})
     assert selected["InputData"] == URI
