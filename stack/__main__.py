@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -32,6 +33,7 @@ def up() -> None:
     stack.up()
     console.print(f"Airflow's UI:  {stack.settings.airflow_url}", highlight=False)
     console.print(f"AWS endpoint:  {stack.settings.runtime_url}", highlight=False)
+    console.print('For a shell:   eval "$(.venv/bin/python -m stack env)"', markup=False, highlight=False)
     console.print("`make demo` uses this stack, `make down` stops it.", highlight=False)
 
 
@@ -40,6 +42,18 @@ def down() -> None:
     """Stop what `up` started."""
     stopped = Stack.of(StackSettings.from_environment()).down()
     Console().print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing of the stack was running.")
+
+
+@app.command()
+def env() -> None:
+    """Print the variables with which a shell's commands speak with what `up` started."""
+    from stack.airflow_env import shell_environment
+
+    stack = Stack.of(StackSettings.from_environment())
+    if not stack.is_up():
+        raise StackError(f"No stack runs in {stack.settings.state_dir}: start it with `make up`.")
+    for name, value in sorted(shell_environment(stack.settings).items()):
+        print(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()

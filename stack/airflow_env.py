@@ -36,6 +36,21 @@ def airflow_environment(settings: StackSettings, *, extra: Mapping[str, str] | N
     }
 
 
+def shell_environment(settings: StackSettings) -> dict[str, str]:
+    """Return what a shell needs so that Airflow's commands and AWS's speak with the stack.
+
+    :param settings: the stack.
+    """
+    airflow = airflow_environment(settings)
+    return {
+        **{name: value for name, value in airflow.items() if name.startswith("AIRFLOW_")},
+        "AWS_ENDPOINT_URL": settings.runtime_url,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+
+
 def aws_connection(settings: StackSettings) -> dict[str, object]:
     """Return the connection ``aws_default``: on AWS it has no endpoint_url, and is else the same."""
     return {

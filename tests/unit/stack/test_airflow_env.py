@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.airflow_env import airflow_environment
+from stack.airflow_env import airflow_environment, shell_environment
 from stack.settings import StackSettings
 
 
@@ -51,3 +51,12 @@ def test_the_keys_are_made_once_and_only_their_owner_can_read_them(settings: Sta
 def test_tasks_call_the_stacks_own_api_server(settings: StackSettings) -> None:
     environment = airflow_environment(settings)
     assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8123/execution/"
+
+
+def test_a_shell_gets_the_stacks_airflow_and_its_endpoint_and_nothing_else(settings: StackSettings) -> None:
+    """Whatever else the stack's processes are given, such as ``no_proxy``, would change a shell for good."""
+    environment = shell_environment(settings)
+    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4123"
+    assert environment["AIRFLOW_HOME"] == str(settings.airflow_home)
+    assert "AIRFLOW_CONN_AWS_DEFAULT" in environment
+    assert {name.partition("_")[0] for name in environment} == {"AIRFLOW", "AWS"}
