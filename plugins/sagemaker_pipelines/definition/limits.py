@@ -50,7 +50,7 @@ MAX_ENTRIES: Mapping[str, Mapping[str, int]] = {
     "Transform": {"Environment": 16, "Tags": 50},
 }
 
-#: The most characters of each text in an argument, by step type and path.
+#: The most characters of each text in an argument, by step type and path; numbers are refused there.
 MAX_LENGTHS: Mapping[str, Mapping[str, int]] = {
     "Processing": {
         "AppSpecification.ContainerArguments": 256,

@@ -80,7 +80,7 @@ def _step(item: LocatedStep, definition: Mapping[str, Any]) -> Iterator[Problem]
     own = own_part(step)
     yield from _dependencies(name, own, {item.name for item in locate_steps(definition)})
     yield from lint_expressions(name, own, definition)
-    yield from lint_arguments(name, kind, step)
+    yield from lint_arguments(name, kind, step, definition)
 
 
 def _dependencies(name: str, own: Mapping[str, Any], known: set[str]) -> Iterator[Problem]:

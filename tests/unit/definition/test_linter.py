@@ -70,6 +70,13 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
         "no PrimaryContainer or Containers",
         "add",
     ),
+    (
+        "number for text",
+        lambda d: _train(d)["Arguments"].update(HyperParameters={"eta": {"Get": "Parameters.Threshold"}}),
+        "Train",
+        "HyperParameters[eta] is the Float parameter Threshold",
+        "to_string()",
+    ),
     ("arguments", lambda d: _train(d).update(Arguments=[]), "Train", "Arguments is a list", "object"),
     ("branch", lambda d: _gate(d).update(IfSteps="Create"), "Gate", "IfSteps is not a list", "may be empty"),
     ("missing dependency", lambda d: _train(d).update(DependsOn=["Prep"]), "Train", "'Prep'", "name one of"),
