@@ -14,8 +14,9 @@ from typing import Any
 from pipeline_src.exceptions import CompileError
 from pipeline_src.offline import offline_session, uploaded_files
 from pipeline_src.sources import Source
-from pipeline_src.stand_ins import ARTIFACT_BUCKET, NAME_PREFIX, ROLE_ARN, with_placeholders
-from sagemaker_pipelines.definition import annotate, canonical, check, parameters_of
+from pipeline_src.stand_ins import ARTIFACT_BUCKET, NAME_PREFIX, REGION, ROLE_ARN, with_placeholders
+from sagemaker_pipelines.definition import annotate, canonical, check, iter_steps, parameters_of
+from sagemaker_pipelines.definition.document import own_part
 from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
 from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
 
@@ -45,7 +46,8 @@ def compile_pipeline(source: Source) -> Compiled:
     """Build a pipeline with the SDK and return its envelope and assets.
 
     :param source: what to compile.
-    :raise CompileError: when its module has no ``build``, or builds another pipeline than its name says.
+    :raise CompileError: when its module has no ``build``, builds another pipeline than its name says, or
+        writes the region into it that only stands in.
     :raise InvalidDefinitionError: when the linter refuses the definition.
     """
     with offline_session() as session:
@@ -64,6 +66,7 @@ def compile_pipeline(source: Source) -> Compiled:
         # The SDK writes null for settings that are not used.
         definition = {key: value for key, value in definition.items() if value is not None}
         check(definition, name=source.name)
+        _check_regions(definition)
         annotate(parameters_of(definition), source.annotations())
         placeholders = sorted(find_placeholders(definition))
         used = [name for name in TAGS if f"{IMAGE_PREFIX}{name}" in placeholders]
@@ -100,6 +103,17 @@ def _build(source: Source, session: Any) -> str:
             f"{source.module} uses no role: pass ROLE_ARN of pipeline_src.stand_ins to its jobs."
         )
     return text
+
+
+def _check_regions(definition: Mapping[str, Any]) -> None:
+    """Refuse what ModelBuilder.register() writes unless the model was built before (sagemaker 3.27.0)."""
+    setting = f'"SAGEMAKER_REGION": "{REGION}"'
+    for step in iter_steps(definition):
+        if setting in json.dumps(own_part(step)):
+            raise CompileError(
+                f"Step {step['Name']} has {setting} in a container's environment, a region that only stands "
+                "in while compiling: call build() of its ModelBuilder before register()."
+            )
 
 
 def _asset(uri: str, content: bytes) -> Asset:

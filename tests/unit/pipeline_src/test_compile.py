@@ -174,6 +174,28 @@ NAME = prefixed("third-pipeline")
 '''
 
 
+#: In place of the last lines of THIRD.
+REGISTER = """
+from sagemaker.mlops.workflow.model_step import ModelStep
+from sagemaker.serve.model_builder import ModelBuilder
+from pipeline_src.images import image_uri
+from pipeline_src.stand_ins import artifact_uri, scratch_folder
+
+def build(session):
+    builder = ModelBuilder(
+        image_uri=image_uri("xgboost"),
+        s3_model_data_url=artifact_uri("model.tar.gz"),
+        role_arn=ROLE_ARN,
+        model_path=scratch_folder(),
+        sagemaker_session=session,
+    )
+    create = ModelStep("Create", step_args=builder.build()) if BUILT else None
+    step = ModelStep("Register", step_args=builder.register(model_package_group_name=prefixed("third")))
+    who = ParameterString("Who", default_value=ROLE_ARN)
+    return Pipeline(NAME, parameters=[who], steps=[step], sagemaker_session=session)
+"""
+
+
 @pytest.fixture
 def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A new folder beside the pipelines: what a user adds."""
@@ -222,6 +244,18 @@ def test_what_the_linter_refuses_is_not_compiled(third: Path) -> None:
     third.write_text(THIRD.replace('["Stop"]', '["S" * 65]'))
     with pytest.raises(InvalidDefinitionError, match=r"third-pipeline: 1 problem .*\n.*step S+: the name"):
         compile_pipeline(select_sources([])[0])
+
+
+def test_a_model_that_is_registered_without_being_built_is_refused_for_its_region(third: Path) -> None:
+    """The SDK writes the region that stands in while compiling into the container's environment."""
+    third.write_text(f"{THIRD}{REGISTER}BUILT = False\n")
+    with pytest.raises(CompileError, match=r'Step Register has "SAGEMAKER_REGION": .* call build\(\)'):
+        compile_pipeline(select_sources([])[0])
+
+
+def test_a_model_that_is_built_first_is_registered_without_a_region(third: Path) -> None:
+    third.write_text(f"{THIRD}{REGISTER}BUILT = True\n")
+    assert "SAGEMAKER_REGION" not in compile_pipeline(select_sources([])[0]).envelope
 
 
 def test_an_unknown_pipeline_is_refused_with_the_known_ones() -> None:
