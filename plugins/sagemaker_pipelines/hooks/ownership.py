@@ -84,7 +84,7 @@ def claim_prefix(hook: SageMakerPipelineHook, *, bucket: str, environment: str, 
             if code_of(error) not in {"PreconditionFailed", "ConditionalRequestConflict"}:
                 raise
         owner = _claimed_by(hook, bucket, key)
-    settled(f"s3://{bucket}/{key.removesuffix(_CLAIM_NAME)}", owner, environment)
+    settled(f"s3://{bucket}/{key.removesuffix(_CLAIM_NAME)} (by its {_CLAIM_NAME})", owner, environment)
 
 
 def _claimed_by(hook: SageMakerPipelineHook, bucket: str, key: str) -> str | None:

@@ -84,7 +84,7 @@ def test_another_pipeline_name_does_not_let_an_environment_into_the_prefix(
     before = state(runtime)
     second = environment(runtime, monkeypatch, "aws_staging")
     with pytest.raises(
-        EnvironmentConflictError, match=rf"s3://{runtime.bucket}/team- belongs to .*'aws_dev'"
+        EnvironmentConflictError, match=rf"s3://{runtime.bucket}/team- \(by its .*\) belongs to .*'aws_dev'"
     ):
         second.upsert_pipeline(envelope, pipeline_name="own-name")
     assert state(runtime) == before
