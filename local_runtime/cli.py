@@ -96,7 +96,9 @@ def run(
     """Execute a definition, show its steps as they run, and exit with 1 if the execution fails."""
     _configure_logging("WARNING")
     console = Console()
-    parameters, files = _pairs(param, "--param"), _pairs(upload, "--upload")
+    parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
+    if missing := [file for file in files if not Path(file).is_file()]:
+        raise SettingsError(f"--upload names {missing[0]!r}, which is no file: give FILE=KEY.")
     compiled = Envelope.load(envelope)
     with _target(Settings(data_dir=data_dir.resolve(), port=0), endpoint_url) as target:
         create_bucket(target)
@@ -135,11 +137,11 @@ def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
         yield Target.of(server.endpoint_url, settings)
 
 
-def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
+def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
     pairs = dict(value.split("=", 1) for value in values or () if "=" in value)
     wrong = [value for value in values or () if "=" not in value]
     if wrong:
-        raise SettingsError(f"{option} {wrong[0]!r} has no '='; write {option} NAME=VALUE.")
+        raise SettingsError(f"{usage.split()[0]} {wrong[0]!r} has no '='; write {usage}.")
     return pairs
 
 

@@ -254,8 +254,9 @@ class ExecutionStoppedError(ExecutionError):
 
     def __str__(self) -> str:
         return (
-            f"{self.pipeline_execution_arn} is Stopped: somebody stopped it. If it shall go on, clear this "
-            "task; to run the pipeline anew, clear the task that starts it."
+            f"{self.pipeline_execution_arn} is Stopped: somebody stopped it. If it shall go on, clear the "
+            "task that waits for it, or resume it (`sagemaker-pipelines retry`); to run the pipeline anew, "
+            "clear the task that starts it, or start it again."
         )
 
 

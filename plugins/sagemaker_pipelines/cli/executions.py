@@ -6,7 +6,6 @@ import getpass
 import hashlib
 import secrets
 import socket
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,8 +21,9 @@ from sagemaker_pipelines.cli.output import (
     print_table,
     reported,
 )
+from sagemaker_pipelines.cli.targets import envelope_of
 from sagemaker_pipelines.cli.waiting import wait_for
-from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
+from sagemaker_pipelines.definition import check_parameters, parameters_of
 from sagemaker_pipelines.exceptions import ParameterError
 
 app = typer.Typer()
@@ -173,8 +173,7 @@ def _request(
     hook: Any, target: str, params: list[str], version: int | None, display_name: str | None, token: str
 ) -> dict[str, Any]:
     """Return the arguments of StartPipelineExecution, checked."""
-    if target.endswith(".json"):
-        envelope = Envelope.load(Path(target))
+    if (envelope := envelope_of(target)) is not None:
         name, parameters = envelope.pipeline_name(hook.settings.name_prefix), envelope.parameters
     else:
         name = target

@@ -18,6 +18,7 @@ from sagemaker_pipelines.cli.output import (
     print_table,
     reported,
 )
+from sagemaker_pipelines.cli.targets import envelope_of
 from sagemaker_pipelines.definition import Envelope, parameters_of, step_graph
 
 app = typer.Typer()
@@ -99,8 +100,7 @@ def upsert(
 
 def _read(target: str, version: int | None, conn_id: str, region: str | None) -> tuple[Any, Any, str]:
     """Return a definition, its parameters and how to call it."""
-    if target.endswith(".json"):
-        envelope = Envelope.load(target)
+    if (envelope := envelope_of(target)) is not None:
         return envelope.definition, envelope.parameters, f"{envelope.name}: {envelope.description}"
     definition = hook_of(conn_id, region).deployed_definition(target, pipeline_version_id=version)
     return (

@@ -189,7 +189,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DefinitionError(f"{path} cannot be read ({error}): run `make compile`.") from error
+        compiled = ", ".join(sorted(file.name for file in path.parent.glob("*.json"))) or "no definition"
+        raise DefinitionError(
+            f"{path} cannot be read ({error.strerror}): its folder has {compiled}. Name one of these, or run "
+            "`make compile`."
+        ) from error
     except ValueError as error:
         raise DefinitionError(f"{path} is not JSON ({error}): run `make compile`.") from error
     if not isinstance(document, dict):

@@ -88,6 +88,7 @@ def test_a_failed_run_says_why_and_exits_with_1(envelope: Path, local_runtime: L
     ("arguments", "message"),
     [
         (["--param", "Limit"], "--param 'Limit' has no '='"),
+        (["--upload", "rows.csv"], "--upload 'rows.csv' has no '='; write --upload FILE=KEY"),
         (["--param", "Nope=1"], "Nope is not a parameter"),
         (["--param", "Limit=x"], "Limit"),
         (["--upload", "/nowhere=key"], "/nowhere"),

@@ -112,6 +112,14 @@ def test_an_execution_is_started_waited_for_and_shown(runtime: LocalRuntime) -> 
     assert "dev-count" in run("list").stdout
 
 
+@pytest.mark.parametrize("target", ["dev_count", "pipeline_src/count/pipeline.py"])
+@pytest.mark.parametrize("command", ["show", "start"])
+def test_what_is_neither_a_definition_nor_a_name_exits_with_2(command: str, target: str) -> None:
+    result = run(command, target)
+    assert result.exit_code == 2
+    assert f"'{target}'; expected the path of a compiled definition" in result.stderr
+
+
 def test_the_log_is_followed_to_the_end(runtime: LocalRuntime) -> None:
     arn = started("--param", "Seconds=1")
     assert run("logs", arn, "--follow").stdout.count("counted 1") == 1
