@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.sdk.definitions.param import ParamsDict
 
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
@@ -77,7 +78,7 @@ def sagemaker_pipeline_dag(
     :raises ValueError: an argument does not fit the definition; the message names what would.
     """
     envelope = Envelope.load(definition)
-    form = form_params(envelope.parameters) | run_params(
+    form = form_params(envelope.parameters, by_interval={**(inputs or {}), **(outputs or {})}) | run_params(
         interval=bool(inputs or outputs), backfill=bool(backfill_params)
     )
     arguments: dict[str, Any] = {"retries": retries, **(default_args or {})}
@@ -161,12 +162,13 @@ def sagemaker_pipeline_tasks(
     targets = {**(outputs or {}), **({RESULT: result} if result is not None else {})}
     events = SelectNewEventsOperator(task_id="select_events", assets=assets) if assets else None
     select = _select(inputs or {}, targets, if_missing, events) if inputs or targets else None
+    by_interval = [*(inputs or {}), *(outputs or {})]
     upsert = SageMakerUpsertPipelineOperator(
         task_id="upsert_pipeline",
         definition=definition,
         pipeline_version_id=_field(PIPELINE_VERSION_ID),
     )
-    chosen = {name: selected(name) for name in {**(inputs or {}), **(outputs or {})}}
+    _check_form(upsert.dag.params, by_interval)
     pinned = f"params.get('{PIPELINE_VERSION_ID}')"
     start = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline",
@@ -174,7 +176,12 @@ def sagemaker_pipeline_tasks(
         pipeline_version_id="{{ ti.xcom_pull('upsert_pipeline')['pipeline_version_id'] }}",
         # A pinned version may have other parameters than the file.
         definition=f"{{{{ '' if {pinned} else '{definition}' }}}}",
-        pipeline_params={**form_values(envelope.parameters), **chosen, **(pipeline_params or {})},
+        pipeline_params={
+            **form_values(envelope.parameters),
+            **{name: selected(name) for name in by_interval},
+            **(pipeline_params or {}),
+        },
+        empty_is_default=by_interval,
         backfill_params={name: _in_backfill(name, value) for name, value in (backfill_params or {}).items()},
         strict_conf=True,
         data_parameters=data_parameters,
@@ -249,6 +256,15 @@ def _check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> N
             raise ValueError(
                 f"The definition {envelope.name!r} reads {name} as {found}, and its partitions would be a "
                 f"{wanted}. {cure}, or change S3DataType in the definition."
+            )
+
+
+def _check_form(form: ParamsDict, by_interval: Sequence[str]) -> None:
+    for name in by_interval:
+        if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
+            raise ValueError(
+                f"The form fills in {name} with {value!r}, so that no interval would ever select it. Make "
+                "its field with form_params(..., by_interval=[...]), which leaves it empty."
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from airflow.sdk import Param
@@ -21,16 +21,17 @@ _JSON_TYPES: Mapping[str, str] = {
 }
 
 
-def form_params(parameters: Iterable[Parameter]) -> dict[str, Param]:
+def form_params(parameters: Iterable[Parameter], *, by_interval: Collection[str] = ()) -> dict[str, Param]:
     """Return one field of the trigger form for each parameter, with its type, default and limits.
 
     A default that holds a placeholder is known only where the definition is deployed: its field is empty,
     and nothing is sent for it unless someone fills it in.
 
     :param parameters: an envelope's ``parameters``.
+    :param by_interval: names of those whose value the run's interval selects; their fields are empty, too.
     :return: what a DAG takes as ``params``.
     """
-    return {parameter.name: _param(parameter) for parameter in parameters}
+    return {parameter.name: _param(parameter, parameter.name in by_interval) for parameter in parameters}
 
 
 def form_values(parameters: Iterable[Parameter]) -> dict[str, str]:
@@ -81,7 +82,7 @@ def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, P
     return fields
 
 
-def _param(parameter: Parameter) -> Param:
+def _param(parameter: Parameter, by_interval: bool) -> Param:
     schema: dict[str, Any] = {"type": _JSON_TYPES[parameter.type]}
     default, description = parameter.default, parameter.description or ""
     if parameter.enum_values:
@@ -91,8 +92,16 @@ def _param(parameter: Parameter) -> Param:
     for key in ("minimum", "maximum", "section"):
         if (limit := getattr(parameter, key)) is not None:
             schema[key] = limit
-    if parameter.has_placeholder_default:
+    if by_interval or parameter.has_placeholder_default:
         default = None
         schema["type"] = ["null", schema["type"]]
-        description = f"{description} Empty takes the deployed default.".strip()
+        description = f"{description} {_empty(parameter, by_interval)}".strip()
     return Param(default, description=description or None, title=parameter.name, **schema)
+
+
+def _empty(parameter: Parameter, by_interval: bool) -> str:
+    default = "the deployed default" if parameter.has_placeholder_default else parameter.default
+    if not by_interval:
+        return f"Empty takes {default}."
+    otherwise = f", or {default} where it has none" if default is not None else ""
+    return f"Empty takes what the run's interval selects{otherwise}."

@@ -16,6 +16,8 @@ from sagemaker_pipelines import (
     sagemaker_pipeline_tasks,
 )
 from sagemaker_pipelines.declaration import timetable_of
+from sagemaker_pipelines.definition import Parameter
+from sagemaker_pipelines.forms import form_params
 from stack.settings import ROOT
 
 ABALONE = ROOT / "dags" / "definitions" / "abalone.json"
@@ -67,6 +69,18 @@ def test_a_run_that_watched_assets_make_reads_what_is_new() -> None:
     assert made(schedule=[data], dag_options={"max_active_runs": 3}).max_active_runs == 3
     # What no trigger watches comes once.
     assert "select_events" not in task_ids(made(schedule=[other]))
+
+
+def test_a_default_of_the_definition_does_not_stand_in_for_an_interval() -> None:
+    with (
+        DAG("mine", schedule=None, params={"InputData": "s3://bucket/rows/"}),
+        pytest.raises(ValueError, match="The form fills in InputData with 's3://bucket/rows/'"),
+    ):
+        sagemaker_pipeline_tasks(ABALONE, inputs={"InputData": DAILY})
+    parameters = (Parameter("InputData", "String", "s3://bucket/rows/"),)
+    with DAG("mine", schedule=None, params=form_params(parameters, by_interval=["InputData"])):
+        start = sagemaker_pipeline_tasks(ABALONE, inputs={"InputData": DAILY}).start
+    assert start.empty_is_default == ["InputData"]
 
 
 def test_it_can_be_taken_apart() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param definition: path of the compiled definition to check against; None reads the version
         that will be executed. A template that renders to nothing does too, and then an empty value leaves
         its parameter to the default: a form shows nothing where it is deployed. Templated.
+    :param empty_is_default: names of parameters for which an empty text is nothing, and so their default.
     :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``.
         Templated.
     :param pipeline_version_id: the version to execute, from the upsert's XCom; None takes the newest.
@@ -112,6 +113,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         *,
         pipeline_name: str,
         pipeline_params: Mapping[str, object] | None = None,
+        empty_is_default: Collection[str] = (),
         backfill_params: Mapping[str, object] | None = None,
         definition: str | Path | None = None,
         pipeline_version_id: int | str | None = None,
@@ -140,6 +142,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         check_parallelism(max_parallel_execution_steps)
         if selected_steps and from_step:
             raise ValueError("selected_steps and from_step exclude each other: both say which steps are run.")
+        self.empty_is_default = empty_is_default
         self.backfill_params = backfill_params
         self.definition = None if definition is None else str(definition)
         self.pipeline_version_id = pipeline_version_id
@@ -281,9 +284,11 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         if source is not None and selected is None:
             return resume_request(start, source, description=_text(self.description))
         version = version_id(self.pipeline_version_id)
-        given = self.pipeline_params or {}
-        if self.definition == "":
-            given = {name: value for name, value in given.items() if value != ""}
+        given = {
+            name: value
+            for name, value in (self.pipeline_params or {}).items()
+            if value != "" or (self.definition != "" and name not in self.empty_is_default)
+        }
         values = check_parameters(self._parameters(version), given)
         self._check_data(values, version)
         return execution_request(

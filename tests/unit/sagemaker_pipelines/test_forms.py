@@ -62,6 +62,21 @@ def test_a_default_that_is_known_only_where_deployed_shows_an_empty_field() -> N
     field = form_params(PARAMETERS)["Data"]
     assert field.value is None
     assert field.description == "Rows. Empty takes the deployed default."
+
+
+def test_a_field_that_the_interval_selects_is_empty_whatever_its_default() -> None:
+    parameters = (
+        Parameter("Fixed", "String", "s3://bucket/rows/", description="Rows."),
+        Parameter("Deployed", "String", "s3://${artifact_bucket}/rows/"),
+        Parameter("Required", "String"),
+    )
+    form = form_params(parameters, by_interval=["Fixed", "Deployed", "Required"])
+    assert ParamsDict(form).validate() == dict.fromkeys(form)
+    assert [form[name].description for name in form] == [
+        "Rows. Empty takes what the run's interval selects, or s3://bucket/rows/ where it has none.",
+        "Empty takes what the run's interval selects, or the deployed default where it has none.",
+        "Empty takes what the run's interval selects.",
+    ]
     assert validated()["Data"] is None
 
 

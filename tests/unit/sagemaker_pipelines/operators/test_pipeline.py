@@ -154,6 +154,12 @@ def test_a_description_follows_what_tells_the_start(ti: TaskInstance) -> None:
         start(Recorder(), TaskInstance(), description="x" * 3000)
 
 
+def test_an_empty_text_may_be_the_default_or_nothing(ti: TaskInstance) -> None:
+    hook = Recorder()
+    start(hook, ti, pipeline_params={"MseThreshold": "", "Count": 2}, empty_is_default=["MseThreshold"])
+    assert sent(hook) == {"Count": "2"}
+
+
 def test_a_run_triggered_with_a_misspelt_name_is_refused_before_the_start(ti: TaskInstance) -> None:
     hook = Recorder()
     form = {"MseThreshold": 6, "InputData": None}
