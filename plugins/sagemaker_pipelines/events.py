@@ -242,6 +242,11 @@ class EventLedger:
             return bool(owner) and owner == recorded_by
         return not _is_older(event.order, (time, finer))
 
+    def is_recorded(self, event: Event, owner: str) -> bool:
+        """Return whether this owner has recorded the event."""
+        entry = self._known.get(_digest(event.subject))
+        return entry is not None and (entry[0], entry[3]) == (_digest(event.event_id), owner)
+
     def record(self, event: Event, *, owner: str = "") -> None:
         """Remember the event as its subject's last.
 
@@ -278,16 +283,26 @@ def triggering_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     :param context: the running task's.
     :return: payloads as docs/events.md lists them; none for runs that no asset made.
     """
-    payloads = [
-        payload
-        for events in (context.get("triggering_asset_events") or {}).values()
-        for event in events
-        if isinstance(payload := (event.extra or {}).get("payload"), Mapping) and "event_id" in payload
-    ]
-    return _once(payloads)
+    return once(payloads_of(stored_events(context)))
 
 
-def _once(payloads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def stored_events(context: Mapping[str, Any]) -> list[Any]:
+    """Return the asset events, with payloads of this package, that a run was made for.
+
+    :param context: the running task's.
+    """
+    found = (context.get("triggering_asset_events") or {}).values()
+    return [event for events in found for event in events if payloads_of([event])]
+
+
+def payloads_of(events: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the payloads of those asset events that a trigger of this package has made."""
+    payloads = ((event.extra or {}).get("payload") for event in events)
+    return [dict(payload) for payload in payloads if isinstance(payload, Mapping) and "event_id" in payload]
+
+
+def once(payloads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each payload once, the oldest event first."""
     unique = {payload["event_id"]: dict(payload) for payload in payloads}
     return sorted(unique.values(), key=lambda payload: payload["order"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stack.settings import ROOT, StackSettings
 from tests.e2e.crash.harness import ENDED, SOON, Harness
 
 BUCKET, PREFIX, PIPELINE = "example-ml-artifacts", "abalone/data/train/", "abalone"
+DAGS = ("train_on_new_data", "look_at_executions", "read_arrivals")
 # Short, so that what a killed triggerer has received comes again within the test.
 VISIBILITY_SECONDS = "10"
 
@@ -29,11 +31,14 @@ class EventStack(Harness):
     """
 
     def __init__(self, folder: Path) -> None:
+        dags = folder / "dags"
+        shutil.copytree(Path(__file__).parent / "dags", dags)
+        shutil.copy(ROOT / "docs" / "examples" / "new_data.py", dags)
         self.settings = StackSettings(
             state_dir=folder / "stack",
             airflow_port=free_port(),
             runtime_port=free_port(),
-            dags_folder=ROOT / "docs" / "examples",
+            dags_folder=dags,
         )
         self._env = {
             **SOON,
@@ -53,9 +58,9 @@ class EventStack(Harness):
         self.stack.up()
         try:
             self._prepare_account()
-            self.until(lambda: "train_on_new_data" in self.api.dag_ids(), "the DAG file to be read")
+            self.until(lambda: set(DAGS) <= set(self.api.dag_ids()), "the DAG files to be read")
             assert not self.api.import_errors()
-            for dag_id in ("train_on_new_data", "look_at_executions"):
+            for dag_id in DAGS:
                 self.api.unpause(dag_id)
         except BaseException:
             self.close()
@@ -65,6 +70,7 @@ class EventStack(Harness):
     def _prepare_account(self) -> None:
         data, executions = self._create_queue("abalone-data"), self._create_queue("abalone-executions")
         self.endpoint.client("s3").create_bucket(Bucket=BUCKET)
+        self._create_queue("arrivals")
         notify = {"QueueArn": data, "Events": ["s3:ObjectCreated:*"]}
         self.endpoint.client("s3").put_bucket_notification_configuration(
             Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [notify]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
 
 from tests.e2e.crash.harness import SCHEDULER, TRIGGERER
-from tests.e2e.events.conftest import PIPELINE, EventStack
+from tests.e2e.events.conftest import BUCKET, PIPELINE, EventStack
 from tests.unit.sagemaker_pipelines.event_messages import s3_notification
 
 pytestmark = pytest.mark.e2e
@@ -94,6 +95,35 @@ def test_events_that_come_while_the_scheduler_is_dead_make_runs_later(events: Ev
         events.start(SCHEDULER)
     trained(events, partition)
     assert events.inputs().count(partition) == 1
+
+
+def test_a_dag_of_one_call_reads_each_partition_that_arrives_once(events: EventStack) -> None:
+    days = ["dt=2026-02-01", "dt=2026-02-05"]
+    for day in days:
+        events.endpoint.client("s3").put_object(
+            Bucket=BUCKET, Key=f"arrivals/{day}/rows.csv", Body=day.encode()
+        )
+    keys = [f"arrivals/{day.replace('=', '%3D')}/_SUCCESS" for day in days]
+    messages = [json.loads(s3_notification(key, bucket=BUCKET)) for key in keys]
+    both = json.dumps({"Records": [record for message in messages for record in message["Records"]]})
+    events.send(both, "arrivals")
+    # One message has both events, but Airflow may make a run of the first at once.
+    events.until(lambda: len(files_read(events)) == len(days), "both partitions to be read", 120)
+    assert sorted(files_read(events)) == [(f"{day}/rows.csv", day) for day in days]
+    events.send(both, "arrivals")
+    emptied(events, "arrivals")
+    runs = events.ended_runs("read_arrivals")
+    assert {run["state"] for run in runs} == {"success"}
+    assert len(files_read(events)) == len(days)
+
+
+def files_read(events: EventStack) -> list[tuple[str, str]]:
+    """Return each file that an execution of arrivals has found, with its content."""
+    s3 = events.endpoint.client("s3")
+    found: list[tuple[str, str]] = []
+    for item in s3.list_objects_v2(Bucket=BUCKET, Prefix="read/").get("Contents", ()):
+        found += json.loads(s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()).items()
+    return found
 
 
 def test_an_execution_started_elsewhere_wakes_a_dag_and_airflows_own_do_not(events: EventStack) -> None:
