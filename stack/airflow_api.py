@@ -44,6 +44,10 @@ class AirflowApi:
         """Let the scheduler run a DAG."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
+    def pause(self, dag_id: str) -> None:
+        """Keep the scheduler from a DAG."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+
     def create_backfill(self, dag_id: str, first: str, last: str, **options: Any) -> dict[str, Any]:
         """Create a backfill and return it.
 
@@ -56,7 +60,7 @@ class AirflowApi:
         :param options: more of the body of ``POST /backfills``.
         """
         body = {"dag_id": dag_id, "from_date": first, "to_date": last, **options}
-        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+        self.pause(dag_id)
         deadline = time.monotonic() + BACKFILL_SECONDS
         try:
             while True:

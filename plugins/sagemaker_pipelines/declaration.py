@@ -293,6 +293,7 @@ def _select(
         outputs=outputs,
         values={name: _field(name) for name in {**inputs, **outputs} if name != RESULT},
         events=events.output if events is not None else None,
+        strict_conf=True,
         if_missing=if_missing,
     )
 

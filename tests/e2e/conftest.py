@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stack.airflow_env import airflow_environment, aws_connection
 from stack.bootstrap import client, upload
 from stack.execution import ExecutionReader
 from stack.lifecycle import Stack
@@ -17,6 +22,8 @@ from stack.processes import free_port
 from stack.settings import StackSettings
 
 RUN_SECONDS = 240.0
+DAGS = {"abalone_train", "abalone_score", "partitioned", "limited"}
+MAX_EXECUTING = 2
 BAD_ROW = b"M,0.455,0.365,0.095,0.514,0.2245,0.101,0.15,15\nM,not-a-number,0.3,0.1,0.5,0.2,0.1,0.1,9\n"
 
 
@@ -54,10 +61,42 @@ class Airflow:
     def execution_arn(self, run: Run) -> str:
         return str(self.api.xcom(run.dag_id, run.run_id, "start_pipeline"))
 
+    def executions(self, pipeline_name: str) -> list[dict[str, Any]]:
+        """Return a pipeline's executions, the newest first; none where there is no such pipeline."""
+        sagemaker = self.client("sagemaker")
+        try:
+            answer = sagemaker.list_pipeline_executions(PipelineName=pipeline_name)
+        except sagemaker.exceptions.ResourceNotFound:
+            return []
+        found: list[dict[str, Any]] = answer["PipelineExecutionSummaries"]
+        return found
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Airflow's command line where its processes run."""
+        env = airflow_environment(self.settings, extra=environment(self.settings))
+        command = [sys.executable, "-m", "airflow", *arguments]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
     def messages(self, run: Run) -> list[dict[str, Any]]:
         """Return the notifications that name this run, as the SQS subscription received them."""
         self._messages += receive(self.settings)
         return [message for message in self._messages if run.run_id in message["Message"]]
+
+
+def environment(settings: StackSettings) -> dict[str, str]:
+    """Return what the tests need besides: DAGs of their own, and a connection that allows few executions."""
+    limited: Any = aws_connection(replace(settings, name_prefix="limited-"))
+    limited["extra"]["service_config"]["sagemaker"]["max_executing"] = MAX_EXECUTING
+    folders = {"dags": settings.dags_folder, "tests": Path(__file__).parent / "dags"}
+    bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    bundles = [
+        {"name": name, "classpath": bundle, "kwargs": {"path": str(path)}} for name, path in folders.items()
+    ]
+    return {
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+        "AIRFLOW_CONN_AWS_LIMITED": json.dumps(limited),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +104,16 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     settings = StackSettings(
         state_dir=tmp_path_factory.mktemp("stack"), airflow_port=free_port(), runtime_port=free_port()
     )
-    stack = Stack(settings, extra_env={"AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1"})
+    stack = Stack(settings, extra_env=environment(settings))
     stack.up()
     try:
         deadline = time.monotonic() + 60
-        while not {"abalone_train", "abalone_score"} <= stack.api.dag_ids():
+        while not stack.api.dag_ids() >= DAGS:
             errors = stack.api.import_errors()
             assert not errors, errors
             assert time.monotonic() < deadline, "the DAG processor found no DAGs"
             time.sleep(0.2)
-        for dag_id in ("abalone_train", "abalone_score"):
+        for dag_id in DAGS:
             stack.api.unpause(dag_id)
         yield Airflow(stack)
     finally:

@@ -230,8 +230,15 @@ def test_a_value_that_does_not_fit_the_form_is_refused_before_anything_starts(ai
 
 
 def test_a_name_that_the_form_does_not_have_is_refused_before_anything_starts(airflow: Airflow) -> None:
-    run = airflow.finished("abalone_train", airflow.api.trigger("abalone_train", {"MseTreshold": 3}))
-    assert (run.state, run.tasks["start_pipeline"]) == ("failed", "failed")
+    # The day has no partition, and the run does not wait for it first.
+    conf = {
+        "MseTreshold": 3,
+        "IntervalStart": "2026-05-01T00:00:00Z",
+        "IntervalEnd": "2026-05-02T00:00:00Z",
+    }
+    run = airflow.finished("abalone_train", airflow.api.trigger("abalone_train", conf))
+    assert (run.state, run.tasks["select_inputs"]) == ("failed", "failed")
+    assert run.tasks["start_pipeline"] == "upstream_failed"
     (message,) = airflow.messages(run)
     assert "triggered with MseTreshold, which the form does not have" in message["Message"]
 

@@ -109,7 +109,7 @@ def paused(airflow: Airflow) -> Iterator[None]:
     ):
         assert time.monotonic() < deadline, "another backfill has not ended"
         time.sleep(1)
-    airflow.api._call("PATCH", f"/dags/{DAG}", json={"is_paused": True})
+    airflow.api.pause(DAG)
     yield
     airflow.api.unpause(DAG)
 

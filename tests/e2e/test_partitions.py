@@ -44,3 +44,18 @@ def test_a_run_waits_for_its_partition_in_the_triggerer_and_reads_it(airflow: Ai
     (start,) = [task for task in tasks if task["task_id"] == "start_pipeline"]
     assert start["rendered_fields"]["effective_parameters"] == parameters
     assert airflow.api.xcom("abalone_train", run_id, "wait_for_pipeline", key="billable_seconds") > 0
+
+
+def test_a_run_whose_partition_is_missing_is_skipped_where_the_dag_says_so(airflow: Airflow) -> None:
+    day = {"IntervalStart": "2026-04-01T00:00:00Z", "IntervalEnd": "2026-04-02T00:00:00Z"}
+    before = airflow.executions("partitioned")
+    run = airflow.finished("partitioned", airflow.api.trigger("partitioned", day, run_id="e2e_no_partition"))
+    assert run.state == "success"
+    assert run.tasks == {
+        "upsert_pipeline": "success",
+        "select_inputs": "skipped",
+        "start_pipeline": "skipped",
+        "wait_for_pipeline": "skipped",
+    }
+    assert "dt=2026-04-01" in airflow.api.log("partitioned", run.run_id, "select_inputs")
+    assert airflow.executions("partitioned") == before

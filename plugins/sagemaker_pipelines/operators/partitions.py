@@ -11,11 +11,12 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from sagemaker_pipelines.exceptions import IntervalError
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.manifest import write_manifest
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.intervals import RunInterval, is_interval_driven, run_intervals, span
 from sagemaker_pipelines.partitions import Partitions, only
+from sagemaker_pipelines.run_types import check_conf
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     :param if_missing: what to do while an input is missing or empty: ``"wait"`` in the triggerer, ``"skip"``
         the rest of the run, or ``"fail"``.
     :param manual_runs: ``"form"``, or ``"interval"`` to give manual runs their data interval too.
+    :param strict_conf: whether a run that was triggered with a name that is no field of the DAG's form fails
+        before it waits; see the start operator.
     :param waiter_delay: the longest time between two looks, seconds, default 60.
     :param timeout: how long to wait at most, seconds, default one day.
     :raises AirflowFailException: the interval selects no partition, or more than a parameter can hold.
@@ -75,6 +78,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         events: Any = None,
         if_missing: IfMissing = "wait",
         manual_runs: Literal["form", "interval"] = "form",
+        strict_conf: bool = False,
         waiter_delay: float = 60,
         timeout: float = 24 * 3600,
         **kwargs: Any,
@@ -90,6 +94,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         self.events = events
         self.if_missing = if_missing
         self.manual_runs = manual_runs
+        self.strict_conf = strict_conf
         self.waiter_delay = waiter_delay
         self.timeout = timeout
 
@@ -126,6 +131,8 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         names = [*self.inputs, *self.outputs]
         given = {name: "" if self._is_open(name) else str(self.values[name]) for name in names}
         try:
+            if self.strict_conf:
+                check_conf(context)
             if self.manual_runs == "form" and not is_interval_driven(context):
                 self.log.info(
                     "This run was not made for an interval; it reads what the form says. Fill in "
@@ -142,7 +149,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
                 for name, of in self.outputs.items()
                 if self._is_open(name)
             }
-        except IntervalError as error:
+        except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
         self.log.info("Interval %s: reads %s, writes %s", interval, inputs, outputs)
         return Selection(given | outputs, inputs, str(interval))
