@@ -6,11 +6,13 @@ import json
 import re
 import shlex
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_pipelines import Partitions, s3_partition_asset, sagemaker_pipeline_dag
 from sagemaker_pipelines.cli import app
 from stack.iam import statements
 from stack.settings import ROOT
@@ -22,8 +24,18 @@ TEXTS = {name: (DOCS / name).read_text() for name in ("events.md", "eventbridge.
 
 
 def test_the_documented_dag_is_the_tested_one() -> None:
-    (shown,) = re.findall(r"^```python\n(.*?)^```$", TEXTS["events.md"], re.MULTILINE | re.DOTALL)
+    shown, one_call = re.findall(r"^```python\n(.*?)^```$", TEXTS["events.md"], re.MULTILINE | re.DOTALL)
     assert shown == (DOCS / "examples" / "new_data.py").read_text()
+    data = s3_partition_asset("abalone-data", uri_prefix="s3://example-ml-artifacts/abalone/data/train/")
+    names = {
+        "__file__": str(ROOT / "dags" / "example.py"),
+        "DATA": data,
+        "Path": Path,
+        "Partitions": Partitions,
+        "sagemaker_pipeline_dag": sagemaker_pipeline_dag,
+    }
+    dag = eval(compile(one_call.strip(), "events.md", "eval"), names)
+    assert "select_events" in dag.task_ids
 
 
 @pytest.mark.parametrize("name", TEXTS)
