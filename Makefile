@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# All cores; each Airflow that the tests start lives in one of pytest's workers.
+PYTEST := $(BIN)/python -m pytest -n logical
 REQUIREMENTS := requirements.txt requirements-local.txt requirements-cluster.txt requirements-dev.txt
 
 # make run MSE_THRESHOLD=3.0 shows a rejection.
@@ -13,7 +15,7 @@ RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: backfill-test help setup lock run demo up down doctor test check format compile package bench crash-matrix cluster-test clean
+.PHONY: help setup lock run demo up down doctor test test-thorough test-all test-long check format compile package bench crash-matrix backfill-test cluster-test version-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +57,10 @@ crash-matrix: setup ## Kill Airflow's processes amid starts and waits; writes do
 	@$(BIN)/python -m tests.e2e.crash $(addprefix --operators ,$(OPERATORS)) --write docs/crash_matrix.md
 
 cluster-test: setup ## Kill a cluster part by part, with two schedulers, PostgreSQL too (needs both servers)
-	@CLUSTER_TEST=full $(BIN)/python -m pytest tests/distributed
+	@CLUSTER_TEST=full $(PYTEST) tests/distributed
+
+version-test: setup ## Run the wheel with the oldest and the newest Airflow and Amazon provider that it supports
+	@$(PYTEST) -m long tests/packaging
 
 lock: ## Resolve requirements*.txt into constraints.txt
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
@@ -78,11 +83,19 @@ compile: setup ## Compile pipeline_src/* into dags/definitions/
 package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/
 	@$(BIN)/python -m stack.package
 
-test: setup ## Run the tests
-	@$(BIN)/python -m pytest
+test: setup ## Run the tests that take minutes: units, the local runtime, and one Airflow
+	@$(PYTEST) -m "not thorough and not long"
+
+test-thorough: setup ## Run the rest of what guards a change: crashes, kills, events, browser, packaging, cluster
+	@$(PYTEST) -m "thorough and not long"
+
+test-all: setup ## Run both of them at once
+	@$(PYTEST)
+
+test-long: crash-matrix backfill-test cluster-test version-test ## Run what is slow by nature, part by part
 
 backfill-test: setup ## Backfill 30 days at a quota of four: once, again, and cancelled
-	@BACKFILL_TEST=full $(BIN)/python -m pytest tests/e2e/backfill
+	@$(PYTEST) -m long tests/e2e/backfill
 
 clean: ## Remove the environment and all local state
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m stack down || true; fi

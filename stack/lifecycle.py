@@ -160,7 +160,7 @@ class Stack:
             raise ProcessDiedError(f"`airflow db migrate` did not end in {START_SECONDS:.0f} s") from error
 
     def _airflow_spec(self, name: str, env: Mapping[str, str]) -> ProcessSpec:
-        command = [sys.executable, "-m", "airflow", name.removeprefix("airflow-")]
+        command = [sys.executable, "-m", "stack.airflow_process", name.removeprefix("airflow-")]
         if name in ("airflow-scheduler", "airflow-triggerer"):
             command.append("--skip-serve-logs")  # the API server reads the same files
         port = self.settings.airflow_port if name == "airflow-api-server" else None

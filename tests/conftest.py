@@ -1,9 +1,14 @@
-"""What every test needs before Airflow is imported: an empty home, no examples, no real AWS."""
+"""The tests' environment, set before Airflow is imported (an empty home, no real AWS), and their order."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+from botocore.loaders import JSONFileLoader
 
 # Airflow reads its configuration when it is imported, so a fixture would come too late.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
@@ -15,3 +20,31 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "test"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+# The tests make hundreds of clients, and each would parse its service's model anew.
+_load_file = cache(JSONFileLoader().load_file)
+JSONFileLoader.load_file = lambda self, file_path: _load_file(file_path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each package of tests, and each module outside of one, to one worker.
+
+    A package here has one Airflow or one cluster. These take longest, so they come first; within a package
+    and among the modules the order stays random (pytest-randomly has shuffled them before).
+    """
+    groups = {item: _group(item) for item in items}
+    first: dict[pytest.Collector, int] = {}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group.nodeid))
+        first.setdefault(group, len(first) if isinstance(group, pytest.Package) else len(groups))
+    items.sort(key=lambda item: first[groups[item]])
+
+
+def _group(item: pytest.Item) -> pytest.Collector:
+    packages = [parent for parent in item.iter_parents() if isinstance(parent, pytest.Package)]
+    if packages and packages[0].path != Path(__file__).parent:
+        return packages[0]
+    module = item.getparent(pytest.Module)
+    assert module is not None
+    return module

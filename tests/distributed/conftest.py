@@ -33,7 +33,7 @@ def say(request: pytest.FixtureRequest) -> Say:
     return say
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(request: pytest.FixtureRequest, say: Say) -> Iterator[Cluster]:
     # Not pytest's folder: PostgreSQL's user must be able to enter it.
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))

@@ -17,7 +17,7 @@ from tests.distributed.containers import missing
 
 MISSING = missing()
 pytestmark = [
-    pytest.mark.distributed,
+    pytest.mark.thorough,
     pytest.mark.timeout(2400),
     pytest.mark.skipif(
         bool(MISSING),

@@ -21,7 +21,7 @@ from stack.compose import read_env_file
 from stack.package import MWAA_DAGS, build
 from stack.settings import ROOT, StackSettings
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(600)]
 
 UV = str(Path(sys.executable).with_name("uv"))
 DRIVE = str(Path(__file__).with_name("drive.py"))

@@ -27,11 +27,8 @@ from tests.e2e.backfill.light import SCRIPT, light_definition
 
 # Three backfills, one after the other: the limit of a single test is too short for them.
 pytestmark = [
-    pytest.mark.e2e,
+    pytest.mark.long,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(
-        os.environ.get("BACKFILL_TEST") != "full", reason="takes six minutes: make backfill-test"
-    ),
 ]
 
 DAYS = [str(date(2026, 1, 1) + timedelta(days=day)) for day in range(30)]

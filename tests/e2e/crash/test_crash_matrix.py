@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.crash.harness import Harness
 from tests.e2e.crash.matrix import GROUPS, QUICK, Group, run_group
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("group", [g for g in GROUPS if g.name in QUICK], ids=lambda group: group.name)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.crash.harness import SECOND_TRIGGERER, TRIGGERER, Harness
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 SYNC, DEFERRED = "sensor_sync", "sensor_deferred"
 Started = tuple[str, str]

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.crash.harness import Harness
 from tests.e2e.crash.test_kill_matrix import SYNC, mark, stops, waiting
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 def test_marking_a_running_wait_as_success_stops_the_execution(harness: Harness) -> None:

@@ -13,7 +13,7 @@ from stack.exceptions import AirflowApiError
 from stack.notifications import receive
 from tests.e2e.crash.harness import PIPELINE, Harness
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 SWEEP = "sagemaker_sweep"
 KEPT = "keep_deferred"

@@ -11,7 +11,7 @@ from tests.e2e.crash.harness import SCHEDULER, TRIGGERER
 from tests.e2e.events.conftest import BUCKET, PIPELINE, EventStack
 from tests.unit.sagemaker_pipelines.event_messages import s3_notification
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 def trained(events: EventStack, partition: str) -> None:

@@ -118,6 +118,7 @@ def level(pid: int) -> tuple[int, int, float]:
     return threads, files, resident
 
 
+@pytest.mark.thorough
 def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_behind(fifty: RuntimeProcess) -> None:
     """Every second one is rejected; threads, open files and memory of the server return to their level."""
     name = fifty.create_pipeline(GATE)

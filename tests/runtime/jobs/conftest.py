@@ -62,7 +62,7 @@ def runtime(start_runtime: StartRuntime) -> Runtime:
     return start_runtime()
 
 
-@pytest.fixture(params=["namespace", "rewrite"])
+@pytest.fixture(params=["namespace", pytest.param("rewrite", marks=pytest.mark.thorough)])
 def either_isolation(request: pytest.FixtureRequest, start_runtime: StartRuntime) -> Runtime:
     return start_runtime(isolation=request.param)
 

@@ -45,6 +45,7 @@ def test_no_process_of_a_job_outlives_it(either_isolation: Runtime, end: str) ->
     assert processes_with(f"sleep {mark}") == []
 
 
+@pytest.mark.thorough
 def test_a_job_that_ignores_sigterm_is_killed(runtime: Runtime) -> None:
     script = """
         import signal, time

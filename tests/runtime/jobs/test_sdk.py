@@ -87,6 +87,7 @@ def test_model_trainer_and_framework_processor_run_their_source_folder(
         runtime.close()
 
 
+@pytest.mark.thorough
 def test_requirements_in_the_source_folder_fail_both_jobs(local_runtime: LocalRuntime, source: Path) -> None:
     (source / "requirements.txt").write_text("left-pad\n")
     local_runtime.put("data/rows.csv", b"1\n")

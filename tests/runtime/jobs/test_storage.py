@@ -64,6 +64,7 @@ def test_an_exact_key_wins_over_keys_that_begin_with_it(runtime: Runtime, tmp_pa
     ]
 
 
+@pytest.mark.thorough
 def test_more_objects_than_one_page_are_listed(runtime: Runtime) -> None:
     for number in range(1005):
         runtime.storage.write_bytes(f"s3://{BUCKET}/page/{number:04}", b"")

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local_runtime.testing import LocalRuntime
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
@@ -57,6 +59,7 @@ def definition(runtime: LocalRuntime, code: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 def test_a_pipeline_runs_from_file_to_result(local_runtime: LocalRuntime, tmp_path: Path) -> None:
     code = "print('hello from the job'); open('/opt/ml/processing/out/r.txt', 'w').write('42')"
     path = tmp_path / "definition.json"

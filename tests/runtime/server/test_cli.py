@@ -92,7 +92,11 @@ def test_a_failed_run_says_why_and_exits_with_1(envelope: Path, local_runtime: L
         (["--param", "Nope=1"], "Nope is not a parameter"),
         (["--param", "Limit=x"], "Limit"),
         (["--upload", "/nowhere=key"], "/nowhere"),
-        (["--endpoint-url", "http://127.0.0.1:9"], "Could not connect to the endpoint"),
+        pytest.param(
+            ["--endpoint-url", "http://127.0.0.1:9"],
+            "Could not connect to the endpoint",
+            marks=pytest.mark.thorough,  # boto3 tries it again and again
+        ),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_exit_2(

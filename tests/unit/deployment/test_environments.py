@@ -91,6 +91,7 @@ def calls(runtime: LocalRuntime) -> dict[str, dict[str, int]]:
     return found
 
 
+@pytest.mark.thorough
 def test_two_environments_deploy_into_one_account_side_by_side(
     local_runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

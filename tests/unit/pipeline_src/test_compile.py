@@ -61,6 +61,7 @@ def _compile_elsewhere(target: Path, cwd: Path, **environment: str) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_two_processes_compile_byte_for_byte_what_is_committed_and_connect_nowhere(tmp_path: Path) -> None:
     """Neither the hash seed, the folder, the user's settings nor an endpoint in the environment matter."""
     settings = tmp_path / "home" / ".config" / "sagemaker" / "config.yaml"
@@ -273,6 +274,7 @@ def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_the_command_line_says_that_what_is_committed_is_current() -> None:
     result = _cli("compile", "--check")
     assert (result.returncode, result.stderr) == (0, "")

@@ -33,6 +33,7 @@ def test_every_step_the_metric_and_the_first_predictions_are_shown(state_dir: Pa
     assert re.search(r"417 predictions in s3://[^ ]+\.out\nthe first 5: ([0-9.]+, ){4}", done.stdout)
 
 
+@pytest.mark.thorough
 def test_a_rejection_is_a_result_and_shows_the_fail_steps_message(state_dir: Path) -> None:
     done = run(state_dir, "--mse-threshold", "3.0")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,6 +41,7 @@ def test_a_rejection_is_a_result_and_shows_the_fail_steps_message(state_dir: Pat
     assert "predictions in" not in done.stdout
 
 
+@pytest.mark.thorough
 def test_a_failure_exits_non_zero_with_the_reason_and_the_jobs_output(state_dir: Path) -> None:
     unlabelled = f"s3://{StackSettings().bucket}/abalone/data/holdout/holdout.csv"
     done = run(state_dir, "--input-data", unlabelled)

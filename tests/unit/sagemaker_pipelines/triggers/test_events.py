@@ -184,6 +184,7 @@ def test_one_loop_serves_all_watchers_and_a_message_goes_when_it_is_stored(
     run(test)
 
 
+@pytest.mark.thorough
 def test_what_is_never_stored_comes_again_to_the_next_triggerer(queue: Queue) -> None:
     async def test() -> None:
         queue.send(s3_notification("data/train/a"))
@@ -230,6 +231,7 @@ def test_poison_does_not_block_the_queue(
     run(test)
 
 
+@pytest.mark.thorough
 def test_faults_of_sqs_and_a_queue_that_comes_later_are_outlived(
     queue: Queue, local_runtime: LocalRuntime
 ) -> None:

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from stack.bootstrap import upload
-from tests.e2e.conftest import Airflow
+from tests.e2e.project.conftest import Airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 DAY = {"IntervalStart": "2026-02-01T00:00:00Z", "IntervalEnd": "2026-02-02T00:00:00Z", "MseThreshold": 30}
 SECONDS = 90.0

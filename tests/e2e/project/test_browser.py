@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from tests.e2e.conftest import Airflow
+from tests.e2e.project.conftest import Airflow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DAG = "abalone_train"
 SECONDS = 1000.0
 
 pytestmark = [
-    pytest.mark.e2e,
+    pytest.mark.thorough,
     pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]

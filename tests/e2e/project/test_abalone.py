@@ -13,9 +13,7 @@ import xgboost  # noqa: TID253 - the tests recompute what the model says
 
 from stack.bootstrap import DATA_FILE, split_data
 from stack.execution import resource_of
-from tests.e2e.conftest import Airflow, Run, Scenario
-
-pytestmark = pytest.mark.e2e
+from tests.e2e.project.conftest import Airflow, Run, Scenario
 
 ROWS = split_data(DATA_FILE)["holdout/holdout.csv"].decode().splitlines()
 NOT_TAKEN = {"trigger_scoring", "notify_rejected", "notify_awaiting_approval"}
@@ -177,6 +175,7 @@ class TestRejected:
         assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]
 
 
+@pytest.mark.thorough
 class TestAwaitingApproval:
     def test_the_run_succeeds_and_only_the_notification_follows(self, scenario: Scenario) -> None:
         run = scenario("awaiting_approval")
@@ -204,6 +203,7 @@ class TestAwaitingApproval:
         assert not [r for r in airflow.api.runs("abalone_score") if execution_id in r["dag_run_id"]]
 
 
+@pytest.mark.thorough
 class TestFailed:
     def test_the_run_fails_in_the_wait_and_nothing_follows(self, scenario: Scenario) -> None:
         run = scenario("failed")
@@ -229,6 +229,7 @@ def test_a_value_that_does_not_fit_the_form_is_refused_before_anything_starts(ai
     assert len(airflow.api.runs("abalone_train")) == before
 
 
+@pytest.mark.thorough
 def test_a_name_that_the_form_does_not_have_is_refused_before_anything_starts(airflow: Airflow) -> None:
     # The day has no partition, and the run does not wait for it first.
     conf = {
@@ -243,6 +244,7 @@ def test_a_name_that_the_form_does_not_have_is_refused_before_anything_starts(ai
     assert "triggered with MseTreshold, which the form does not have" in message["Message"]
 
 
+@pytest.mark.thorough
 def test_without_a_given_package_the_newest_approved_one_is_scored(
     airflow: Airflow, scenario: Scenario
 ) -> None:

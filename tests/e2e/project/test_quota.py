@@ -12,9 +12,9 @@ import pytest
 
 from local_runtime.settings import Settings
 from local_runtime.testing import Endpoint
-from tests.e2e.conftest import MAX_EXECUTING, Airflow
+from tests.e2e.project.conftest import MAX_EXECUTING, Airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 DAG, PIPELINE = "limited", "limited-hold"
 WAITING = 3

@@ -11,9 +11,9 @@ import pytest
 
 from stack.airflow_env import aws_connection
 from stack.settings import ROOT, StackSettings
-from tests.e2e.conftest import Airflow
+from tests.e2e.project.conftest import Airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 def doctor(settings: StackSettings, **settings_of_connection: str) -> subprocess.CompletedProcess[str]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.airflow_client import AirflowClient
-from tests.e2e.conftest import Airflow, Run
+from tests.e2e.project.conftest import Airflow, Run
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 DAG = "abalone_train"
 AFTER_THE_GATE = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")

@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from stack.iam import allowed_actions
-from tests.e2e.conftest import Airflow, Scenario
+from tests.e2e.project.conftest import Airflow, Scenario
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from stack.processes import free_port
 from stack.settings import StackSettings
 
 RUN_SECONDS = 240.0
+# Those of `make test`.
+QUICK_SCENARIOS = ("accepted", "rejected")
 DAGS = {"abalone_train", "abalone_score", "partitioned", "limited"}
 MAX_EXECUTING = 2
 BAD_ROW = b"M,0.455,0.365,0.095,0.514,0.2245,0.101,0.15,15\nM,not-a-number,0.3,0.1,0.5,0.2,0.1,0.1,9\n"
@@ -99,7 +101,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     settings = StackSettings(
         state_dir=tmp_path_factory.mktemp("stack"), airflow_port=free_port(), runtime_port=free_port()
@@ -123,9 +125,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 Scenario = Callable[[str], Run]
 
 
-@pytest.fixture(scope="session")
-def scenario(airflow: Airflow) -> Scenario:
-    """Return the ended training run of a scenario; all of them were started together."""
+@pytest.fixture(scope="package")
+def scenario(airflow: Airflow, request: pytest.FixtureRequest) -> Scenario:
+    """Return the ended training run of a scenario; those that the chosen tests need are started together."""
     (bad,) = upload(airflow.settings, {"bad/abalone.csv": BAD_ROW})
     confs: dict[str, dict[str, Any]] = {
         "accepted": {"ModelApprovalStatus": "Approved"},
@@ -133,13 +135,19 @@ def scenario(airflow: Airflow) -> Scenario:
         "awaiting_approval": {"ModelApprovalStatus": "PendingManualApproval"},
         "failed": {"InputData": bad},
     }
-    for name, conf in confs.items():
-        airflow.api.trigger("abalone_train", conf, run_id=f"e2e_{name}")
     ended: dict[str, Run] = {}
 
+    def trigger(names: Iterable[str]) -> None:
+        for name in names:
+            airflow.api.trigger("abalone_train", confs.pop(name), run_id=f"e2e_{name}")
+
     def run(name: str) -> Run:
+        trigger({name} & confs.keys())
         if name not in ended:
             ended[name] = airflow.finished("abalone_train", f"e2e_{name}")
         return ended[name]
 
+    trigger(QUICK_SCENARIOS)
+    if any(item.get_closest_marker("thorough") for item in request.session.items):
+        trigger(list(confs))
     return run

@@ -11,9 +11,9 @@ import pytest
 
 from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.bootstrap import upload
-from tests.e2e.conftest import Airflow, Run
+from tests.e2e.project.conftest import Airflow, Run
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 DAG = "partitioned"
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03")

@@ -19,9 +19,9 @@ from stack.exceptions import PortInUseError, ProcessDiedError
 from stack.lifecycle import ALL_PROCESSES, RUNTIME, Stack
 from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
-from tests.e2e.conftest import Airflow
+from tests.e2e.project.conftest import Airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from stack.settings import ROOT
-from tests.e2e.conftest import Airflow
+from tests.e2e.project.conftest import Airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.thorough
 
 
 def demo(airflow: Airflow, *arguments: str) -> str:

@@ -1,0 +1,1 @@
+"""A cluster that is killed part by part."""

@@ -1,0 +1,1 @@
+"""Long backfills, in one Airflow."""

@@ -1,0 +1,1 @@
+"""Kills of Airflow's processes, in one Airflow."""

@@ -1,0 +1,1 @@
+"""The abalone DAGs in one Airflow."""

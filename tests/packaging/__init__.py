@@ -1,0 +1,1 @@
+"""The built distribution, in environments of its own."""
