@@ -15,6 +15,7 @@ from local_runtime.engine.execution import ExecutionService
 from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from local_runtime.steps.base import StepOutcome, StepRun
+from tests.waiting import GENEROUS_SECONDS
 
 assert executions
 assert pipelines
@@ -62,7 +63,7 @@ def fail(step_run: StepRun) -> StepOutcome:
 
 
 def until_stopped(step_run: StepRun) -> StepOutcome:
-    assert step_run.stop.wait(20), "nobody stopped the step"
+    assert step_run.stop.wait(GENEROUS_SECONDS), "nobody stopped the step"
     return StepOutcome(status="Stopped")
 
 
@@ -120,7 +121,7 @@ class Engine:
         request = {"ClientRequestToken": token(), **request}
         return str(self.call("StartPipelineExecution", PipelineName=name, **request)["PipelineExecutionArn"])
 
-    def ended(self, arn: str, timeout: float = 20) -> dict[str, Any]:
+    def ended(self, arn: str, timeout: float = GENEROUS_SECONDS) -> dict[str, Any]:
         assert self.runtime.executions.wait(arn, timeout), f"{arn} did not end: {self.steps(arn)}"
         return self.describe(arn)
 

@@ -11,6 +11,7 @@ from local_runtime.exceptions import AwsError, ValidationError
 from local_runtime.steps.base import StepOutcome, StepRun
 from tests.runtime.engine.definitions import get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail, succeed
+from tests.waiting import until
 
 OUTPUT = [{"Name": "Prefix", "Type": "String", "DefaultValue": "s3://bucket/1"}]
 
@@ -174,8 +175,7 @@ def test_a_stop_during_the_pause_ends_the_step(engine: Engine, jobs: FakeJobs) -
     jobs.behaviours["a"] = failing(9, "SageMaker.CAPACITY_ERROR")
     engine.create(with_policy(ExceptionType=["SageMaker.CAPACITY_ERROR"], MaxAttempts=9, IntervalSeconds=60))
     arn = engine.start()
-    while not jobs.runs:
-        time.sleep(0.01)
+    until(lambda: jobs.runs, "the first run")
     engine.call("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
-    assert engine.ended(arn, timeout=5)["PipelineExecutionStatus"] == "Stopped"
+    assert engine.ended(arn)["PipelineExecutionStatus"] == "Stopped"
     assert engine.statuses(arn) == {"a": "Stopped"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
 from tests.runtime.engine.definitions import get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, token
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,13 @@ class Queue:
         self.url = self._sqs.create_queue(QueueName=token())["QueueUrl"]
 
     def receive(self) -> dict[str, Any]:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            messages = self._sqs.receive_message(QueueUrl=self.url, WaitTimeSeconds=1).get("Messages", [])
-            if messages:
-                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=messages[0]["ReceiptHandle"])
-                body: dict[str, Any] = json.loads(messages[0]["Body"])
-                return body
-        raise AssertionError("no message came")
+        def first() -> Any:
+            return self._sqs.receive_message(QueueUrl=self.url, WaitTimeSeconds=1).get("Messages")
+
+        (message,) = until(first, "a message")
+        self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        body: dict[str, Any] = json.loads(message["Body"])
+        return body
 
 
 @pytest.fixture
@@ -172,7 +171,5 @@ def test_a_missing_queue_fails_the_step_with_the_reason(engine: Engine, queue: Q
 def test_shutdown_does_not_wait_for_an_answer(engine: Engine, queue: Queue) -> None:
     arn = start(engine, queue)
     queue.receive()
-    began = time.monotonic()
     engine.runtime.executions.shutdown()
-    assert time.monotonic() - began < 5
     assert engine.describe(arn)["PipelineExecutionStatus"] == "Failed"

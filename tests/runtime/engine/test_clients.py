@@ -27,7 +27,7 @@ def cli(runtime: LocalRuntime, *arguments: str) -> Any:
         env={**os.environ, **runtime.environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -11,6 +11,7 @@ import pytest
 from local_runtime.steps.base import StepOutcome, StepRun
 from tests.runtime.engine.definitions import condition, fail_step, get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail, succeed, until_stopped
+from tests.waiting import GENEROUS_SECONDS
 
 FAILURE = "Step failure: One or multiple steps failed."
 SMALLER = {"Type": "LessThan", "LeftValue": get("Parameters.Mse"), "RightValue": 6.0}
@@ -45,7 +46,7 @@ def test_a_step_receives_the_outputs_of_the_step_that_it_refers_to(engine: Engin
 
 
 def test_independent_steps_run_at_the_same_time(engine: Engine, jobs: FakeJobs) -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=GENEROUS_SECONDS)
 
     def meet(step_run: StepRun) -> StepOutcome:
         barrier.wait()
@@ -72,7 +73,7 @@ def test_max_parallel_execution_steps_bounds_what_runs(engine: Engine, jobs: Fak
 
 
 def test_a_raised_limit_takes_effect_while_the_execution_runs(engine: Engine, jobs: FakeJobs) -> None:
-    started = threading.Barrier(3, timeout=10)
+    started = threading.Barrier(3, timeout=GENEROUS_SECONDS)
 
     def meet(step_run: StepRun) -> StepOutcome:
         started.wait()
@@ -96,7 +97,7 @@ def test_a_lowered_limit_starts_nothing_until_enough_has_ended(engine: Engine, j
 
     def held(step_run: StepRun) -> StepOutcome:
         started.release()
-        assert release.wait(10)
+        assert release.wait(GENEROUS_SECONDS)
         return succeed(step_run)
 
     jobs.behaviours = dict.fromkeys("abcd", held)
@@ -104,7 +105,7 @@ def test_a_lowered_limit_starts_nothing_until_enough_has_ended(engine: Engine, j
     engine.create(pipeline(*map(processing, "abcd")))
     arn = engine.start(**first)
     for _ in range(2):
-        assert started.acquire(timeout=10)
+        assert started.acquire(timeout=GENEROUS_SECONDS)
     lowered = {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 1}}
     engine.call("UpdatePipelineExecution", PipelineExecutionArn=arn, **lowered)
     assert set(engine.statuses(arn)) == {"a", "b"}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from local_runtime.testing import LocalRuntime, RuntimeProcess
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_over_http import GATE
+from tests.waiting import until
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 
@@ -29,16 +29,6 @@ def job(name: str, code: str, **fields: Any) -> dict[str, Any]:
         "RoleArn": "arn:aws:iam::123456789012:role/SageMakerExecutionRole",
     }
     return {"Name": name, "Type": "Processing", "Arguments": arguments, **fields}
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
 
 
 def processes(mark: str) -> list[int]:
@@ -58,11 +48,11 @@ def processes(mark: str) -> list[int]:
 def test_stop_ends_the_jobs_processes(local_runtime: LocalRuntime) -> None:
     mark = token()
     arn = local_runtime.start(
-        local_runtime.create_pipeline(pipeline(job("Sleep", f"import time; time.sleep(60)  # {mark}")))
+        local_runtime.create_pipeline(pipeline(job("Sleep", f"import time; time.sleep(3600)  # {mark}")))
     )
-    wait_until(lambda: processes(mark))
+    until(lambda: processes(mark))
     local_runtime.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
-    assert local_runtime.wait(arn, timeout=20)["PipelineExecutionStatus"] == "Stopped"
+    assert local_runtime.wait(arn)["PipelineExecutionStatus"] == "Stopped"
     assert processes(mark) == []
     step = local_runtime.steps(arn)["Sleep"]
     assert step["StepStatus"] == "Stopped"
@@ -70,16 +60,14 @@ def test_stop_ends_the_jobs_processes(local_runtime: LocalRuntime) -> None:
 
 
 def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(
-    local_runtime_process: RuntimeProcess,
+    local_runtime_process: RuntimeProcess, tmp_path: Path
 ) -> None:
-    runtime, mark = local_runtime_process, token()
-    arn = runtime.start(
-        runtime.create_pipeline(
-            pipeline(job("Work", f"import time; time.sleep(3)  # {mark}"), job("Other", "print('fast')"))
-        )
-    )
-    wait_until(lambda: processes(mark))
-    wait_until(lambda: runtime.steps(arn).get("Other", {}).get("StepStatus") == "Succeeded")
+    runtime, mark, gate = local_runtime_process, token(), tmp_path / "gate"
+    # Its first attempt lasts until the kill, its second one ends.
+    work = f"import os, time; os.path.exists({str(gate)!r}) or time.sleep(3600)  # {mark}"
+    arn = runtime.start(runtime.create_pipeline(pipeline(job("Work", work), job("Other", "print('fast')"))))
+    until(lambda: processes(mark))
+    until(lambda: runtime.steps(arn).get("Other", {}).get("StepStatus") == "Succeeded")
     before = runtime.steps(arn)["Other"]
     runtime.kill()
     runtime.start_process()
@@ -88,6 +76,7 @@ def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(
     assert (described["PipelineExecutionStatus"], described["FailureReason"]) == ("Failed", INTERRUPTED)
     step = runtime.steps(arn)["Work"]
     assert (step["StepStatus"], step["FailureReason"]) == ("Failed", INTERRUPTED)
+    gate.touch()
     runtime.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn)
     assert runtime.wait(arn)["PipelineExecutionStatus"] == "Succeeded"
     assert runtime.steps(arn)["Other"] == before
@@ -136,5 +125,5 @@ def test_fifty_executions_started_at_once_end_rightly_and_leave_nothing_behind(f
     threads, files, resident = level(fifty.pid)
     results += fifty_at_once()
     assert sorted(results) == [("3.0", "Failed")] * 50 + [("6.0", "Succeeded")] * 50
-    wait_until(lambda: level(fifty.pid)[0] <= threads + 2 and level(fifty.pid)[1] <= files + 2)
+    until(lambda: level(fifty.pid)[0] <= threads + 2 and level(fifty.pid)[1] <= files + 2)
     assert level(fifty.pid)[2] < resident + 20

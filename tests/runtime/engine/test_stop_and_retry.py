@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from local_runtime.exceptions import ResourceLimitError, ValidationError
 from local_runtime.steps.base import StepOutcome, StepRun
 from tests.runtime.engine.definitions import pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail, succeed, token, until_stopped
+from tests.waiting import GENEROUS_SECONDS, until
 
 CHAIN = pipeline(processing("a"), processing("b", "a"), processing("c", "b"))
 
@@ -230,10 +230,7 @@ def test_fifty_executions_at_once_end_and_their_threads_go(tmp_path: Path, jobs:
     for starter in starters:
         starter.start()
     for starter in starters:
-        starter.join(30)
+        starter.join(GENEROUS_SECONDS)
     assert {engine.ended(arn)["PipelineExecutionStatus"] for arn in arns} == {"Succeeded"}
     assert len(set(arns)) == 50
-    deadline = time.monotonic() + 5
-    while threading.active_count() > level and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == level
+    until(lambda: threading.active_count() <= level, "the threads to end")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,16 +133,6 @@ def processes_with(mark: str) -> list[int]:
             if mark in command and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
     return found
-
-
-def wait_until(condition: object, seconds: float = 10) -> bool:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())
 
 
 # Runs as another user or in another process: starts one job and prints how it went.

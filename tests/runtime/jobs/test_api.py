@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from local_runtime.runtime import Runtime
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from tests.runtime.jobs.conftest import BUCKET, processing_request
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -51,42 +51,48 @@ def test_a_job_runs_and_is_described_over_http(served: Runtime, sagemaker: Any) 
 
 
 def test_output_arrives_in_the_log_group_and_can_be_followed_by_token(
-    served: Runtime, sagemaker: Any
+    served: Runtime, sagemaker: Any, tmp_path: Path
 ) -> None:
     script = """
-        import time
+        import os, time
         print("first")
-        time.sleep(2)
+        while not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.05)
         print("last")
     """
-    sagemaker.create_processing_job(**processing_request(served, "followed", script))
+    gate = tmp_path / "gate"
+    sagemaker.create_processing_job(
+        **processing_request(served, "followed", script, Environment={"GATE": str(gate)})
+    )
     logs = served.client("logs")
     group = "/aws/sagemaker/ProcessingJobs"
-    stream: str | None = None
-    running: list[str] = []
-    deadline = time.monotonic() + 10
-    while not running and time.monotonic() < deadline:
+
+    def first_answer() -> dict[str, Any] | None:
         streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="followed/")["logStreams"]
         for item in streams:
-            stream = item["logStreamName"]
-            answer = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
-            running = [event["message"] for event in answer["events"]]
-        time.sleep(0.05)
-    assert running == ["first"], "the first line is there while the job still runs"
+            read = {"logGroupName": group, "logStreamName": item["logStreamName"], "startFromHead": True}
+            answer = logs.get_log_events(**read)
+            if answer["events"]:
+                return {**answer, "stream": item["logStreamName"]}
+        return None
+
+    answer = until(first_answer, "the first line")
+    stream = answer["stream"]
+    assert [event["message"] for event in answer["events"]] == ["first"]
     assert (
         sagemaker.describe_processing_job(ProcessingJobName="followed")["ProcessingJobStatus"] == "InProgress"
     )
+    gate.touch()
     wait_for_end(sagemaker, "followed")
     answer = logs.get_log_events(
         logGroupName=group, logStreamName=stream, nextToken=answer["nextForwardToken"], startFromHead=True
     )
     assert [event["message"] for event in answer["events"]] == ["last"]
-    assert stream is not None
     assert stream.startswith("followed/algo-1-")
 
 
 def test_a_stopped_job_is_stopped(served: Runtime, sagemaker: Any) -> None:
-    sagemaker.create_processing_job(**processing_request(served, "halt", "import time; time.sleep(60)"))
+    sagemaker.create_processing_job(**processing_request(served, "halt", "import time; time.sleep(3600)"))
     sagemaker.stop_processing_job(ProcessingJobName="halt")
     assert wait_for_end(sagemaker, "halt")["ProcessingJobStatus"] == "Stopped"
     with pytest.raises(ClientError, match="the processing job is in status Stopped"):

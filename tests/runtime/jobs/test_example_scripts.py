@@ -225,7 +225,7 @@ def test_the_example_runs_unmodified_from_raw_data_to_scores(tmp_path: Path, iso
     try:
         uri = runtime.put("raw/data.csv", "\n".join(lines).encode())
         arn = runtime.start(runtime.create_pipeline(definition(runtime, uri)))
-        execution = runtime.wait(arn, timeout=60)
+        execution = runtime.wait(arn)
         steps = runtime.steps(arn)
         assert execution["PipelineExecutionStatus"] == "Succeeded", steps
         report = json.loads(runtime.get(f"s3://{runtime.bucket}/evaluate/evaluation/evaluation.json"))

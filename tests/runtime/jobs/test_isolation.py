@@ -151,7 +151,7 @@ def test_jobs_run_for_an_ordinary_user(runtime: Runtime, isolation: str) -> None
     environment = {"PATH": os.environ["PATH"], "HOME": str(data), "PYTHONPATH": modules}
     command = [*_AS_NOBODY, interpreter, "-c", code]
     ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env=environment, cwd="/", check=False
+        command, capture_output=True, text=True, timeout=180, env=environment, cwd="/", check=False
     )
     shutil.rmtree(data)
     assert ended.returncode == 0, ended.stderr
@@ -189,7 +189,7 @@ def test_where_the_kernel_allows_less_the_next_best_is_chosen_and_said(
     """
     shell = f'{without} && exec "$0" -c "$1"'
     command = ["unshare", "-rm", "/bin/sh", "-c", shell, sys.executable, driver(runtime, body)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert ended.stdout.startswith(expected), ended.stderr
     assert "Completed ran" in ended.stdout
     assert processes_with(f"sleep {mark}") == []

@@ -76,11 +76,13 @@ def test_a_fault_inside_the_runtime_is_an_internal_job_error(
 def test_a_stop_ends_the_job_and_the_step_is_stopped(runtime: Runtime) -> None:
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
-    assert run_script(runtime, "import time; time.sleep(60)", stop).status == "Stopped"
+    assert run_script(runtime, "import time; time.sleep(3600)", stop).status == "Stopped"
 
 
 def test_a_job_that_ran_out_of_time_fails_the_step(runtime: Runtime) -> None:
-    outcome = run_script(runtime, "import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    outcome = run_script(
+        runtime, "import time; time.sleep(3600)", StoppingCondition={"MaxRuntimeInSeconds": 1}
+    )
     assert outcome.status == "Failed"
     assert outcome.failure_reason is not None
     assert "exceeded MaxRuntimeInSeconds (1)" in outcome.failure_reason

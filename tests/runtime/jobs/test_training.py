@@ -227,7 +227,7 @@ def test_the_longest_runtime_stops_the_job_and_keeps_what_it_saved(runtime: Runt
     script = """
         import time
         open("/opt/ml/model/checkpoint", "w").write("half")
-        time.sleep(60)
+        time.sleep(3600)
     """
     request = script_request(runtime, "long", script)
     request["StoppingCondition"] = {"MaxRuntimeInSeconds": 1}
@@ -238,7 +238,7 @@ def test_the_longest_runtime_stops_the_job_and_keeps_what_it_saved(runtime: Runt
 
 
 def test_a_stop_is_seen_in_the_secondary_statuses(runtime: Runtime) -> None:
-    runtime.jobs.create("training", script_request(runtime, "halted", "import time; time.sleep(60)"))
+    runtime.jobs.create("training", script_request(runtime, "halted", "import time; time.sleep(3600)"))
     runtime.jobs.stop("training", "halted")
     job = runtime.jobs.wait("training", "halted")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")

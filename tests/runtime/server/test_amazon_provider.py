@@ -170,7 +170,7 @@ def test_the_pipeline_operators_and_sensor_start_and_stop(runtime: LocalRuntime)
     ).execute({})
     assert SageMakerPipelineSensor(task_id="wait", pipeline_exec_arn=arn).poke({}) is True
 
-    runtime.create_pipeline(sleeping("import time; time.sleep(120)"), "provider-slow")
+    runtime.create_pipeline(sleeping("import time; time.sleep(3600)"), "provider-slow")
     arn = SageMakerStartPipelineOperator(task_id="start", pipeline_name="provider-slow").execute({})
     status = SageMakerStopPipelineOperator(
         task_id="stop", pipeline_exec_arn=arn, wait_for_completion=True, check_interval=1

@@ -21,7 +21,7 @@ def aws(runtime: LocalRuntime, *arguments: str) -> subprocess.CompletedProcess[s
         [Path(sys.executable).parent / "aws", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         env={**os.environ, **runtime.environment, "AWS_PAGER": ""},
     )

@@ -65,7 +65,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "local_runtime", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -129,7 +129,7 @@ def test_a_signal_ends_the_server_in_order(tmp_path: Path, number: int) -> None:
     assert process.stdout.readline().startswith("Local runtime at http://127.0.0.1:")
     assert process.stdout.readline().startswith("Jobs: ")
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 0
     assert "Traceback" not in errors
 

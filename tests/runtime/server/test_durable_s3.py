@@ -173,7 +173,7 @@ def test_every_answered_change_survives_kill_9(local_runtime_process: RuntimePro
         time.sleep(0.01)
     runtime.kill()
     for writer in writers:
-        writer.join(timeout=20)
+        writer.join(timeout=180)
     runtime.start_process()
     listed = runtime.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
     stored: dict[str, bytes] = {
@@ -246,7 +246,7 @@ def test_moto_works_in_a_process_that_had_a_runtime(tmp_path: Path) -> None:
         [sys.executable, "-c", _MOTO_AFTERWARDS, str(tmp_path / "runtime")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

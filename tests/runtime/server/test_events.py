@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from local_runtime.testing import LocalRuntime
+from tests.waiting import until
 
 PASSING = {
     "Version": "2020-12-01",
@@ -34,13 +34,15 @@ def subscribe(runtime: LocalRuntime, pattern: dict[str, Any]) -> str:
     return url
 
 
-def receive(runtime: LocalRuntime, url: str, until: Any) -> list[dict[str, Any]]:
+def receive(runtime: LocalRuntime, url: str, enough: Any) -> list[dict[str, Any]]:
     received: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not until(received):
+
+    def all_are_here() -> Any:
         messages = runtime.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-        received += [json.loads(message["Body"]) for message in messages.get("Messages", [])]
-        time.sleep(0.02)
+        received.extend(json.loads(message["Body"]) for message in messages.get("Messages", []))
+        return enough(received)
+
+    until(all_are_here, "the events")
     return received
 
 
@@ -88,4 +90,4 @@ def test_a_bus_that_fails_does_not_disturb_the_execution(local_runtime: LocalRun
         "Decide": "Succeeded",
         "Refuse": "Failed",
     }
-    assert local_runtime.calls()["events:PutEvents"] > 0
+    until(lambda: local_runtime.calls().get("events:PutEvents"), "the bus to be asked")

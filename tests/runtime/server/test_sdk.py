@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
+from tests.waiting import until
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 
@@ -139,15 +139,13 @@ def test_wait_raises_when_the_execution_fails(session: Any, runtime: LocalRuntim
 
 
 def test_stop_ends_a_running_execution(session: Any, runtime: LocalRuntime, script: Path) -> None:
-    script.write_text("import time; time.sleep(120)\n")
+    script.write_text("import time; time.sleep(3600)\n")
     pipeline = build(session, runtime, "stopped", script)
     pipeline.upsert(role_arn=runtime.role_arn)
     execution = pipeline.start()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not execution.list_steps():
-        time.sleep(0.1)
+    until(execution.list_steps, "the first step")
     execution.stop()
-    assert runtime.wait(execution.arn, timeout=30)["PipelineExecutionStatus"] == "Stopped"
+    assert runtime.wait(execution.arn)["PipelineExecutionStatus"] == "Stopped"
 
 
 def test_a_model_trainer_script_trains_as_a_step(session: Any, runtime: LocalRuntime, tmp_path: Path) -> None:

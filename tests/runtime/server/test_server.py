@@ -87,7 +87,7 @@ def test_connections_are_kept_open(local_runtime: LocalRuntime) -> None:
 def test_motos_own_api_cannot_reset_what_is_on_disk(local_runtime: LocalRuntime) -> None:
     request = Request(f"{local_runtime.endpoint_url}/moto-api/reset", data=b"", method="POST")
     with pytest.raises(HTTPError, match="403"):
-        urlopen(request, timeout=10)
+        urlopen(request, timeout=180)
 
 
 def test_servers_that_stopped_leave_no_thread_and_no_file(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_without_root_nothing_is_installed_and_what_is_missing_is_named(tmp_path
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     assert "not installed: redis-server chromium.\n" in done.stdout

@@ -23,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_command_for_the_secrets_writes_an_env_that_compose_takes(tmp_path: Path) -> None:
     (command,) = [block for block in blocks("sh") if "AIRFLOW_FERNET_KEY" in block]
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=180)
     values = read_env_file(tmp_path / ".env")
     assert values.keys() == read_env_file(ROOT / ".env.example").keys()
     assert len(base64.urlsafe_b64decode(values["AIRFLOW_FERNET_KEY"])) == 32
@@ -34,7 +34,7 @@ def test_the_command_for_the_secrets_writes_an_env_that_compose_takes(tmp_path: 
 def test_every_secret_stands_in_a_url_as_it_is(tmp_path: Path) -> None:
     """The broker's and the database's URLs take the passwords without quoting."""
     (command,) = [block for block in blocks("sh") if "AIRFLOW_FERNET_KEY" in block]
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=180)
     for name, value in read_env_file(tmp_path / ".env").items():
         assert name == "AIRFLOW_FERNET_KEY" or re.fullmatch(r"[\w-]{43}", value)
 

@@ -86,7 +86,7 @@ def connection(monkeypatch: pytest.MonkeyPatch, runtime: LocalRuntime, name: str
 
 
 def calls(runtime: LocalRuntime) -> dict[str, dict[str, int]]:
-    with urlopen(Request(f"{runtime.endpoint_url}/_local_runtime/calls"), timeout=10) as answer:
+    with urlopen(Request(f"{runtime.endpoint_url}/_local_runtime/calls"), timeout=180) as answer:
         found: dict[str, dict[str, int]] = json.load(answer)["by_access_key"]
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +31,7 @@ from tests.unit.sagemaker_pipelines.samples import (
     context_of,
     gated_definition,
 )
+from tests.waiting import until
 
 # It does what the Mode parameter asks for.
 SCRIPT = """\
@@ -40,7 +40,7 @@ mode = sys.argv[1]
 if mode == "fail":
     sys.exit("the evaluation broke")
 if mode == "sleep":
-    time.sleep(60)
+    time.sleep(3600)
 os.makedirs("/opt/ml/processing/evaluation", exist_ok=True)
 with open("/opt/ml/processing/evaluation/evaluation.json", "w") as file:
     json.dump({"regression_metrics": {"mse": {"value": 4.9}}}, file)
@@ -254,7 +254,7 @@ def test_a_kill_stops_and_the_retry_resumes(version: int, hook: SageMakerPipelin
     store = TaskStateStore()
     killed = sensor(arn)
     killed.begin_wait(context_of(store), arn)
-    wait_for(lambda: hook.list_steps(arn))
+    until(lambda: hook.list_steps(arn))
     killed.on_kill()
     assert hook.describe_execution(arn)["PipelineExecutionStatus"] in {"Stopping", "Stopped"}
     sensor(arn).begin_wait(context_of(store), arn)
@@ -268,10 +268,3 @@ def sensor(arn: str, **arguments: Any) -> SageMakerPipelineExecutionSensor:
     return SageMakerPipelineExecutionSensor(
         task_id="wait", pipeline_exec_arn=arn, deferrable=False, poke_interval=0.2, **arguments
     )
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)

@@ -55,7 +55,7 @@ def test_tasks_that_all_find_no_id_end_with_the_same_one(
     variables: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All read before any writes, and they write one after the other, with readers between."""
-    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 4.0)
     all_have_read = threading.Barrier(4)
     first_read = threading.local()
 

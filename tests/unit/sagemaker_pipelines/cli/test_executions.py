@@ -163,7 +163,7 @@ def test_an_interrupted_wait_exits_with_130_and_stops_if_asked(
     while "Step Count" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=180) == 130
     assert told("status", arn)["status"] in {status, "Stopped" if option else status}
     run("stop", arn)
 

@@ -144,7 +144,7 @@ def test_the_module_is_a_command_and_its_help_imports_no_boto3() -> None:
         "assert 'boto3' not in sys.modules, 'boto3'\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=180
     )
     assert done.returncode == 0, done.stderr
     assert "--timezone" in done.stdout

@@ -15,6 +15,7 @@ from sagemaker_pipelines.hooks.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
+from tests.waiting import GENEROUS_SECONDS
 
 PIPELINE_ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/abalone"
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -86,7 +87,7 @@ def waits(account: Account, arns: list[str], **arguments: Any) -> list[Any]:
 
 
 async def until(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + GENEROUS_SECONDS
     while not ready():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
