@@ -127,6 +127,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         slow that its triggers were given to another one, and there the task is still deferred.
         """
         if not self.stop_on_kill:
+            self.log.info("stop_on_kill is off: %s goes on", self.pipeline_execution_arn)
             return
         # Airflow 3.3 cancels on_kill itself when it takes longer than a second, as the supervisor repeats
         # its request until the trigger has gone: the work is a task of its own, which goes on.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,14 @@ from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
 from stack.processes import ProcessSpec, free_port
 from stack.settings import StackSettings
+from tests.waiting import until
 
 PIPELINE = "crash"
 DAGS = Path(__file__).parent / "dags"
 SCHEDULER, TRIGGERER = "airflow-scheduler", "airflow-triggerer"
 SECOND_TRIGGERER = "airflow-triggerer-2"
 ENDED = ("success", "failed")
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = 300.0
 # Airflow's defaults wait minutes before it believes in a death. The code that reacts is the same.
 SOON = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
@@ -93,16 +93,9 @@ class Harness:
         run_id = f"run-{self._runs}-{dag_id.replace('_', '-')}"
         return self.api.trigger(dag_id, {"point": point, "task": task}, run_id=run_id)
 
-    def until(self, ready: Callable[[], Any], what: str, timeout: float = WAIT_SECONDS) -> Any:
-        """Return the first true answer.
-
-        :raises AssertionError: there was none in time.
-        """
-        deadline = time.monotonic() + timeout
-        while not (answer := ready()):
-            assert time.monotonic() < deadline, f"waited {timeout:.0f} s for {what}"
-            time.sleep(0.2)
-        return answer
+    def until(self, ready: Callable[[], Any], what: str) -> Any:
+        """Return the first true answer."""
+        return until(ready, what, seconds=WAIT_SECONDS)
 
     def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """Return one task instance."""
@@ -115,6 +108,32 @@ class Harness:
         self.until(path.exists, f"{run_id} to reach its point")
         pids: dict[str, int] = json.loads(path.read_text())
         return pids
+
+    def until_process_ended(self, run_id: str) -> None:
+        """Wait until the process that reached its point is gone, however it ends."""
+        pid = self.processes_at(run_id)["task"]
+        self.until(lambda: not psutil.pid_exists(pid), f"process {pid} of {run_id} to end")
+
+    def until_deferred(self, dag_id: str, run_id: str, task_id: str) -> int:
+        """Wait until a triggerer watches the execution, and return the id of its job."""
+        self.until(lambda: self.task(dag_id, run_id, task_id)["state"] == "deferred", f"{run_id} to defer")
+        return int(self.until(lambda: self.watched_by(run_id), f"the triggerer to watch {run_id}")[-1])
+
+    def watched_by(self, run_id: str) -> list[int]:
+        """Return the ids of the triggerers' jobs that have looked at the run's execution, in their order."""
+        return sorted(
+            int(path.name.split(".")[-2])
+            for path in self._trigger_logs(run_id)
+            if "Step Hold" in path.read_text()
+        )
+
+    def trigger_log(self, run_id: str) -> str:
+        """Return what the run's triggers have logged."""
+        return "".join(path.read_text() for path in self._trigger_logs(run_id))
+
+    def _trigger_logs(self, run_id: str) -> list[Path]:
+        logs = self.settings.airflow_home / "logs"
+        return list(logs.glob(f"dag_id=*/run_id={run_id}/task_id=*/attempt=*.log.trigger.*.log"))
 
     def open_gate(self, run_id: str) -> None:
         """Let a held task go on, if it still lives."""
@@ -184,6 +203,17 @@ class Harness:
             for child in children:
                 child.kill()
         process.wait(timeout=10)
+
+    def until_scheduler_took_over(self) -> None:
+        """Wait until the scheduler knows that the one before it is dead, and has looked after its tasks."""
+
+        def has() -> bool:
+            log = self.stack.processes.log_path(SCHEDULER).read_text()
+            return (
+                "Adopting or resetting orphaned tasks" in log.partition("SchedulerJob instances as failed")[2]
+            )
+
+        self.until(has, "the new scheduler to take over")
 
     def start(self, name: str, *, kind: str | None = None) -> None:
         """Start one of Airflow's processes.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tests.e2e.crash.harness import SCHEDULER, TRIGGERER, Harness
 
@@ -128,8 +128,7 @@ def _reach(harness: Harness, point: str, dag_id: str, run_id: str, task_id: str)
     if point != "deferred":
         harness.processes_at(run_id)
         return
-    harness.until(lambda: harness.task(dag_id, run_id, task_id)["state"] == "deferred", f"{run_id} to defer")
-    time.sleep(1.5)  # the triggerer takes triggers up once a second
+    harness.until_deferred(dag_id, run_id, task_id)
 
 
 def _kill(harness: Harness, group: Group, run_ids: Iterable[str]) -> None:
@@ -148,12 +147,24 @@ def _kill(harness: Harness, group: Group, run_ids: Iterable[str]) -> None:
 def _await_reaction(harness: Harness, group: Group, runs: dict[tuple[str, str], str]) -> None:
     """Wait until Airflow has reacted to the death, with the executions still open."""
     if group.killed in ("worker", "supervisor"):
-        for (_, task_id), run_id in runs.items():
-            harness.until(lambda t=task_id, r=run_id: harness.tries(r, t) > 1, f"{run_id} to be tried again")  # type: ignore[misc]
-        time.sleep(2)
+        for (dag_id, task_id), run_id in runs.items():
+            harness.until(partial(_has_tried_again, harness, dag_id, run_id, task_id), f"{run_id}'s next try")
+    elif group.killed == "scheduler":
+        harness.until_scheduler_took_over()
     else:
-        # A new process takes over within the health-check thresholds of the harness, or sees no need to.
-        time.sleep(14)
+        for run_id in runs.values():
+            harness.until(lambda r=run_id: len(harness.watched_by(r)) > 1, "the new triggerer to watch")  # type: ignore[misc]
+
+
+def _has_tried_again(harness: Harness, dag_id: str, run_id: str, task_id: str) -> bool:
+    """Return whether a later try has started, found or watched an execution, or come to its end."""
+    if harness.tries(run_id, task_id) < 2:
+        return False
+    task = harness.task(dag_id, run_id, task_id)
+    if task["state"] in ("success", "failed", "deferred"):
+        return True
+    log = harness.api.log(dag_id, run_id, task_id, task["try_number"])
+    return any(mark in log for mark in (":pipeline/", "Step Hold", "Poking"))
 
 
 def _result(harness: Harness, group: Group, shape: tuple[str, str], run_id: str) -> Result:
@@ -162,7 +173,9 @@ def _result(harness: Harness, group: Group, shape: tuple[str, str], run_id: str)
         state = harness.end(dag_id, run_id)
     except AssertionError:
         state = "unfinished"
-    time.sleep(1)
+    if group.point != "deferred":
+        # A try that was given up may live on for a while, and must not start anything either.
+        harness.until_process_ended(run_id)
     statuses = harness.statuses(run_id)
     left = sum(status in ("Executing", "Stopping") for status in statuses)
     harness.clean(dag_id, run_id)

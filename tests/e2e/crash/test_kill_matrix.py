@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,22 +12,26 @@ from tests.e2e.crash.harness import SECOND_TRIGGERER, TRIGGERER, Harness
 pytestmark = pytest.mark.thorough
 
 SYNC, DEFERRED = "sensor_sync", "sensor_deferred"
+TIMEOUTS = ("dagrun_timeout_sync", "dagrun_timeout_deferred", "timeout_sync", "timeout_deferred")
 Started = tuple[str, str]
 
 
 def waiting(harness: Harness, dag_id: str, task_id: str = "wait") -> str:
     """Start a run and return its id once its task watches the execution."""
     run_id = harness.trigger(dag_id, point="waiting", task=task_id)
-    if "deferred" in dag_id or dag_id == "dagrun_timeout":
-        harness.until(lambda: harness.task(dag_id, run_id, task_id)["state"] == "deferred", "the deferral")
-        time.sleep(1.5)  # the triggerer takes triggers up once a second
-    else:
-        harness.processes_at(run_id)
+    until_watched(harness, dag_id, run_id, task_id)
     return run_id
 
 
+def until_watched(harness: Harness, dag_id: str, run_id: str, task_id: str = "wait") -> None:
+    if "deferred" in dag_id:
+        harness.until_deferred(dag_id, run_id, task_id)
+    else:
+        harness.processes_at(run_id)
+
+
 def stops(harness: Harness, run_id: str) -> None:
-    harness.until(lambda: harness.statuses(run_id) == ["Stopping"], "Stopping", timeout=30)
+    harness.until(lambda: harness.statuses(run_id) == ["Stopping"], "Stopping")
 
 
 def mark(harness: Harness, dag_id: str, run_id: str, state: str, task_id: str = "wait") -> None:
@@ -71,17 +74,26 @@ def test_clearing_the_wait_stops_the_execution_and_the_next_try_resumes_it(
 def test_clearing_the_start_stops_its_execution_and_starts_another(harness: Harness, dag_id: str) -> None:
     run_id = waiting(harness, dag_id, "start")
     harness.clear(dag_id, run_id, "start")
-    harness.until(lambda: harness.statuses(run_id) == ["Executing", "Stopping"], "two executions", timeout=45)
+    harness.until(lambda: harness.statuses(run_id) == ["Executing", "Stopping"], "two executions")
     assert harness.end(dag_id, run_id) == "success"
     assert len(harness.executions(run_id)) == 2
     harness.clean(dag_id, run_id)
 
 
-@pytest.mark.parametrize(
-    "dag_id", ["dagrun_timeout", "dagrun_timeout_sync", "timeout_sync", "timeout_deferred"]
-)
-def test_a_timeout_of_the_run_or_the_wait_stops_the_execution(harness: Harness, dag_id: str) -> None:
-    run_id = waiting(harness, dag_id)
+@pytest.fixture(scope="module")
+def timing_out(harness: Harness) -> dict[str, str]:
+    """Runs that wait already, by DAG; their timeouts are long beside the time that they needed for that."""
+    runs = {dag_id: harness.trigger(dag_id, point="waiting", task="wait") for dag_id in TIMEOUTS}
+    for dag_id, run_id in runs.items():
+        until_watched(harness, dag_id, run_id)
+    return runs
+
+
+@pytest.mark.parametrize("dag_id", TIMEOUTS)
+def test_a_timeout_of_the_run_or_the_wait_stops_the_execution(
+    harness: Harness, timing_out: dict[str, str], dag_id: str
+) -> None:
+    run_id = timing_out[dag_id]
     stops(harness, run_id)
     harness.until(lambda: harness.api.run(dag_id, run_id)["state"] == "failed", "the run to fail")
     harness.clean(dag_id, run_id)
@@ -91,7 +103,12 @@ def test_a_timeout_of_the_run_or_the_wait_stops_the_execution(harness: Harness, 
 def test_without_stop_on_kill_the_execution_runs_on(harness: Harness, dag_id: str) -> None:
     run_id = waiting(harness, dag_id)
     fail_task(harness, dag_id, run_id)
-    time.sleep(12)  # Airflow tells a task within 5 s, and kills its process 5 s later
+    if dag_id == "keep_sync":
+        harness.until_process_ended(run_id)
+    else:
+        harness.until(
+            lambda: "stop_on_kill is off" in harness.trigger_log(run_id), "the trigger to be killed"
+        )
     assert harness.statuses(run_id) == ["Executing"]
     harness.clean(dag_id, run_id)
 
@@ -107,7 +124,7 @@ def test_a_triggerer_that_is_restarted_stops_nothing(harness: Harness) -> None:
     run_id = waiting(harness, DEFERRED)
     harness.stack.processes.stop([TRIGGERER])
     harness.start(TRIGGERER)
-    time.sleep(10)
+    harness.until(lambda: len(harness.watched_by(run_id)) > 1, "the new triggerer to watch")
     assert harness.statuses(run_id) == ["Executing"]
     assert harness.end(DEFERRED, run_id) == "success"
 
@@ -117,11 +134,12 @@ def test_a_triggerer_that_froze_until_its_triggers_moved_stops_nothing(harness: 
     harness.signal_family(TRIGGERER, signal.SIGSTOP)
     try:
         harness.start(SECOND_TRIGGERER, kind=TRIGGERER)
-        # Twice the health-check threshold of the harness.
-        time.sleep(14)
+        harness.until(lambda: len(harness.watched_by(run_id)) > 1, "the second triggerer to watch")
     finally:
         harness.signal_family(TRIGGERER, signal.SIGCONT)
-    time.sleep(5)
+    harness.until(
+        lambda: "another triggerer watches it" in harness.trigger_log(run_id), "the first to let go of it"
+    )
     assert harness.statuses(run_id) == ["Executing"]
     assert harness.end(DEFERRED, run_id) == "success"
     harness.stack.processes.stop([SECOND_TRIGGERER])

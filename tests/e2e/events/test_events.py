@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 
 
 def trained(events: EventStack, partition: str) -> None:
-    events.until(lambda: partition in events.inputs(), f"an execution for {partition}", 120)
+    events.until(lambda: partition in events.inputs(), f"an execution for {partition}")
 
 
 def emptied(events: EventStack, queue: str = "abalone-data") -> None:
@@ -108,7 +108,7 @@ def test_a_dag_of_one_call_reads_each_partition_that_arrives_once(events: EventS
     both = json.dumps({"Records": [record for message in messages for record in message["Records"]]})
     events.send(both, "arrivals")
     # One message has both events, but Airflow may make a run of the first at once.
-    events.until(lambda: len(files_read(events)) == len(days), "both partitions to be read", 120)
+    events.until(lambda: len(files_read(events)) == len(days), "both partitions to be read")
     assert sorted(files_read(events)) == [(f"{day}/rows.csv", day) for day in days]
     events.send(both, "arrivals")
     emptied(events, "arrivals")

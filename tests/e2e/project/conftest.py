@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +19,9 @@ from stack.lifecycle import Stack
 from stack.notifications import receive
 from stack.processes import free_port
 from stack.settings import StackSettings
+from tests.waiting import until
 
-RUN_SECONDS = 240.0
+RUN_SECONDS = 600.0
 # Those of `make test`.
 QUICK_SCENARIOS = ("accepted", "rejected")
 DAGS = {"abalone_train", "abalone_score", "partitioned", "limited"}
@@ -53,10 +53,11 @@ class Airflow:
         return client(self.settings, service)
 
     def finished(self, dag_id: str, run_id: str) -> Run:
-        deadline = time.monotonic() + RUN_SECONDS
-        while (state := self.api.run(dag_id, run_id)["state"]) not in ("success", "failed"):
-            assert time.monotonic() < deadline, f"{dag_id} {run_id} is still {state}"
-            time.sleep(0.3)
+        def ended() -> str | None:
+            state = str(self.api.run(dag_id, run_id)["state"])
+            return state if state in ("success", "failed") else None
+
+        state = until(ended, f"{dag_id} {run_id} to end", seconds=RUN_SECONDS, every=0.3)
         tasks = {task["task_id"]: task["state"] for task in self.api.task_instances(dag_id, run_id)}
         return Run(dag_id, run_id, state, tasks)
 
@@ -77,7 +78,7 @@ class Airflow:
         """Run Airflow's command line where its processes run."""
         env = airflow_environment(self.settings, extra=environment(self.settings))
         command = [sys.executable, "-m", "airflow", *arguments]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
 
     def messages(self, run: Run) -> list[dict[str, Any]]:
         """Return the notifications that name this run, as the SQS subscription received them."""
@@ -109,12 +110,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     stack = Stack(settings, extra_env=environment(settings))
     stack.up()
     try:
-        deadline = time.monotonic() + 60
-        while not stack.api.dag_ids() >= DAGS:
-            errors = stack.api.import_errors()
-            assert not errors, errors
-            assert time.monotonic() < deadline, "the DAG processor found no DAGs"
-            time.sleep(0.2)
+        until(lambda: stack.api.dag_ids() >= DAGS or stack.api.import_errors(), "the DAG files to be read")
+        assert not (errors := stack.api.import_errors()), errors
         for dag_id in DAGS:
             stack.api.unpause(dag_id)
         yield Airflow(stack)

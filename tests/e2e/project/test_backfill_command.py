@@ -17,7 +17,7 @@ pytestmark = pytest.mark.thorough
 
 DAG = "partitioned"
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03")
-SECONDS = 60.0
+SECONDS = 180.0
 
 
 @pytest.fixture

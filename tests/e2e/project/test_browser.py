@@ -30,8 +30,8 @@ def page(airflow: Airflow, tmp_path: Path) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1300, "height": 1500})
-        page.set_default_timeout(60 * SECONDS)
-        expect.set_options(timeout=60 * SECONDS)
+        page.set_default_timeout(120 * SECONDS)
+        expect.set_options(timeout=120 * SECONDS)
         page.goto(f"{airflow.settings.airflow_url}/dags/{DAG}")
         yield page
         page.screenshot(path=tmp_path / "end.png")
@@ -102,7 +102,7 @@ def backfill_runs(airflow: Airflow) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 def paused(airflow: Airflow) -> Iterator[None]:
     """No other backfill runs, and the scheduler does not write while one is made: SQLite has one writer."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while any(
         backfill["completed_at"] is None
         for backfill in airflow.api._call("GET", "/backfills", dag_id=DAG)["backfills"]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.thorough
 def demo(airflow: Airflow, *arguments: str) -> str:
     env = os.environ | {"STACK_STATE_DIR": str(airflow.settings.state_dir)}
     command = [sys.executable, "-m", "stack", "demo", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from stack.bootstrap import upload
 from tests.e2e.project.conftest import Airflow
+from tests.waiting import until
 
 pytestmark = pytest.mark.thorough
 
 DAY = {"IntervalStart": "2026-02-01T00:00:00Z", "IntervalEnd": "2026-02-02T00:00:00Z", "MseThreshold": 30}
-SECONDS = 90.0
 
 
 def rows(airflow: Airflow) -> bytes:
@@ -23,14 +21,13 @@ def rows(airflow: Airflow) -> bytes:
 
 def test_a_run_waits_for_its_partition_in_the_triggerer_and_reads_it(airflow: Airflow) -> None:
     run_id = airflow.api.trigger("abalone_train", DAY, run_id="e2e_late_partition")
-    deadline = time.monotonic() + SECONDS
-    states: dict[str, str | None] = {}
-    while states.get("select_inputs") != "deferred":
-        assert time.monotonic() < deadline, states
-        time.sleep(0.3)
+
+    def states() -> dict[str, str | None]:
         tasks = airflow.api.task_instances("abalone_train", run_id)
-        states = {task["task_id"]: task["state"] for task in tasks}
-    assert states["start_pipeline"] is None
+        return {task["task_id"]: task["state"] for task in tasks}
+
+    until(lambda: states()["select_inputs"] == "deferred", "the wait for the partition")
+    assert states()["start_pipeline"] is None
 
     upload(airflow.settings, {"train/dt=2026-02-01/abalone.csv": rows(airflow)})
     run = airflow.finished("abalone_train", run_id)

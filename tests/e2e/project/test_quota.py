@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,13 +11,13 @@ import pytest
 from local_runtime.settings import Settings
 from local_runtime.testing import Endpoint
 from tests.e2e.project.conftest import MAX_EXECUTING, Airflow
+from tests.waiting import until
 
 pytestmark = pytest.mark.thorough
 
 DAG, PIPELINE = "limited", "limited-hold"
 WAITING = 3
 ENDED = ("success", "failed")
-SECONDS = 60.0
 # Starts that count at the same moment may all see room; a count and its start are no further apart.
 SAME_MOMENT = timedelta(seconds=1)
 
@@ -35,12 +33,6 @@ class Limited:
         queue = self.endpoint.client("sqs").create_queue(QueueName="limited")["QueueUrl"]
         hold = {"Name": "Hold", "Type": "Callback", "SqsQueueUrl": queue, "Arguments": {"why": "test"}}
         self.endpoint.create_pipeline({"Version": "2020-12-01", "Steps": [hold]}, PIPELINE)
-
-    def until(self, ready: Callable[[], Any], what: str) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not ready():
-            assert time.monotonic() < deadline, f"waited {SECONDS:.0f} s for {what}"
-            time.sleep(0.3)
 
     def start(self, run_id: str) -> dict[str, Any]:
         (task,) = self.airflow.api.task_instances(DAG, run_id)
@@ -87,15 +79,15 @@ class Limited:
 def test_starts_wait_without_a_try_while_the_environment_is_full(airflow: Airflow) -> None:
     limited = Limited(airflow)
     first = [airflow.api.trigger(DAG, {}, run_id=f"first-{n}") for n in range(MAX_EXECUTING)]
-    limited.until(lambda: len(limited.executing()) == MAX_EXECUTING, "the first executions")
+    until(lambda: len(limited.executing()) == MAX_EXECUTING, "the first executions")
     waiting = [airflow.api.trigger(DAG, {}, run_id=f"waiting-{n}") for n in range(WAITING)]
-    limited.until(lambda: all(limited.asked(run_id) >= 2 for run_id in waiting), "each to ask twice")
+    until(lambda: all(limited.asked(run_id) >= 2 for run_id in waiting), "each to ask twice")
     assert len(airflow.executions(PIPELINE)) == MAX_EXECUTING
     for run_id in waiting:
-        limited.until(partial(limited.is_put_off, run_id), f"{run_id} to wait outside a worker")
+        until(partial(limited.is_put_off, run_id), f"{run_id} to wait outside a worker")
 
     runs = [*first, *waiting]
-    limited.until(lambda: limited.ended(runs), "all to end")
+    until(lambda: limited.ended(runs), "all to end")
     assert {airflow.finished(DAG, run_id).state for run_id in runs} == {"success"}
     assert {limited.start(run_id)["try_number"] for run_id in runs} == {1}
     spans = limited.spans()

@@ -124,6 +124,8 @@ class ProviderWait(SageMakerPipelineSensor):
         return super().execute(context)
 
 
+# Long beside the time until a task waits, on a busy machine too.
+TIMEOUT = timedelta(seconds=90)
 RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
 
@@ -157,14 +159,14 @@ with dag("operator_deferred"):
 if OURS:
     with dag("sensor_deferred"):
         start() >> wait(deferrable=True)
-    with dag("dagrun_timeout", dagrun_timeout=timedelta(seconds=8)):
+    with dag("dagrun_timeout_deferred", dagrun_timeout=TIMEOUT):
         start() >> wait(deferrable=True)
-    with dag("dagrun_timeout_sync", dagrun_timeout=timedelta(seconds=8)):
+    with dag("dagrun_timeout_sync", dagrun_timeout=TIMEOUT):
         start() >> wait(deferrable=False)
     with dag("timeout_sync"):
-        start() >> wait(deferrable=False, timeout=4)
+        start() >> wait(deferrable=False, timeout=TIMEOUT.total_seconds())
     with dag("timeout_deferred"):
-        start() >> wait(deferrable=True, timeout=4)
+        start() >> wait(deferrable=True, timeout=TIMEOUT.total_seconds())
     with dag("keep_sync"):
         start() >> wait(deferrable=False, stop_on_kill=False)
     with dag("keep_deferred"):
