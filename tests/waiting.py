@@ -1,0 +1,34 @@
+"""Wait for what a test needs to see, however slow the machine is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Nothing takes as long, except on a machine that does much else, and there it must not fail.
+GENEROUS_SECONDS = 180.0
+
+
+def until(
+    ready: Callable[[], T | None],
+    what: str = "it to happen",
+    *,
+    seconds: float = GENEROUS_SECONDS,
+    every: float = 0.1,
+) -> T:
+    """Return the first true answer.
+
+    :param ready: what is asked again and again.
+    :param what: what is waited for, for the message.
+    :param seconds: how long to wait at most.
+    :param every: how long to wait between two questions, seconds.
+    :raises AssertionError: there was none in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (answer := ready()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(every)
+    return answer
