@@ -18,8 +18,10 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.triggers.poller import in_thread, watching
 
-# Airflow gives a trigger's on_kill 30 s.
-STOP_SECONDS = 20.0
+# Airflow gives a trigger's on_kill 30 s: to ask whether the task still waits, and to stop the execution.
+ASK_SECONDS = 9.0
+ASK_AGAIN_SECONDS = 1.0
+STOP_SECONDS = 18.0
 
 
 class SageMakerPipelineExecutionTrigger(BaseTrigger):
@@ -138,7 +140,23 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         work.result()
 
     async def _stop_unless_deferred(self) -> None:
-        if await self._is_still_deferred():
+        deadline = time.monotonic() + ASK_SECONDS
+        while True:
+            try:
+                is_deferred = await self._is_still_deferred()
+                break
+            except Exception as error:
+                if time.monotonic() >= deadline:
+                    self.log.error(  # noqa: TRY400 - expected
+                        "%s goes on: Airflow did not say whether its task still waits (%s). If nothing "
+                        "watches it, the orphan sweep reports it; stop it in SageMaker.",
+                        self.pipeline_execution_arn,
+                        error,
+                    )
+                    return
+                self.log.warning("Asking Airflow again whether the task still waits: %s", error)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+        if is_deferred:
             self.log.info("%s goes on: another triggerer watches it", self.pipeline_execution_arn)
             return
         await self._stop()
@@ -146,7 +164,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
     async def _is_still_deferred(self) -> bool:
         ti = self.task_instance
         if ti is None:
-            return False
+            raise RuntimeError("the trigger has no task instance")
         states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )

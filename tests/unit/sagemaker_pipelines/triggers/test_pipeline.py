@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -111,15 +112,17 @@ class DeferredTask:
     map_index = -1
 
 
-def killed(monkeypatch: pytest.MonkeyPatch, state: str | None, **arguments: Any) -> list[str]:
-    """Return what on_kill stops while the task is in a state."""
+def killed(
+    monkeypatch: pytest.MonkeyPatch, state: str | None, *, states: Any = None, **arguments: Any
+) -> list[str]:
+    """Return what on_kill stops while the task is in a state, or Airflow answers otherwise."""
     trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN, **arguments)
     hook = Ending()
     monkeypatch.setattr(trigger, "hook", lambda: hook)
     trigger._task_instance = DeferredTask()
     monkeypatch.setattr(
         "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states",
-        lambda **_: {"run": {"wait": state}},
+        states or (lambda **_: {"run": {"wait": state}}),
     )
     asyncio.run(trigger.on_kill())
     return hook.stopped
@@ -185,6 +188,24 @@ class SlowLooks(Looks):
 
 def test_a_move_to_another_triggerer_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert killed(monkeypatch, "deferred") == []
+
+
+@pytest.mark.parametrize(("failures", "stopped"), [(3, [ARN]), (10_000, [])])
+def test_on_kill_asks_airflow_again_and_stops_nothing_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, failures: int, stopped: list[str]
+) -> None:
+    answers = iter([*[ConnectionError("no answer")] * failures, {"run": {"wait": "failed"}}])
+    clock = itertools.count()
+
+    def states(**_: Any) -> Any:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.time.monotonic", lambda: next(clock) / 2)
+    assert killed(monkeypatch, None, states=states) == stopped
 
 
 def test_stop_on_kill_false_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
