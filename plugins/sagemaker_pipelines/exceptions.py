@@ -11,6 +11,7 @@
     ├── SettingsError              an environment's settings are malformed or incomplete
     ├── EnvironmentConflictError   what is to be deployed belongs to another environment
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
+    ├── NoTaskStateStoreError      Airflow offers no place where a start could be kept for its next try
     ├── MissingDataError           S3 objects that an execution would read do not exist
     ├── IntervalError              a run's interval is none, or selects no single partition
     ├── UnknownStatusError         AWS gave a status that is not in the table
@@ -106,6 +107,24 @@ class EnvironmentConflictError(SageMakerPipelinesError):
 
 class UpsertError(SageMakerPipelinesError):
     """A pipeline could not be deployed, since other writers kept changing it meanwhile."""
+
+
+class NoTaskStateStoreError(SageMakerPipelinesError):
+    """Airflow offers no place where a start could be kept for its next try.
+
+    :param task_id: the start task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    def __str__(self) -> str:
+        return (
+            f"{self.task_id} starts nothing: its context has no task_state_store, without which a retry "
+            "would start a second execution. Run it as a task of Airflow 3.3 or newer; code that calls "
+            "execute() itself passes one in the context."
+        )
 
 
 class MissingDataError(SageMakerPipelinesError):

@@ -1,14 +1,18 @@
 """What a task leaves for its own next try, in Airflow's task state store.
 
 The store survives a SIGKILL of the worker, and a user's clear too: each record says which try wrote it.
-XCom would not do: it is emptied before each try.
+XCom would not do: it is emptied before each try. The records never expire, as a run can be cleared at any
+time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
+
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,8 +22,9 @@ if TYPE_CHECKING:
 class Witness:
     """What tells a user's clear from Airflow's own retry.
 
-    :param max_tries: a clear of a task that had ended raises it.
-    :param clear_number: of the DAG run; a clear of a running task raises only this.
+    :param max_tries: a clear of a task that is not running raises it.
+    :param clear_number: of the DAG run: a clear of any of its tasks raises it. A clear of a task that is
+        running raises nothing else.
     """
 
     max_tries: int = 0
@@ -58,7 +63,7 @@ class _Record:
         changed = replace(self, **changes)
         store = context.get("task_state_store")
         if store is not None:
-            store.set(self.KEY, asdict(changed))
+            store.set(self.KEY, asdict(changed), retention=NEVER_EXPIRE)
         return changed
 
 
@@ -81,15 +86,19 @@ class StartRecord(_Record):
     pipeline_execution_arn: str | None = None
     ended: bool = False
 
-    def was_cleared(self, witness: Witness) -> bool:
+    def was_cleared(self, witness: Witness, *, was_stopped: Callable[[Self], bool]) -> bool:
         """Return whether a user has cleared the task since: what follows is a new logical start.
 
-        A clear of a task that had ended raises ``max_tries``. A clear of a running one raises only the
-        DAG run's ``clear_number``, and kills the try before it can end by itself.
+        A changed ``max_tries`` proves it. A raised ``clear_number`` may come from the clear of another task
+        of the run: it counts only where the try was killed as a clear kills it, which stops its execution.
+        Where neither proves it, the execution is kept: to stop one costs more than to resume it.
+
+        :param witness: what the running try sees.
+        :param was_stopped: returns whether the execution of a start was stopped; asked only where it decides.
         """
         if witness.max_tries != self.witness.max_tries:
             return True
-        return not self.ended and witness.clear_number != self.witness.clear_number
+        return not self.ended and witness.clear_number != self.witness.clear_number and was_stopped(self)
 
 
 @dataclass(frozen=True, kw_only=True)

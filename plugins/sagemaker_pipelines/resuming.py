@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.exceptions import ExecutionFailedError, SageMakerPipelinesError
 from sagemaker_pipelines.hooks.aws_errors import code_of
 from sagemaker_pipelines.hooks.watch import ExecutionWatch
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.records import WaitRecord, Witness
 from sagemaker_pipelines.states import Phase, execution_phase
 
@@ -57,7 +59,8 @@ def resume_if_needed(
     arn, witness = record.pipeline_execution_arn, Witness.of(context)
     kill_may_come = stop_on_kill and record.seen == "watching"
     phase = execution_phase(_settled_status(hook, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
-    cleared = witness != record.witness
+    # Only a clear of this very task raises its max_tries; one that kills a running try leaves "watching".
+    cleared = witness.max_tries != record.witness.max_tries
     record = record.save(context, witness=witness)
     if phase is Phase.STOPPED and (record.seen == "watching" or cleared):
         return _resume(context, hook, record, log)
@@ -95,6 +98,7 @@ def _resume(context: Context, hook: SageMakerPipelineHook, record: WaitRecord, l
     # Kept before the call: a try that is killed in between sends the same token again.
     record = record.save(context, seen="watching", resumes=number, resume_delivered=False)
     log.info("Resuming %s (resume %s); its succeeded steps are kept", arn, number)
+    hook.describe_owner(arn, _new_owner(context, hook, arn))
     try:
         hook.retry_execution(arn, token=resume_token(arn, number))
     except ClientError as error:
@@ -102,6 +106,20 @@ def _resume(context: Context, hook: SageMakerPipelineHook, record: WaitRecord, l
         if code_of(error) not in {"ConflictException", "ValidationException"} or not _runs(hook, arn):
             raise
     return record.save(context, resume_delivered=True)
+
+
+def _new_owner(context: Context, hook: SageMakerPipelineHook, arn: str) -> str | None:
+    """Return the description that makes this task the execution's owner; None where its run is that already.
+
+    The generation stays, by which the start that began the execution finds it again.
+    """
+    own = LogicalStart.new(context)
+    known = LogicalStart.parse(hook.describe_execution(arn).get("PipelineExecutionDescription"))
+    if known is None:
+        return own.description
+    if (known.dag_id, known.run_id) == (own.dag_id, own.run_id):
+        return None
+    return replace(own, generation=known.generation).description
 
 
 def _runs(hook: SageMakerPipelineHook, arn: str) -> bool:

@@ -1,20 +1,16 @@
-"""The logical start: which start of which task a request to SageMaker belongs to."""
+"""One try of a logical start: what it sends to SageMaker, and how it finds what an earlier try has begun."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.definition import Parameter, step_graph
-from sagemaker_pipelines.deployment import deployment_id
-from sagemaker_pipelines.exceptions import IntervalError, ParameterError
-from sagemaker_pipelines.intervals import is_interval_driven, run_interval
+from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.records import StartRecord, Witness
+from sagemaker_pipelines.states import STOPPED_STATUSES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,117 +19,9 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
-MAX_DISPLAY_NAME = 82
 MAX_DESCRIPTION = 3072
-# Clocks of workers and of AWS differ; the description decides, this only bounds the search.
+# Clocks of workers and of AWS differ; the generation decides, this only bounds the search.
 CLOCK_SKEW = timedelta(minutes=15)
-# What may follow is for people, and for later versions of this package.
-_DESCRIPTION = re.compile(
-    r"Airflow dag_id=(?P<dag_id>[\w.-]+) run_id=(?P<run_id>.+) task_id=(?P<task_id>[\w.-]+) "
-    r"map_index=(?P<map_index>-?\d+) generation=(?P<generation>[0-9a-f]{32})"
-    r"(?: deployment=(?P<deployment>[\w-]+))?(?: .*)?",
-    re.DOTALL,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogicalStart:
-    """One intended start of one task.
-
-    :param dag_id: the DAG.
-    :param run_id: the DAG run.
-    :param task_id: the task.
-    :param map_index: index of a mapped task, else -1.
-    :param generation: random id; automatic retries keep it, a user's clear makes a new one. It keeps two
-        deployments in one account, a reset database and a re-created run apart.
-    :param deployment: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
-    :param interval: what stretch of time it is about, ISO 8601; None for a run that was not made for one.
-    """
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-    generation: str
-    deployment: str | None = field(default=None, compare=False)
-    interval: str | None = field(default=None, compare=False)
-
-    @classmethod
-    def new(cls, context: Context) -> LogicalStart:
-        """Return a new logical start of the running task."""
-        ti = context["ti"]
-        return cls(
-            dag_id=ti.dag_id,
-            run_id=ti.run_id,
-            task_id=ti.task_id,
-            map_index=-1 if ti.map_index is None else ti.map_index,
-            generation=secrets.token_hex(16),
-            deployment=deployment_id(context),
-            interval=_interval(context),
-        )
-
-    @classmethod
-    def parse(cls, description: str | None) -> Self | None:
-        """Return the start that an execution's description tells of; None where it is no :attr:`description`.
-
-        :param description: the PipelineExecutionDescription.
-        """
-        match = _DESCRIPTION.fullmatch(description or "")
-        if match is None:
-            return None
-        values: dict[str, Any] = {**match.groupdict(), "map_index": int(match["map_index"])}
-        return cls(**values)
-
-    @property
-    def token(self) -> str:
-        """The ClientRequestToken: equal for every try of this start, different for any other."""
-        parts = (self.dag_id, self.run_id, self.task_id, str(self.map_index), self.generation)
-        # Lengths keep ("a", "bc") and ("ab", "c") apart.
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def description(self) -> str:
-        """The PipelineExecutionDescription: tells whoever looks in SageMaker where it comes from."""
-        text = (
-            f"Airflow dag_id={self.dag_id} run_id={self.run_id} task_id={self.task_id} "
-            f"map_index={self.map_index} generation={self.generation}"
-        )
-        for name in ("deployment", "interval"):
-            if (value := getattr(self, name)) is not None:
-                text += f" {name}={value}"
-        return text
-
-    @property
-    def display_name(self) -> str:
-        """The PipelineExecutionDisplayName: the run's kind and interval, else the run's id."""
-        if self.interval is None:
-            return display_name_of(self.run_id)
-        kind = self.run_id.partition("__")[0]
-        return display_name_of(f"{kind} {self.interval.replace('/', ' to ')}")
-
-
-def _interval(context: Context) -> str | None:
-    if getattr(context.get("dag_run"), "run_type", None) is None:
-        return None
-    try:
-        return str(run_interval(context)) if is_interval_driven(context) else None
-    except IntervalError:
-        # The start does not depend on it; a task that does has failed with this error already.
-        return None
-
-
-def display_name_of(run_id: str) -> str:
-    """Return a valid PipelineExecutionDisplayName for a run: 1 to 82 of ``[a-zA-Z0-9-]``.
-
-    :param run_id: the DAG run's id, any text.
-    """
-    name = re.sub(r"[^a-zA-Z0-9]+", "-", run_id).strip("-")
-    if name and len(name) <= MAX_DISPLAY_NAME:
-        return name
-    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
-    head = name[: MAX_DISPLAY_NAME - len(digest) - 1].rstrip("-")
-    return f"{head}-{digest}" if head else f"run-{digest}"
 
 
 def execution_request(
@@ -198,7 +86,9 @@ def resume_request(
 
 
 def _description(start: LogicalStart, text: str | None) -> str:
-    description = f"{start.description} {' '.join((text or '').split())}".strip()
+    words = " ".join((text or "").split())
+    # The bar keeps a text that begins as our own ids do from being read as one.
+    description = f"{start.description} | {words}" if words else start.description
     if len(description) > MAX_DESCRIPTION:
         raise ParameterError(
             f"The description is {len(description)} characters long with what tells the start, and SageMaker "
@@ -230,11 +120,11 @@ class StartAttempt:
 
     The request is kept before the first call, so that every later try sends the same one, with the same
     token. As SageMaker may have forgotten the token by then, a later try first looks the execution up by
-    its description.
+    its generation.
 
     :param context: the running task's.
     :param hook: what to call AWS with.
-    :param log: where to tell.
+    :param log: where to log.
     :ivar record: the start, once it is prepared.
     :ivar is_retry: whether an earlier try belongs to the same start; after :meth:`send`, whether the
         execution is an earlier try's.
@@ -245,18 +135,22 @@ class StartAttempt:
         self._context = context
         self._hook = hook
         self._log = log
+        self._has_called = False
         self.record: StartRecord | None = None
         self.is_retry = False
         self.replaced: StartRecord | None = None
 
     def prepare(self, make_request: Callable[[LogicalStart], dict[str, Any]]) -> None:
-        """Take up the earlier tries' start, or begin one.
+        """Continue the earlier tries' start, or begin one.
 
         :param make_request: called for a new start only; what it returns is sent by all its tries.
+        :raises NoTaskStateStoreError: Airflow offers no place to keep the request.
         """
+        if self._context.get("task_state_store") is None:
+            raise NoTaskStateStoreError(self._context["ti"].task_id)
         witness = Witness.of(self._context)
         earlier = StartRecord.load(self._context)
-        if earlier is not None and not earlier.was_cleared(witness):
+        if earlier is not None and not earlier.was_cleared(witness, was_stopped=self._was_stopped):
             self.is_retry = True
             self.record = earlier.save(self._context, witness=witness, ended=False)
             return
@@ -285,24 +179,55 @@ class StartAttempt:
         return arn
 
     def end(self) -> None:
-        """Keep that this try has come to its end by itself."""
+        """Record that this try finished without being killed."""
         self.record = self._prepared().save(self._context, ended=True)
 
-    def find(self, record: StartRecord) -> str | None:
-        """Return the ARN of what a start has begun, by its description; None where there is nothing."""
-        request = record.request
-        if "PipelineName" not in request:
+    def find(self, record: StartRecord, *, client: Any = None) -> str | None:
+        """Return the ARN of what a start has begun, by its generation; None where there is nothing.
+
+        :param client: the boto3 client to ask with; None takes the hook's.
+        """
+        if "PipelineName" not in record.request:
             return None
         arn = self._hook.find_execution(
-            request["PipelineName"],
-            description=request["PipelineExecutionDescription"],
+            record.request["PipelineName"],
+            generation=record.generation,
             created_after=datetime.fromisoformat(record.created_at) - CLOCK_SKEW,
+            client=client,
         )
         if arn is not None:
             self._log.info("An earlier try has started %s, and was cut off before it knew", arn)
         return arn
 
+    def find_when_killed(self, client: Any) -> str | None:
+        """Return the ARN of what this try or an earlier one has begun, without beginning anything.
+
+        It runs in a signal handler, so it asks neither Airflow nor the hook's own client.
+
+        :param client: a boto3 client of SageMaker.
+        """
+        if self.record is None:
+            return None
+        request = self.record.request
+        if "PipelineName" not in request:
+            return str(request["PipelineExecutionArn"]) if self._has_called else None
+        if not (self._has_called or self.is_retry):
+            return None
+        arn = self.find(self.record, client=client)
+        if arn is None and self._has_called:
+            # The call is on its way: the token makes SageMaker answer both with the same execution.
+            arn = str(client.start_pipeline_execution(**request)["PipelineExecutionArn"])
+        return arn
+
+    def _was_stopped(self, record: StartRecord) -> bool:
+        """Return whether a try of the start was killed by Airflow, which stops its execution."""
+        arn = record.pipeline_execution_arn or self.find(record)
+        if arn is None:
+            return False
+        return self._hook.describe_execution(arn)["PipelineExecutionStatus"] in STOPPED_STATUSES
+
     def _call(self, request: dict[str, Any]) -> str:
+        self._has_called = True
         if "PipelineName" in request:
             return self._hook.start_execution(request)
         arn = str(request["PipelineExecutionArn"])
@@ -318,7 +243,7 @@ class StartAttempt:
 
 
 def mark_ended(context: Context) -> None:
-    """Keep that the start's try has come to its end by itself, where it went through the triggerer."""
+    """Record that the start's try finished without being killed, where it went through the triggerer."""
     record = StartRecord.load(context)
     if record is not None:
         record.save(context, ended=True)

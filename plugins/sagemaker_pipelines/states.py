@@ -36,6 +36,8 @@ EXECUTION_PHASES: Mapping[str, Phase] = MappingProxyType(
         "CompletedWithFailures": Phase.FAILED,
     }
 )
+#: Of an execution that somebody has asked SageMaker to stop.
+STOPPED_STATUSES = frozenset({"Stopping", "Stopped"})
 STEP_PHASES: Mapping[str, Phase] = MappingProxyType(
     {
         "Starting": Phase.RUNNING,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_pipelines.starting import LogicalStart
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.waiting import XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:

@@ -161,6 +161,7 @@ def retry(
     with reported():
         hook = hook_of(conn_id, region)
         token = token or secrets.token_hex(16)
+        hook.describe_owner(arn, _resumed_description(hook, arn))
         hook.retry_execution(arn, token=_digest(token))
     if wait:
         wait_for(hook, arn, timeout=timeout, stop_on_interrupt=False, as_json=as_json)
@@ -182,7 +183,7 @@ def _request(
     request: dict[str, Any] = {
         "PipelineName": name,
         "ClientRequestToken": _digest(token),
-        "PipelineExecutionDescription": f"Started by {getpass.getuser()} on {socket.gethostname()}",
+        "PipelineExecutionDescription": f"Started by {_who()}",
     }
     if values:
         request["PipelineParameters"] = [
@@ -193,6 +194,19 @@ def _request(
     if display_name is not None:
         request["PipelineExecutionDisplayName"] = display_name
     return request
+
+
+def _resumed_description(hook: Any, arn: str) -> str:
+    """Return a description by which no DAG run is the execution's owner any longer.
+
+    What it was follows, as a start finds its execution by the generation in it.
+    """
+    before = hook.describe_execution(arn).get("PipelineExecutionDescription", "")
+    return f"Resumed by {_who()}. Before: {before}"[:3072]
+
+
+def _who() -> str:
+    return f"{getpass.getuser()} on {socket.gethostname()}"
 
 
 def _selection(hook: Any, source: str | None, from_step: str) -> dict[str, Any]:

@@ -210,14 +210,29 @@ class SageMakerPipelineHook(SageMakerHook):
         except ClientError as error:
             self.log.warning("The description of %s stays as it was: %s", pipeline_execution_arn, error)
 
-    def find_execution(self, pipeline_name: str, *, description: str, created_after: datetime) -> str | None:
-        """Return the ARN of the execution with exactly this description; None where there is none.
+    def find_execution(
+        self, pipeline_name: str, *, generation: str, created_after: datetime, client: Any = None
+    ) -> str | None:
+        """Return the ARN of the execution that a logical start has begun; None where there is none.
 
+        :param generation: the start's random id, which the execution's description holds whatever was added.
         :param created_after: no execution older than this is looked at.
+        :param client: the boto3 client to ask with; None takes the hook's own.
         """
-        for summary in self.list_executions(pipeline_name, CreatedAfter=created_after):
-            if summary.get("PipelineExecutionDescription") == description:
-                return str(summary["PipelineExecutionArn"])
+        pages = (
+            (client or self.conn)
+            .get_paginator("list_pipeline_executions")
+            .paginate(
+                PipelineName=pipeline_name,
+                CreatedAfter=created_after,
+                SortBy="CreationTime",
+                SortOrder="Descending",
+            )
+        )
+        for page in pages:
+            for summary in page["PipelineExecutionSummaries"]:
+                if f" generation={generation}" in summary.get("PipelineExecutionDescription", ""):
+                    return str(summary["PipelineExecutionArn"])
         return None
 
     def kill_client(self) -> Any:

@@ -22,9 +22,9 @@ from sagemaker_pipelines.hooks.quota import executing_count
 from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.hooks.upsert import check_parallelism, version_id
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.run_types import check_conf, with_backfill_values
 from sagemaker_pipelines.starting import (
-    LogicalStart,
     StartAttempt,
     effective_parameters,
     execution_request,
@@ -199,20 +199,11 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     def on_kill(self) -> None:
         """Stop the execution, also one whose start has not been answered yet."""
         if self._kill_client is not None and self._watched_arn is None and self._attempt is not None:
-            self._watched_arn = self._arn_of_unanswered_start(self._attempt)
+            try:
+                self._watched_arn = self._attempt.find_when_killed(self._kill_client)
+            except (ClientError, BotoCoreError) as error:
+                self.log.error("Whether an execution was started is not known: %s", error)  # noqa: TRY400 - expected
         super().on_kill()
-
-    def _arn_of_unanswered_start(self, attempt: StartAttempt) -> str | None:
-        """Send the start once more: the token makes SageMaker answer with the execution that it began."""
-        request = attempt.record.request if attempt.record else {}
-        if "PipelineName" not in request:
-            return None
-        try:
-            answer = self._kill_client.start_pipeline_execution(**request)
-        except (ClientError, BotoCoreError) as error:
-            self.log.error("Whether an execution was started is not known: %s", error)  # noqa: TRY400 - expected
-            return None
-        return str(answer["PipelineExecutionArn"])
 
     def _stop_replaced(self, attempt: StartAttempt) -> None:
         """Stop what the start before a user's clear left running.

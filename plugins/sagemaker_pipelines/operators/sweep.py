@@ -16,7 +16,7 @@ from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.hooks import sweep as calls
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.starting import LogicalStart
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.states import execution_phase
 from sagemaker_pipelines.sweeping import (
     AirflowRuns,

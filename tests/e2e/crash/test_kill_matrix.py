@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.e2e.crash.harness import SECOND_TRIGGERER, TRIGGERER, Harness
 pytestmark = pytest.mark.thorough
 
 SYNC, DEFERRED = "sensor_sync", "sensor_deferred"
+SIBLING = "sibling"
 TIMEOUTS = ("dagrun_timeout_sync", "dagrun_timeout_deferred", "timeout_sync", "timeout_deferred")
 Started = tuple[str, str]
 
@@ -78,6 +81,19 @@ def test_clearing_the_start_stops_its_execution_and_starts_another(harness: Harn
     assert harness.end(dag_id, run_id) == "success"
     assert len(harness.executions(run_id)) == 2
     harness.clean(dag_id, run_id)
+
+
+def test_a_clear_of_another_task_and_a_sigkill_keep_the_execution(harness: Harness) -> None:
+    run_id = waiting(harness, "operator_sync", "start")
+    harness.clear("operator_sync", run_id, SIBLING)
+    assert harness.api.run("operator_sync", run_id)["state"] == "running"
+    os.kill(harness.processes_at(run_id)["task"], signal.SIGKILL)
+    harness.until(lambda: harness.tries(run_id, "start") > 1, "the next try")
+    look = partial(harness.api.log, "operator_sync", run_id, "start", 2)
+    harness.until(lambda: "Step Hold" in look(), "its first look")
+    assert harness.statuses(run_id) == ["Executing"]
+    assert harness.end("operator_sync", run_id) == "success"
+    assert harness.statuses(run_id) == ["Succeeded"]
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,8 @@ class TaskStateStore:
     def get(self, key: str, default: Any = None) -> Any:
         return json.loads(self.kept[key]) if key in self.kept else default
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self.retention = retention
         self.kept[key] = json.dumps(value)
 
 

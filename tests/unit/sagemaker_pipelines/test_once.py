@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators import pipeline as operators_pipeline
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.run_types import with_backfill_values
@@ -68,17 +69,24 @@ class Endpoint(SageMakerPipelineHook):
         self._cut("after AWS accepted it")
         return self.tokens[token]
 
-    def find_execution(self, pipeline_name: str, *, description: str, created_after: datetime) -> str | None:
+    def find_execution(
+        self, pipeline_name: str, *, generation: str, created_after: datetime, client: Any = None
+    ) -> str | None:
         self.calls.append("find")
         assert created_after < datetime.now(UTC)
         for arn, execution in self.executions.items():
-            if execution["request"]["PipelineExecutionDescription"] == description:
+            if generation in execution["request"]["PipelineExecutionDescription"]:
                 return arn
         return None
 
     def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
         self._cut("while waiting")
-        return {"PipelineExecutionStatus": self.executions[pipeline_execution_arn]["status"]}
+        execution = self.executions[pipeline_execution_arn]
+        description = execution.get("description", execution["request"]["PipelineExecutionDescription"])
+        return {
+            "PipelineExecutionStatus": execution["status"],
+            "PipelineExecutionDescription": description,
+        }
 
     def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
         return []
@@ -91,7 +99,8 @@ class Endpoint(SageMakerPipelineHook):
         self._cut("after the resume")
 
     def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
-        self.executions[pipeline_execution_arn]["description"] = description
+        if description is not None:
+            self.executions[pipeline_execution_arn]["description"] = description
 
     def execution_outcome(
         self, pipeline_execution_arn: str, *, rejection_steps: Any = None
@@ -232,6 +241,89 @@ def test_a_clear_of_the_running_task_stops_its_execution_and_starts_anew(
     assert endpoint.executions[first]["status"] == "Stopped"
     second = start(endpoint).execute(context_of(store, clear_number=1))
     assert second != first
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_siblings_clear_and_a_sigkill_keep_the_execution(
+    endpoint: Endpoint, store: TaskStateStore, wait: bool
+) -> None:
+    endpoint.cut = "while waiting" if wait else "after AWS accepted it"
+    with pytest.raises(Killed):
+        start(endpoint, wait_for_completion=wait).execute(context_of(store))
+    arn = start(endpoint).execute(context_of(store, clear_number=1))
+    assert {arn: "Executing"} == {key: item["status"] for key, item in endpoint.executions.items()}
+
+
+def test_a_siblings_clear_does_not_resume_what_somebody_stopped(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    start(endpoint).execute(context_of(TaskStateStore()))
+    endpoint.end("Stopped")
+    for clear_number in (0, 1):
+        with pytest.raises(AirflowFailException, match="somebody stopped it"):
+            sensor(endpoint).execute(context_of(store, clear_number=clear_number))
+    assert endpoint.retries == []
+
+
+def test_a_kill_before_the_first_call_starts_nothing(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_while_it_counts(_hook: Any, *, limit: int) -> int:
+        raise Killed
+
+    endpoint.__dict__["settings"] = PipelineSettings(max_executing=4)
+    monkeypatch.setattr(operators_pipeline, "executing_count", killed_while_it_counts)
+    task = start(endpoint)
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    assert endpoint.executions == {}
+
+
+def test_a_kill_before_the_second_trys_call_stops_what_the_first_began(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.cut = "after AWS accepted it"
+    with pytest.raises(Killed):
+        start(endpoint).execute(context_of(store))
+    task = start(endpoint)
+    find = endpoint.find_execution
+
+    def killed_while_it_looks(*args: Any, client: Any = None, **kwargs: Any) -> str | None:
+        if client is None:
+            raise Killed
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(endpoint, "find_execution", killed_while_it_looks)
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
+def test_without_a_task_state_store_nothing_is_started(endpoint: Endpoint) -> None:
+    context = context_of(TaskStateStore())
+    context["task_state_store"] = None
+    with pytest.raises(AirflowFailException, match=r"start_pipeline starts nothing: .* task_state_store"):
+        start(endpoint).execute(context)
+    assert endpoint.calls == []
+
+
+def test_a_wait_of_another_run_that_resumes_becomes_the_owner(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    before = LogicalStart.parse(started["request"]["PipelineExecutionDescription"])
+    assert before is not None
+    started["status"] = "Failed"
+    ti = TaskInstance()
+    ti.run_id = "another run"
+    with pytest.raises(ExecutionFailedError):
+        sensor(endpoint).execute(context_of(store, ti=ti))
+    with pytest.raises(TaskDeferred):
+        sensor(endpoint, deferrable=True).execute(context_of(store, ti=ti))
+    owner = LogicalStart.parse(started["description"])
+    assert owner is not None
+    assert (owner.run_id, owner.generation) == ("another run", before.generation)
 
 
 def test_a_try_that_on_kill_made_fail_counts_as_killed(

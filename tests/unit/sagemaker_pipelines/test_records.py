@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,12 @@ def test_what_a_newer_version_adds_is_left_out() -> None:
     assert StartRecord.load(context) == RECORD
 
 
+def test_records_never_expire() -> None:
+    store = TaskStateStore()
+    RECORD.save(context_of(store))
+    assert store.retention is NEVER_EXPIRE
+
+
 def test_without_a_store_nothing_is_kept() -> None:
     context: Any = {"ti": object()}
     assert RECORD.save(context, ended=True).ended
@@ -40,27 +47,31 @@ def test_without_a_store_nothing_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "max_tries", "clear_number", "cleared"),
+    ("ended", "max_tries", "clear_number", "stopped", "cleared"),
     [
-        (False, 2, 1, False),  # the worker was killed: Airflow's own retry
-        (True, 2, 1, False),  # the try failed: Airflow's own retry
-        (True, 3, 2, True),  # a user cleared the task after it had ended
-        (False, 3, 2, True),  # a user cleared it while it was deferred
-        (False, 2, 2, True),  # a user cleared it while it ran
-        (True, 2, 2, False),  # a user cleared another task of the run between two tries of this one
+        (False, 2, 1, False, False),  # the worker was killed: Airflow's own retry
+        (False, 2, 1, True, False),  # the worker was evicted: Airflow's own retry
+        (True, 2, 1, False, False),  # the try failed: Airflow's own retry
+        (True, 3, 2, False, True),  # a user cleared the task after it had ended
+        (False, 3, 2, False, True),  # a user cleared it while it was deferred
+        (False, 2, 2, True, True),  # a user cleared it while it ran
+        (False, 2, 2, False, False),  # a user cleared another task of the run, then the worker was killed
+        (True, 2, 2, True, False),  # a user cleared another task of the run between two tries of this one
     ],
 )
-def test_a_users_clear_is_told_from_a_retry(
-    ended: bool, max_tries: int, clear_number: int, cleared: bool
+def test_a_users_clear_is_told_from_a_retry_and_from_a_siblings_clear(
+    ended: bool, max_tries: int, clear_number: int, stopped: bool, cleared: bool
 ) -> None:
     witness = Witness(max_tries=max_tries, clear_number=clear_number)
-    assert replace(RECORD, ended=ended).was_cleared(witness) is cleared
+    record = replace(RECORD, ended=ended)
+    assert record.was_cleared(witness, was_stopped=lambda _: stopped) is cleared
 
 
 @given(st.booleans(), st.integers(0, 9), st.integers(0, 9))
 def test_the_same_witness_is_never_a_clear(ended: bool, max_tries: int, clear_number: int) -> None:
     witness = Witness(max_tries=max_tries, clear_number=clear_number)
-    assert not replace(RECORD, ended=ended, witness=witness).was_cleared(witness)
+    record = replace(RECORD, ended=ended, witness=witness)
+    assert not record.was_cleared(witness, was_stopped=lambda _: True)
 
 
 @pytest.mark.parametrize(

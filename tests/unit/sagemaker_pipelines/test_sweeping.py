@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.starting import LogicalStart
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.sweeping import (
     AirflowRuns,
     Finding,

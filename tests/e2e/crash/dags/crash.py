@@ -15,6 +15,7 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipelineOperator
 from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSensor
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Context
 from botocore.httpsession import URLLib3Session
 
@@ -153,6 +154,7 @@ def dag(dag_id: str, **kwargs: Any) -> DAG:
 with dag("sensor_sync"):
     start() >> wait(deferrable=False)
 with dag("operator_sync"):
+    EmptyOperator(task_id="sibling")
     start(wait_for_completion=True, deferrable=False)
 with dag("operator_deferred"):
     start(wait_for_completion=True, deferrable=True)

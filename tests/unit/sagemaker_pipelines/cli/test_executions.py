@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,7 +136,11 @@ def test_a_failed_execution_exits_with_1_and_can_be_resumed(runtime: LocalRuntim
     assert result.exit_code == 1
     assert "Count" in result.stderr
     arn = json.loads(result.stdout)["pipeline_execution_arn"]
+    described = runtime.client("sagemaker").describe_pipeline_execution
+    before = described(PipelineExecutionArn=arn)["PipelineExecutionDescription"]
     assert run("retry", arn, "--wait", "--json").exit_code == 1
+    after = described(PipelineExecutionArn=arn)["PipelineExecutionDescription"]
+    assert re.fullmatch(rf"Resumed by \S+ on \S+\. Before: {re.escape(before)}", after)
     assert told("status", arn)["steps"][0]["status"] == "Failed"
 
 

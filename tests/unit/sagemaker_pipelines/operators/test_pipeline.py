@@ -16,11 +16,11 @@ from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.forms import form_values
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators.pipeline import (
     SageMakerStartPipelineExecutionOperator,
 )
-from sagemaker_pipelines.starting import LogicalStart
-from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, gated_definition
+from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, TaskStateStore, gated_definition
 
 
 class Recorder(SageMakerPipelineHook):
@@ -75,7 +75,7 @@ def start(hook: Recorder, ti: TaskInstance, context: dict[str, Any] | None = Non
         task_id="start_pipeline", pipeline_name="dev-gated", **{"deferrable": False, **arguments}
     )
     task.__dict__["hook"] = hook
-    return task.execute({"ti": ti, **(context or {})})  # type: ignore[typeddict-item]
+    return task.execute({"ti": ti, "task_state_store": TaskStateStore(), **(context or {})})  # type: ignore[typeddict-item]
 
 
 def sent(hook: Recorder) -> dict[str, str]:

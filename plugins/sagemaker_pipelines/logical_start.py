@@ -1,0 +1,127 @@
+"""The logical start: which start of which task a request to SageMaker belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from sagemaker_pipelines.deployment import deployment_id
+from sagemaker_pipelines.exceptions import IntervalError
+from sagemaker_pipelines.intervals import is_interval_driven, run_interval
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
+MAX_DISPLAY_NAME = 82
+# What may follow is for people, and for later versions of this package. It may be any text, so the first
+# ids count.
+_DESCRIPTION = re.compile(
+    r"Airflow dag_id=(?P<dag_id>[\w.-]+) run_id=(?P<run_id>.+?) task_id=(?P<task_id>[\w.-]+) "
+    r"map_index=(?P<map_index>-?\d+) generation=(?P<generation>[0-9a-f]{32})"
+    r"(?: deployment=(?P<deployment>[\w-]+))?(?: .*)?",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogicalStart:
+    """One intended start of one task.
+
+    :param dag_id: the DAG.
+    :param run_id: the DAG run.
+    :param task_id: the task.
+    :param map_index: index of a mapped task, else -1.
+    :param generation: random id; automatic retries keep it, a user's clear makes a new one. It keeps two
+        deployments in one account, a reset database and a re-created run apart.
+    :param deployment: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
+    :param interval: what stretch of time it is about, ISO 8601; None for a run that was not made for one.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    generation: str
+    deployment: str | None = field(default=None, compare=False)
+    interval: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def new(cls, context: Context) -> LogicalStart:
+        """Return a new logical start of the running task."""
+        ti = context["ti"]
+        return cls(
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=ti.task_id,
+            map_index=-1 if ti.map_index is None else ti.map_index,
+            generation=secrets.token_hex(16),
+            deployment=deployment_id(context),
+            interval=_interval(context),
+        )
+
+    @classmethod
+    def parse(cls, description: str | None) -> Self | None:
+        """Return the start that an execution's description tells of; None where it is no :attr:`description`.
+
+        :param description: the PipelineExecutionDescription.
+        """
+        match = _DESCRIPTION.fullmatch(description or "")
+        if match is None:
+            return None
+        values: dict[str, Any] = {**match.groupdict(), "map_index": int(match["map_index"])}
+        return cls(**values)
+
+    @property
+    def token(self) -> str:
+        """The ClientRequestToken: equal for every try of this start, different for any other."""
+        parts = (self.dag_id, self.run_id, self.task_id, str(self.map_index), self.generation)
+        # Lengths keep ("a", "bc") and ("ab", "c") apart.
+        text = "".join(f"{len(part)}:{part}" for part in parts)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def description(self) -> str:
+        """The PipelineExecutionDescription: tells whoever looks in SageMaker where it comes from."""
+        text = (
+            f"Airflow dag_id={self.dag_id} run_id={self.run_id} task_id={self.task_id} "
+            f"map_index={self.map_index} generation={self.generation}"
+        )
+        for name in ("deployment", "interval"):
+            if (value := getattr(self, name)) is not None:
+                text += f" {name}={value}"
+        return text
+
+    @property
+    def display_name(self) -> str:
+        """The PipelineExecutionDisplayName: the run's kind and interval, else the run's id."""
+        if self.interval is None:
+            return display_name_of(self.run_id)
+        kind = self.run_id.partition("__")[0]
+        return display_name_of(f"{kind} {self.interval.replace('/', ' to ')}")
+
+
+def _interval(context: Context) -> str | None:
+    if getattr(context.get("dag_run"), "run_type", None) is None:
+        return None
+    try:
+        return str(run_interval(context)) if is_interval_driven(context) else None
+    except IntervalError:
+        # The start does not depend on it; a task that does has failed with this error already.
+        return None
+
+
+def display_name_of(run_id: str) -> str:
+    """Return a valid PipelineExecutionDisplayName for a run: 1 to 82 of ``[a-zA-Z0-9-]``.
+
+    :param run_id: the DAG run's id, any text.
+    """
+    name = re.sub(r"[^a-zA-Z0-9]+", "-", run_id).strip("-")
+    if name and len(name) <= MAX_DISPLAY_NAME:
+        return name
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+    head = name[: MAX_DISPLAY_NAME - len(digest) - 1].rstrip("-")
+    return f"{head}-{digest}" if head else f"run-{digest}"
