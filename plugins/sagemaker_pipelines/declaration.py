@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
-from airflow.sdk.definitions.param import ParamsDict
 
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
@@ -259,7 +258,7 @@ def _check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> N
             )
 
 
-def _check_form(form: ParamsDict, by_interval: Sequence[str]) -> None:
+def _check_form(form: Any, by_interval: Sequence[str]) -> None:
     for name in by_interval:
         if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
             raise ValueError(

@@ -19,8 +19,8 @@ from sagemaker_pipelines.states import Phase, execution_phase
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.types import Logger
 
+    from sagemaker_pipelines.airflow_internals import Logger
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 # How long a killed try's execution may take from Stopping to Stopped: a training job saves its checkpoint.

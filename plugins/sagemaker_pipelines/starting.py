@@ -14,8 +14,8 @@ from sagemaker_pipelines.states import STOPPED_STATUSES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.types import Logger
 
+    from sagemaker_pipelines.airflow_internals import Logger
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html

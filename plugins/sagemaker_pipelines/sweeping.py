@@ -12,7 +12,7 @@ from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.waiting import XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+    from sagemaker_pipelines.airflow_internals import RuntimeTaskInstanceProtocol
 
 _FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _ACTIVE_RUN = ["queued", "running"]

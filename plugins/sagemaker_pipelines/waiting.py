@@ -30,7 +30,8 @@ from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrig
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.types import Logger
+
+    from sagemaker_pipelines.airflow_internals import Logger
 
 #: XCom keys, besides the task's return value.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"

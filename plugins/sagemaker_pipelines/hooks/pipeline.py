@@ -64,9 +64,9 @@ class SageMakerPipelineHook(SageMakerHook):
         return AwsBaseHook(
             aws_conn_id=self.aws_conn_id,
             client_type=client_type,
-            region_name=self._region_name,
-            verify=self._verify,
-            config=self._config,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.config,
         ).conn
 
     # -- Pipelines -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing, is_transient
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import Logger
+    from sagemaker_pipelines.airflow_internals import Logger
 
 _RETRY_SECONDS = 0.3
 _RUNNING = {"Executing"}

@@ -13,8 +13,7 @@ from sagemaker_pipelines.hooks.execution import step_seconds
 from sagemaker_pipelines.states import execution_phase
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import Logger
-
+    from sagemaker_pipelines.airflow_internals import Logger
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 MIN_DELAY_SECONDS = 1.0

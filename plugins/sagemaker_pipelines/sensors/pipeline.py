@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from sagemaker_pipelines.airflow_internals import PacedSensorMixin
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.watch import ExecutionWatch
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSensor):
+class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, SageMakerPipelineSensor):
     """Wait until a pipeline execution has ended, and tell how.
 
     It succeeds for an execution that Succeeded and for one that was *rejected*, that is Failed in
@@ -107,6 +108,6 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, SageMakerPipelineSens
         outcome: dict[str, Any] = super().execute_complete(context, event)
         return outcome
 
-    def _get_next_poke_interval(self, *args: Any) -> float:
-        # The sensor's exponential backoff has no place here: the watch knows when to look again.
+    def seconds_to_next_poke(self) -> float:
+        """Return what the watch says: the sensor's own exponential backoff has no place here."""
         return self._watch.delay() if self._watch else self.poke_interval

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import suppress
 from typing import Any
 
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.sdk import TaskInstanceState
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from airflow.utils.state import TaskInstanceState
 from asgiref.sync import sync_to_async
 
+from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.triggers.poller import in_thread, watching

@@ -13,8 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
-
+from sagemaker_pipelines.airflow_internals import AdvanceItem, SharedStreamProducer
 from sagemaker_pipelines.events import Event, parse_message
 from sagemaker_pipelines.exceptions import UnreadableMessageError
 from sagemaker_pipelines.hooks.queue import SqsQueue, SqsQueueHook
