@@ -39,6 +39,12 @@ class Witness:
         )
 
 
+def _known(kind: type[Any], stored: Any) -> dict[str, Any]:
+    """Return those stored values that this version knows; a newer one may have written more."""
+    names = {item.name for item in fields(kind)}
+    return {name: value for name, value in stored.items() if name in names}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Record:
     KEY = ""
@@ -52,10 +58,8 @@ class _Record:
         stored = store.get(cls.KEY) if store is not None else None
         if not isinstance(stored, dict):
             return None
-        known = {item.name for item in fields(cls)}
-        # A newer version of this package may have written more.
-        values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
-        values["witness"] = Witness(**values["witness"])
+        values = _known(cls, stored)
+        values["witness"] = Witness(**_known(Witness, stored["witness"]))
         return cls(**values)
 
     def save(self, context: Context, **changes: Any) -> Self:
