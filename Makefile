@@ -26,7 +26,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=/path/to/python3.11.")'
 	@echo "Setting up $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --override overrides.txt -c constraints.txt $(addprefix -r ,$(REQUIREMENTS))
 	@# The checkout and plugins/ are on the path of this environment, as plugins/ is in Airflow.
 	@$(BIN)/python -c 'import pathlib, sysconfig; root = pathlib.Path.cwd(); pathlib.Path(sysconfig.get_path("purelib"), "project.pth").write_text("{0}\n{0}/plugins\n".format(root))'
@@ -63,7 +63,7 @@ version-test: setup ## Run the wheel with the oldest and the newest Airflow and 
 	@$(PYTEST) -m long tests/packaging
 
 lock: ## Resolve requirements*.txt into constraints.txt
-	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --override overrides.txt $(REQUIREMENTS) -o constraints.txt
 
 check: setup ## Lint, types, import contracts, committed definitions
@@ -80,8 +80,8 @@ format: setup ## Format the code
 compile: setup ## Compile pipeline_src/* into dags/definitions/
 	@$(BIN)/python -m pipeline_src compile
 
-package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/
-	@$(BIN)/python -m stack.package
+package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRFLOW=3.3.1, MWAA's newest]
+	@$(BIN)/python -m stack.package $(addprefix --airflow ,$(AIRFLOW))
 
 test: setup ## Run the tests that take minutes: units, the local runtime, and one Airflow
 	@$(PYTEST) -m "not thorough and not long"

@@ -8,11 +8,13 @@
     dist/mwaa/requirements.txt without the SageMaker SDK; every version is constrained
     dist/mwaa/startup.sh       refuses an Airflow that is too old
 
-The same sources give the same bytes: an upload changes only when its content does.
+The same sources give the same bytes: an upload changes only when its content does. The versions in
+``requirements.txt`` and ``constraints.txt`` are the newest on the day of the build that fit MWAA's Airflow.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -23,26 +25,38 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from uv import find_uv_bin
 
 from stack.exceptions import PackageError, StackError
 from stack.settings import ROOT
 
 # Where MWAA puts the DAGs folder: https://docs.aws.amazon.com/mwaa/latest/userguide/best-practices-dependencies.html
 MWAA_DAGS = "/usr/local/airflow/dags"
+# The newest Airflow that MWAA offers, and the Python of its images:
+# https://docs.aws.amazon.com/mwaa/latest/userguide/airflow-versions.html
+MWAA_AIRFLOW = "3.3.1"
+MWAA_PYTHON = "3.12"
 _NEVER = {"__pycache__", ".DS_Store"}
 # The oldest time that a zip file can tell.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def build(dist: Path, *, root: Path = ROOT) -> list[Path]:
+def build(
+    dist: Path, *, airflow: str = MWAA_AIRFLOW, python: str = MWAA_PYTHON, root: Path = ROOT
+) -> list[Path]:
     """Build the wheel and the MWAA files; what an earlier build left of them is replaced.
 
     :param dist: the folder to write to.
+    :param airflow: the exact version of MWAA's Airflow.
+    :param python: the version of MWAA's Python, such as ``3.12``.
     :param root: the checkout.
     :return: the wheel and the ``mwaa`` folder.
-    :raises PackageError: the build fails, or a requirement is not locked.
+    :raises PackageError: the build fails, or no versions fit this Airflow and Python.
     """
-    return [build_wheel(dist, root=root), build_mwaa(dist / "mwaa", root=root)]
+    return [
+        build_wheel(dist, root=root),
+        build_mwaa(dist / "mwaa", airflow=airflow, python=python, root=root),
+    ]
 
 
 def build_wheel(dist: Path, *, root: Path = ROOT) -> Path:
@@ -61,11 +75,18 @@ def build_wheel(dist: Path, *, root: Path = ROOT) -> Path:
     return wheel
 
 
-def build_mwaa(folder: Path, *, root: Path = ROOT) -> Path:
+def build_mwaa(
+    folder: Path, *, airflow: str = MWAA_AIRFLOW, python: str = MWAA_PYTHON, root: Path = ROOT
+) -> Path:
     """Write the files of an MWAA environment's bucket and return the folder.
 
-    :raises PackageError: a requirement is not locked.
+    :param folder: what to write; it is replaced.
+    :param airflow: see :func:`build`.
+    :param python: see :func:`build`.
+    :param root: the checkout.
+    :raises PackageError: no versions fit this Airflow and Python.
     """
+    resolved = resolve(airflow, python, root=root)
     if folder.exists():
         shutil.rmtree(folder)
     dags = folder / "dags"
@@ -73,42 +94,59 @@ def build_mwaa(folder: Path, *, root: Path = ROOT) -> Path:
         target = dags / path.relative_to(root / "dags")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    shutil.copyfile(root / "constraints.txt", dags / "constraints.txt")
+    (dags / "constraints.txt").write_text(resolved, encoding="utf-8")
     _write_zip(folder / "plugins.zip", root / "plugins")
-    (folder / "requirements.txt").write_text(mwaa_requirements(root), encoding="utf-8")
-    shutil.copyfile(root / "stack" / "mwaa_startup.sh", folder / "startup.sh")
+    (folder / "requirements.txt").write_text(mwaa_requirements(resolved, root=root), encoding="utf-8")
+    shutil.copyfile(root / "stack" / "mwaa" / "startup.sh", folder / "startup.sh")
     return folder
 
 
-def mwaa_requirements(root: Path = ROOT) -> str:
-    """Return the text of MWAA's ``requirements.txt``: the package's dependencies, as they are locked.
+def resolve(airflow: str, python: str, *, root: Path = ROOT) -> str:
+    """Return exact versions of all that the package needs: the newest that go with this Airflow and Python.
+
+    Where ``stack/mwaa/<airflow>.txt`` lists what MWAA's image holds fixed, they fit that too. Airflow's own
+    constraints are not taken, since they would hold the Amazon provider at that day's version.
+
+    :param airflow: the exact version of Airflow.
+    :param python: the version of Python, such as ``3.12``; it need not be installed.
+    :param root: the checkout.
+    :return: the text of a constraints file.
+    :raises PackageError: there are no such versions; the message has uv's explanation.
+    """
+    fixed = root / "stack" / "mwaa" / f"{airflow}.txt"
+    command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--strip-extras"]
+    command += ["--python-version", python, "--python-platform", "linux"]
+    command += ["--constraint", str(fixed)] if fixed.exists() else []
+    wanted = "\n".join([*_dependencies(root), f"apache-airflow=={airflow}"])
+    done = subprocess.run([*command, "-"], input=wanted, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PackageError(
+            f"No versions of the dependencies in pyproject.toml go with Apache Airflow {airflow} on Python "
+            f"{python}:\n{done.stderr}Give a version of Airflow that the package supports, as in "
+            f"`make package AIRFLOW={MWAA_AIRFLOW}`."
+        )
+    return done.stdout
+
+
+def mwaa_requirements(constraints: str, *, root: Path = ROOT) -> str:
+    """Return the text of MWAA's ``requirements.txt``: the package's dependencies in their exact versions.
 
     Airflow's own version is among them, so that no requirement can replace the one that MWAA has.
 
-    :raises PackageError: a dependency is not locked, or its lock does not fit.
+    :param constraints: what :func:`resolve` returned.
+    :param root: the checkout.
     """
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    locked = _locked(root / "constraints.txt")
+    found = {canonicalize_name(pin.name): pin for pin in map(Requirement, constraints.splitlines())}
     lines = [f'--constraint "{MWAA_DAGS}/constraints.txt"']
-    for wanted in map(Requirement, project["dependencies"]):
-        pinned = locked.get(canonicalize_name(wanted.name))
-        if pinned is None or pinned not in wanted.specifier:
-            raise PackageError(
-                f"{wanted} is locked to {pinned or 'nothing'} in constraints.txt. Run `make lock`."
-            )
+    for wanted in map(Requirement, _dependencies(root)):
         extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
-        lines.append(f"{wanted.name}{extras}=={pinned}")
+        lines.append(f"{wanted.name}{extras}{found[canonicalize_name(wanted.name)].specifier}")
     return "\n".join(lines) + "\n"
 
 
-def _locked(path: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            requirement = Requirement(line)
-            (pin,) = requirement.specifier
-            found[canonicalize_name(requirement.name)] = pin.version
-    return found
+def _dependencies(root: Path) -> list[str]:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return list(project["dependencies"])
 
 
 def _write_zip(path: Path, folder: Path) -> None:
@@ -127,15 +165,22 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def main() -> int:
-    """Build into ``dist/`` and say what was written."""
+def main(arguments: list[str] | None = None) -> int:
+    """Build into ``dist/`` and say what was written.
+
+    :param arguments: the command line's; None takes those of the process.
+    """
+    parser = argparse.ArgumentParser(prog="python -m stack.package", description=__doc__.splitlines()[0])
+    parser.add_argument("--airflow", default=MWAA_AIRFLOW, help="MWAA's Airflow, default %(default)s")
+    airflow = parser.parse_args(arguments).airflow
     try:
-        written = build(ROOT / "dist")
+        written = build(ROOT / "dist", airflow=airflow)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for path in written:
         print(path.relative_to(ROOT))
+    print(f"dist/mwaa is for Apache Airflow {airflow} on Python {MWAA_PYTHON}")
     return 0
 
 

@@ -28,7 +28,7 @@ def modules() -> dict[str, Any]:
         "plugins": [plugin.name for plugin in plugins if plugin.name],
         "plugin_errors": errors,
         "providers": sorted(ProvidersManager().providers),  # type: ignore[no-untyped-call]
-        "distributions": sorted(found.name for found in metadata.distributions()),
+        "versions": {found.name: found.version for found in metadata.distributions()},
         "loaded": sorted(name for name in sys.modules if "." not in name),
     }
 

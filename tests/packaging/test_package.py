@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
+from sagemaker_pipelines.compatibility import require_airflow
 from sagemaker_pipelines.provider_info import get_provider_info
 from stack.exceptions import PackageError
-from stack.package import MWAA_DAGS, build, build_mwaa, build_wheel, mwaa_requirements
+from stack.package import MWAA_AIRFLOW, MWAA_DAGS, MWAA_PYTHON, build, build_mwaa, build_wheel, resolve
 from stack.settings import ROOT
+from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
 
 PACKAGE = ROOT / "plugins" / "sagemaker_pipelines"
 SOURCES = {path.relative_to(ROOT / "plugins").as_posix() for path in PACKAGE.rglob("*.py")}
@@ -90,10 +93,9 @@ def test_the_same_sources_give_the_same_bytes(dist: Path, tmp_path: Path) -> Non
     again = tmp_path / "again"
     shutil.copytree(ROOT / "plugins", tmp_path / "root" / "plugins")
     shutil.copytree(ROOT / "dags", tmp_path / "root" / "dags")
-    for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "root")
-    (tmp_path / "root" / "stack").mkdir()
-    shutil.copy(ROOT / "stack" / "mwaa_startup.sh", tmp_path / "root" / "stack")
+    shutil.copytree(ROOT / "stack" / "mwaa", tmp_path / "root" / "stack" / "mwaa")
     for path in (tmp_path / "root").rglob("*.py"):
         os.utime(path, (1, 1))
     wheel, mwaa = build(again, root=tmp_path / "root")
@@ -111,23 +113,77 @@ def test_what_an_earlier_build_left_is_replaced(tmp_path: Path) -> None:
     assert not any(path.exists() for path in stale)
 
 
-def test_mwaa_gets_exact_versions_a_constraints_file_and_no_sdk() -> None:
-    constraint, *pinned = mwaa_requirements().splitlines()
-    assert constraint == f'--constraint "{MWAA_DAGS}/constraints.txt"'
-    assert all("==" in line for line in pinned)
-    assert {Requirement(line).name for line in pinned} == {
+def pins(text: str) -> dict[str, str]:
+    """Return the versions in a requirements or constraints file, by name."""
+    found = [Requirement(line) for line in text.splitlines() if line[:1].isalpha()]
+    return {pin.name: next(iter(pin.specifier)).version for pin in found}
+
+
+def test_mwaa_gets_exact_versions_a_constraints_file_and_no_sdk(dist: Path) -> None:
+    requirements = (dist / "mwaa" / "requirements.txt").read_text()
+    constraints = (dist / "mwaa" / "dags" / "constraints.txt").read_text()
+    assert requirements.splitlines()[0] == f'--constraint "{MWAA_DAGS}/constraints.txt"'
+    assert pins(requirements).keys() == {
         "apache-airflow",
         "apache-airflow-providers-amazon",
         "apache-airflow-providers-standard",
         "typer",
     }
+    assert pins(requirements).items() <= pins(constraints).items()
+    assert "sagemaker" not in pins(constraints)
+    # pip refuses extras in a constraints file.
+    assert "[" not in constraints
 
 
-def test_a_dependency_that_is_not_locked_fails_the_build(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "constraints.txt").write_text("apache-airflow==3.2.0\n")
-    with pytest.raises(PackageError, match=r"apache-airflow>=3\.3 is locked to 3\.2\.0 .* Run `make lock`"):
-        mwaa_requirements(tmp_path)
+def test_mwaa_gets_its_own_airflow_and_the_newest_amazon_provider_that_goes_with_it(dist: Path) -> None:
+    found = pins((dist / "mwaa" / "requirements.txt").read_text())
+    tested = pins((ROOT / "constraints.txt").read_text())
+    amazon = "apache-airflow-providers-amazon"
+    assert found["apache-airflow"] == MWAA_AIRFLOW == "3.3.1"
+    assert Version(found[amazon]) >= Version(tested[amazon])
+
+
+def test_nothing_contradicts_what_mwaas_image_holds_fixed(dist: Path) -> None:
+    """The image installs each requirements.txt under these constraints too, and nothing if it cannot."""
+    found = pins((dist / "mwaa" / "dags" / "constraints.txt").read_text())
+    fixed = pins((ROOT / "stack" / "mwaa" / f"{MWAA_AIRFLOW}.txt").read_text())
+    both = found.keys() & fixed.keys()
+    assert both >= {"apache-airflow", "sqlalchemy", "greenlet"}
+    assert {name: found[name] for name in both} == {name: fixed[name] for name in both}
+
+
+def test_what_mwaas_image_installs_with_every_requirements_txt_goes_with_ours(dist: Path) -> None:
+    """The packages that the image adds to each, except for those that a C compiler builds."""
+    image = """
+        apache-airflow[celery,statsd] apache-airflow-core[gunicorn] celery[sqs] boto3-stubs[logs,sqs]
+        apache-airflow-providers-amazon[aiobotocore] apache-airflow-providers-fab
+        apache-airflow-providers-postgres apache-airflow-providers-standard
+        watchtower fluent-logger virtualenv
+    """
+    fixed = ["-c", str(ROOT / "stack" / "mwaa" / f"{MWAA_AIRFLOW}.txt")]
+    ours = ["-c", str(dist / "mwaa" / "dags" / "constraints.txt")]
+    target = ["--python-version", MWAA_PYTHON, "--python-platform", "linux"]
+    found = uv("pip", "compile", "-", *fixed, *ours, *target, given="\n".join(image.split()))
+    assert pins(found)["apache-airflow"] == MWAA_AIRFLOW
+
+
+def test_another_version_of_airflow_is_taken_exactly() -> None:
+    assert pins(resolve("3.3.0", MWAA_PYTHON))["apache-airflow"] == "3.3.0"
+
+
+def test_an_airflow_that_the_package_does_not_support_fails_the_build() -> None:
+    with pytest.raises(PackageError, match=r"go with Apache Airflow 3\.2\.2 on Python 3\.12:") as caught:
+        resolve("3.2.2", MWAA_PYTHON)
+    assert "`make package AIRFLOW=3.3.1`" in str(caught.value)
+
+
+@pytest.mark.parametrize("others", RESOLUTIONS)
+@pytest.mark.parametrize("airflow", AIRFLOWS)
+@pytest.mark.parametrize("python", ["3.12", "3.13"])
+def test_there_are_versions_for_newer_pythons_too(python: str, airflow: str, others: str) -> None:
+    target = ["--python-version", python, "--resolution", RESOLUTIONS[others]]
+    found = uv("pip", "compile", PYPROJECT, "-", *target, given=f"apache-airflow=={airflow}")
+    assert pins(found)["apache-airflow"] == airflow
 
 
 def pretend_airflow(folder: Path, version: str) -> dict[str, str]:
@@ -138,6 +194,10 @@ def pretend_airflow(folder: Path, version: str) -> dict[str, str]:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {"PATH": path, "PYTHONPATH": f"{folder}:{ROOT / 'plugins'}"}
+
+
+# MWAA's image reports 3.3.1; a rebuilt one may add a suffix.
+ACCEPTED = ["3.3.0", "3.3.1", "3.3.1+amzn", "3.3.1.post1+amzn.2", "3.10.0", "4.0.0"]
 
 
 @pytest.mark.parametrize("version", ["2.11.0", "3.0.6", "3.2.2"])
@@ -153,7 +213,15 @@ def test_an_older_airflow_is_refused_at_the_import_of_the_package(tmp_path: Path
     assert f"needs Apache Airflow 3.3 or newer, and {version} is installed" in done.stderr
 
 
-@pytest.mark.parametrize(("version", "code"), [("3.0.6", 1), ("3.3.0", 0), ("3.10.0", 0), ("4.0.0", 0)])
+@pytest.mark.parametrize("version", ACCEPTED)
+def test_a_new_enough_airflow_is_accepted_at_the_import_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.compatibility.version", lambda name: version)
+    require_airflow()
+
+
+@pytest.mark.parametrize(("version", "code"), [("3.0.6", 1), ("3.2.2+amzn", 1), *((v, 0) for v in ACCEPTED)])
 def test_the_start_up_script_refuses_an_environment_that_is_too_old(
     dist: Path, tmp_path: Path, version: str, code: int
 ) -> None:

@@ -1,0 +1,20 @@
+"""What the tests of the built distribution share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local_runtime.server import LocalServer
+from local_runtime.settings import Settings
+from stack.bootstrap import bootstrap
+from stack.settings import StackSettings
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A local runtime with the abalone data."""
+    with LocalServer(Settings(data_dir=tmp_path_factory.mktemp("runtime"), port=0)) as running:
+        bootstrap(StackSettings(runtime_port=int(running.endpoint_url.rpartition(":")[2])))
+        yield running
