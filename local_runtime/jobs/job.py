@@ -73,8 +73,11 @@ class Job:
         return self.runtime.storage.download(uri, target)
 
     def write_config(self, container_path: str, content: Any) -> None:
-        """Write a JSON file that the container finds."""
-        path = self.folder.host_path(container_path)
+        """Write a JSON file that the container finds.
+
+        :raises JobFailedError: a program of this job put a link there that leads out of its folder.
+        """
+        path = self.produced(container_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
 

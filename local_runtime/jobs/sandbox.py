@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from local_runtime.exceptions import SettingsError
+from local_runtime.jobs.archives import members
 from local_runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -226,15 +227,11 @@ def _adapted(content: bytes, own: bytes) -> bytes:
 def _adapt_archive(path: Path, own: bytes) -> None:
     """Adapt the text files in an archive of source code."""
     target = path.with_name(f"{path.name}.adapted")
-    with tarfile.open(path) as source, tarfile.open(target, "w:gz", compresslevel=1) as adapted:
-        for member in source:
-            file = source.extractfile(member)
-            if file is None:
-                adapted.addfile(member)
-                continue
-            content = file.read()
-            if Path(member.name).suffix.lower() in _TEXT_SUFFIXES:
-                content = _adapted(content, own)
-            member.size = len(content)
-            adapted.addfile(member, io.BytesIO(content))
+    with tarfile.open(target, "w:gz", compresslevel=1) as adapted:
+        for member, content in members(path):
+            is_text = Path(member.name).suffix.lower() in _TEXT_SUFFIXES and member.size <= _LARGEST_TEXT
+            if content is not None and is_text:
+                text = _adapted(content.read(), own)
+                member.size, content = len(text), io.BytesIO(text)
+            adapted.addfile(member, content)
     target.replace(path)

@@ -12,9 +12,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from local_runtime.jobs.archives import unpack
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.resources import HOST
-from local_runtime.jobs.staging import refuse_requirements, unpack
+from local_runtime.jobs.staging import refuse_requirements
 from local_runtime.services.storage import split_uri
 
 _CODE = "/opt/ml/code"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
 from local_runtime.exceptions import JobFailedError, ValidationError
+from local_runtime.jobs.archives import members, unzip
 from local_runtime.jobs.job import Job
 from local_runtime.services.storage import relative_key, split_uri
 
@@ -43,7 +41,7 @@ def stage_s3_source(
         files = _stage_manifest(job, source["S3Uri"], container_path)
     else:
         files = job.download(source["S3Uri"], container_path)
-    return [_unzip(path) for path in files] if compression == "Gzip" else files
+    return [unzip(path) for path in files] if compression == "Gzip" else files
 
 
 def _stage_manifest(job: Job, uri: str, container_path: str) -> list[Path]:
@@ -72,29 +70,6 @@ def manifest_entries(uri: str, content: bytes) -> list[tuple[str, str, str]]:
         ) from error
 
 
-def _unzip(path: Path) -> Path:
-    if path.suffix != ".gz":
-        return path
-    target = path.with_suffix("")
-    with gzip.open(path) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    path.unlink()
-    return target
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a model or source archive; nothing in it can leave the folder.
-
-    :raises JobFailedError: it is no tar archive, or a member would leave the folder.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise JobFailedError(f"ClientError: Cannot unpack {archive.name}: {error}") from error
-
-
 def refuse_requirements(folder: Path) -> None:
     """Refuse source code that wants packages installed.
 
@@ -103,12 +78,11 @@ def refuse_requirements(folder: Path) -> None:
     found = [path.name for path in (folder / _REQUIREMENTS,) if path.exists()]
     archive = folder / "sourcedir.tar.gz"
     if archive.is_file():
-        with tarfile.open(archive) as tar:
-            found += [
-                f"{archive.name}:{name}"
-                for name in tar.getnames()
-                if name.removeprefix("./") == _REQUIREMENTS
-            ]
+        found += [
+            f"{archive.name}:{member.name}"
+            for member, _ in members(archive)
+            if member.name.removeprefix("./") == _REQUIREMENTS
+        ]
     if found:
         raise JobFailedError(
             f"ClientError: {found[0]} in the job's source is refused: the local runtime runs every image in "

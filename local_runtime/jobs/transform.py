@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from local_runtime.exceptions import JobFailedError, ValidationError
 from local_runtime.images import Image, built_in, find_image
+from local_runtime.jobs.archives import unpack
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import TRANSFORM
 from local_runtime.jobs.resources import note_instance_count
-from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source, unpack
+from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], no
 def _stage_model(job: Job, container: dict[str, Any]) -> None:
     """Put the container's own model, and only that, where it looks for it."""
     for path in (_MODEL, _CODE):
-        shutil.rmtree(job.folder.host_path(path), ignore_errors=True)
+        shutil.rmtree(job.produced(path), ignore_errors=True)
     model = job.folder.host_path(_MODEL)
     model.mkdir(parents=True)
     uri = container.get("ModelDataUrl")

@@ -5,6 +5,7 @@ import json
 import pickle
 import tarfile
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,33 @@ def test_an_archive_cannot_leave_the_model_folder(runtime: Runtime) -> None:
     job = run_transform(runtime, "escape")
     assert "Cannot unpack" in job["FailureReason"]
     assert not list(runtime.settings.data_dir.rglob("evil"))
+
+
+@pytest.mark.parametrize("place", ["/opt/ml/code", "/opt/ml/transform/plan.json"])
+def test_a_container_cannot_lead_the_files_of_the_next_one_elsewhere(
+    runtime: Runtime, tmp_path: Path, place: str
+) -> None:
+    outside = tmp_path / "outside"
+    script = f"""
+        import os, shutil
+
+        def model_fn(model_dir):
+            if os.path.isfile({place!r}):
+                os.remove({place!r})
+            os.symlink({str(outside)!r}, {place!r})
+
+        def transform_fn(model, data, content_type, accept):
+            return data, accept
+    """
+    name = f"lead-{len(place)}"
+    container = script_container(runtime, name, script)
+    second = script_container(runtime, f"{name}-second", SUMS)
+    second["Environment"] = {**second["Environment"], "SAGEMAKER_SUBMIT_DIRECTORY": second["ModelDataUrl"]}
+    create_model(runtime, name, container, second)
+    outside.mkdir() if place == "/opt/ml/code" else outside.write_text("untouched")
+    job = run_transform(runtime, name)
+    assert job["FailureReason"] == f"ClientError: {place} is a link that leads out of /opt/ml."
+    assert (list(outside.iterdir()) == []) if outside.is_dir() else (outside.read_text() == "untouched")
 
 
 def test_a_missing_model_is_refused(runtime: Runtime) -> None:
