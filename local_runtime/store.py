@@ -56,13 +56,13 @@ class Store:
                 if self._depth == 1:
                     self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                if self._depth == 1:
-                    self._db.execute("ROLLBACK")
-                raise
-            else:
                 if self._depth == 1:
                     self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk can end the transaction by itself, or fail COMMIT and leave it open.
+                if self._depth == 1 and self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
             finally:
                 self._depth -= 1
 

@@ -6,8 +6,10 @@ moto's backends are global to the process, and so one process runs one local run
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, cast
 
 from moto.core.base_backend import BackendDict  # noqa: TID253 - this module is about moto
 from moto.core.common_models import BaseModel  # noqa: TID253
@@ -54,11 +56,14 @@ class StaticServices:
         try:
             if call.service != "s3":
                 return self._by_moto(environ, start_response)
-            with self._s3.request(str(environ.get("REQUEST_METHOD"))):
-                return self._by_moto(environ, start_response)
+            return self._s3_answer(environ, start_response)
         except NotImplementedError as error:
             message = f"The local runtime does not support {call.name}: {error or 'moto has no such action'}"
             code, status = "NotImplemented", 501
+        except (OSError, sqlite3.Error) as error:
+            logger.exception("%s could not be stored", call.name)
+            message = f"Nothing has changed: the data directory could not be written: {error}"
+            code, status = "InternalError", 500
         except Exception as error:
             # moto raises what its parsers raise; AWS would name the request's mistake.
             logger.warning("moto could not answer %s: %r", call.name, error)
@@ -72,6 +77,17 @@ class StaticServices:
         _reset()
         self._s3.close()
         BaseModel.__new__ = _tracked
+
+    def _s3_answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request when what it changed is on disk, not before."""
+        begun: list[tuple[Any, ...]] = []
+        with ExitStack() as on_failure:
+            with self._s3.request(str(environ.get("REQUEST_METHOD"))):
+                body: Any = self._by_moto(environ, lambda *arguments: begun.append(arguments))
+                on_failure.callback(body.close)
+            on_failure.pop_all()
+        start_response(*begun[-1])
+        return cast("Iterable[bytes]", body)
 
     def _by_moto(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         body: Iterable[bytes] = self._app(environ, start_response)

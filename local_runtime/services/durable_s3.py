@@ -4,6 +4,7 @@ A body is a file with a random name below ``<data_dir>/s3``, so no key can name 
 is a document in the store, written in one transaction at the end of the request that changed it and before
 the client has its answer. A body is on disk before its document says so, and is removed after the document
 no longer does: a crash can leave a file without a document, which the next start removes, never the reverse.
+A request that fails, or that the disk does not take, leaves memory as the store has it.
 
 Kept: objects with their versions, delete markers, metadata, tags, checksums, locks; buckets with their
 versioning, policy, encryption, ownership, lock configuration and tags. Not kept: unfinished multipart
@@ -12,6 +13,7 @@ uploads, access control lists, and what S3 would notify (its targets are not dur
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,6 +76,7 @@ class DurableS3:
         self._store = store
         self._account_id = account_id
         self._commit_lock = threading.Lock()
+        self._open: list[Scope] = []
         Bodies.folder = folder
         s3.FakeKey, s3.FakeBucket = DurableKey, DurableBucket
         self._load()
@@ -85,14 +88,23 @@ class DurableS3:
 
     @contextmanager
     def request(self, method: str) -> Iterator[None]:
-        """Answer one S3 request inside; what it changed is durable afterwards."""
+        """Answer one S3 request inside; what it changed is durable afterwards.
+
+        :raises OSError, sqlite3.Error: the disk does not take it; nothing has changed.
+        """
         scope = current.scope = Scope(changing=method in ("PUT", "POST", "DELETE"))
+        self._open.append(scope)
         try:
             yield
-        finally:
             current.scope = None
             if scope.changing:
                 self._commit(scope)
+        except BaseException:
+            current.scope = None
+            self._take_back(scope)
+            raise
+        finally:
+            self._open.remove(scope)
 
     @property
     def _backend(self) -> Any:
@@ -102,6 +114,8 @@ class DurableS3:
         """Write what the touched objects are now; later commits of the same objects see later states."""
         buckets = self._backend.buckets
         with self._commit_lock, self._store.transaction():
+            if scope.undone:
+                raise OSError(errno.EAGAIN, "Another request for the same resource failed; send it again")
             for bucket, key in scope.touched:
                 name = f"{bucket}/{key}"
                 self._store.delete(OBJECT, name)
@@ -111,6 +125,17 @@ class DurableS3:
                     self._store.insert(OBJECT, name, document, parent=bucket)
             if not scope.touched:
                 self._commit_buckets()
+
+    def _take_back(self, scope: Scope) -> None:
+        """Make memory what the store says, also for the requests that changed the same in between."""
+        with self._commit_lock:
+            for other in [*self._open]:
+                other.undone = other.undone or (other is not scope and other.competes_with(scope))
+            for bucket, key in scope.touched:
+                self._load_object(bucket, key)
+            if scope.changing and not scope.touched:
+                self._load_buckets()
+            scope.take_back()
 
     def _commit_buckets(self) -> None:
         self._store.delete_all(BUCKET)
@@ -135,16 +160,41 @@ class DurableS3:
         }
 
     def _load(self) -> None:
-        for document in self._store.list(BUCKET):
-            bucket = self._load_bucket(document)
-            for stored in self._store.list(OBJECT, parent=bucket.name):
-                versions: list[Any] = []
-                for version in stored["versions"]:
-                    versions.append(self._load_version(bucket, stored["key"], version, versions))
-                bucket.keys.setlist(stored["key"], versions)
+        self._load_buckets()
+        for name, bucket in self._backend.buckets.items():
+            for stored in self._store.list(OBJECT, parent=name):
+                self._load_versions(bucket, stored)
 
-    def _load_bucket(self, document: Mapping[str, Any]) -> DurableBucket:
-        bucket = DurableBucket(
+    def _load_buckets(self) -> None:
+        documents = {document["name"]: document for document in self._store.list(BUCKET)}
+        for document in documents.values():
+            self._load_bucket(document)
+        for name in self._backend.buckets.keys() - documents.keys():
+            self._backend.buckets.pop(name)
+            s3.s3_backends.bucket_accounts.pop(name, None)
+
+    def _load_object(self, bucket_name: str, key: str) -> None:
+        """Make one object of a bucket what the store says."""
+        bucket = self._backend.buckets.get(bucket_name)
+        stored = self._store.get(OBJECT, f"{bucket_name}/{key}")
+        if bucket is None:
+            return
+        for version in bucket.keys.getlist(key, []):
+            if not isinstance(version, s3.FakeDeleteMarker):
+                self._backend.tagger.delete_all_tags_for_resource(version.arn)
+        if stored is None:
+            dict.pop(bucket.keys, key, None)
+        else:
+            self._load_versions(bucket, stored)
+
+    def _load_versions(self, bucket: DurableBucket, stored: Mapping[str, Any]) -> None:
+        versions: list[Any] = []
+        for version in stored["versions"]:
+            versions.append(self._load_version(bucket, stored["key"], version, versions))
+        bucket.keys.setlist(stored["key"], versions)
+
+    def _load_bucket(self, document: Mapping[str, Any]) -> None:
+        bucket = self._backend.buckets.get(document["name"]) or DurableBucket(
             document["name"], account_id=self._account_id, region_name=document["region_name"]
         )
         for name in _BUCKET_FIELDS:
@@ -152,8 +202,8 @@ class DurableS3:
         bucket.creation_date = datetime.fromisoformat(document["created"])
         bucket.policy = document["policy"].encode() if document["policy"] else None
         self._backend.buckets[bucket.name] = bucket
+        self._backend.tagger.delete_all_tags_for_resource(bucket.arn)
         self._tag(bucket.arn, document["tags"])
-        return bucket
 
     def _load_version(
         self, bucket: DurableBucket, name: str, document: Mapping[str, Any], earlier: list[Any]

@@ -21,18 +21,39 @@ class StoredBody:
     size: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Scope:
     """What one request changes, until it is committed.
 
     :param changing: whether its method can change anything.
     :param touched: bucket and key of every object that it looked at or changed.
+    :param written: objects whose bodies are new; the files go if the request fails.
     :param condemned: objects that are gone; they are held until the store says so, too.
+    :param completed: uploads that became objects, each with its bucket.
+    :param undone: whether another request failed and took back what this one had changed.
     """
 
     changing: bool
     touched: set[tuple[str, str]] = field(default_factory=set)
+    written: list[DurableKey] = field(default_factory=list)
     condemned: list[DurableKey] = field(default_factory=list)
+    completed: list[tuple[Uploads, str, Any]] = field(default_factory=list)
+    undone: bool = False
+
+    def competes_with(self, other: Scope) -> bool:
+        """Return whether both change the same object, or both something else than objects."""
+        return bool(self.touched & other.touched) or not (self.touched or other.touched)
+
+    def take_back(self) -> None:
+        """Remove the new bodies, and keep those that the request wanted to remove."""
+        for key in self.condemned:
+            key.condemned = False
+        for key in self.written:
+            key.condemned = True
+        for uploads, name, upload in self.completed:
+            uploads[name] = upload
+        # The error's traceback holds this scope; it must not hold the bodies.
+        self.written.clear()
 
 
 class Current(threading.local):
@@ -60,7 +81,11 @@ class Bodies:
         body = StoredBody(uuid.uuid4().hex, len(data))
         path = cls.path(body)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
         return body
 
 
@@ -84,8 +109,19 @@ class DurableKey(s3.FakeKey):  # type: ignore[misc] # moto is untyped
             if self._etag is None:
                 self._etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
             new_value = Bodies.write(data)
+            if current.scope is not None:
+                current.scope.written.append(self)
         self.body, self.contentsize = new_value, new_value.size
         self._path = Bodies.path(new_value)
+        self._value_buffer.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy: listing versions copies every object, and copies share the body."""
+        return {name: value for name, value in vars(self).items() if name not in ("_value_buffer", "lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy, whose end removes no file."""
+        self.__dict__.update(state, lock=threading.Lock(), condemned=False)
 
     def dispose(self, garbage: bool = False) -> None:
         """Give up the body, if a request deletes the object; the end of the process is no deletion."""
@@ -127,9 +163,19 @@ class DurableKeys(_VersionedKeyStore):  # type: ignore[misc] # moto is untyped
             current.scope.touched.add((self._bucket_name, key))
 
 
+class Uploads(dict[str, Any]):
+    """A bucket's unfinished multipart uploads; notes which of them a request completes."""
+
+    def __delitem__(self, upload_id: str) -> None:
+        if current.scope is not None:
+            current.scope.completed.append((self, upload_id, self[upload_id]))
+        super().__delitem__(upload_id)
+
+
 class DurableBucket(s3.FakeBucket):  # type: ignore[misc] # moto is untyped
     """A bucket with durable objects."""
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(name, *args, **kwargs)
         self.keys = DurableKeys(name)
+        self.multiparts = Uploads()

@@ -219,6 +219,13 @@ def test_a_missing_object_is_awss_error(local_runtime: LocalRuntime) -> None:
     assert raised.value.response["Error"]["Code"] == "NoSuchKey"
 
 
+def test_listing_versions_writes_nothing(local_runtime: LocalRuntime) -> None:
+    local_runtime.put("k", b"1")
+    for _ in range(2):
+        local_runtime.client("s3").list_object_versions(Bucket=local_runtime.bucket)
+    assert bodies(local_runtime.settings) == 1
+
+
 _MOTO_AFTERWARDS = """
 import sys
 from pathlib import Path

@@ -1,0 +1,198 @@
+"""A disk that is full refuses changes with a 5xx, and harms nothing that was answered before."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_runtime.settings import Settings
+from local_runtime.testing import LocalRuntime, RuntimeProcess
+from tests.runtime.server.test_durable_s3 import bodies, restarted
+
+OLD, NEW = b"old" * 1000, b"new" * 100_000
+
+
+class SmallDisk:
+    """A file system of 8 MiB that tests can fill.
+
+    :param path: where it is mounted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(path)], check=True)
+
+    def fill(self) -> None:
+        """Take every byte that is left."""
+        with (self.path / "ballast").open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(1 << 12)):
+                    pass
+            except OSError:
+                return
+
+    def free(self) -> None:
+        (self.path / "ballast").unlink()
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    try:
+        disk = SmallDisk(tmp_path / "disk")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"cannot mount a small file system: {error}")
+    yield disk
+    disk.unmount()
+
+
+@pytest.fixture
+def runtime(disk: SmallDisk) -> Iterator[RuntimeProcess]:
+    runtime = RuntimeProcess(Settings(data_dir=disk.path / "runtime", port=0))
+    yield runtime
+    runtime.close()
+
+
+def refused(call: Any, **request: Any) -> None:
+    with pytest.raises(ClientError) as raised:
+        call(**request)
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500, raised.value
+
+
+def test_a_refused_put_leaves_the_object_that_was_there(runtime: RuntimeProcess, disk: SmallDisk) -> None:
+    uri = runtime.put("k", OLD)
+    disk.fill()
+    refused(runtime.client("s3").put_object, Bucket=runtime.bucket, Key="k", Body=NEW)
+    assert runtime.get(uri) == OLD
+    runtime.kill()
+    disk.free()
+    runtime.start_process()
+    assert runtime.get(uri) == OLD
+    runtime.put("k", NEW)
+    assert runtime.get(uri) == NEW
+
+
+@pytest.fixture
+def runtimes(tmp_path: Path) -> Iterator[list[LocalRuntime]]:
+    """A runtime in process, to which the test adds those that follow it."""
+    runtimes = [LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0))]
+    yield runtimes
+    runtimes[-1].close()
+
+
+def everything(runtime: LocalRuntime) -> dict[str, Any]:
+    """Return all that a client can see of S3."""
+    s3, seen = runtime.client("s3"), {}
+    for name in sorted(bucket["Name"] for bucket in s3.list_buckets()["Buckets"]):
+        tags, versions = {}, s3.list_object_versions(Bucket=name)
+        for version in versions.get("Versions", []):
+            named = {"Bucket": name, "Key": version["Key"], "VersionId": version["VersionId"]}
+            tags[version["VersionId"], version["Key"]] = (
+                s3.get_object(**named)["Body"].read(),
+                s3.get_object_tagging(**named)["TagSet"],
+            )
+        states = s3.get_bucket_versioning(Bucket=name).get("Status")
+        seen[name] = (states, tags, versions.get("Versions"), versions.get("DeleteMarkers"))
+    return seen
+
+
+def complete_upload(s3: Any, bucket: str) -> None:
+    upload = s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]
+    parts = s3.list_parts(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])["Parts"]
+    listed = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"], MultipartUpload={"Parts": listed}
+    )
+
+
+CHANGES: dict[str, Any] = {
+    "put": lambda s3, bucket: s3.put_object(Bucket=bucket, Key="k", Body=b"new"),
+    "put a new key": lambda s3, bucket: s3.put_object(Bucket=bucket, Key="n", Body=b"new"),
+    "copy": lambda s3, bucket: s3.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/o"),
+    "delete": lambda s3, bucket: s3.delete_object(Bucket=bucket, Key="k"),
+    "delete several": lambda s3, bucket: s3.delete_objects(
+        Bucket=bucket, Delete={"Objects": [{"Key": "k"}, {"Key": "o"}]}
+    ),
+    "put a version": lambda s3, bucket: s3.put_object(Bucket="versions", Key="v", Body=b"new"),
+    "set a delete marker": lambda s3, bucket: s3.delete_object(Bucket="versions", Key="v"),
+    "tag": lambda s3, bucket: s3.put_object_tagging(
+        Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "new", "Value": "tag"}]}
+    ),
+    "complete an upload": complete_upload,
+    "create a bucket": lambda s3, bucket: s3.create_bucket(Bucket="other"),
+    "delete a bucket": lambda s3, bucket: s3.delete_bucket(Bucket="empty"),
+    "set a bucket's versioning": lambda s3, bucket: s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+    ),
+}
+
+
+def fill_account(s3: Any, bucket: str) -> None:
+    for name in ("versions", "empty"):
+        s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="versions", Key="v", Body=b"first")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"old", Tagging="old=tag")
+    s3.put_object(Bucket=bucket, Key="o", Body=b"other")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"part")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_the_store_refuses_is_answered_with_500_and_changes_nothing(
+    runtimes: list[LocalRuntime], change: str
+) -> None:
+    s3, bucket, database = runtimes[0].client("s3"), runtimes[0].bucket, runtimes[0].runtime.store._db
+    fill_account(s3, bucket)
+    before, files = everything(runtimes[0]), bodies(runtimes[0].settings)
+    database.execute("PRAGMA query_only = ON")
+    with pytest.raises(ClientError) as raised:
+        CHANGES[change](s3, bucket)
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert everything(runtimes[0]) == before
+    gc.collect()
+    assert bodies(runtimes[0].settings) == files
+    database.execute("PRAGMA query_only = OFF")
+    CHANGES[change](s3, bucket)
+    after = everything(runtimes[0])
+    assert after != before
+    runtimes.append(restarted(runtimes[0]))
+    assert everything(runtimes[-1]) == after
+
+
+def test_a_writer_whose_object_another_failed_request_took_back_is_told(
+    runtimes: list[LocalRuntime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own change is in the memory that was taken back: 200 would be wrong."""
+    s3, bucket = runtimes[0].client("s3"), runtimes[0].bucket
+    s3.put_object(Bucket=bucket, Key="k", Body=b"old")
+    durable = runtimes[0].server._static._s3
+    commit = durable._commit
+
+    def fail_another_first(scope: Any) -> None:
+        monkeypatch.setattr(durable, "_commit", refuse)
+        with pytest.raises(ClientError):
+            s3.put_object(Bucket=bucket, Key="k", Body=b"another")
+        commit(scope)
+
+    def refuse(scope: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(durable, "_commit", fail_another_first)
+    with pytest.raises(ClientError, match="send it again"):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"new")
+    monkeypatch.undo()
+    assert runtimes[0].get(f"s3://{bucket}/k") == b"old"
+    assert durable._open == []
