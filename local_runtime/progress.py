@@ -13,8 +13,8 @@ from local_runtime.deployment import Target
 from sagemaker_pipelines.definition import gate_of
 from sagemaker_pipelines.definition.parameters import Parameter
 from sagemaker_pipelines.exceptions import GateError
+from sagemaker_pipelines.states import execution_phase
 
-ENDED = ("Succeeded", "Failed", "Stopped")
 _POLL_SECONDS = 0.1
 # Step metadata that names a job, and the log group of its kind.
 _LOG_GROUPS = {
@@ -82,8 +82,9 @@ def follow(sagemaker: Any, arn: str, on_change: Callable[[list[StepState]], None
         # The status is read before the steps: after its end no step changes any more.
         execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         on_change(steps_of(sagemaker, arn))
-        if execution["PipelineExecutionStatus"] in ENDED:
-            return str(execution["PipelineExecutionStatus"])
+        status = str(execution["PipelineExecutionStatus"])
+        if execution_phase(status).is_terminal:
+            return status
         time.sleep(_POLL_SECONDS)
 
 

@@ -30,8 +30,8 @@ from botocore.config import Config
 from local_runtime.exceptions import LocalRuntimeError
 from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
+from sagemaker_pipelines.states import execution_phase
 
-_ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 _POLL_SECONDS = 0.05
 # SDK v3 refuses a role that SageMaker may not assume.
 _TRUST = {
@@ -135,7 +135,7 @@ class Endpoint:
         sagemaker, deadline = self.client("sagemaker"), time.monotonic() + timeout
         while time.monotonic() < deadline:
             execution: dict[str, Any] = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-            if execution["PipelineExecutionStatus"] in _ENDED:
+            if execution_phase(execution["PipelineExecutionStatus"]).is_terminal:
                 return execution
             time.sleep(_POLL_SECONDS)
         raise TimeoutError(f"{arn} did not end in {timeout:.0f} s: {self.steps(arn)}")

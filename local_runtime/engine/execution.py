@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from local_runtime.engine.callbacks import Callbacks
-from local_runtime.engine.graph import Graph
+from local_runtime.engine.graph import TERMINAL, Graph
 from local_runtime.engine.pipelines import VERSION, definition_of, find_pipeline, version_key
 from local_runtime.engine.record import EXECUTION, STEP, ExecutionRecord
 from local_runtime.engine.run import ExecutionRun
 from local_runtime.engine.selective import selected_names
 from local_runtime.engine.starts import START_TOKEN, Starts
 from local_runtime.exceptions import AwsError, ResourceLimitError, ResourceNotFoundError, ValidationError
+from sagemaker_pipelines.states import execution_phase
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime
@@ -152,12 +153,12 @@ class ExecutionService:
         """Mark what an earlier process left running as Failed; called once, before the first request."""
         for execution in self._runtime.store.list(EXECUTION):
             status = execution["PipelineExecutionStatus"]
-            if status not in ("Executing", "Stopping"):
+            if execution_phase(status).is_terminal:
                 continue
             record = ExecutionRecord(self._runtime, execution["PipelineExecutionArn"])
             final = "Failed" if status == "Executing" else "Stopped"
             for step in record.steps():
-                if step["StepStatus"] in ("Starting", "Executing", "Stopping"):
+                if step["StepStatus"] not in TERMINAL:
                     record.change_step(
                         step["StepName"], final, FailureReason=INTERRUPTED, EndTime=time.time()
                     )

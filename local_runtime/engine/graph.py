@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from sagemaker_pipelines.definition.document import locate_steps, own_part
 from sagemaker_pipelines.definition.references import references
+from sagemaker_pipelines.states import STEP_PHASES
 
 Definition = Mapping[str, Any]
 Step = Mapping[str, Any]
 
-TERMINAL = frozenset({"Succeeded", "Failed", "Stopped"})
+TERMINAL = frozenset(status for status, phase in STEP_PHASES.items() if phase.is_terminal)
 
 # What a ``DependsOn`` entry's Trigger accepts (``sagemaker.mlops.workflow.step_dependency``).
 TRIGGERS: Mapping[str, frozenset[str]] = {

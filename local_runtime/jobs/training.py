@@ -9,7 +9,7 @@ from local_runtime.exceptions import JobStoppedError, ValidationError
 from local_runtime.images import built_in, find_image
 from local_runtime.jobs.artifacts import upload_archive, upload_model
 from local_runtime.jobs.job import Job
-from local_runtime.jobs.kinds import TRAINING, check_local_path
+from local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
 from local_runtime.jobs.metrics import final_metrics
 from local_runtime.jobs.resources import note_instance_count, resource_config
 from local_runtime.jobs.script_mode import ScriptMode
@@ -248,5 +248,5 @@ def _transitions(job: Job, status: str, now: float) -> list[dict[str, Any]]:
 
 
 def _transition(status: str, now: float) -> dict[str, Any]:
-    ends = {"EndTime": now} if status in {"Completed", "Failed", "Stopped", "MaxRuntimeExceeded"} else {}
+    ends = {"EndTime": now} if status in FINAL | {"MaxRuntimeExceeded"} else {}
     return {"Status": status, "StartTime": now, "StatusMessage": _MESSAGES[status], **ends}

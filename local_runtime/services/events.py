@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from local_runtime.engine.graph import Graph
+from sagemaker_pipelines.states import execution_phase
 
 if TYPE_CHECKING:
     from local_runtime.runtime import Runtime
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 STEP_CHANGE = "SageMaker Model Building Pipeline Execution Step Status Change"
-_FINAL = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 _MOST_ENTRIES = 10  # of one PutEvents call
 _SHUTDOWN_SECONDS = 5.0
 
@@ -60,7 +60,7 @@ class EventPublisher:
             "executionStartTime": _time(execution.get("CreationTime")),
             "failureReason": execution.get("FailureReason"),
         }
-        if execution["PipelineExecutionStatus"] in _FINAL:
+        if execution_phase(execution["PipelineExecutionStatus"]).is_terminal:
             detail["executionEndTime"] = _time(execution.get("LastModifiedTime"))
         self._queue.put((EXECUTION_CHANGE, dict(execution), detail))
 
