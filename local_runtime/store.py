@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -65,6 +70,19 @@ class Store:
                 raise
             finally:
                 self._depth -= 1
+
+    def persist(self, change: Callable[[], None]) -> None:
+        """Repeat a change that must not be lost until the disk takes it; nothing may be locked meanwhile.
+
+        :param change: makes the change; called again while SQLite cannot write, as on a full disk.
+        :raises sqlite3.ProgrammingError: the store is closed.
+        """
+        while True:
+            try:
+                return change()
+            except sqlite3.OperationalError as error:
+                _log.warning("The store cannot be written, trying again in a second: %s", error)
+                time.sleep(_RETRY_SECONDS)
 
     def insert(self, kind: str, key: str, body: Mapping[str, Any], *, parent: str = "") -> bool:
         """Write a new document; return False, writing nothing, if the key is taken."""

@@ -125,12 +125,13 @@ class ExecutionService:
                 )
             self._check_quota()
             definition = self.definition(execution)
-            self._forget_unfinished(execution, definition)
             changes = {"ParallelismConfiguration": dict(parallelism)} if parallelism else {}
             record = ExecutionRecord(self._runtime, arn)
-            execution = record.change_execution(
-                "Executing", FailureReason=None, _retry_tokens=[*tokens, token], **changes
-            )
+            with self._runtime.store.transaction():
+                self._forget_unfinished(execution, definition)
+                execution = record.change_execution(
+                    "Executing", FailureReason=None, _retry_tokens=[*tokens, token], **changes
+                )
             self._run(execution, definition)
 
     def update(self, arn: str, changes: Mapping[str, Any]) -> None:
@@ -172,7 +173,10 @@ class ExecutionService:
             runs = list(self._runs.values())
         self.callbacks.close()
         for run in runs:
-            run.abandon(INTERRUPTED)
+            try:
+                run.abandon(INTERRUPTED)
+            except Exception:  # recover() marks it
+                logger.exception("%s could not be marked as Failed", run.arn)
         deadline = time.monotonic() + _SHUTDOWN_SECONDS
         for run in runs:
             run.join(deadline)

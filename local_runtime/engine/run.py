@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,7 @@ class ExecutionRun:
         self.ended = threading.Event()
         self.finishing = False
         self._record = ExecutionRecord(runtime, self.arn)
+        self._persist = runtime.store.persist
         self._on_end = on_end
         self._lock = threading.RLock()
         self._threads: dict[str, threading.Thread] = {}
@@ -81,12 +83,13 @@ class ExecutionRun:
     def stop(self) -> bool:
         """End the running steps and start no other; return False if it is stopping or has ended already."""
         with self._lock:
-            if self._stopping or self.ended.is_set():
+            if self._stopping or self.finishing or self.ended.is_set():
                 return False
-            self._stopping = True
+            # First, so that nothing has changed if the disk does not take it.
             self._record.change_execution("Stopping")
-            self._halt()
-            self._advance()
+            self._stopping = True
+            self._try(self._halt)
+            self._try(self._advance)
         return True
 
     def abandon(self, reason: str) -> None:
@@ -97,13 +100,11 @@ class ExecutionRun:
             self._halted = self.finishing = True
             for stop in self._stops.values():
                 stop.set()
-            try:
-                for name, status in self._statuses.items():
-                    if status not in TERMINAL:
-                        self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
-                self._record.change_execution("Failed", FailureReason=reason)
-            finally:
-                self.ended.set()
+            for name, status in self._statuses.items():
+                if status not in TERMINAL:
+                    self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
+            self._record.change_execution("Failed", FailureReason=reason)
+            self.ended.set()
 
     def join(self, deadline: float) -> None:
         """Wait for the threads of the steps, until the deadline of the monotonic clock at the latest."""
@@ -114,20 +115,28 @@ class ExecutionRun:
         """Follow a changed ``ParallelismConfiguration``."""
         with self._lock:
             self._limit = _limit(execution)
-            self._advance()
+            self._try(self._advance)
 
     def _begin(self) -> None:
-        with self._lock, self._guard():
-            self._advance()
+        with self._guard():
+            self._persist(self._advance)
+
+    def _try(self, change: Callable[[], None]) -> None:
+        """Make a change for a client; where the disk is full, the thread of a step makes it later."""
+        try:
+            change()
+        except sqlite3.OperationalError as error:
+            logger.warning("%s: %s", self.arn, error)
 
     def _advance(self) -> None:
-        if self.ended.is_set():
-            return
-        ready = [] if self._halted else self._graph.plan(self._statuses, self._outcomes).ready
-        for name in ready[: max(0, self._limit - len(self._stops))]:
-            self._launch(self._graph.nodes[name])
-        if not self._stops:
-            self._finish()
+        with self._lock:
+            if self.ended.is_set():
+                return
+            ready = [] if self._halted else self._graph.plan(self._statuses, self._outcomes).ready
+            for name in ready[: max(0, self._limit - len(self._stops))]:
+                self._launch(self._graph.nodes[name])
+            if not self._stops:
+                self._finish()
 
     def _launch(self, node: Node) -> None:
         self._record.start_step(node.step)
@@ -151,8 +160,8 @@ class ExecutionRun:
                 logger.exception("step %s of %s", node.name, self.arn)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
             result = StepResult(StepOutcome(status="Failed", failure_reason=reason))
-        with self._lock, self._guard():
-            self._end_step(node, result)
+        with self._guard():
+            self._persist(lambda: self._end_step(node, result))
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -162,9 +171,11 @@ class ExecutionRun:
         except Exception as error:
             if not self.ended.is_set():
                 logger.exception("the engine broke in %s", self.arn)
+                reason = f"InternalServerError: {type(error).__name__}: {error}"
                 try:
-                    self.abandon(f"InternalServerError: {type(error).__name__}: {error}")
+                    self._persist(lambda: self.abandon(reason))
                 finally:
+                    self.ended.set()
                     self._on_end(self)
 
     def _begin_step(self, name: str, stop: threading.Event) -> bool:
@@ -180,34 +191,38 @@ class ExecutionRun:
                 self._statuses[name] = status
 
     def _end_step(self, node: Node, result: StepResult) -> None:
+        """Record a step's end and go on from there; repeated until the disk takes all of it."""
         name, outcome = node.name, result.outcome
-        self._threads.pop(name, None)
-        if self.ended.is_set():
-            return
-        self._stops.pop(name).set()  # lets go of whatever waits for it
-        if outcome.status == "Succeeded" or outcome.properties:
-            self._properties[name] = outcome.properties
-        if "Outcome" in outcome.properties:
-            self._outcomes[name] = outcome.properties["Outcome"] == "True"
-        self._change(
-            name,
-            outcome.status,
-            EndTime=time.time(),
-            FailureReason=outcome.failure_reason,
-            _properties=outcome.properties or None,
-            **({"Metadata": outcome.metadata} if outcome.metadata else {}),
-            **result.fields,
-        )
-        if node.step["Type"] == "Fail":
-            self._halt()
-        self._advance()
+        with self._lock:
+            self._threads.pop(name, None)
+            if self.ended.is_set():
+                return
+            self._change(
+                name,
+                outcome.status,
+                EndTime=time.time(),
+                FailureReason=outcome.failure_reason,
+                _properties=outcome.properties or None,
+                **({"Metadata": outcome.metadata} if outcome.metadata else {}),
+                **result.fields,
+            )
+            if outcome.status == "Succeeded" or outcome.properties:
+                self._properties[name] = outcome.properties
+            if "Outcome" in outcome.properties:
+                self._outcomes[name] = outcome.properties["Outcome"] == "True"
+            if name in self._stops:
+                self._stops.pop(name).set()  # lets go of whatever waits for it
+            if node.step["Type"] == "Fail":
+                self._halt()
+            self._advance()
 
     def _halt(self) -> None:
         self._halted = True
-        for name, stop in self._stops.items():
-            if not stop.is_set():
-                self._change(name, "Stopping")
-                stop.set()
+        running = [name for name, stop in self._stops.items() if not stop.is_set()]
+        for name in running:
+            self._stops[name].set()  # first: a full disk keeps nothing running
+        for name in running:
+            self._change(name, "Stopping")
 
     def _finish(self) -> None:
         self.finishing = True  # before a client can see the final status

@@ -41,8 +41,14 @@ class JobLog:
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def write(self, data: bytes) -> None:
-        """Take output as it comes, in any pieces; lines are sent when they are whole."""
-        self._file.write(data)
+        """Take output as it comes, in any pieces; lines are sent when they are whole.
+
+        A disk that is full loses output, and neither fails the job nor holds its end up.
+        """
+        try:
+            self._file.write(data)
+        except OSError as error:
+            _log.warning("Output of log stream %s is lost: %s", self.stream, error)
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _LONGEST_LINE:
             lines, self._rest = [*lines, self._rest], b""

@@ -89,8 +89,8 @@ def run_process(
         start_new_session=True,
     )
     assert process.stdout is not None
-    on_start(process.pid)
     try:
+        on_start(process.pid)
         return _Watch(process, process.stdout, interrupt, timeout).run(on_output)
     finally:
         if process.poll() is None:

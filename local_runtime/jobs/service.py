@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 import traceback
@@ -17,10 +18,11 @@ from local_runtime.exceptions import (
     ResourceInUseError,
     ValidationError,
 )
+from local_runtime.jobs.ending import End, mark_interrupted, tidy_up
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram, job_tags
 from local_runtime.jobs.logs import LogShipper
-from local_runtime.jobs.processes import end_launcher, end_processes_below
+from local_runtime.jobs.processes import end_processes_below
 from local_runtime.jobs.processing import ProcessingProgram
 from local_runtime.jobs.sandbox import JobFolder, Sandbox
 from local_runtime.jobs.training import TrainingProgram
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 # Inside the class, "list" is the method.
 Documents = list[dict[str, Any]]
 _log = logging.getLogger(__name__)
-_INTERRUPTED = "InternalServerError: The local runtime ended while the job was running."
 _STOP_CHECK_SECONDS = 0.1
 _SHUTDOWN_SECONDS = 15.0
 
@@ -98,15 +99,17 @@ class JobService:
         document = self._document(job_kind, program, request)
         name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
         sandbox = self.sandbox
-        if not self._runtime.store.insert(job_kind.document_kind, name, document):
-            raise ResourceInUseError(
-                "Job name must be unique within an AWS account and region, "
-                f"and a job with this name already exists ({arn})"
-            )
-        put_tags(self._runtime.store, arn, job_tags(request, pipeline_execution_arn, step_name))
         folder = JobFolder(self._folder / kind / name)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
+        with self._runtime.store.transaction():
+            if not self._runtime.store.insert(job_kind.document_kind, name, document):
+                raise ResourceInUseError(
+                    "Job name must be unique within an AWS account and region, "
+                    f"and a job with this name already exists ({arn})"
+                )
+            put_tags(self._runtime.store, arn, job_tags(request, pipeline_execution_arn, step_name))
+            # Inside: a job without a folder is none.
+            folder.path.mkdir(parents=True, exist_ok=True)
+            log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
         job = Job(self._runtime, job_kind, document, folder=folder, sandbox=sandbox, log=log)
         done = threading.Event()
         with self._active_lock:
@@ -145,10 +148,10 @@ class JobService:
             job = active[0]
             with job.lock:
                 job.interrupt.set()
+                with self._slots:
+                    self._slots.notify_all()
                 stopping = self._programs[kind].stopping(job)
                 job.update(**{job_kind.status_field: "Stopping"}, **stopping)
-        with self._slots:
-            self._slots.notify_all()
 
     def wait(self, kind: str, name: str, stop_event: threading.Event | None = None) -> dict[str, Any]:
         """Wait for a job's end and return its Describe answer.
@@ -175,7 +178,7 @@ class JobService:
         for kind in KINDS.values():
             for document in self._runtime.store.list(kind.document_kind):
                 if document[kind.status_field] not in FINAL:
-                    self._recover_job(kind, document)
+                    mark_interrupted(self._runtime, kind, document, self._folder)
         end_processes_below(self._folder)
 
     def shutdown(self) -> None:
@@ -210,56 +213,46 @@ class JobService:
 
     def _run(self, program: JobProgram, job: Job, done: threading.Event) -> None:
         """Be the job's thread: nothing may escape, and the process is this thread's child."""
-        changes: dict[str, Any] = {}
-        status, reason, timed_out = "Failed", None, False
-        taken = False
         try:
-            taken = self._take_slot(job)
-            changes = program.run(job)
-            status = "Completed"
-        except JobStoppedError as stopped:
-            status, timed_out = "Stopped", stopped.timed_out
-        except JobFailedError as failed:
-            reason = str(failed)
-        except AwsError as error:
-            reason = f"ClientError: {error.message}"
-        except Exception as error:
-            _log.exception("Job %s", job.name)
-            job.log.note(traceback.format_exc())
-            reason = f"InternalServerError: {type(error).__name__}: {error}"
-        finally:
-            if taken:
-                with self._slots:
-                    self._running -= 1
-                    self._slots.notify()
-        self._finish(program, job, status, reason, changes, timed_out)
-        done.set()
-
-    def _finish(
-        self,
-        program: JobProgram,
-        job: Job,
-        status: str,
-        reason: str | None,
-        changes: dict[str, Any],
-        timed_out: bool,
-    ) -> None:
-        if reason:
-            job.log.note(reason)
-        try:
-            job.log.close()
-            job.folder.remove_all_but_log()
-            final = {job.kind.status_field: status, job.kind.end_field: time.time(), "FailureReason": reason}
-            with self._active_lock:
-                ended = program.ended(job, status, timed_out=timed_out)
-                job.update(_process=None, **(changes | final | ended))
-                self._active.pop((job.kind.kind, job.name), None)
+            end = self._run_to_end(program, job)
+            tidy_up(job, end)
+            self._runtime.store.persist(lambda: self._record_end(program, job, end))
         except Exception:
             # The store is closed when the runtime ends without waiting: recover() marks the job.
             if not self._closing:
                 _log.exception("Could not record the end of job %s", job.name)
         finally:
             job.interrupt.close()
+            done.set()
+
+    def _run_to_end(self, program: JobProgram, job: Job) -> End:
+        taken = False
+        try:
+            taken = self._take_slot(job)
+            return End("Completed", changes=program.run(job))
+        except JobStoppedError as stopped:
+            return End("Stopped", timed_out=stopped.timed_out)
+        except JobFailedError as failed:
+            return End("Failed", str(failed))
+        except AwsError as error:
+            return End("Failed", f"ClientError: {error.message}")
+        except Exception as error:
+            _log.exception("Job %s", job.name)
+            job.log.note(traceback.format_exc())
+            return End("Failed", f"InternalServerError: {type(error).__name__}: {error}")
+        finally:
+            if taken:
+                with self._slots:
+                    self._running -= 1
+                    self._slots.notify()
+
+    def _record_end(self, program: JobProgram, job: Job, end: End) -> None:
+        kind = job.kind
+        final = {kind.status_field: end.status, kind.end_field: time.time(), "FailureReason": end.reason}
+        with self._active_lock:
+            ended = program.ended(job, end.status, timed_out=end.timed_out)
+            job.update(_process=None, **(end.changes | final | ended))
+            self._active.pop((kind.kind, job.name), None)
 
     def _take_slot(self, job: Job) -> bool:
         no_machine = self._runtime.faults.capacity_error(f"Create{job.kind.prefix}")
@@ -276,21 +269,5 @@ class JobService:
             self.stop(kind, name)
         except ValidationError:
             return
-
-    def _recover_job(self, kind: JobKind, document: dict[str, Any]) -> None:
-        process = document.get("_process")
-        if process:
-            end_launcher(process["pid"], process["started"])
-        name = document[kind.name_field]
-        job = JobFolder(self._folder / kind.kind / name)
-        changes: dict[str, Any] = {
-            kind.status_field: "Failed",
-            kind.end_field: time.time(),
-            "FailureReason": _INTERRUPTED,
-            "_process": None,
-        }
-        if kind.kind == "training":
-            changes["SecondaryStatus"] = "Failed"
-        self._runtime.store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
-        if job.path.is_dir():
-            job.remove_all_but_log()
+        except sqlite3.Error as error:
+            _log.warning("Job %s is being stopped, but is not shown as Stopping: %s", name, error)

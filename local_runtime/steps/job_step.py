@@ -34,7 +34,8 @@ def run_job_step(step_run: StepRun, kind: JobKind) -> StepOutcome:
         step_name=step_run.name,
     )
     metadata = {kind.prefix: {"Arn": arn}}
-    step_run.record(metadata)
+    # A job that is not recorded would go on although its step has failed.
+    step_run.runtime.store.persist(lambda: step_run.record(metadata))
     job = jobs.wait(kind.kind, name, step_run.stop)
     return _outcome(job, kind, metadata, stopped=step_run.stop.is_set())
 

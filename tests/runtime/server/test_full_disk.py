@@ -14,7 +14,11 @@ from botocore.exceptions import ClientError
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime, RuntimeProcess
+from tests.runtime.engine.definitions import pipeline
+from tests.runtime.engine.doubles import token
+from tests.runtime.engine.test_real_jobs import job, processes
 from tests.runtime.server.test_durable_s3 import bodies, restarted
+from tests.waiting import until
 
 OLD, NEW = b"old" * 1000, b"new" * 100_000
 
@@ -65,6 +69,14 @@ def runtime(disk: SmallDisk) -> Iterator[RuntimeProcess]:
     runtime.close()
 
 
+@pytest.fixture
+def runtimes(tmp_path: Path) -> Iterator[list[LocalRuntime]]:
+    """A runtime in process, to which the test adds those that follow it."""
+    runtimes = [LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0))]
+    yield runtimes
+    runtimes[-1].close()
+
+
 def refused(call: Any, **request: Any) -> None:
     with pytest.raises(ClientError) as raised:
         call(**request)
@@ -84,12 +96,90 @@ def test_a_refused_put_leaves_the_object_that_was_there(runtime: RuntimeProcess,
     assert runtime.get(uri) == NEW
 
 
-@pytest.fixture
-def runtimes(tmp_path: Path) -> Iterator[list[LocalRuntime]]:
-    """A runtime in process, to which the test adds those that follow it."""
-    runtimes = [LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0))]
-    yield runtimes
-    runtimes[-1].close()
+def waiting_job(gate: Path) -> dict[str, Any]:
+    """Return a definition whose job fails when the gate exists; ``started`` beside it says that it runs."""
+    code = (
+        f"import pathlib, sys, time; gate = pathlib.Path({str(gate)!r}); gate.with_name('started').touch()\n"
+        "while not gate.exists(): time.sleep(0.05)\n"
+        "sys.exit('as the gate says')"
+    )
+    return pipeline(job("Wait", code))
+
+
+def test_an_execution_whose_job_ends_on_a_full_disk_ends_when_there_is_room(
+    runtime: RuntimeProcess, disk: SmallDisk, tmp_path: Path
+) -> None:
+    arn = runtime.start(runtime.create_pipeline(waiting_job(tmp_path / "gate")))
+    until((tmp_path / "started").exists, "the job")
+    disk.fill()
+    (tmp_path / "gate").touch()
+    until(lambda: not processes(str(tmp_path / "gate")), "the job's end")
+    disk.free()
+    assert runtime.wait(arn)["PipelineExecutionStatus"] == "Failed"
+    assert "exit code: 1" in runtime.steps(arn)["Wait"]["FailureReason"]
+    runtime.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token())
+    assert runtime.wait(arn)["PipelineExecutionStatus"] == "Failed"
+
+
+def test_a_job_whose_end_cannot_be_recorded_is_running_until_it_can(
+    runtimes: list[LocalRuntime], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    local_runtime = runtimes[0]
+    arn = local_runtime.start(local_runtime.create_pipeline(waiting_job(tmp_path / "gate")))
+    until((tmp_path / "started").exists, "the job")
+    database = local_runtime.runtime.store._db
+    database.execute("PRAGMA query_only = ON")
+    (tmp_path / "gate").touch()
+    until(lambda: "The store cannot be written" in caplog.text, "the end to be refused")
+    sagemaker = local_runtime.client("sagemaker")
+    execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert execution["PipelineExecutionStatus"] == "Executing"
+    refused(sagemaker.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=token())
+    database.execute("PRAGMA query_only = OFF")
+    assert local_runtime.wait(arn)["PipelineExecutionStatus"] == "Failed"
+    assert local_runtime.steps(arn)["Wait"]["StepStatus"] == "Failed"
+
+
+def test_a_stop_that_was_refused_can_be_asked_for_again(runtimes: list[LocalRuntime], tmp_path: Path) -> None:
+    local_runtime = runtimes[0]
+    arn = local_runtime.start(local_runtime.create_pipeline(waiting_job(tmp_path / "gate")))
+    until((tmp_path / "started").exists, "the job")
+    database, sagemaker = local_runtime.runtime.store._db, local_runtime.client("sagemaker")
+    database.execute("PRAGMA query_only = ON")
+    refused(sagemaker.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=token())
+    database.execute("PRAGMA query_only = OFF")
+    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token())
+    assert local_runtime.wait(arn)["PipelineExecutionStatus"] == "Stopped"
+
+
+def test_a_job_that_could_not_be_created_does_not_exist(
+    runtimes: list[LocalRuntime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_runtime = runtimes[0]
+
+    def refuse(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_runtime.runtime.jobs._shipper, "open", refuse)
+        arn = local_runtime.start(local_runtime.create_pipeline(pipeline(job("Work", "print(1)"))))
+        assert local_runtime.wait(arn)["PipelineExecutionStatus"] == "Failed"
+    assert "No space left" in local_runtime.steps(arn)["Work"]["FailureReason"]
+    sagemaker = local_runtime.client("sagemaker")
+    assert sagemaker.list_processing_jobs()["ProcessingJobSummaries"] == []
+    sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token())
+    assert local_runtime.wait(arn)["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_output_that_cannot_be_kept_does_not_hold_the_jobs_end_up(runtimes: list[LocalRuntime]) -> None:
+    local_runtime = runtimes[0]
+    jobs = local_runtime.runtime.jobs
+    request = job("Work", "print('much')")["Arguments"] | {"ProcessingJobName": "loud"}
+    log = jobs.log_path("processing", "loud")
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    local_runtime.client("sagemaker").create_processing_job(**request)
+    assert jobs.wait("processing", "loud")["ProcessingJobStatus"] == "Completed"
 
 
 def everything(runtime: LocalRuntime) -> dict[str, Any]:

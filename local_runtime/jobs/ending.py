@@ -1,0 +1,73 @@
+"""How jobs end: by themselves, or found unfinished after the runtime died."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_runtime.jobs.job import Job
+from local_runtime.jobs.kinds import JobKind
+from local_runtime.jobs.processes import end_launcher
+from local_runtime.jobs.sandbox import JobFolder
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
+
+_log = logging.getLogger(__name__)
+_INTERRUPTED = "InternalServerError: The local runtime ended while the job was running."
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended, before it is recorded.
+
+    :param status: ``Completed``, ``Failed`` or ``Stopped``.
+    :param reason: its FailureReason.
+    :param timed_out: whether it was stopped because its time was up.
+    :param changes: what its Describe answer gains.
+    """
+
+    status: str
+    reason: str | None = None
+    timed_out: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def tidy_up(job: Job, end: End) -> None:
+    """End a job's log and free the disk; a failure to do so is logged and does not delay the job's end."""
+    try:
+        if end.reason:
+            job.log.note(end.reason)
+        job.log.close()
+        job.folder.remove_all_but_log()
+    except Exception:
+        _log.exception("Could not tidy up after job %s", job.name)
+
+
+def mark_interrupted(runtime: Runtime, kind: JobKind, document: dict[str, Any], jobs: Path) -> None:
+    """End what an earlier runtime left of a job, and mark the job as Failed.
+
+    :param runtime: its store has the job.
+    :param kind: which kind of job it is.
+    :param document: its document.
+    :param jobs: the folder of all jobs.
+    """
+    process = document.get("_process")
+    if process:
+        end_launcher(process["pid"], process["started"])
+    name = document[kind.name_field]
+    changes: dict[str, Any] = {
+        kind.status_field: "Failed",
+        kind.end_field: time.time(),
+        "FailureReason": _INTERRUPTED,
+        "_process": None,
+    }
+    if kind.kind == "training":
+        changes["SecondaryStatus"] = "Failed"
+    runtime.store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
+    folder = JobFolder(jobs / kind.kind / name)
+    if folder.path.is_dir():
+        folder.remove_all_but_log()
