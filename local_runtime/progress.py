@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local_runtime.deployment import Target
-from sagemaker_pipelines.definition import gate_of
+from sagemaker_pipelines.definition import Gate, gate_of
 from sagemaker_pipelines.definition.parameters import Parameter
 from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.states import execution_phase
@@ -131,8 +131,26 @@ def verdict_of(target: Target, arn: str, definition: Mapping[str, Any]) -> Verdi
     report = next((step for step in steps_of(sagemaker, arn) if step.name == gate.report_step), None)
     if report is None or report.status != "Succeeded":
         return None
-    job = sagemaker.describe_processing_job(
-        ProcessingJobName=str(report.metadata["ProcessingJob"]["Arn"]).rpartition("/")[2]
+    metric = (
+        _training_metric(sagemaker, report, gate) if gate.metric_name else _reported(target, report, gate)
+    )
+    if metric is None:
+        return None
+    threshold = _threshold(sagemaker, arn, gate.threshold)
+    passed = gate.passes(metric, threshold)
+    return Verdict(metric=metric, operator=gate.operator, threshold=threshold, passed=passed)
+
+
+def _training_metric(sagemaker: Any, step: StepState, gate: Gate) -> float | None:
+    name = str(step.metadata["TrainingJob"]["Arn"]).rpartition("/")[2]
+    job = sagemaker.describe_training_job(TrainingJobName=name)
+    metrics = {item["MetricName"]: item["Value"] for item in job.get("FinalMetricDataList", ())}
+    return metrics.get(gate.metric_name)
+
+
+def _reported(target: Target, step: StepState, gate: Gate) -> float:
+    job = target.client("sagemaker").describe_processing_job(
+        ProcessingJobName=str(step.metadata["ProcessingJob"]["Arn"]).rpartition("/")[2]
     )
     outputs = {output["OutputName"]: output for output in job["ProcessingOutputConfig"]["Outputs"]}
     prefix = str(outputs[gate.output_name]["S3Output"]["S3Uri"]).rstrip("/")
@@ -140,9 +158,7 @@ def verdict_of(target: Target, arn: str, definition: Mapping[str, Any]) -> Verdi
     document = json.load(target.client("s3").get_object(Bucket=bucket, Key=key)["Body"])
     for part in gate.json_path.split("."):
         document = document[part]
-    metric, threshold = float(document), _threshold(sagemaker, arn, gate.threshold)
-    passed = gate.passes(metric, threshold)
-    return Verdict(metric=metric, operator=gate.operator, threshold=threshold, passed=passed)
+    return float(document)
 
 
 def _threshold(sagemaker: Any, arn: str, threshold: Parameter | float) -> float:

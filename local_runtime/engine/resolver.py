@@ -16,8 +16,20 @@ from sagemaker_pipelines.definition.references import parse_reference
 
 FUNCTIONS = frozenset({"Get", "Std:Join", "Std:JsonGet"})
 
-# The fields by which a list in a Describe answer is indexed: Outputs['train'], InputDataConfig['validation'].
-_NAME_FIELDS = ("OutputName", "InputName", "ChannelName", "Name")
+# The fields by which a list in a Describe answer is indexed, as the SDK's properties write it:
+# Outputs['train'], InputDataConfig['validation'], FinalMetricDataList['train:rmse'].
+NAME_FIELDS = (
+    "Name",
+    "OutputName",
+    "InputName",
+    "ChannelName",
+    "MetricName",
+    "InstanceGroupName",
+    "CollectionName",
+    "RuleConfigurationName",
+    "ProfileName",
+    "AlgorithmName",
+)
 
 _PART = re.compile(
     r"""
@@ -152,7 +164,7 @@ def _element(value: Any, match: re.Match[str], reference: str) -> Any:
     )
     if isinstance(value, list):
         for element in value:
-            if isinstance(element, Mapping) and name in (element.get(field) for field in _NAME_FIELDS):
+            if name in _names(element):
                 return element
     return _member(value, name, reference)
 
@@ -160,9 +172,19 @@ def _element(value: Any, match: re.Match[str], reference: str) -> Any:
 def _member(value: Any, name: str, reference: str) -> Any:
     if isinstance(value, Mapping) and name in value:
         return value[name]
-    known = ", ".join(sorted(value)) if isinstance(value, Mapping) else type(value).__name__
-    raise ResolutionError(
-        f"Cannot resolve {reference!r}: {name!r} is not there; there is: {known or 'nothing'}."
+    if isinstance(value, Mapping):
+        known = ", ".join(sorted(value)) or "nothing"
+    elif isinstance(value, list):
+        known = ", ".join(name for element in value for name in _names(element)) or "a list without names"
+    else:
+        known = type(value).__name__
+    raise ResolutionError(f"Cannot resolve {reference!r}: {name!r} is not there; there is: {known}.")
+
+
+def _names(element: Any) -> list[str]:
+    """Return the names by which an element of a list can be addressed."""
+    return (
+        [element[field] for field in NAME_FIELDS if field in element] if isinstance(element, Mapping) else []
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,7 +77,8 @@ def follow_gate(
     :param scoring_conf: its conf.
     :param result: whether ``select_inputs`` names where the verdict is kept.
     """
-    metric = [part for part in gate.json_path.split(".") if part != "value"][-1].lower()
+    # A part of task ids: validation:rmse is branch_on_validation_rmse.
+    metric = re.sub(r"\W+", "_", [part for part in gate.json_path.split(".") if part != "value"][-1]).lower()
     branch_id = f"branch_on_{metric}"
     registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
     rejected = _notify_rejected(envelope.name, branch_id, metric, notifier) if notifier else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ CORE = {"upsert_pipeline", "start_pipeline", "wait_for_pipeline"}
 
 def test_a_definition_with_a_gate_branches_and_notifies() -> None:
     assert task_ids(made()) == CORE | {"branch_on_mse", "notify_rejected", "notify_awaiting_approval"}
+
+
+def test_a_gate_on_a_training_metric_makes_a_branch_with_a_valid_name(tmp_path: Path) -> None:
+    envelope = json.loads(ABALONE.read_text())
+    steps = {step["Name"]: step for step in envelope["definition"]["Steps"]}
+    condition = steps["AbaloneMSECond"]["Arguments"]["Conditions"][0]
+    condition["LeftValue"] = {"Get": "Steps.AbaloneTrain.FinalMetricDataList['validation:rmse'].Value"}
+    path = tmp_path / "trained.json"
+    path.write_text(json.dumps(envelope))
+    assert "branch_on_validation_rmse" in task_ids(made(path))
 
 
 def test_without_a_notifier_nobody_is_told() -> None:

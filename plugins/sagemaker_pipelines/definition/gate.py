@@ -13,7 +13,7 @@ from typing import Any
 
 from sagemaker_pipelines.definition.document import iter_steps
 from sagemaker_pipelines.definition.parameters import Parameter, parameters_of
-from sagemaker_pipelines.definition.references import calls, parse_reference
+from sagemaker_pipelines.definition.references import Reference, calls, parse_reference, references
 from sagemaker_pipelines.exceptions import GateError
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -30,6 +30,7 @@ _MIRRORED = {
     "LessThan": "GreaterThan",
     "LessThanOrEqualTo": "GreaterThanOrEqualTo",
 }
+_METRICS = "a JsonGet of a property file or a training step's FinalMetricDataList['<metric>'].Value"
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,17 @@ class Gate:
     :param condition_step: name of the Condition step.
     :param operator: the comparison ``metric <operator> threshold`` that lets a model pass, by its name in
         the definition (``LessThanOrEqualTo``).
-    :param report_step: name of the Processing step that writes the report.
-    :param property_file: name of the property file.
+    :param report_step: name of the Processing step that writes the report, or of the Training step whose
+        job has the metric.
+    :param property_file: name of the property file; empty without a report, like the two that follow.
     :param output_name: the report step's output that holds the file.
     :param file_path: path of the file below that output.
-    :param json_path: path of the metric in the file (``regression_metrics.mse.value``).
+    :param json_path: path of the metric in the file (``regression_metrics.mse.value``); without a report,
+        the metric's name.
     :param threshold: the parameter that holds the threshold, or the constant itself.
     :param rejection_steps: names of the Fail steps in the Condition's ElseSteps.
+    :param metric_name: the training metric (``validation:rmse``) that is read from ``FinalMetricDataList``
+        of the training job; None where the metric is in a report.
     """
 
     condition_step: str
@@ -57,6 +62,7 @@ class Gate:
     json_path: str
     threshold: Parameter | float
     rejection_steps: tuple[str, ...]
+    metric_name: str | None = None
 
     def passes(self, metric: float, threshold: float) -> bool:
         """Say whether a metric passes a threshold. NaN never does."""
@@ -80,17 +86,12 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
             "give the report, the metric's path and the threshold to the branch operator yourself."
         )
     operator, metric, threshold = _sides(name, conditions[0])
-    report_step, report = _property_file(definition, name, metric)
     return Gate(
         condition_step=name,
         operator=operator,
-        report_step=report_step,
-        property_file=report["PropertyFileName"],
-        output_name=report["OutputName"],
-        file_path=report["FilePath"],
-        json_path=metric["Path"],
         threshold=_threshold(definition, name, threshold),
         rejection_steps=tuple(_rejections(step)),
+        **_source(definition, name, metric),
     )
 
 
@@ -104,29 +105,62 @@ def _condition(definition: Mapping[str, Any], wanted: str | None) -> dict[str, A
             known = ", ".join(conditions) or "none"
             raise GateError(f"No Condition step {wanted!r}: the definition's Condition steps are {known}.")
         return conditions[wanted]
-    gates = [
-        name for name, step in conditions.items() if calls("Std:JsonGet", step["Arguments"].get("Conditions"))
-    ]
-    if len(gates) != 1:
+    read = {name: step["Arguments"].get("Conditions") for name, step in conditions.items()}
+    gates = [name for name, compared in read.items() if calls("Std:JsonGet", compared) or _metrics(compared)]
+    if not gates:
+        seen = ", ".join(sorted({r.text for compared in read.values() for r in references(compared)}))
         raise GateError(
-            f"{len(gates)} Condition steps read a metric ({', '.join(gates) or 'none'}), expected one: "
+            "0 Condition steps read a metric: the definition's Condition steps "
+            f"({', '.join(read) or 'none'}) read {seen or 'nothing'}, expected {_METRICS}."
+        )
+    if len(gates) > 1:
+        raise GateError(
+            f"{len(gates)} Condition steps read a metric ({', '.join(gates)}), expected one: "
             "name the gate with condition_step."
         )
     return conditions[gates[0]]
 
 
+def _metrics(value: Any) -> list[Reference]:
+    """Return the references to training metrics in a value."""
+    return [reference for reference in references(value) if reference.training_metric is not None]
+
+
 def _sides(name: str, condition: Mapping[str, Any]) -> tuple[str, dict[str, Any], Any]:
-    """Return the operator with the metric on its left, the metric's JsonGet, and the threshold."""
+    """Return the operator with the metric on its left, the metric's expression, and the threshold."""
     left, right = condition.get("LeftValue"), condition.get("RightValue")
-    metrics = [isinstance(side, dict) and "Std:JsonGet" in side for side in (left, right)]
-    if metrics == [True, False]:
-        return condition["Type"], left["Std:JsonGet"], right  # type: ignore[index]
-    if metrics == [False, True]:
-        return _MIRRORED[condition["Type"]], right["Std:JsonGet"], left  # type: ignore[index]
+    metrics = [isinstance(side, dict) and ("Std:JsonGet" in side or _metrics(side)) for side in (left, right)]
+    if bool(metrics[0]) != bool(metrics[1]):
+        if metrics[0]:
+            return condition["Type"], left, right  # type: ignore[return-value]
+        return _MIRRORED[condition["Type"]], right, left  # type: ignore[return-value]
     raise GateError(
-        f"Condition step {name!r} compares {left!r} with {right!r}, expected a JsonGet on one side and a "
+        f"Condition step {name!r} compares {left!r} with {right!r}, expected {_METRICS} on one side and a "
         "threshold on the other."
     )
+
+
+def _source(definition: Mapping[str, Any], name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the gate that say where its metric is."""
+    if "Std:JsonGet" in metric:
+        path = metric["Std:JsonGet"]
+        step, report = _property_file(definition, name, path)
+        return {
+            "report_step": step,
+            "property_file": report["PropertyFileName"],
+            "output_name": report["OutputName"],
+            "file_path": report["FilePath"],
+            "json_path": path["Path"],
+        }
+    (reference,) = _metrics(metric)
+    if not any(s["Name"] == reference.name and s.get("Type") == "Training" for s in iter_steps(definition)):
+        raise GateError(
+            f"Condition step {name!r} reads its metric from {reference.text!r}, expected a Training step of "
+            "this definition."
+        )
+    no_report = {"property_file": "", "output_name": "", "file_path": ""}
+    metric_name = str(reference.training_metric)
+    return {"report_step": reference.name, "json_path": metric_name, "metric_name": metric_name, **no_report}
 
 
 def _property_file(

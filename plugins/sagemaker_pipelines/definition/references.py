@@ -9,6 +9,10 @@ from typing import Any
 
 #: ``Steps.AbaloneEval.PropertyFiles.EvaluationReport``, ``Steps.Lambda.OutputParameters['x']``
 _GET = re.compile(r"(?P<kind>[A-Za-z]+)(?:\.(?P<name>[A-Za-z0-9_-]+)(?P<rest>.*))?", re.DOTALL)
+#: ``.FinalMetricDataList['validation:rmse'].Value``
+_TRAINING_METRIC = re.compile(
+    r"""\.FinalMetricDataList\[(?P<quote>['"])(?P<name>[^'"]+)(?P=quote)\]\.Value"""
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Reference:
         """The name of the property file that is read, or None."""
         head, _, name = self.rest.rpartition(".PropertyFiles.")
         return name if not head and name != self.rest else None
+
+    @property
+    def training_metric(self) -> str | None:
+        """The name of the training job's metric that is read, or None."""
+        match = _TRAINING_METRIC.fullmatch(self.rest) if self.kind == "Steps" else None
+        return match["name"] if match else None
 
 
 def parse_reference(text: str) -> Reference:

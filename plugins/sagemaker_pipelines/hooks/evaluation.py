@@ -32,7 +32,7 @@ class GateReading:
     :param threshold: what this execution compared it with: its own parameter, read back.
     :param operator: the comparison, by its name in the definition.
     :param passed: whether the metric passes the threshold.
-    :param report_uri: the report's S3 URI.
+    :param report_uri: the report's S3 URI; the training job's ARN where the metric is that job's.
     """
 
     metric: float
@@ -59,8 +59,11 @@ def read_gate(
     """
     definition = hook.execution_definition(pipeline_execution_arn)
     gate = gate_of(definition, condition_step=condition_step)
-    uri = report_uri(hook, pipeline_execution_arn, gate)
-    metric = read_metric(hook, uri, gate.json_path)
+    if gate.metric_name is not None:
+        uri, metric = training_metric(hook, pipeline_execution_arn, gate)
+    else:
+        uri = report_uri(hook, pipeline_execution_arn, gate)
+        metric = read_metric(hook, uri, gate.json_path)
     threshold = _threshold(hook, pipeline_execution_arn, gate)
     return GateReading(
         metric=metric,
@@ -94,6 +97,29 @@ def report_uri(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: G
             f"file {gate.property_file} is. Correct output_name of the property file in the definition."
         )
     return f"{outputs[gate.output_name].rstrip('/')}/{gate.file_path}"
+
+
+def training_metric(
+    hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate
+) -> tuple[str, float]:
+    """Return the ARN of the training job that the gate reads, and the job's final value of its metric.
+
+    :raises EvaluationError: the step ran no job, or the job has no such metric, or no finite number.
+    """
+    job_arn = resource_of_step(hook, pipeline_execution_arn, gate.report_step, "TrainingJob")
+    if job_arn is None:
+        raise EvaluationError(
+            f"Step {gate.report_step} of {pipeline_execution_arn} ran no training job, so there is no metric "
+            f"{gate.metric_name}. Look at the step's status and reason."
+        )
+    job = hook.describe_training_job(job_arn.rsplit("/", 1)[-1])
+    metrics = {item["MetricName"]: item["Value"] for item in job.get("FinalMetricDataList", ())}
+    if gate.metric_name not in metrics:
+        raise EvaluationError(
+            f"{job_arn} has the metrics {sorted(metrics)}; expected {gate.metric_name!r}. Nothing is "
+            "accepted; correct the metric's name in the condition, or the MetricDefinitions of the step."
+        )
+    return job_arn, _finite(metrics[gate.metric_name], str(gate.metric_name), job_arn)
 
 
 def resource_of_step(
@@ -135,10 +161,13 @@ def read_metric(hook: SageMakerPipelineHook, uri: str, json_path: str) -> float:
     :param json_path: where in the report, as JsonGet writes it.
     :raises EvaluationError: missing file, broken JSON, wrong path, NaN, infinity, text, boolean.
     """
-    value = _at_path(_read_json(hook, uri), json_path, uri)
+    return _finite(_at_path(_read_json(hook, uri), json_path, uri), json_path, uri)
+
+
+def _finite(value: Any, what: str, source: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise EvaluationError(
-            f"{json_path} in {uri} is {value!r} ({type(value).__name__}); expected a number. "
+            f"{what} in {source} is {value!r} ({type(value).__name__}); expected a number. "
             "Nothing is accepted; correct what the evaluation script writes."
         )
     try:
@@ -147,7 +176,7 @@ def read_metric(hook: SageMakerPipelineHook, uri: str, json_path: str) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise EvaluationError(
-            f"{json_path} in {uri} is {value}; expected a finite number. Nothing is accepted; look for empty "
+            f"{what} in {source} is {value}; expected a finite number. Nothing is accepted; look for empty "
             "or diverging predictions in the evaluation."
         )
     return number

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from local_runtime.deployment import Target
 from local_runtime.engine.execution import INTERRUPTED
+from local_runtime.progress import verdict_of
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime, RuntimeProcess
 from tests.runtime.engine.definitions import pipeline
@@ -18,6 +20,7 @@ from tests.runtime.engine.test_over_http import GATE
 from tests.waiting import until
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
+XGBOOST = IMAGE.replace("sagemaker-scikit-learn:1.9-0", "sagemaker-xgboost:3.2-0")
 
 
 def job(name: str, code: str, **fields: Any) -> dict[str, Any]:
@@ -57,6 +60,46 @@ def test_stop_ends_the_jobs_processes(local_runtime: LocalRuntime) -> None:
     step = local_runtime.steps(arn)["Sleep"]
     assert step["StepStatus"] == "Stopped"
     assert step["Metadata"]["ProcessingJob"]["Arn"]
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(100.0, "Succeeded"), (0.0, "Failed")])
+def test_a_condition_reads_a_metric_of_a_training_job(
+    local_runtime: LocalRuntime, threshold: float, status: str
+) -> None:
+    rows = b"".join(b"%d,%d\n" % (number % 5, number % 7) for number in range(50))
+    uri = local_runtime.put("train/rows.csv", rows)
+    channel = {
+        "ChannelName": "train",
+        "ContentType": "text/csv",
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
+    }
+    train = {
+        "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+        "HyperParameters": {"num_round": "2", "objective": "reg:squarederror"},
+        "InputDataConfig": [channel],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{local_runtime.bucket}/models"},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        "RoleArn": local_runtime.role_arn,
+    }
+    compare = {
+        "Type": "LessThanOrEqualTo",
+        "LeftValue": {"Get": "Steps.Train.FinalMetricDataList['train:rmse'].Value"},
+        "RightValue": threshold,
+    }
+    refuse = {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "too large"}}
+    gate = {"Conditions": [compare], "IfSteps": [], "ElseSteps": [refuse]}
+    definition = pipeline(
+        {"Name": "Train", "Type": "Training", "Arguments": train},
+        {"Name": "Gate", "Type": "Condition", "Arguments": gate},
+    )
+    execution = local_runtime.execute(definition)
+    arn = execution["PipelineExecutionArn"]
+    assert execution["PipelineExecutionStatus"] == status, local_runtime.steps(arn)
+    verdict = verdict_of(Target.of(local_runtime.endpoint_url, local_runtime.settings), arn, definition)
+    assert verdict is not None
+    assert (verdict.threshold, verdict.passed) == (threshold, status == "Succeeded")
+    assert verdict.metric > 0
 
 
 def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(

@@ -68,6 +68,36 @@ def test_fail_steps_of_a_condition_inside_the_else_branch_reject_too(definition:
     assert gate_of(definition, condition_step="Gate").rejection_steps == ("Reject",)
 
 
+def _training_metric(definition: dict[str, Any], step: str = "Train") -> None:
+    definition["Steps"].append({"Name": "Train", "Type": "Training", "Arguments": {}})
+    _condition(definition)["LeftValue"] = {
+        "Get": f"Steps.{step}.FinalMetricDataList['validation:rmse'].Value"
+    }
+
+
+def test_a_gate_may_read_a_metric_of_a_training_job(definition: dict[str, Any]) -> None:
+    _training_metric(definition)
+    gate = gate_of(definition)
+    assert (gate.condition_step, gate.operator) == ("Gate", "LessThanOrEqualTo")
+    assert (gate.report_step, gate.metric_name) == ("Train", "validation:rmse")
+    assert gate.threshold == Parameter("Threshold", "Float", 6.0)
+    assert gate.rejection_steps == ("Reject",)
+
+
+def test_a_condition_that_reads_no_metric_is_named_with_what_it_reads(definition: dict[str, Any]) -> None:
+    _condition(definition)["LeftValue"] = {"Get": "Steps.Tune.BestTrainingJob.TrainingJobName"}
+    expected = (
+        r"0 Condition steps read a metric: the definition's Condition steps \(Gate\) read "
+        r"Parameters.Threshold, Steps.Tune.BestTrainingJob.TrainingJobName, expected a JsonGet"
+    )
+    with pytest.raises(GateError, match=expected):
+        gate_of(definition)
+
+
+def _metric_of_no_training(definition: dict[str, Any]) -> None:
+    _training_metric(definition, step="Report")
+
+
 def _two_conditions(definition: dict[str, Any]) -> None:
     definition["Steps"][2]["Arguments"]["Conditions"] *= 2
 
@@ -102,6 +132,7 @@ def _no_metric(definition: dict[str, Any]) -> None:
         (_text_threshold, "the threshold 'six'"),
         (_true_threshold, "the threshold True"),
         (_no_metric, "0 Condition steps read a metric"),
+        (_metric_of_no_training, "expected a Training step"),
     ],
 )
 def test_what_is_not_one_comparison_of_one_metric_is_no_gate(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.resolver import Resolver, Scope, as_text, json_path_value, walk
+from local_runtime.engine.resolver import NAME_FIELDS, Resolver, Scope, as_text, json_path_value, walk
 from local_runtime.exceptions import ResolutionError
 
 EVALUATION = "s3://bucket/eval/evaluation.json"
@@ -25,6 +27,11 @@ def scope(**changes: Any) -> Scope:
             ]
         },
         "Environment": {"KEY": "value"},
+        "FinalMetricDataList": [
+            {"MetricName": "train:rmse", "Value": 1.5},
+            {"MetricName": "validation:rmse", "Value": 2.25},
+        ],
+        "InputDataConfig": [{"ChannelName": "train", "ContentType": "text/csv"}],
     }
     values: dict[str, Any] = {
         "parameters": {"Count": 2, "Threshold": 6.0, "Flag": True, "Name": "abalone"},
@@ -58,6 +65,8 @@ def resolve(value: Any, **changes: Any) -> Any:
         ("Steps.Train.ProcessingOutputConfig.Outputs['train'].S3Output.S3Uri", "s3://bucket/train"),
         ("Steps.Train.ProcessingOutputConfig.Outputs[1].S3Output.S3Uri", "s3://bucket/eval/"),
         ('Steps.Train.Environment["KEY"]', "value"),
+        ("Steps.Train.FinalMetricDataList['validation:rmse'].Value", 2.25),
+        ("Steps.Train.InputDataConfig['train'].ContentType", "text/csv"),
     ],
 )
 def test_get_finds_parameters_variables_and_step_properties(reference: str, expected: Any) -> None:
@@ -71,7 +80,11 @@ def test_get_finds_parameters_variables_and_step_properties(reference: str, expe
         ("Steps.Other.Name", "step 'Other' has not succeeded"),
         ("Steps.Train.ModelArtifacts.Nothing", "'Nothing' is not there; there is: S3ModelArtifacts"),
         ("Steps.Train.ProcessingOutputConfig.Outputs[7].S3Output", "the list has 2 elements, not [7]"),
-        ("Steps.Train.ProcessingOutputConfig.Outputs['no']", "'no' is not there"),
+        (
+            "Steps.Train.ProcessingOutputConfig.Outputs['no']",
+            "'no' is not there; there is: train, evaluation.",
+        ),
+        ("Steps.Train.FinalMetricDataList['mse'].Value", "there is: train:rmse, validation:rmse."),
         ("Steps.Train.ModelArtifacts!", "is not a property path"),
         ("Nowhere.X", "expected Parameters., Execution. or Steps."),
     ],
@@ -80,6 +93,30 @@ def test_get_names_what_is_missing(reference: str, text: str) -> None:
     with pytest.raises(ResolutionError) as error:
         resolve({"Get": reference})
     assert text in str(error.value)
+
+
+SHAPES = Loader().load_service_model("sagemaker", "service-2")["shapes"]
+# Whose only "...Name" members name something else.
+UNNAMED = {"ContainerDefinition", "ModelPackageContainerDefinition"}
+
+
+def elements(shape: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the structures that are elements of a list somewhere in a shape."""
+    model = SHAPES[shape]
+    inner = [member["shape"] for member in model.get("members", {}).values()]
+    inner += [model[part]["shape"] for part in ("member", "value") if part in model]
+    if model["type"] == "list" and SHAPES[model["member"]["shape"]]["type"] == "structure":
+        yield model["member"]["shape"]
+    for name in inner:
+        if name not in seen:
+            yield from elements(name, seen | {shape})
+
+
+@pytest.mark.parametrize("kind", ["ProcessingJob", "TrainingJob", "TransformJob", "Model", "ModelPackage"])
+def test_every_list_of_named_things_in_a_describe_answer_is_indexed_by_their_names(kind: str) -> None:
+    for element in {*elements(f"Describe{kind}{'Output' if 'Model' in kind else 'Response'}")} - UNNAMED:
+        names = [name for name in SHAPES[element]["members"] if name.endswith("Name")]
+        assert not names or {*names} & {*NAME_FIELDS}, element
 
 
 def test_join_writes_numbers_and_booleans_as_text() -> None:

@@ -15,6 +15,7 @@ from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, JOB_ARN, gated_d
 
 OTHER = ARN.replace("abcdefgh1234", "source123456")
 URI = f"s3://{BUCKET}/dev-gated/evaluation/evaluation.json"
+TRAINING_ARN = JOB_ARN.replace("processing-job", "training-job")
 PATH = "regression_metrics.mse.value"
 
 
@@ -215,6 +216,67 @@ def test_a_report_step_without_a_job_and_a_job_without_the_output_are_named(
     steps(sagemaker, ARN, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
     job(sagemaker, output="metrics")
     with pytest.raises(EvaluationError, match=r"\['metrics'\]; expected 'evaluation'"):
+        hook.read_gate(ARN)
+
+
+def training_gate(stubber: Stubber, *metrics: tuple[str, float], job: bool = True) -> None:
+    """Answer a definition whose gate reads a training job, and the job with these metrics."""
+    definition = gated_definition()
+    definition["Steps"][0] = {"Name": "Train", "Type": "Training", "Arguments": {}}
+    metric = {"Get": "Steps.Train.FinalMetricDataList['validation:rmse'].Value"}
+    definition["Steps"][1]["Arguments"]["Conditions"][0]["LeftValue"] = metric
+    stubber.add_response(
+        "describe_pipeline_definition_for_execution", {"PipelineDefinition": json.dumps(definition)}
+    )
+    steps(
+        stubber, ARN, {"StepName": "Train", "Metadata": {"TrainingJob": {"Arn": TRAINING_ARN}} if job else {}}
+    )
+    if job:
+        stubber.add_response(
+            "describe_training_job",
+            {
+                "TrainingJobName": "job-1",
+                "TrainingJobArn": TRAINING_ARN,
+                "ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"},
+                "TrainingJobStatus": "Completed",
+                "SecondaryStatus": "Completed",
+                "CreationTime": 0,
+                "StoppingCondition": {},
+                "AlgorithmSpecification": {"TrainingInputMode": "File"},
+                "ResourceConfig": {"VolumeSizeInGB": 1},
+                "FinalMetricDataList": [
+                    {"MetricName": name, "Value": value, "Timestamp": 0} for name, value in metrics
+                ],
+            },
+            {"TrainingJobName": "job-1"},
+        )
+
+
+def test_the_metric_of_a_training_job_is_compared(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+    training_gate(sagemaker, ("train:rmse", 1.0), ("validation:rmse", 6.5))
+    parameters(sagemaker)
+    assert hook.read_gate(ARN).as_dict() == {
+        "metric": 6.5,
+        "threshold": 6.0,
+        "operator": "LessThanOrEqualTo",
+        "passed": False,
+        "report_uri": TRAINING_ARN,
+    }
+
+
+@pytest.mark.parametrize(
+    ("metrics", "job", "message"),
+    [
+        ([("train:rmse", 1.0)], True, r"has the metrics \['train:rmse'\]; expected 'validation:rmse'"),
+        ([("validation:rmse", float("nan"))], True, "is nan; expected a finite number"),
+        ([], False, "Train.*ran no training job"),
+    ],
+)
+def test_a_training_metric_that_is_not_there_accepts_nothing(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, metrics: Any, job: bool, message: str
+) -> None:
+    training_gate(sagemaker, *metrics, job=job)
+    with pytest.raises(EvaluationError, match=message):
         hook.read_gate(ARN)
 
 
