@@ -85,15 +85,20 @@ class Job:
         """Open a further log stream of the job; the caller closes it."""
         return self.log.branch(suffix, self.folder.path / f"{suffix}.log")
 
-    def execute(self, command: Sequence[str], environment: Mapping[str, str]) -> ProcessEnd:
+    def execute(
+        self, command: Sequence[str], environment: Mapping[str, str], working_directory: str = "/"
+    ) -> ProcessEnd:
         """Run a command in the sandbox to its end, its output going to the log.
 
+        :param command: the program and its arguments, in container paths.
+        :param environment: the container's own variables.
+        :param working_directory: where the container starts it; images without a WORKDIR start in ``/``.
         :raises JobStoppedError: the job was stopped or its time is up.
         :raises JobFailedError: the command could not be launched.
         """
         self.check_not_stopped()
         self.sandbox.adapt(self.folder, self.folder.ml)
-        arguments = self.sandbox.prepare(self.folder, command, environment)
+        arguments = self.sandbox.prepare(self.folder, command, environment, working_directory)
         ended = run_process(
             arguments,
             on_start=self._record_process,

@@ -6,7 +6,7 @@ it gets SIGUSR1, or when the runtime dies. SIGTERM is passed to the command.
 """
 
 # pathlib alone takes as long to import as everything else here.
-# ruff: noqa: PTH102, PTH123, PTH208, PTH211
+# ruff: noqa: PTH103, PTH123, PTH208, PTH211
 from __future__ import annotations
 
 import ctypes
@@ -19,6 +19,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
@@ -90,19 +91,26 @@ def _execute(launch: dict[str, Any]) -> None:
 
 
 def _isolate(launch: dict[str, Any]) -> None:
-    """Give the process a private ``/opt/ml``, hide the runtime's data and protect its interpreter."""
+    """Give the process a root and an ``/opt/ml`` of its own, hide the data, protect the interpreter.
+
+    The root is a folder of the job with the machine's folders bound into it, so that a program may write
+    beside them, as in a container.
+    """
     _check(_libc.unshare(_CLONE_NEWNS), "unshare")
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    # Held open: what is mounted over /opt may hide them.
+    # Held open: the new root is mounted over /opt, and would hide them.
+    root = os.open(launch["root"], os.O_PATH)
     folders = {name: os.open(path, os.O_PATH) for name, path in launch["folders"].items()}
-    entries = [entry for entry in os.scandir("/opt") if entry.name not in folders]
-    handles = [(entry, os.open(entry.path, os.O_PATH | os.O_NOFOLLOW)) for entry in entries]
-    _mount("tmpfs", "/opt", "tmpfs", 0)
-    for entry, handle in handles:
-        _bind_entry(entry, handle)
+    entries = [*_held("/", {"opt"}), *_held("/opt", folders)]
+    _mount(f"/proc/self/fd/{root}", "/opt", None, _MS_BIND)
+    os.makedirs("/opt/opt", exist_ok=True)
+    for entry, handle in entries:
+        _bind_entry(entry, handle, f"/opt{entry.path}")
     for name, handle in folders.items():
-        os.mkdir(f"/opt/{name}")
-        _mount(f"/proc/self/fd/{handle}", f"/opt/{name}", None, _MS_BIND)
+        os.makedirs(f"/opt/opt/{name}", exist_ok=True)
+        _mount(f"/proc/self/fd/{handle}", f"/opt/opt/{name}", None, _MS_BIND)
+    os.chroot("/opt")
+    os.chdir("/")
     for path in launch["read_only"]:
         _protect(path)
     for path in launch["hidden"]:
@@ -111,15 +119,23 @@ def _isolate(launch: dict[str, Any]) -> None:
         _mount("proc", "/proc", "proc", 0)
 
 
-def _bind_entry(entry: os.DirEntry[str], handle: int) -> None:
+def _held(folder: str, left_out: Collection[str]) -> list[tuple[os.DirEntry[str], int]]:
+    """Return the entries of a folder, each with a handle that lasts when something is mounted over it."""
+    entries = [entry for entry in os.scandir(folder) if entry.name not in left_out]
+    return [(entry, os.open(entry.path, os.O_PATH | os.O_NOFOLLOW)) for entry in entries]
+
+
+def _bind_entry(entry: os.DirEntry[str], handle: int, path: str) -> None:
+    """Show an entry at a path of the new root, where an earlier command of the job may have left it."""
     if entry.is_symlink():
-        os.symlink(os.readlink("", dir_fd=handle), entry.path)
+        if not os.path.lexists(path):
+            os.symlink(os.readlink("", dir_fd=handle), path)
         return
     if entry.is_dir():
-        os.mkdir(entry.path)
+        os.makedirs(path, exist_ok=True)
     else:
-        os.close(os.open(entry.path, os.O_WRONLY | os.O_CREAT))
-    _mount(f"/proc/self/fd/{handle}", entry.path, None, _MS_BIND | _MS_REC)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
+    _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
 
 
 def _protect(path: str) -> None:

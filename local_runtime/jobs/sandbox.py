@@ -1,7 +1,8 @@
 """How a job gets ``/opt/ml`` and a clean environment without a container.
 
-``namespace``: the job sees its own folder mounted at ``/opt/ml`` (Linux with user namespaces, no root
-needed); the runtime's data directory is hidden and the interpreter read-only.
+``namespace``: the job sees its own folder mounted at ``/opt/ml`` and may write to ``/`` without changing
+the machine's (Linux with user namespaces, no root needed); the runtime's data directory is hidden and the
+interpreter read-only.
 ``rewrite``: where namespaces are not to be had, the literal ``/opt/ml`` is replaced in the arguments, the
 environment and the staged text files. ``launcher.py`` does what has to be done in the job's own process.
 """
@@ -53,8 +54,13 @@ class JobFolder:
 
     @property
     def scratch(self) -> Path:
-        """The job's home, temporary and working directory."""
+        """The job's home and temporary directory."""
         return self.path / "scratch"
+
+    @property
+    def root(self) -> Path:
+        """What the job sees as ``/``, beside the machine's own folders."""
+        return self.path / "root"
 
     @property
     def log(self) -> Path:
@@ -121,19 +127,32 @@ class Sandbox:
                 if adapted != content:
                     path.write_bytes(adapted)
 
-    def prepare(self, folder: JobFolder, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    def prepare(
+        self,
+        folder: JobFolder,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        working_directory: str = "/",
+    ) -> list[str]:
         """Write the launch document of a command and return the arguments that start it.
 
         :param folder: the job's folder; it exists.
         :param command: the program and its arguments, in container paths.
         :param environment: the container's own variables, in container paths.
+        :param working_directory: where it starts, a container path; ``/`` is the scratch folder where the
+            job cannot have a root of its own.
         """
-        folder.scratch.mkdir(parents=True, exist_ok=True)
-        folder.ml.mkdir(parents=True, exist_ok=True)
+        for path in (folder.scratch, folder.ml, folder.root):
+            path.mkdir(parents=True, exist_ok=True)
+        if self.isolation == "rewrite":
+            start = self.view(folder, working_directory) if working_directory != "/" else str(folder.scratch)
+        else:
+            start = working_directory
         variables = {**self._base_environment(folder), **environment}
         launch = self._launch(folder) | {
             "command": [self.view(folder, word) for word in command],
             "environment": {name: self.view(folder, value) for name, value in variables.items()},
+            "working_directory": start,
         }
         path = folder.path / "launch"
         path.write_bytes(marshal.dumps(launch))
@@ -154,7 +173,7 @@ class Sandbox:
             "namespaces": namespaces,
             "pid_namespace": namespaces and self._pid_namespace,
             "folders": {"ml": str(folder.ml.resolve()), "scratch": str(folder.scratch.resolve())},
-            "working_directory": _CONTAINER_SCRATCH if namespaces else str(folder.scratch),
+            "root": str(folder.root.resolve()),
             # A job's pip must not change the environment that the runtime itself runs in.
             "read_only": [str(prefix)],
             "hidden": [] if prefix.is_relative_to(data) else [str(data)],

@@ -18,7 +18,9 @@ from local_runtime.jobs.resources import HOST
 from local_runtime.jobs.staging import refuse_requirements
 from local_runtime.services.storage import split_uri
 
-_CODE = "/opt/ml/code"
+#: Where the toolkits unpack the source, and the working directory of the script.
+#: https://github.com/aws/sagemaker-training-toolkit/blob/master/src/sagemaker_training/process.py
+CODE = "/opt/ml/code"
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,24 @@ class ScriptMode:
         """Download and unpack the source."""
         bucket, key = split_uri(self.source)
         archive = job.runtime.storage.fetch(bucket, key, job.folder.path / "sourcedir.tar.gz")
-        folder = job.folder.host_path(_CODE)
+        folder = job.folder.host_path(CODE)
         unpack(archive, folder)
         refuse_requirements(folder)
+        program = (folder / self.program).resolve()
+        if program.is_file() and program.is_relative_to(folder.resolve()):
+            program.chmod(0o755)
 
     def command(self) -> list[str]:
-        """Return the command: hyperparameters become ``--name value``."""
+        """Return the command, for the folder of the code: hyperparameters become ``--name value``."""
         arguments = [
             word
             for key, value in sorted(self.hyperparameters.items())
-            for word in (f"--{key}" if len(key) > 1 else f"-{key}", _encode(value))
+            for word in (f"--{key}" if len(key) > 1 else f"-{key}", _argument(value))
         ]
-        runner = ["/bin/sh"] if self.program.endswith(".sh") else ["python3"]
-        return [*runner, f"{_CODE}/{self.program}", *arguments]
+        if self.program.endswith(".py"):
+            return ["python3", self.program, *arguments]
+        # A shell, since a script may have no #! line; the names are its arguments, not its code.
+        return ["/bin/sh", "-c", 'exec "./$0" "$@"', self.program, *arguments]
 
     def environment(self, job: Job) -> dict[str, str]:
         """Return the ``SM_*`` variables that scripts read."""
@@ -81,11 +88,11 @@ class ScriptMode:
             "SM_CURRENT_INSTANCE_TYPE": kind,
             "SM_NUM_CPUS": os.cpu_count() or 1,
             "SM_NUM_GPUS": 0,
-            "PYTHONPATH": _CODE,
+            "PYTHONPATH": CODE,
         }
         values |= {f"SM_CHANNEL_{name.upper()}": f"/opt/ml/input/data/{name}" for name in channels}
         values |= {f"SM_HP_{name.upper()}": value for name, value in self.hyperparameters.items()}
-        return {name: _encode(value) for name, value in values.items()}
+        return {name: _variable(value) for name, value in values.items()}
 
 
 def _decode(value: str) -> Any:
@@ -95,5 +102,15 @@ def _decode(value: str) -> Any:
         return value
 
 
-def _encode(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _argument(value: Any) -> str:
+    """Spell a hyperparameter on the command line as the toolkit does (``to_cmd_args`` of its mapping.py)."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={item}" for key, item in sorted(value.items()))
+    return "" if value is None else str(value)
+
+
+def _variable(value: Any) -> str:
+    """Spell a value in the environment as the toolkit does (``to_env_vars`` of its mapping.py)."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -12,7 +12,7 @@ from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
 from local_runtime.jobs.metrics import final_metrics
 from local_runtime.jobs.resources import note_instance_count, resource_config
-from local_runtime.jobs.script_mode import ScriptMode
+from local_runtime.jobs.script_mode import CODE, ScriptMode
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
 
@@ -95,7 +95,7 @@ class TrainingProgram:
         _stage(job)
         _enter(job, "Training")
         try:
-            ended = job.execute(_command(job), _environment(job))
+            ended = job.execute(_command(job), _environment(job), _working_directory(job))
             if ended.exit_code == 0:
                 _enter(job, "Uploading")
         except JobStoppedError:
@@ -223,6 +223,11 @@ def _command(job: Job) -> list[str]:
     image = find_image(algorithm["TrainingImage"])
     assert image.train_module is not None
     return built_in(image.train_module, "/opt/ml", image.tag, quick_xgboost=True)
+
+
+def _working_directory(job: Job) -> str:
+    entry_point = job.document["AlgorithmSpecification"].get("ContainerEntrypoint")
+    return CODE if ScriptMode.of(job.document) and not entry_point else "/"
 
 
 def _environment(job: Job) -> dict[str, str]:
