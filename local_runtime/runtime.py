@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from local_runtime.jobs import JobService
     from local_runtime.services.events import EventPublisher
     from local_runtime.services.models import ModelRegistry
+    from local_runtime.services.schedule_clock import ScheduleClock
     from local_runtime.services.storage import Storage
 
 
@@ -33,6 +34,7 @@ class Runtime:
     models: ModelRegistry
     executions: ExecutionService
     events: EventPublisher
+    schedules: ScheduleClock
     storage: Storage
 
     def __init__(self, settings: Settings, endpoint_url: str) -> None:

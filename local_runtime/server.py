@@ -21,6 +21,7 @@ from local_runtime.jobs import JobService
 from local_runtime.runtime import Runtime
 from local_runtime.services.events import EventPublisher
 from local_runtime.services.models import ModelRegistry
+from local_runtime.services.schedule_clock import ScheduleClock
 from local_runtime.services.storage import Storage
 from local_runtime.settings import Settings
 from local_runtime.support import load_actions
@@ -81,6 +82,8 @@ class LocalServer:
             raise
         finally:
             listener.close()
+        # Before the first request: the rules and schedules of EventBridge are made to be fired.
+        self.runtime.schedules = ScheduleClock(self.runtime)
         self._serve(self._http)
         return self
 
@@ -98,7 +101,7 @@ class LocalServer:
 
     def stop(self) -> None:
         """End what runs, and stop listening; the data directory can then be used by another server."""
-        for name in ("executions", "jobs", "events"):
+        for name in ("schedules", "executions", "jobs", "events"):
             service = getattr(self.runtime, name, None)
             if service is not None:
                 service.shutdown()

@@ -173,6 +173,11 @@ class Endpoint:
         """Let the endpoint forget every ClientRequestToken."""
         self._control("DELETE", "tokens")
 
+    def move_clock(self, seconds: float) -> list[str]:
+        """Move the clock of schedules on, and return the ARNs of the rules and schedules that fired then."""
+        fired: list[str] = self._control("POST", "clock", {"seconds": seconds})["fired"]
+        return fired
+
     def _control(self, method: str, resource: str, document: Any = None) -> Any:
         body = None if document is None else json.dumps(document).encode()
         request = Request(f"{self.endpoint_url}/_local_runtime/{resource}", data=body, method=method)  # noqa: S310

@@ -9,6 +9,7 @@
     POST   /_local_runtime/faults   one rule or a list of them (see faults.py)
     DELETE /_local_runtime/faults
     DELETE /_local_runtime/tokens   forgets every ClientRequestToken, as AWS does after a while
+    POST   /_local_runtime/clock    {"seconds": 3600} moves the clock of schedules on; the ARNs that fired
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from local_runtime.exceptions import AwsError, ValidationError
 from local_runtime.runtime import Runtime
 
 PREFIX = "/_local_runtime/"
+_LONGEST_MOVE = 10 * 366 * 86_400
 
 
 def control(runtime: Runtime, calls: CallLog, ready: bool, environ: Environ) -> Answer:
@@ -75,6 +77,8 @@ def _state(runtime: Runtime, calls: CallLog, request: str, body: bytes) -> dict[
         runtime.faults.clear()
     elif request == "DELETE tokens":
         return {"forgotten": forget_tokens(runtime)}
+    elif request == "POST clock":
+        return {"fired": runtime.schedules.move(_seconds(body)), "now": runtime.schedules.now().isoformat()}
     elif request == "POST faults":
         for fault in _faults(body):
             runtime.faults.add(fault)
@@ -85,6 +89,18 @@ def _state(runtime: Runtime, calls: CallLog, request: str, body: bytes) -> dict[
             {"faults": runtime.faults.as_documents()} if request[:-7] in ("GET", "POST", "DELETE") else None
         )
     return None
+
+
+def _seconds(body: bytes) -> float:
+    try:
+        seconds = json.loads(body)["seconds"]
+    except (ValueError, KeyError, TypeError):
+        seconds = None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_MOVE:
+        raise ValidationError(
+            f'The clock cannot be moved by {body[:64]!r}, expected {{"seconds": 3600}}: from 0 to ten years.'
+        )
+    return seconds
 
 
 def _faults(body: bytes) -> list[Fault]:

@@ -111,6 +111,23 @@ def test_upsert_creates_then_updates(session: Any, runtime: LocalRuntime, script
     pipeline.delete()
 
 
+def test_a_trigger_of_the_sdk_starts_the_pipeline(session: Any, runtime: LocalRuntime, script: Path) -> None:
+    from sagemaker.mlops.workflow.triggers import PipelineSchedule
+
+    pipeline = build(session, runtime, "triggered", script)
+    pipeline.upsert(role_arn=runtime.role_arn)
+    pipeline.put_triggers([PipelineSchedule(name="daily", rate=(1, "day"))], role_arn=runtime.role_arn)
+    sagemaker = runtime.client("sagemaker")
+
+    def started() -> Any:
+        return sagemaker.list_pipeline_executions(PipelineName="triggered")["PipelineExecutionSummaries"]
+
+    (execution,) = until(started, "the schedule to start the pipeline")
+    ended = runtime.wait(execution["PipelineExecutionArn"])
+    assert ended["PipelineExecutionStatus"] == "Succeeded"
+    pipeline.delete_triggers(["daily"])
+
+
 def test_start_wait_steps_and_parameters(session: Any, runtime: LocalRuntime, script: Path) -> None:
     pipeline = build(session, runtime, "started", script)
     pipeline.upsert(role_arn=runtime.role_arn)

@@ -90,7 +90,7 @@ def test_only_schedules_of_pipelines_are_listed_and_deleted(
         Name="other",
         ScheduleExpression="rate(1 day)",
         FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"Arn": "arn:aws:lambda:us-east-1:123456789012:function:f", "RoleArn": ROLE},
+        Target={"Arn": "arn:aws:sqs:us-east-1:123456789012:q", "RoleArn": ROLE},
     )
     assert {schedule.name for schedule in hook.list_schedules()} == {"nightly", "weekly"}
     assert [schedule.name for schedule in hook.list_schedules(name_prefix="n", group="default")] == [
