@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from sagemaker_pipelines import SageMakerPipelineHook, sagemaker_pipeline_dag
+from sagemaker_pipelines import SageMakerPipelineHook, sagemaker_pipeline_dag, task_value
 
 
 @task
@@ -57,14 +57,11 @@ with sagemaker_pipeline_dag(
             description="Empty takes the newest Approved package of the group abalone.",
         )
     },
-    pipeline_params={
-        name: f"{{{{ ti.xcom_pull('choose_inputs')['{name}'] }}}}"
-        for name in ("ModelPackageArn", "OutputPrefix")
-    },
+    pipeline_params={name: task_value("choose_inputs", name) for name in ("ModelPackageArn", "OutputPrefix")},
     data_parameters=["BatchData"],
     # Missing predictions are a failure here, no rejection.
     gate=False,
     rejection_steps=[],
 ) as dag:
     choose_inputs() >> dag.get_task("start_pipeline")
-    dag.get_task("wait_for_pipeline") >> check_report("{{ ti.xcom_pull('start_pipeline') }}")
+    dag.get_task("wait_for_pipeline") >> check_report(task_value("start_pipeline"))

@@ -9,7 +9,10 @@ from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.assets import pipeline_execution_asset, s3_partition_asset
-    from sagemaker_pipelines.declaration import sagemaker_pipeline_dag, sagemaker_pipeline_tasks
+    from sagemaker_pipelines.declaration import (
+        sagemaker_pipeline_dag,
+        sagemaker_pipeline_tasks,
+    )
     from sagemaker_pipelines.definition import Envelope
     from sagemaker_pipelines.events import triggering_events
     from sagemaker_pipelines.forms import form_params, form_values
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
     from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
     from sagemaker_pipelines.partitions import Partitions
+    from sagemaker_pipelines.run_values import form_value, task_value
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
     from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 
@@ -51,12 +55,14 @@ _MODULES = {
     "SelectNewEventsOperator": "operators.events",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
     "form_params": "forms",
+    "form_value": "run_values",
     "form_values": "forms",
     "pipeline_execution_asset": "assets",
     "run_interval": "intervals",
     "s3_partition_asset": "assets",
     "sagemaker_pipeline_dag": "declaration",
     "sagemaker_pipeline_tasks": "declaration",
+    "task_value": "run_values",
     "triggering_events": "events",
 }
 __all__ = [
@@ -78,12 +84,14 @@ __all__ = [
     "SelectNewEventsOperator",
     "TriggerDagRunOnceOperator",
     "form_params",
+    "form_value",
     "form_values",
     "pipeline_execution_asset",
     "run_interval",
     "s3_partition_asset",
     "sagemaker_pipeline_dag",
     "sagemaker_pipeline_tasks",
+    "task_value",
     "triggering_events",
 ]
 

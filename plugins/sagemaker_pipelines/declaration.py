@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.sdk import DAG, Asset
 
-from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
-from sagemaker_pipelines.exceptions import GateError
-from sagemaker_pipelines.forms import (
-    PIPELINE_VERSION_ID,
-    REGISTER_IN_BACKFILL,
-    form_params,
-    form_values,
-    run_params,
-)
-from sagemaker_pipelines.gating import (
-    EXECUTION_ARN,
-    LINKS,
-    RESULT,
-    Notifier,
-    PipelineTasks,
-    follow_gate,
-    selected,
-)
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.fitting import check_data_types, check_form, check_names, gate_for
+from sagemaker_pipelines.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
+from sagemaker_pipelines.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.partitions import IfMissing, SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.partitions import Partitions
+from sagemaker_pipelines.run_values import form_value, task_value
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from sagemaker_pipelines.timetables import timetable_of, watched_assets
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 def sagemaker_pipeline_dag(
@@ -49,6 +41,7 @@ def sagemaker_pipeline_dag(
     default_args: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Partitions] | None = None,
     outputs: Mapping[str, Partitions] | None = None,
+    pipeline_params: Mapping[str, object] | None = None,
     backfill_params: Mapping[str, object] | None = None,
     dag_options: Mapping[str, Any] | None = None,
     **tasks: Any,
@@ -65,24 +58,27 @@ def sagemaker_pipeline_dag(
     :param timezone: of a cron text, an IANA name.
     :param start_date: the first interval's start.
     :param notifier: makes a notifier from ``subject`` and ``message``, for a failure, a rejection and a model
-        that awaits approval; None tells nobody.
-    :param params: further fields of the trigger form, or others in place of the definition's.
+        that awaits approval; None disables notifications.
+    :param params: more fields of the trigger form, or others in place of the definition's.
     :param retries: of each task.
-    :param default_args: of each task, besides.
+    :param default_args: additional default_args for every task.
     :param inputs: see :func:`sagemaker_pipeline_tasks`.
     :param outputs: see :func:`sagemaker_pipeline_tasks`.
+    :param pipeline_params: see :func:`sagemaker_pipeline_tasks`.
     :param backfill_params: see :func:`sagemaker_pipeline_tasks`.
-    :param dag_options: further arguments of the DAG.
-    :param tasks: further arguments of :func:`sagemaker_pipeline_tasks`.
+    :param dag_options: more arguments of the DAG.
+    :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
     :raises ValueError: an argument does not fit the definition; the message names what would.
     """
     envelope = Envelope.load(definition)
-    form = form_params(envelope.parameters, by_interval={**(inputs or {}), **(outputs or {})}) | run_params(
-        interval=bool(inputs or outputs), backfill=bool(backfill_params)
-    )
-    arguments: dict[str, Any] = {"retries": retries, **(default_args or {})}
-    if notifier is not None:
-        arguments.setdefault("on_failure_callback", _failure(notifier))
+    form = {
+        **form_params(
+            envelope.parameters,
+            by_interval={**(inputs or {}), **(outputs or {})},
+        ),
+        **run_params(interval=bool(inputs or outputs), backfill=bool(backfill_params)),
+        **(params or {}),
+    }
     options: dict[str, Any] = {
         "description": envelope.description,
         "doc_md": envelope.description,
@@ -95,8 +91,8 @@ def sagemaker_pipeline_dag(
         dag_id,
         schedule=timetable_of(schedule, timezone),
         start_date=start_date,
-        params=form | dict(params or {}),
-        default_args=arguments,
+        params=form,
+        default_args={"retries": retries, **_default_args(notifier, default_args)},
         **options,
     )
     with dag:
@@ -105,6 +101,7 @@ def sagemaker_pipeline_dag(
             notifier=notifier,
             inputs=inputs,
             outputs=outputs,
+            pipeline_params=pipeline_params,
             backfill_params=backfill_params,
             assets=assets,
             **tasks,
@@ -126,14 +123,15 @@ def sagemaker_pipeline_tasks(
     rejection_steps: Sequence[str] | None = None,
     notifier: Notifier | None = SageMakerSnsNotifier,
     scoring_dag: str | None = None,
-    scoring_conf: Mapping[str, str] | None = None,
+    scoring_conf: Mapping[str, object] | None = None,
     assets: Sequence[Asset] = (),
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
 ) -> PipelineTasks:
-    """Make the tasks of a definition in the current DAG, whose form has the definition's parameters.
+    """Make the tasks of a definition in the current DAG or task group.
 
-    It may have the fields of :func:`~sagemaker_pipelines.forms.run_params` too.
+    A parameter takes the value of the field of the DAG's form that has its name, else its default. The form
+    may have the fields of :func:`~sagemaker_pipelines.forms.run_params` too.
 
     :param definition: path of the compiled definition.
     :param inputs: partitions that a run reads, by parameter; a manual run reads what its form says.
@@ -141,7 +139,7 @@ def sagemaker_pipeline_tasks(
     :param result: where the gate's verdict is kept in S3, one object for each interval.
     :param if_missing: whether a run whose input is missing waits, skips or fails.
     :param pipeline_params: values in place of the form's. Templated.
-    :param backfill_params: values in a backfill's runs, unless its form asks to register.
+    :param backfill_params: values in a backfill's runs, unless its form asks to register. Templated.
     :param data_parameters: parameters whose S3 URIs are checked before the start.
     :param gate: the gate's Condition step; None finds it, False leaves the branch out.
     :param rejection_steps: see the sensor.
@@ -155,39 +153,42 @@ def sagemaker_pipeline_tasks(
     :raises ValueError: an argument does not fit the definition; the message names what would.
     """
     envelope = Envelope.load(definition)
-    _check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
-    _check_data_types(envelope, inputs or {})
-    found = _gate(envelope, gate, needed=scoring_dag is not None or result is not None)
+    check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
+    check_data_types(envelope, inputs or {})
+    found = gate_for(envelope, gate, needed=scoring_dag is not None or result is not None)
     targets = {**(outputs or {}), **({RESULT: result} if result is not None else {})}
     events = SelectNewEventsOperator(task_id="select_events", assets=assets) if assets else None
     select = _select(inputs or {}, targets, if_missing, events) if inputs or targets else None
     by_interval = [*(inputs or {}), *(outputs or {})]
     upsert = SageMakerUpsertPipelineOperator(
         task_id="upsert_pipeline",
-        definition=definition,
-        pipeline_version_id=_field(PIPELINE_VERSION_ID),
+        definition=Path(definition),
+        pipeline_version_id=form_value(PIPELINE_VERSION_ID),
     )
-    _check_form(upsert.dag.params, by_interval)
-    pinned = f"params.get('{PIPELINE_VERSION_ID}')"
+    check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())
+    unless_pinned: Any = _UnlessPinned(str(definition))
     start = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline",
-        pipeline_name="{{ ti.xcom_pull('upsert_pipeline')['pipeline_name'] }}",
-        pipeline_version_id="{{ ti.xcom_pull('upsert_pipeline')['pipeline_version_id'] }}",
-        # A pinned version may have other parameters than the file.
-        definition=f"{{{{ '' if {pinned} else '{definition}' }}}}",
+        pipeline_name=task_value(upsert.task_id, "pipeline_name"),
+        pipeline_version_id=task_value(upsert.task_id, "pipeline_version_id", otherwise=None),
+        definition=unless_pinned,
         pipeline_params={
             **form_values(envelope.parameters),
-            **{name: selected(name) for name in by_interval},
+            **(
+                {name: task_value(select.task_id, name, otherwise=None) for name in by_interval}
+                if select
+                else {}
+            ),
             **(pipeline_params or {}),
         },
         empty_is_default=by_interval,
-        backfill_params={name: _in_backfill(name, value) for name, value in (backfill_params or {}).items()},
+        backfill_params=backfill_params,
         strict_conf=True,
         data_parameters=data_parameters,
     )
     wait = SageMakerPipelineExecutionSensor(
         task_id="wait_for_pipeline",
-        pipeline_exec_arn=EXECUTION_ARN,
+        pipeline_exec_arn=task_value(start.task_id),
         rejection_steps=rejection_steps,
         deferrable=True,
         timeout=timeout.total_seconds(),
@@ -210,74 +211,22 @@ def sagemaker_pipeline_tasks(
     )
 
 
-def timetable_of(schedule: Any, timezone: str = "UTC") -> Any:
-    """Return a schedule whose runs have data intervals; Airflow's own reading of a cron text has none.
+@dataclass(frozen=True)
+class _UnlessPinned:
+    """Take the file, or nothing where the form pins a version, which may have other parameters.
 
-    :param schedule: a cron text, a timedelta, or anything else that a DAG takes, which is left as it is.
-    :param timezone: of a cron text.
+    :param definition: path of the compiled definition.
     """
-    if isinstance(schedule, str):
-        return CronDataIntervalTimetable(schedule, timezone=timezone)
-    if isinstance(schedule, timedelta):
-        return DeltaDataIntervalTimetable(schedule)
-    return schedule
+
+    definition: str
+
+    def resolve(self, context: Context) -> str:
+        return "" if context["params"].get(PIPELINE_VERSION_ID) else self.definition
 
 
-def watched_assets(schedule: Any) -> list[Asset]:
-    """Return the assets of a schedule that triggers watch.
-
-    :param schedule: anything that a DAG takes.
-    """
-    if isinstance(schedule, Asset):
-        return [schedule] if schedule.watchers else []
-    if isinstance(schedule, AssetAny | AssetAll):
-        return watched_assets(schedule.objects)
-    if isinstance(schedule, list | tuple | set | frozenset):
-        return [asset for item in schedule for asset in watched_assets(item)]
-    return []
-
-
-def _check_names(envelope: Envelope, *given: Any) -> None:
-    known = [parameter.name for parameter in envelope.parameters]
-    for name in (name for names in given for name in names or ()):
-        if name not in known:
-            raise ValueError(
-                f"{name!r} is no parameter of the definition {envelope.name!r}; known are "
-                f"{', '.join(sorted(known))}."
-            )
-
-
-def _check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> None:
-    for name, partitions in inputs.items():
-        wanted = "S3Prefix" if partitions.manifest is None else "ManifestFile"
-        for found in s3_data_types(envelope.definition, name) - {wanted}:
-            cure = "Give its Partitions a manifest" if partitions.manifest is None else "Leave out manifest="
-            raise ValueError(
-                f"The definition {envelope.name!r} reads {name} as {found}, and its partitions would be a "
-                f"{wanted}. {cure}, or change S3DataType in the definition."
-            )
-
-
-def _check_form(form: Any, by_interval: Sequence[str]) -> None:
-    for name in by_interval:
-        if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
-            raise ValueError(
-                f"The form fills in {name} with {value!r}, so that no interval would ever select it. Make "
-                "its field with form_params(..., by_interval=[...]), which leaves it empty."
-            )
-
-
-def _gate(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Gate | None:
-    if gate is False:
-        if needed:
-            raise ValueError("scoring_dag and result need a gate, and gate is False.")
-        return None
-    try:
-        return gate_of(envelope.definition, condition_step=gate if isinstance(gate, str) else None)
-    except GateError as error:
-        if gate is None and not needed:
-            return None
-        raise ValueError(f"The definition {envelope.name!r} has no such gate: {error}") from error
+def _default_args(notifier: Notifier | None, given: Mapping[str, Any] | None) -> Any:
+    failure = {} if notifier is None else {"on_failure_callback": notify_failure(notifier)}
+    return {**failure, **(given or {})}
 
 
 def _select(
@@ -290,23 +239,8 @@ def _select(
         task_id="select_inputs",
         inputs=inputs,
         outputs=outputs,
-        values={name: _field(name) for name in {**inputs, **outputs} if name != RESULT},
+        values={name: form_value(name) for name in {**inputs, **outputs} if name != RESULT},
         events=events.output if events is not None else None,
         strict_conf=True,
         if_missing=if_missing,
     )
-
-
-def _failure(notifier: Notifier) -> Any:
-    return notifier(
-        subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
-        message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n" + LINKS,
-    )
-
-
-def _field(name: str) -> str:
-    return f"{{{{ params.get('{name}') or '' }}}}"
-
-
-def _in_backfill(name: str, value: object) -> str:
-    return f"{{{{ params.{name} if params.get('{REGISTER_IN_BACKFILL}') else '{value}' }}}}"

@@ -9,9 +9,12 @@ from airflow.sdk import Param
 
 from sagemaker_pipelines.definition import Parameter
 from sagemaker_pipelines.intervals import INTERVAL_END, INTERVAL_START
+from sagemaker_pipelines.run_types import REGISTER_IN_BACKFILL
+from sagemaker_pipelines.run_values import form_value
 
-#: Fields of the form that are the DAG's own, besides the definition's parameters.
-PIPELINE_VERSION_ID, REGISTER_IN_BACKFILL = "PipelineVersionId", "RegisterInBackfill"
+PIPELINE_VERSION_ID = "PipelineVersionId"
+#: Fields of the form that belong to the run and not to the definition.
+RUN_FIELDS = (PIPELINE_VERSION_ID, INTERVAL_START, INTERVAL_END, REGISTER_IN_BACKFILL)
 
 _JSON_TYPES: Mapping[str, str] = {
     "String": "string",
@@ -21,7 +24,11 @@ _JSON_TYPES: Mapping[str, str] = {
 }
 
 
-def form_params(parameters: Iterable[Parameter], *, by_interval: Collection[str] = ()) -> dict[str, Param]:
+def form_params(
+    parameters: Iterable[Parameter],
+    *,
+    by_interval: Collection[str] = (),
+) -> dict[str, Param]:
     """Return one field of the trigger form for each parameter, with its type, default and limits.
 
     A default that holds a placeholder is known only where the definition is deployed: its field is empty,
@@ -34,15 +41,14 @@ def form_params(parameters: Iterable[Parameter], *, by_interval: Collection[str]
     return {parameter.name: _param(parameter, parameter.name in by_interval) for parameter in parameters}
 
 
-def form_values(parameters: Iterable[Parameter]) -> dict[str, str]:
-    """Return the templates that read the form's values, as a start operator takes ``pipeline_params``.
+def form_values(parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """Return what reads the form's values, as a start operator takes ``pipeline_params``.
+
+    An empty field, and one that the form does not have, leaves its parameter to the default.
 
     :param parameters: the same as :func:`form_params` was given.
     """
-    return {
-        parameter.name: f"{{{{ '' if params.{parameter.name} is none else params.{parameter.name} }}}}"
-        for parameter in parameters
-    }
+    return {parameter.name: form_value(parameter.name) for parameter in parameters}
 
 
 def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, Param]:
@@ -95,6 +101,8 @@ def _param(parameter: Parameter, by_interval: bool) -> Param:
     if by_interval or parameter.has_placeholder_default:
         default = None
         schema["type"] = ["null", schema["type"]]
+        if "enum" in schema:
+            schema["enum"].append(None)
         description = f"{description} {_empty(parameter, by_interval)}".strip()
     return Param(default, description=description or None, title=parameter.name, **schema)
 

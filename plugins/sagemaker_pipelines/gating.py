@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
-from sagemaker_pipelines.forms import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.notification import NotifyOperator
@@ -18,11 +17,14 @@ from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOp
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
+from sagemaker_pipelines.run_types import REGISTER_IN_BACKFILL
+from sagemaker_pipelines.run_values import form_value, task_value
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 
-EXECUTION_ARN = "{{ ti.xcom_pull('start_pipeline') }}"
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 RESULT = "result_uri"
-LINKS = f"\nRun: {{{{ dag_run.run_id }}}}\nExecution: {EXECUTION_ARN}\nAirflow: {{{{ ti.log_url }}}}\n"
 
 Notifier = Callable[..., Any]
 
@@ -64,7 +66,7 @@ def follow_gate(
     gate: Gate,
     notifier: Notifier | None,
     scoring_dag: str | None,
-    scoring_conf: Mapping[str, str] | None,
+    scoring_conf: Mapping[str, object] | None,
     result: bool,
 ) -> PipelineTasks:
     """Make the branch and what may follow it.
@@ -77,85 +79,133 @@ def follow_gate(
     :param scoring_conf: its conf.
     :param result: whether ``select_inputs`` names where the verdict is kept.
     """
-    # A part of task ids: validation:rmse is branch_on_validation_rmse.
-    metric = re.sub(r"\W+", "_", [part for part in gate.json_path.split(".") if part != "value"][-1]).lower()
-    branch_id = f"branch_on_{metric}"
+    metric = metric_of(gate)
     registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
-    rejected = _notify_rejected(envelope.name, branch_id, metric, notifier) if notifier else None
-    awaiting = None
-    if notifier and registers:
-        awaiting = _notify_awaiting(envelope.name, branch_id, metric, scoring_dag, notifier)
-    scoring = None
-    if scoring_dag is not None:
-        scoring = TriggerDagRunOnceOperator(
-            task_id="trigger_scoring",
-            trigger_dag_id=scoring_dag,
-            # One scoring run for each execution, whoever retries or clears this task.
-            trigger_run_id="{{ dag.dag_id }}__{{ ti.xcom_pull('start_pipeline').rpartition('/')[2] }}",
-            conf=dict(scoring_conf if scoring_conf is not None else {"ModelPackageArn": _package(branch_id)}),
-        )
     branch = SageMakerMetricBranchOperator(
-        task_id=branch_id,
-        pipeline_execution_arn=EXECUTION_ARN,
-        accepted=_ids(scoring),
-        rejected=_ids(rejected),
-        awaiting_approval=_ids(awaiting) if awaiting else None,
+        task_id=f"branch_on_{re.sub(r'[^a-z0-9_]+', '_', metric.lower()).strip('_') or 'metric'}",
+        pipeline_execution_arn=task_value(tasks.start.task_id),
+        # Only a task that exists has its whole id, with that of its group.
+        accepted=[],
+        rejected=[],
         condition_step=gate.condition_step,
         rejection_steps=tasks.wait.rejection_steps,
-        result_uri=selected(RESULT) if result else None,
-        follow_in_backfill=f"{{{{ params.get('{REGISTER_IN_BACKFILL}', False) }}}}",
+        result_uri=task_value(tasks.select.task_id, RESULT) if result and tasks.select else None,
+        follow_in_backfill=form_value(REGISTER_IN_BACKFILL, otherwise=False),
     )
     tasks.wait >> branch
-    for task in (rejected, awaiting, scoring):
+    tasks = replace(tasks, branch=branch)
+    values = _values(tasks, branch, envelope.name, metric, scoring_dag)
+    if notifier is not None:
+        tasks = replace(tasks, notify_rejected=_notify_rejected(values, notifier))
+        if registers:
+            tasks = replace(tasks, notify_awaiting_approval=_notify_awaiting(values, notifier))
+    if scoring_dag is not None:
+        tasks = replace(tasks, trigger_scoring=_trigger(tasks, branch, scoring_dag, scoring_conf))
+    branch.accepted, branch.rejected = _ids(tasks.trigger_scoring), _ids(tasks.notify_rejected)
+    branch.awaiting_approval = _ids(tasks.notify_awaiting_approval) or None
+    for task in (tasks.notify_rejected, tasks.notify_awaiting_approval, tasks.trigger_scoring):
         if task is not None:
             branch >> task
-    return replace(
-        tasks,
-        branch=branch,
-        notify_rejected=rejected,
-        notify_awaiting_approval=awaiting,
-        trigger_scoring=scoring,
+    return tasks
+
+
+def metric_of(gate: Gate) -> str:
+    """Return the name of the metric that a gate reads: the last name of its path that is not ``value``."""
+    names = [name for name in re.split(r"[.\[\]'\"]+", gate.json_path) if name and name != "value"]
+    return names[-1] if names else gate.json_path
+
+
+def _trigger(
+    tasks: PipelineTasks,
+    branch: SageMakerMetricBranchOperator,
+    scoring_dag: str,
+    scoring_conf: Mapping[str, object] | None,
+) -> TriggerDagRunOnceOperator:
+    package = {"ModelPackageArn": task_value(branch.task_id, key="model_package_arn", otherwise="")}
+    run_id: Any = _ScoringRunId(tasks.start.task_id)
+    return TriggerDagRunOnceOperator(
+        task_id="trigger_scoring",
+        trigger_dag_id=scoring_dag,
+        trigger_run_id=run_id,
+        conf=dict(scoring_conf if scoring_conf is not None else package),
     )
 
 
-def _notify_rejected(name: str, branch_id: str, metric: str, notifier: Notifier) -> NotifyOperator:
-    why = "{{ ti.xcom_pull('wait_for_pipeline')['rejection_message'] }}"
-    value, threshold = _reading(branch_id, metric)
+@dataclass(frozen=True)
+class _ScoringRunId:
+    """Names one scoring run for each execution, whoever retries or clears the task.
+
+    :param start_task_id: whose execution it is.
+    """
+
+    start_task_id: str
+
+    def resolve(self, context: Context) -> str:
+        execution = task_value(self.start_task_id).resolve(context).rpartition("/")[2]
+        return f"{context['dag'].dag_id}__{execution}"
+
+
+def _values(
+    tasks: PipelineTasks,
+    branch: SageMakerMetricBranchOperator,
+    name: str,
+    metric: str,
+    scoring_dag: str | None,
+) -> dict[str, Any]:
+    """Return what the notifications' templates read, by its name there."""
+    return {
+        "name": name,
+        "execution": task_value(tasks.start.task_id),
+        "reason": task_value(tasks.wait.task_id, "rejection_message", otherwise=""),
+        "metric_name": metric.upper(),
+        "metric": task_value(branch.task_id, key="metric"),
+        "threshold": task_value(branch.task_id, key="threshold"),
+        "package": task_value(branch.task_id, key="model_package_arn", otherwise=""),
+        "scoring_dag": scoring_dag,
+    }
+
+
+_READING = "{{ values.metric_name }} {{ '%.4f' % values.metric }}"
+_THRESHOLD = "threshold {{ '%g' % values.threshold }}"
+_LINKS = "\nRun: {{ dag_run.run_id }}\nExecution: {{ values.execution }}\nAirflow: {{ ti.log_url }}\n"
+
+
+def _notify_rejected(values: Mapping[str, Any], notifier: Notifier) -> NotifyOperator:
     return NotifyOperator(
         task_id="notify_rejected",
+        values=values,
         notifier=notifier(
-            subject=f"{name} rejected: {value}",
-            message=f"{name} rejected: {value}, {threshold}. {why}\n{LINKS}",
+            subject=f"{{{{ values.name }}}} rejected: {_READING}",
+            message=f"{{{{ values.name }}}} rejected: {_READING}, {_THRESHOLD}. "
+            f"{{{{ values.reason }}}}\n{_LINKS}",
         ),
     )
 
 
-def _notify_awaiting(
-    name: str, branch_id: str, metric: str, scoring_dag: str | None, notifier: Notifier
-) -> NotifyOperator:
-    then = f", then trigger {scoring_dag}" if scoring_dag else ""
-    approve = f"Approve {_package(branch_id)}{then}."
+def _notify_awaiting(values: Mapping[str, Any], notifier: Notifier) -> NotifyOperator:
+    then = "{% if values.scoring_dag %}, then trigger {{ values.scoring_dag }}{% endif %}"
     return NotifyOperator(
         task_id="notify_awaiting_approval",
+        values=values,
         notifier=notifier(
-            subject=f"{name} awaiting approval",
-            message=f"{name} awaiting approval: {', '.join(_reading(branch_id, metric))}. {approve}\n{LINKS}",
+            subject="{{ values.name }} awaiting approval",
+            message=f"{{{{ values.name }}}} awaiting approval: {_READING}, {_THRESHOLD}. "
+            f"Approve {{{{ values.package }}}}{then}.\n{_LINKS}",
         ),
     )
 
 
-def _reading(branch_id: str, metric: str) -> tuple[str, str]:
-    value = f"{metric.upper()} {{{{ '%.4f' % ti.xcom_pull('{branch_id}', key='metric') }}}}"
-    return value, f"threshold {{{{ '%g' % ti.xcom_pull('{branch_id}', key='threshold') }}}}"
+def notify_failure(notifier: Notifier) -> Any:
+    """Return the notifier for the failure of any task beside the start, in its DAG or task group.
 
-
-def _package(branch_id: str) -> str:
-    return f"{{{{ ti.xcom_pull('{branch_id}', key='model_package_arn') or '' }}}}"
-
-
-def selected(name: str) -> str:
-    """Return the template that reads what ``select_inputs`` has chosen."""
-    return f"{{{{ (ti.xcom_pull('select_inputs') or {{}}).get('{name}') or '' }}}}"
+    :param notifier: makes it from ``subject`` and ``message``.
+    """
+    execution = "{{ ti.xcom_pull(task.task_group.child_id('start_pipeline')) }}"
+    return notifier(
+        subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
+        message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n"
+        + _LINKS.replace("{{ values.execution }}", execution),
+    )
 
 
 def _ids(task: BaseOperator | None) -> list[str]:

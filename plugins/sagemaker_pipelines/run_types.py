@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 BACKFILL = "backfill"
+#: Field of the trigger form that lets a backfill register, notify and trigger too.
+REGISTER_IN_BACKFILL = "RegisterInBackfill"
 
 
 def is_backfill(context: Context) -> bool:
@@ -29,9 +31,10 @@ def with_backfill_values(
 
     :param context: the running task's.
     :param values: what any run has.
-    :param in_backfill: what takes their place in a backfill.
+    :param in_backfill: what takes their place in a backfill, unless its form asks to register.
     """
-    return {**values, **in_backfill} if is_backfill(context) else dict(values)
+    registers = (context.get("params") or {}).get(REGISTER_IN_BACKFILL)
+    return {**values, **in_backfill} if is_backfill(context) and not registers else dict(values)
 
 
 def check_conf(context: Context) -> None:

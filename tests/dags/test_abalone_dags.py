@@ -111,7 +111,7 @@ class TaskInstance:
     log_url = "http://airflow/log"
     task_id = "some_task"
 
-    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+    def xcom_pull(self, task_ids: str, key: str = "return_value", **_: Any) -> Any:
         return XCOMS[task_ids, key]
 
 
@@ -134,8 +134,9 @@ def test_every_template_renders_for_a_run_without_a_logical_date(dag_id: str) ->
         for field in task.template_fields:
             rendered[task.task_id, field] = task.render_template(getattr(task, field), values, strict)
         if notifier := getattr(task, "notifier", None):
+            given = {"values": rendered[task.task_id, "values"]}
             for field in ("subject", "message"):
-                text = strict.from_string(getattr(notifier, field)).render(values)
+                text = strict.from_string(getattr(notifier, field)).render(values | given)
                 rendered[task.task_id, f"notifier.{field}"] = text
     assert rendered["start_pipeline", "pipeline_name"] == "abalone"
     assert "{{" not in str(rendered)

@@ -16,9 +16,9 @@ from sagemaker_pipelines import (
     sagemaker_pipeline_dag,
     sagemaker_pipeline_tasks,
 )
-from sagemaker_pipelines.declaration import timetable_of
 from sagemaker_pipelines.definition import Parameter
 from sagemaker_pipelines.forms import form_params
+from sagemaker_pipelines.timetables import timetable_of
 from stack.settings import ROOT
 
 ABALONE = ROOT / "dags" / "definitions" / "abalone.json"
@@ -64,7 +64,7 @@ def test_without_the_gate_the_wait_is_the_end() -> None:
 def test_partitions_are_selected_before_the_start() -> None:
     dag = made(inputs={"InputData": DAILY}, outputs={"OutputPrefix": Partitions("s3://bucket/{date}")})
     assert dag.get_task("select_inputs").downstream_task_ids == {"start_pipeline"}
-    assert "select_inputs" in dag.get_task("start_pipeline").pipeline_params["InputData"]
+    assert dag.get_task("start_pipeline").pipeline_params["InputData"].task_id == "select_inputs"
     assert {"IntervalStart", "IntervalEnd"} <= set(dag.params)
 
 
@@ -108,7 +108,7 @@ def test_it_can_be_taken_apart() -> None:
     [
         (
             {"inputs": {"Input": DAILY}},
-            "'Input' is no parameter of the definition 'abalone'; known are Batch",
+            "'Input' is not a parameter of the definition 'abalone'; known are Batch",
         ),
         (
             {
@@ -118,10 +118,10 @@ def test_it_can_be_taken_apart() -> None:
             },
             "reads InputData as S3Prefix, and its partitions would be a ManifestFile. Leave out manifest=",
         ),
-        ({"backfill_params": {"Register": "false"}}, "'Register' is no parameter"),
+        ({"backfill_params": {"Register": "false"}}, "'Register' is not a parameter"),
         ({"gate": "Nothing"}, "No Condition step 'Nothing'"),
         ({"gate": False, "scoring_dag": "score"}, "gate is False"),
-        ({"data_parameters": ["Rows"]}, "'Rows' is no parameter"),
+        ({"data_parameters": ["Rows"]}, "'Rows' is not a parameter"),
     ],
 )
 def test_what_does_not_fit_the_definition_is_refused_with_what_would(

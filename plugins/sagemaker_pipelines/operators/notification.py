@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -16,16 +17,22 @@ class NotifyOperator(BaseOperator):
     A callback would log such an error and go on.
 
     :param notifier: any Airflow notifier; it renders its own templates.
+    :param values: what its templates may read as ``{{ values.<name> }}``, such as a
+        :func:`~sagemaker_pipelines.run_values.task_value`, default nothing. Templated.
 
     https://airflow.apache.org/docs/apache-airflow/stable/howto/notifications.html
     """
 
+    template_fields: Sequence[str] = ("values",)
     ui_color = "#fff5d6"
 
-    def __init__(self, *, notifier: BaseNotifier, **kwargs: Any) -> None:
+    def __init__(
+        self, *, notifier: BaseNotifier, values: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.notifier = notifier
+        self.values = dict(values or {})
 
     def execute(self, context: Context) -> None:
         """Send it."""
-        self.notifier(context)
+        self.notifier({**context, "values": self.values})

@@ -52,10 +52,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         Templated.
     :param definition: path of the compiled definition to check against; None reads the version
         that will be executed. A template that renders to nothing does too, and then an empty value leaves
-        its parameter to the default: a form shows nothing where it is deployed. Templated.
+        its parameter to the default: a form shows nothing where it is deployed. Templated, except a Path.
     :param empty_is_default: names of parameters for which an empty text is nothing, and so their default.
-    :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``.
-        Templated.
+    :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``,
+        unless the form's ``RegisterInBackfill`` is set. Templated.
     :param pipeline_version_id: the version to execute, from the upsert's XCom; None takes the newest.
         Templated.
     :param display_name: name of the execution in SageMaker; None makes one of the run's
@@ -144,7 +144,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             raise ValueError("selected_steps and from_step exclude each other: both say which steps are run.")
         self.empty_is_default = empty_is_default
         self.backfill_params = backfill_params
-        self.definition = None if definition is None else str(definition)
+        # A Path is not templated: nothing in it is code.
+        self.definition = definition
         self.pipeline_version_id = pipeline_version_id
         self.description = description
         self.strict_conf = strict_conf
@@ -304,8 +305,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         return steps_from(self.pipeline_hook.execution_definition(source_execution_arn), from_step)
 
     def _parameters(self, version: int | None) -> Any:
-        if (definition := _text(self.definition)) is not None:
-            return Envelope.load(definition).parameters
+        if self.definition not in (None, "", "None"):
+            return Envelope.load(self.definition).parameters
         return parameters_of(
             self.pipeline_hook.deployed_definition(self.pipeline_name, pipeline_version_id=version)
         )

@@ -28,7 +28,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
 
-    :param definition: path of the compiled definition. Templated.
+    :param definition: path of the compiled definition. Templated, except a Path.
     :param pipeline_name: name to deploy under; None takes the definition's with the environment's prefix.
         Templated.
     :param max_parallel_execution_steps: bound on the steps of one execution that run at once; None sets
@@ -63,7 +63,8 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
     ) -> None:
         super().__init__(**kwargs)
         check_parallelism(max_parallel_execution_steps)
-        self.definition = str(definition)
+        # A Path is not templated: nothing in it is code.
+        self.definition = definition
         self.pipeline_name = pipeline_name
         self.description = description
         self.max_parallel_execution_steps = max_parallel_execution_steps

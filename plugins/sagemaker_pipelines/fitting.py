@@ -1,0 +1,100 @@
+"""Check the arguments of a declaration against its definition, when the DAG is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+
+from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
+from sagemaker_pipelines.exceptions import GateError
+from sagemaker_pipelines.forms import RUN_FIELDS
+from sagemaker_pipelines.partitions import Partitions
+
+
+def check_names(envelope: Envelope, *given: Any) -> None:
+    """Refuse names that are not parameters of the definition.
+
+    :param envelope: the definition.
+    :param given: collections of names, or None.
+    :raises ValueError: naming the first unknown name, and the parameters.
+    """
+    known = [parameter.name for parameter in envelope.parameters]
+    for name in (name for names in given for name in names or ()):
+        if name not in known:
+            raise ValueError(
+                f"{name!r} is not a parameter of the definition {envelope.name!r}; known are "
+                f"{', '.join(sorted(known))}."
+            )
+
+
+def check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> None:
+    """Refuse partitions that the definition would read in another way than they are given.
+
+    :param envelope: the definition.
+    :param inputs: partitions by parameter.
+    :raises ValueError: its ``S3DataType`` does not fit.
+    """
+    for name, partitions in inputs.items():
+        wanted = "S3Prefix" if partitions.manifest is None else "ManifestFile"
+        for found in s3_data_types(envelope.definition, name) - {wanted}:
+            cure = "Give its Partitions a manifest" if partitions.manifest is None else "Leave out manifest="
+            raise ValueError(
+                f"The definition {envelope.name!r} reads {name} as {found}, and its partitions would be a "
+                f"{wanted}. {cure}, or change S3DataType in the definition."
+            )
+
+
+def check_form(
+    envelope: Envelope, form: Any, *, by_interval: Sequence[str], set_elsewhere: Collection[str]
+) -> None:
+    """Check that the DAG's form leaves each parameter a way to its value.
+
+    :param envelope: the definition.
+    :param form: the DAG's params.
+    :param by_interval: parameters whose value the run's interval selects.
+    :param set_elsewhere: parameters that ``pipeline_params`` gives a value.
+    :raises ValueError: a field hides another value, or a parameter could never have one.
+    """
+    for parameter in envelope.parameters:
+        name = parameter.name
+        if name in set_elsewhere:
+            continue
+        if name in RUN_FIELDS:
+            raise ValueError(
+                f"The definition {envelope.name!r} has a parameter {name!r}, and the trigger form has its "
+                f"own field of that name. Expected a parameter by another name than {', '.join(RUN_FIELDS)}: "
+                f"rename it, or give its value by pipeline_params={{{name!r}: ...}}."
+            )
+        if parameter.default is None and name not in by_interval and name not in form:
+            raise ValueError(
+                f"The parameter {name!r} of the definition {envelope.name!r} has no default, and no field of "
+                "the trigger form could give it a value. Add params=form_params(...) to the DAG, or give its "
+                f"value by pipeline_params={{{name!r}: ...}}."
+            )
+    for name in by_interval:
+        if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
+            raise ValueError(
+                f"The form fills in {name} with {value!r}, so that no interval would ever select it. Make "
+                "its field with form_params(..., by_interval=[...]), which leaves it empty."
+            )
+
+
+def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Gate | None:
+    """Return the gate that a DAG acts on; None where it has none.
+
+    :param envelope: the definition.
+    :param gate: its Condition step; None finds it, True demands one, False wants none.
+    :param needed: whether something else that was asked for cannot do without.
+    :raises ValueError: there is no such gate.
+    """
+    if gate is False:
+        if needed:
+            raise ValueError("scoring_dag and result need a gate, and gate is False.")
+        return None
+    try:
+        return gate_of(envelope.definition, condition_step=gate if isinstance(gate, str) else None)
+    except GateError as error:
+        if gate is None and not needed:
+            return None
+        raise ValueError(f"The definition {envelope.name!r} has no such gate: {error}") from error

@@ -1,0 +1,140 @@
+"""What the declared tasks take from their run: by any name, from any folder, in any task group."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import copy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sagemaker_pipelines import (
+    Partitions,
+    sagemaker_pipeline_dag,
+)
+from sagemaker_pipelines.definition.limits import PARAMETER_NAME
+from sagemaker_pipelines.forms import RUN_FIELDS
+from tests.unit.sagemaker_pipelines.samples import ARN, gated_definition
+
+THRESHOLD = {"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0}
+NAMES = st.one_of(
+    st.sampled_from(["s3-in", "2nd", "items", "values", "get", "None", "-", "__class__"]),
+    st.from_regex(PARAMETER_NAME, fullmatch=True),
+)
+
+
+def envelope_file(folder: Path, *parameters: Mapping[str, Any], name: str = "gated") -> Path:
+    """Write a compiled definition with a gate and these parameters besides."""
+    definition = gated_definition()
+    definition["Parameters"] = [*parameters, THRESHOLD]
+    definition["Steps"][0]["Arguments"]["ProcessingResources"]["ClusterConfig"]["InstanceCount"] = 1
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
+    document = {
+        "envelope_version": 1,
+        "name": name,
+        "description": "Evaluate and gate.",
+        "definition": definition,
+        "images": {"sklearn": {"us-east-1": "1.dkr.ecr.us-east-1.amazonaws.com/sklearn:1.9-0"}},
+        "assets": [],
+        "placeholders": ["artifact_bucket", "image:sklearn", "name_prefix", "role_arn"],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+class Xcoms:
+    """A task instance that can pull what the tasks before it have pushed."""
+
+    task_id = "x"
+    log_url = "http://airflow/log"
+
+    def __init__(self, values: Mapping[tuple[str, str], Any]) -> None:
+        self._values = values
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", default: Any = None, **_: Any) -> Any:
+        return self._values.get((task_ids, key), default)
+
+
+def rendered(dag: DAG, task_id: str, xcoms: Mapping[tuple[str, str], Any] | None = None, **conf: Any) -> Any:
+    """Return a task whose fields Airflow has rendered for a manual run with this conf."""
+    task = copy(dag.get_task(task_id))
+    context: Any = {
+        "dag": dag,
+        "task": task,
+        "ti": Xcoms(xcoms or {}),
+        "params": {**dag.params.dump(), **conf},
+        "dag_run": SimpleNamespace(run_id="manual__1", conf=conf),
+    }
+    task.render_template_fields(context)
+    return task
+
+
+def deployed(group: str = "") -> dict[tuple[str, str], Any]:
+    """What the tasks before the gate have pushed; those of a group have its execution."""
+    return {
+        (f"{group}upsert_pipeline", "return_value"): {"pipeline_name": "p", "pipeline_version_id": 7},
+        (f"{group}select_inputs", "return_value"): {"InputData": "s3://b/1/", "result_uri": "s3://b/r"},
+        (f"{group}start_pipeline", "return_value"): f"{ARN}-{group}",
+        (f"{group}wait_for_pipeline", "return_value"): {"rejection_message": "{{ 7 * 7 }}"},
+        (f"{group}branch_on_mse", "metric"): 4.5,
+        (f"{group}branch_on_mse", "threshold"): 3.0,
+        (f"{group}branch_on_mse", "model_package_arn"): f"package-{group}",
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=NAMES.filter(lambda name: name not in (*RUN_FIELDS, "MseThreshold")), value=st.text(max_size=20))
+def test_a_parameter_of_any_name_gets_what_the_form_says(
+    tmp_path_factory: pytest.TempPathFactory, name: str, value: str
+) -> None:
+    path = envelope_file(tmp_path_factory.mktemp("names"), {"Name": name, "Type": "String"})
+    dag = sagemaker_pipeline_dag("names", definition=path)
+    start = rendered(dag, "start_pipeline", deployed(), **{name: value})
+    assert start.pipeline_params == {name: value, "MseThreshold": 6.0}
+
+
+@pytest.mark.parametrize("name", RUN_FIELDS)
+def test_a_parameter_with_the_name_of_a_field_of_the_run_is_refused_by_name(
+    tmp_path: Path, name: str
+) -> None:
+    path = envelope_file(tmp_path, {"Name": name, "Type": "String", "DefaultValue": "d"})
+    with pytest.raises(ValueError, match=f"has a parameter '{name}'.*pipeline_params={{'{name}': ...}}"):
+        sagemaker_pipeline_dag("hidden", definition=path)
+    dag = sagemaker_pipeline_dag("given", definition=path, pipeline_params={name: "mine"})
+    assert rendered(dag, "start_pipeline", deployed()).pipeline_params[name] == "mine"
+
+
+@pytest.mark.parametrize("folder", ["it's", "{{ 7 * 7 }}", "{% if %}"])
+def test_the_path_of_a_dag_folder_is_not_code(tmp_path: Path, folder: str) -> None:
+    path = envelope_file(tmp_path / folder)
+    dag = sagemaker_pipeline_dag("folder", definition=path)
+    assert rendered(dag, "start_pipeline", deployed()).definition == str(path)
+    assert rendered(dag, "upsert_pipeline").definition == path
+    assert rendered(dag, "start_pipeline", deployed(), PipelineVersionId=3).definition == ""
+
+
+def test_a_value_for_backfills_may_have_an_apostrophe_and_a_type(tmp_path: Path) -> None:
+    path = envelope_file(tmp_path, {"Name": "Note", "Type": "String", "DefaultValue": "d"})
+    values = {"Note": "it's", "MseThreshold": 1.5}
+    dag = sagemaker_pipeline_dag("backfilled", definition=path, backfill_params=values)
+    assert rendered(dag, "start_pipeline", deployed()).backfill_params == values
+
+
+def test_the_serialized_dag_is_the_same_at_each_parse(tmp_path: Path) -> None:
+    path = envelope_file(tmp_path, {"Name": "InputData", "Type": "String"})
+
+    def parsed() -> str:
+        data = Partitions("s3://b/{date}/")
+        dag = sagemaker_pipeline_dag("same", definition=path, inputs={"InputData": data}, scoring_dag="score")
+        return json.dumps(DagSerialization.to_dict(dag)["dag"]["tasks"], default=str)
+
+    assert parsed() == parsed()
+    assert " at 0x" not in parsed()
