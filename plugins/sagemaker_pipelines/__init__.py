@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.assets import pipeline_execution_asset, s3_partition_asset
     from sagemaker_pipelines.declaration import (
         sagemaker_pipeline_dag,
+        sagemaker_pipeline_task_group,
         sagemaker_pipeline_tasks,
     )
     from sagemaker_pipelines.definition import Envelope
@@ -61,6 +62,7 @@ _MODULES = {
     "run_interval": "intervals",
     "s3_partition_asset": "assets",
     "sagemaker_pipeline_dag": "declaration",
+    "sagemaker_pipeline_task_group": "declaration",
     "sagemaker_pipeline_tasks": "declaration",
     "task_value": "run_values",
     "triggering_events": "events",
@@ -90,6 +92,7 @@ __all__ = [
     "run_interval",
     "s3_partition_asset",
     "sagemaker_pipeline_dag",
+    "sagemaker_pipeline_task_group",
     "sagemaker_pipeline_tasks",
     "task_value",
     "triggering_events",

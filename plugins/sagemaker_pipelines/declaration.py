@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, TaskGroup
 
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.fitting import check_data_types, check_form, check_names, gate_for
@@ -49,7 +49,7 @@ def sagemaker_pipeline_dag(
     """Return a DAG that upserts a definition, starts and awaits an execution, and acts on its gate.
 
     It can be taken apart: ``with sagemaker_pipeline_dag(...) as dag`` adds tasks, and
-    :func:`sagemaker_pipeline_tasks` makes the same tasks in a DAG of one's own.
+    :func:`sagemaker_pipeline_task_group` makes the same tasks in a DAG of one's own.
 
     :param dag_id: the DAG's id.
     :param definition: path of the compiled definition.
@@ -107,6 +107,31 @@ def sagemaker_pipeline_dag(
             **tasks,
         )
     return dag
+
+
+def sagemaker_pipeline_task_group(
+    group_id: str,
+    *,
+    definition: str | Path,
+    notifier: Notifier | None = SageMakerSnsNotifier,
+    default_args: Mapping[str, Any] | None = None,
+    **tasks: Any,
+) -> TaskGroup:
+    """Make the tasks of a definition in a task group of the current DAG, which may have several such groups.
+
+    A parameter without a field in the DAG's form takes its default.
+
+    :param group_id: the group's id; its tasks are ``<group_id>.start_pipeline`` and so on.
+    :param definition: path of the compiled definition.
+    :param notifier: see :func:`sagemaker_pipeline_dag`.
+    :param default_args: additional default_args for every task of the group.
+    :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
+    :return: the group, for ``>>``; ``group["start_pipeline"]`` is a task of it.
+    :raises ValueError: an argument does not fit the definition; the message names what would.
+    """
+    with TaskGroup(group_id, default_args=_default_args(notifier, default_args)) as group:
+        sagemaker_pipeline_tasks(definition, notifier=notifier, **tasks)
+    return group
 
 
 def sagemaker_pipeline_tasks(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sagemaker_pipelines import (
     Partitions,
     sagemaker_pipeline_dag,
+    sagemaker_pipeline_task_group,
 )
 from sagemaker_pipelines.definition.limits import PARAMETER_NAME
 from sagemaker_pipelines.forms import RUN_FIELDS
@@ -138,3 +139,94 @@ def test_the_serialized_dag_is_the_same_at_each_parse(tmp_path: Path) -> None:
 
     assert parsed() == parsed()
     assert " at 0x" not in parsed()
+
+
+def two_groups(tmp_path: Path) -> DAG:
+    """A DAG that runs two definitions, each with partitions, a result, notifications and scoring."""
+    data = {"Name": "InputData", "Type": "String"}
+    with DAG("two", schedule=None) as dag:
+        first, second = (
+            sagemaker_pipeline_task_group(
+                name,
+                definition=envelope_file(tmp_path, data, name=name),
+                inputs={"InputData": Partitions("s3://b/{date}/")},
+                result=Partitions("s3://b/r/{date}"),
+                scoring_dag="score",
+            )
+            for name in ("first", "second")
+        )
+        first >> second
+    return dag
+
+
+def test_the_tasks_of_two_groups_in_one_dag_read_their_own_execution(tmp_path: Path) -> None:
+    dag = two_groups(tmp_path)
+    xcoms = deployed("first.") | deployed("second.")
+    for group in ("first.", "second."):
+        start = rendered(dag, f"{group}start_pipeline", xcoms)
+        assert (start.pipeline_name, start.pipeline_params["InputData"]) == ("p", "s3://b/1/")
+        arn = f"{ARN}-{group}"
+        assert rendered(dag, f"{group}wait_for_pipeline", xcoms).pipeline_exec_arn == arn
+        branch = rendered(dag, f"{group}branch_on_mse", xcoms)
+        assert (branch.pipeline_execution_arn, branch.result_uri) == (arn, "s3://b/r")
+        assert (branch.accepted, branch.rejected) == (
+            [f"{group}trigger_scoring"],
+            [f"{group}notify_rejected"],
+        )
+        scoring = rendered(dag, f"{group}trigger_scoring", xcoms)
+        assert scoring.trigger_run_id == f"two__{arn.rpartition('/')[2]}"
+        assert scoring.conf == {"ModelPackageArn": f"package-{group}"}
+
+
+def test_a_groups_tasks_have_the_edges_of_the_dag_of_one_call(tmp_path: Path) -> None:
+    dag = two_groups(tmp_path)
+    whole = sagemaker_pipeline_dag(
+        "whole",
+        definition=tmp_path / "first.json",
+        inputs={"InputData": Partitions("s3://b/{date}/")},
+        result=Partitions("s3://b/r/{date}"),
+        scoring_dag="score",
+    )
+    for task in whole.tasks:
+        grouped = dag.get_task(f"first.{task.task_id}").downstream_task_ids
+        assert {f"first.{name}" for name in task.downstream_task_ids} == {
+            name for name in grouped if name.startswith("first.")
+        }
+
+
+def test_a_groups_notifications_tell_of_its_own_execution(tmp_path: Path) -> None:
+    dag = two_groups(tmp_path)
+    xcoms = deployed("first.") | deployed("second.")
+    rejected = rendered(dag, "second.notify_rejected", xcoms)
+    context: Any = {
+        "dag": dag,
+        "task": rejected,
+        "ti": Xcoms(xcoms),
+        "dag_run": SimpleNamespace(run_id="manual__1"),
+        "exception": "too bad",
+    }
+    sent: list[str] = []
+    rejected.notifier.notify = lambda context: sent.append(rejected.notifier.message)
+    rejected.execute(context)
+    assert sent[0].startswith("second rejected: MSE 4.5000, threshold 3. {{ 7 * 7 }}\n")
+    assert f"Execution: {ARN}-second.\n" in sent[0]
+    (failure,) = rejected.on_failure_callback
+    failure.render_template_fields(context)
+    assert f"Execution: {ARN}-second.\n" in failure.message
+
+
+def test_a_group_without_a_form_takes_the_defaults(tmp_path: Path) -> None:
+    with DAG("bare", schedule=None) as dag:
+        sagemaker_pipeline_task_group("train", definition=envelope_file(tmp_path))
+    assert rendered(dag, "train.start_pipeline", deployed("train.")).pipeline_params == {"MseThreshold": None}
+
+
+def test_a_parameter_that_nothing_could_give_a_value_is_named_when_the_dag_is_parsed(tmp_path: Path) -> None:
+    path = envelope_file(tmp_path, {"Name": "Wanted", "Type": "String"})
+    with (
+        DAG("bare", schedule=None),
+        pytest.raises(
+            ValueError, match=r"'Wanted' of the definition 'gated' has no default.*pipeline_params"
+        ),
+    ):
+        sagemaker_pipeline_task_group("train", definition=path)
