@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Asset, TaskGroup
 
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.fitting import check_data_types, check_form, check_names, gate_for
+from sagemaker_pipelines.fitting import check_data_types, check_form, check_names, check_schedulable, gate_for
 from sagemaker_pipelines.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
 from sagemaker_pipelines.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
@@ -64,7 +64,7 @@ def sagemaker_pipeline_dag(
     :param default_args: additional default_args for every task.
     :param inputs: see :func:`sagemaker_pipeline_tasks`.
     :param outputs: see :func:`sagemaker_pipeline_tasks`.
-    :param pipeline_params: see :func:`sagemaker_pipeline_tasks`.
+    :param pipeline_params: see :func:`sagemaker_pipeline_tasks`; their fields of the form may stay empty.
     :param backfill_params: see :func:`sagemaker_pipeline_tasks`.
     :param dag_options: more arguments of the DAG.
     :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
@@ -75,10 +75,13 @@ def sagemaker_pipeline_dag(
         **form_params(
             envelope.parameters,
             by_interval={**(inputs or {}), **(outputs or {})},
+            set_elsewhere=pipeline_params or (),
         ),
         **run_params(interval=bool(inputs or outputs), backfill=bool(backfill_params)),
         **(params or {}),
     }
+    if schedule is not None:
+        check_schedulable(dag_id, form)
     options: dict[str, Any] = {
         "description": envelope.description,
         "doc_md": envelope.description,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from airflow.sdk.exceptions import ParamValidationError
 
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
@@ -98,3 +99,24 @@ def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Ga
         if gate is None and not needed:
             return None
         raise ValueError(f"The definition {envelope.name!r} has no such gate: {error}") from error
+
+
+def check_schedulable(dag_id: str, form: Mapping[str, Any]) -> None:
+    """Refuse a form whose fields a scheduled run, which nobody fills in, would leave without a valid value.
+
+    :param dag_id: the DAG with the schedule.
+    :param form: its params.
+    :raises ValueError: naming each such field.
+    """
+    open_fields = []
+    for name in form:
+        try:
+            Any({name: form[name]}).validate()
+        except ParamValidationError:
+            open_fields.append(name)
+    if open_fields:
+        raise ValueError(
+            f"The DAG {dag_id!r} has a schedule, and its runs would have no valid value for "
+            f"{', '.join(open_fields)}. Expected a default, or a value from the DAG: give it by "
+            f"pipeline_params={{{open_fields[0]!r}: ...}} or by inputs, or leave out the schedule."
+        )

@@ -25,9 +25,7 @@ _JSON_TYPES: Mapping[str, str] = {
 
 
 def form_params(
-    parameters: Iterable[Parameter],
-    *,
-    by_interval: Collection[str] = (),
+    parameters: Iterable[Parameter], *, by_interval: Collection[str] = (), set_elsewhere: Collection[str] = ()
 ) -> dict[str, Param]:
     """Return one field of the trigger form for each parameter, with its type, default and limits.
 
@@ -36,9 +34,15 @@ def form_params(
 
     :param parameters: an envelope's ``parameters``.
     :param by_interval: names of those whose value the run's interval selects; their fields are empty, too.
+    :param set_elsewhere: names of those that the DAG gives a value; one without a default may stay empty.
     :return: what a DAG takes as ``params``.
     """
-    return {parameter.name: _param(parameter, parameter.name in by_interval) for parameter in parameters}
+    return {
+        parameter.name: _param(
+            parameter, by_interval=parameter.name in by_interval, is_set=parameter.name in set_elsewhere
+        )
+        for parameter in parameters
+    }
 
 
 def form_values(parameters: Iterable[Parameter]) -> dict[str, Any]:
@@ -88,7 +92,7 @@ def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, P
     return fields
 
 
-def _param(parameter: Parameter, by_interval: bool) -> Param:
+def _param(parameter: Parameter, *, by_interval: bool, is_set: bool) -> Param:
     schema: dict[str, Any] = {"type": _JSON_TYPES[parameter.type]}
     default, description = parameter.default, parameter.description or ""
     if parameter.enum_values:
@@ -98,7 +102,7 @@ def _param(parameter: Parameter, by_interval: bool) -> Param:
     for key in ("minimum", "maximum", "section"):
         if (limit := getattr(parameter, key)) is not None:
             schema[key] = limit
-    if by_interval or parameter.has_placeholder_default:
+    if by_interval or parameter.has_placeholder_default or (is_set and default is None):
         default = None
         schema["type"] = ["null", schema["type"]]
         if "enum" in schema:
@@ -110,6 +114,6 @@ def _param(parameter: Parameter, by_interval: bool) -> Param:
 def _empty(parameter: Parameter, by_interval: bool) -> str:
     default = "the deployed default" if parameter.has_placeholder_default else parameter.default
     if not by_interval:
-        return f"Empty takes {default}."
+        return f"Empty takes {'what the DAG gives' if default is None else default}."
     otherwise = f", or {default} where it has none" if default is not None else ""
     return f"Empty takes what the run's interval selects{otherwise}."

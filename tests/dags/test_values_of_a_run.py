@@ -230,3 +230,16 @@ def test_a_parameter_that_nothing_could_give_a_value_is_named_when_the_dag_is_pa
         ),
     ):
         sagemaker_pipeline_task_group("train", definition=path)
+
+
+def test_a_schedule_needs_a_value_for_each_parameter_and_names_what_has_none(tmp_path: Path) -> None:
+    path = envelope_file(tmp_path, {"Name": "Wanted", "Type": "String"}, {"Name": "Also", "Type": "Integer"})
+    with pytest.raises(ValueError, match=r"no valid value for Also.*pipeline_params={'Also': ...}"):
+        sagemaker_pipeline_dag(
+            "daily", definition=path, schedule="@daily", pipeline_params={"Wanted": "{{ ds }}"}
+        )
+    dag = sagemaker_pipeline_dag(
+        "daily", definition=path, schedule="@daily", pipeline_params={"Wanted": "here", "Also": 1}
+    )
+    start = rendered(dag, "start_pipeline", deployed())
+    assert start.pipeline_params == {"Wanted": "here", "Also": 1, "MseThreshold": 6.0}

@@ -84,6 +84,15 @@ def test_a_parameter_without_a_default_must_be_filled_in() -> None:
         form_params(PARAMETERS)["Wanted"].resolve()
 
 
+def test_a_parameter_without_a_default_may_stay_empty_where_the_dag_gives_its_value() -> None:
+    parameters = (Parameter("Status", "String", enum_values=("Approved", "Rejected")),)
+    form = form_params(parameters, set_elsewhere=["Status"])
+    assert ParamsDict(form).validate() == {"Status": None}
+    assert form["Status"].description == "Empty takes what the DAG gives."
+    with pytest.raises(ParamValidationError):
+        form["Status"].resolve("Wrong")
+
+
 def test_the_values_are_the_forms_with_their_types() -> None:
     params = {parameter.name: "w" for parameter in PARAMETERS} | {"Count": 2, "Threshold": 0, "Data": None}
     context: Any = {"params": params}
