@@ -28,8 +28,7 @@ def write_manifest(hook: SageMakerPipelineHook, partitions: Sequence[str], *, be
     :param folder: the URI of the folder to write to, with its slash.
     """
     objects = (uri for partition in partitions for uri in hook.data_objects(partition))
-    # Without a slash at its end, a partition's URI may be the beginning of another one's.
-    manifest = [{"prefix": below}, *dict.fromkeys(uri.removeprefix(below) for uri in objects)]
+    manifest = [{"prefix": below}, *(uri.removeprefix(below) for uri in objects)]
     uri = f"{folder}{hashlib.sha256(json.dumps(manifest).encode()).hexdigest()}.manifest"
     write_json(hook, uri, manifest)
     return uri

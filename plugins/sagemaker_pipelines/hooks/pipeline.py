@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
@@ -17,9 +16,10 @@ from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import DefinitionError
-from sagemaker_pipelines.hooks.aws_errors import is_missing, is_missing_object
+from sagemaker_pipelines.hooks.aws_errors import is_missing
 from sagemaker_pipelines.hooks.evaluation import GateReading, read_gate, registered_model_package
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome, conclude, parse_definition
+from sagemaker_pipelines.hooks.objects import split_s3_uri, stored_objects
 from sagemaker_pipelines.hooks.upsert import PipelineUpsert, UpsertResult
 from sagemaker_pipelines.settings import PipelineSettings
 
@@ -292,18 +292,11 @@ class SageMakerPipelineHook(SageMakerHook):
     # -- S3 --------------------------------------------------------------------------------------------
 
     def object_exists(self, uri: str) -> bool:
-        """Return whether S3 holds an object whose key begins with this URI's, as SageMaker reads S3Uri.
+        """Return whether S3 holds an object at this URI or below it, as a folder.
 
         :raises ValueError: the URI is not of the form ``s3://bucket/key``.
         """
-        bucket, key = split_s3_uri(uri)
-        try:
-            answer = self.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
-        except ClientError as error:
-            if is_missing_object(error):
-                return False
-            raise
-        return bool(answer.get("Contents"))
+        return any(True for _ in stored_objects(self.s3, uri, page_size=1))
 
     def has_data(self, uri: str) -> bool:
         """Return whether any data lie at this URI or below it; see :meth:`data_objects`."""
@@ -316,14 +309,9 @@ class SageMakerPipelineHook(SageMakerHook):
         underscore or a dot, such as Spark's ``_temporary/``.
         """
         bucket, key = split_s3_uri(uri)
-        try:
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
-                for item in page.get("Contents", ()):
-                    if item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :]):
-                        yield f"s3://{bucket}/{item['Key']}"
-        except ClientError as error:
-            if not is_missing_object(error):
-                raise
+        for item in stored_objects(self.s3, uri):
+            if item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :]):
+                yield f"s3://{bucket}/{item['Key']}"
 
     def read_object(self, uri: str) -> bytes:
         """Return the content of the object at this URI."""
@@ -339,14 +327,3 @@ class SageMakerPipelineHook(SageMakerHook):
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
-
-
-def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Return bucket and key of ``s3://bucket/key``.
-
-    :raises ValueError: it is no such URI.
-    """
-    parts = urlsplit(uri, allow_fragments=False)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise ValueError(f"{uri!r} is not an S3 URI; expected s3://<bucket>/<key>.")
-    return parts.netloc, parts.path.removeprefix("/") + (f"?{parts.query}" if parts.query else "")

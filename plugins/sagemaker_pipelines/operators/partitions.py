@@ -44,6 +44,9 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     A value that someone has filled into the trigger form is taken as it is. A manual run that names no
     interval takes the form's values, empty ones too, so that a click on *Trigger* starts at once.
 
+    A partition that is a folder is asked for, and read, with a slash at its end, so that ``m=1`` is not taken
+    for the beginning of ``m=10/``.
+
     The XCom is ``{parameter: URI, ..., "interval": "<start>/<end>" or None}``; an empty URI leaves the
     parameter to its deployed default.
 
@@ -168,11 +171,16 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     def _value(self, name: str, uris: Sequence[str]) -> str:
         of = self.inputs[name]
         if not of.manifest:
-            return uris[0]
+            return self._whole(only(uris))
         below, folder = of.folder(self._environment), of.manifest_folder(self._environment)
         manifest = write_manifest(self.hook, uris, below=below, folder=folder)
         self.log.info("%s: %s lists the data of %d partitions", name, manifest, len(uris))
         return manifest
+
+    def _whole(self, uri: str) -> str:
+        """Return a partition's URI with the slash of a folder: SageMaker would take m=1 for m=10/ too."""
+        is_object = next(self.hook.data_objects(uri), uri) == uri
+        return uri if is_object else f"{uri.removesuffix('/')}/"
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -10,7 +10,8 @@ from botocore.stub import Stubber
 
 from sagemaker_pipelines.exceptions import EvaluationError, GateError
 from sagemaker_pipelines.hooks.evaluation import read_metric, resource_of_step
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook, split_s3_uri
+from sagemaker_pipelines.hooks.objects import split_s3_uri
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, JOB_ARN, gated_definition
 
 OTHER = ARN.replace("abcdefgh1234", "source123456")

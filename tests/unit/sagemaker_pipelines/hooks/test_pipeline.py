@@ -9,7 +9,8 @@ import pytest
 from botocore.stub import Stubber
 
 from sagemaker_pipelines.exceptions import DefinitionError
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook, split_s3_uri
+from sagemaker_pipelines.hooks.objects import split_s3_uri
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, ROLE
 
 GROUP = "dev-gated"
@@ -43,11 +44,14 @@ def test_s3_and_logs_are_in_the_hooks_own_region(connection: str) -> None:
         (f"s3://{BUCKET}/data/train.csv", True),
         (f"s3://{BUCKET}/data/", True),
         (f"s3://{BUCKET}/data", True),
+        (f"s3://{BUCKET}/dat", False),
+        (f"s3://{BUCKET}/data/train", False),
+        (f"s3://{BUCKET}/", True),
         (f"s3://{BUCKET}/other", False),
         ("s3://no-such-bucket/data", False),
     ],
 )
-def test_data_exist_where_an_object_begins_with_the_uri(
+def test_data_exist_at_a_uri_or_in_the_folder_of_its_name(
     hook: SageMakerPipelineHook, uri: str, exists: bool
 ) -> None:
     hook.s3.put_object(Bucket=BUCKET, Key="data/train.csv", Body=b"1")

@@ -19,7 +19,7 @@ from local_runtime.settings import Settings
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.partitions import Partitions
-from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
+from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger, _missing
 from tests.unit.sagemaker_pipelines.samples import ROLE
 from tests.unit.sagemaker_pipelines.test_intervals import FORM, at, context
 
@@ -98,6 +98,30 @@ def test_a_missing_or_empty_partition_is_waited_for_skipped_or_an_error(
         select(if_missing="skip").execute(run)
     with pytest.raises(AirflowException, match="No data yet at"):
         select(if_missing="fail").execute(run)
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_a_month_is_not_taken_for_the_beginning_of_another_one(s3: Any, ending: str) -> None:
+    inputs = {"InputData": Partitions(f"s3://{BUCKET}/train/m={{start:%-m}}{ending}")}
+    put(s3, "train/m=10/rows.csv")
+    january = context("scheduled", (at("2026-01-01T00:00:00"), at("2026-02-01T00:00:00")))
+    with pytest.raises(TaskDeferred) as deferred:
+        select(inputs=inputs).execute(january)
+    trigger: Any = deferred.value.trigger
+    assert _missing(SageMakerPipelineHook(), trigger.uris) == trigger.uris
+    put(s3, "train/m=1/rows.csv")
+    # With its slash, as SageMaker reads every key that begins with the URI.
+    assert select(inputs=inputs).execute(january)["InputData"] == f"s3://{BUCKET}/train/m=1/"
+
+
+def test_a_partition_may_be_one_object(s3: Any) -> None:
+    inputs = {"InputData": Partitions(f"s3://{BUCKET}/train/{{date}}.csv")}
+    put(s3, "train/2026-01-02.csv.gz")
+    with pytest.raises(AirflowSkipException):
+        select(inputs=inputs, if_missing="skip").execute(context("scheduled", DAY))
+    put(s3, "train/2026-01-02.csv")
+    uri = f"s3://{BUCKET}/train/2026-01-02.csv"
+    assert select(inputs=inputs).execute(context("scheduled", DAY))["InputData"] == uri
 
 
 def test_what_the_form_says_wins_and_is_not_waited_for(s3: Any) -> None:

@@ -1,0 +1,52 @@
+"""Ask S3 what is stored at a URI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+
+
+def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict[str, Any]]:
+    """Yield the object at a URI and those of the folder of this name; a missing bucket holds nothing.
+
+    S3 takes ``m=1`` for the beginning of ``m=10/`` too, so a folder is asked for with its slash.
+
+    :param s3: the boto3 client.
+    :param uri: ``s3://bucket/key``.
+    :param page_size: how many objects one call asks for, 1 to 1000, default 1000.
+    :return: entries of ``Contents``, in the order of their keys.
+    :raises ValueError: the URI is not of that form.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+    bucket, key = split_s3_uri(uri)
+    folder = key if not key or key.endswith("/") else f"{key}/"
+    try:
+        if key != folder:
+            # The key itself is the first of all that begin with it.
+            first = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+            yield from (item for item in first.get("Contents", ()) if item["Key"] == key)
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=folder, PaginationConfig={"PageSize": page_size}
+        )
+        for page in pages:
+            yield from page.get("Contents", ())
+    except ClientError as error:
+        if not is_missing_object(error):
+            raise
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of ``s3://bucket/key``.
+
+    :raises ValueError: it is not such a URI.
+    """
+    parts = urlsplit(uri, allow_fragments=False)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise ValueError(f"{uri!r} is not an S3 URI; expected s3://<bucket>/<key>.")
+    return parts.netloc, parts.path.removeprefix("/") + (f"?{parts.query}" if parts.query else "")
