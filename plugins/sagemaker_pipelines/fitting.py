@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.forms import RUN_FIELDS
+from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.partitions import Partitions
 
 
@@ -76,8 +77,9 @@ def check_form(
     for name in by_interval:
         if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
             raise ValueError(
-                f"The form fills in {name} with {value!r}, so that no interval would ever select it. Make "
-                "its field with form_params(..., by_interval=[...]), which leaves it empty."
+                f"The form fills in {name} with {masked({name: value})[name]!r}, so that no interval would "
+                "ever select it. Make the field with form_params(..., by_interval=[...]), which "
+                "leaves it empty."
             )
 
 

@@ -174,12 +174,14 @@ def _request(
     hook: Any, target: str, params: list[str], version: int | None, display_name: str | None, token: str
 ) -> dict[str, Any]:
     """Return the arguments of StartPipelineExecution, checked."""
+    from sagemaker_pipelines.masking import is_secret
+
     if (envelope := envelope_of(target)) is not None:
         name, parameters = envelope.pipeline_name(hook.settings.name_prefix), envelope.parameters
     else:
         name = target
         parameters = parameters_of(hook.deployed_definition(target, pipeline_version_id=version))
-    values = check_parameters(parameters, dict(map(_pair, params)))
+    values = check_parameters(parameters, dict(map(_pair, params)), is_secret=is_secret)
     request: dict[str, Any] = {
         "PipelineName": name,
         "ClientRequestToken": _digest(token),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from sagemaker_pipelines.cli.output import (
     reported,
 )
 from sagemaker_pipelines.cli.targets import envelope_of
-from sagemaker_pipelines.definition import Envelope, parameters_of, step_graph
+from sagemaker_pipelines.definition import MASK, Envelope, parameters_of, step_graph
 
 app = typer.Typer()
 _PIPELINE = ("PipelineName", "LastModifiedTime", "LastExecutionTime")
@@ -61,8 +62,13 @@ def show(
     region: Region = None,
 ) -> None:
     """Show a definition's parameters, steps and graph."""
+    from sagemaker_pipelines.masking import is_secret
+
     with reported():
-        definition, parameters, title = _read(target, version, conn_id, region)
+        definition, declared, title = _read(target, version, conn_id, region)
+    parameters = [
+        replace(item, default=item.default and MASK) if is_secret(item.name) else item for item in declared
+    ]
     if as_json:
         graph = {name: sorted(needed) for name, needed in step_graph(definition).items()}
         fields = [

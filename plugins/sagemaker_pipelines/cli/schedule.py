@@ -96,12 +96,14 @@ def show(
     region: Region = None,
 ) -> None:
     """Show a schedule; exit with 1 where there is none."""
+    from sagemaker_pipelines.masking import masked
+
     with reported():
         schedule = _hook(conn_id, region).get_schedule(name, group=group)
     if schedule is None:
         typer.echo(f"Error: There is no schedule {name!r} in the group {group!r}.", err=True)
         raise typer.Exit(FAILED)
-    (print_json if as_json else print_fields)(schedule.as_dict())
+    (print_json if as_json else print_fields)(masked(schedule.as_dict()))
 
 
 @app.command(name="list")
@@ -113,10 +115,12 @@ def list_schedules(
     region: Region = None,
 ) -> None:
     """List the schedules that start pipelines."""
+    from sagemaker_pipelines.masking import masked
+
     with reported():
         found = list(_hook(conn_id, region).list_schedules(name_prefix=prefix, group=group))
     if as_json:
-        print_json([schedule.as_dict() for schedule in found])
+        print_json(masked([schedule.as_dict() for schedule in found]))
         return
     rows = [
         (s.name, s.group, s.state, s.expression, s.timezone, s.pipeline_arn.rpartition("/")[2]) for s in found
@@ -170,6 +174,8 @@ def _pipeline(
     path: Path | None, name: str | None, values: dict[str, str], conn_id: str, region: str | None
 ) -> tuple[str, dict[str, str]]:
     """Return the pipeline's ARN, and the parameters as a start from Airflow would send them."""
+    from sagemaker_pipelines.masking import is_secret
+
     if (path is None) == (name is None):
         raise ScheduleError("A schedule starts one pipeline: give either --definition or --pipeline.")
     hook = hook_of(conn_id, region)
@@ -177,22 +183,26 @@ def _pipeline(
     deployed = envelope.pipeline_name(hook.settings.name_prefix) if envelope else str(name)
     if envelope:
         # Before AWS is asked for anything.
-        values = check_parameters(envelope.parameters, values)
+        values = check_parameters(envelope.parameters, values, is_secret=is_secret)
     described = hook.describe_pipeline(deployed)
     if described is None:
         raise DefinitionError(
             f"There is no pipeline {deployed!r}. Upsert it first; a schedule needs its ARN."
         )
     if not envelope:
-        values = check_parameters(parameters_of(hook.deployed_definition(deployed)), values)
+        values = check_parameters(
+            parameters_of(hook.deployed_definition(deployed)), values, is_secret=is_secret
+        )
     return described["PipelineArn"], values
 
 
 def _tell_put(schedule: PipelineSchedule, done: Any, *, as_json: bool, dry_run: bool) -> None:
+    from sagemaker_pipelines.masking import masked
+
     if as_json:
         changes = {name: {"from": before, "to": after} for name, (before, after) in done.changes.items()}
         told = {"outcome": done.outcome, "dry_run": dry_run, "changes": changes}
-        print_json(told | {"schedule": schedule.as_dict()})
+        print_json(masked(told | {"schedule": schedule.as_dict()}))
         return
     would = "would be " if dry_run else ""
     if done.outcome == "unchanged":
@@ -201,6 +211,7 @@ def _tell_put(schedule: PipelineSchedule, done: Any, *, as_json: bool, dry_run: 
     typer.echo(f"Schedule {schedule.name} {would}{done.outcome}{':' if done.changes else '.'}")
     if done.changes:
         rows = [
-            (name, *("" if value is None else value for value in pair)) for name, pair in done.changes.items()
+            (name, *("" if value is None else value for value in pair))
+            for name, pair in masked(done.changes).items()
         ]
         print_table(("", "from", "to"), rows)

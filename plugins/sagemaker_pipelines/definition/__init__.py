@@ -11,11 +11,12 @@ from sagemaker_pipelines.definition.graph import step_graph
 from sagemaker_pipelines.definition.job_settings import with_job_settings
 from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
 from sagemaker_pipelines.definition.linter import check, lint
-from sagemaker_pipelines.definition.parameters import Parameter, check_parameters, parameters_of
+from sagemaker_pipelines.definition.parameters import MASK, Parameter, check_parameters, parameters_of
 from sagemaker_pipelines.definition.problem import Problem
 from sagemaker_pipelines.definition.references import Reference, references
 
 __all__ = [
+    "MASK",
     "MAX_INLINE_DEFINITION",
     "Asset",
     "Envelope",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from sagemaker_pipelines.exceptions import ParameterError
 TYPES = ("String", "Integer", "Float", "Boolean")
 MAX_VALUE_LENGTH = 1024
 MAX_PARAMETERS = 200
+#: What stands in messages instead of a secret.
+MASK = "***"
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -67,7 +69,12 @@ def parameters_of(definition: Mapping[str, Any]) -> tuple[Parameter, ...]:
     )
 
 
-def check_parameters(parameters: Iterable[Parameter], values: Mapping[str, object]) -> dict[str, str]:
+def check_parameters(
+    parameters: Iterable[Parameter],
+    values: Mapping[str, object],
+    *,
+    is_secret: Callable[[str], bool] = lambda name: False,
+) -> dict[str, str]:
     """Return the values of one start as the strings that SageMaker takes.
 
     A string that spells a value of the parameter's type is accepted, since templates yield strings.
@@ -75,6 +82,7 @@ def check_parameters(parameters: Iterable[Parameter], values: Mapping[str, objec
 
     :param parameters: what the definition declares.
     :param values: name to value; names left out take their defaults.
+    :param is_secret: whether messages mask the values of a name; by default they show all.
     :return: name to string, only of the values that are to be sent.
     :raise ParameterError: naming every unknown name, missing value and value that does not fit.
     """
@@ -88,7 +96,7 @@ def check_parameters(parameters: Iterable[Parameter], values: Mapping[str, objec
                 problems.append(f"{parameter.name} has no value and no default: give it a {parameter.type}.")
             continue
         try:
-            strings[parameter.name] = as_string(parameter, value)
+            strings[parameter.name] = as_string(parameter, value, is_secret=is_secret(parameter.name))
         except ParameterError as error:
             problems.append(str(error))
     if problems:
@@ -96,36 +104,38 @@ def check_parameters(parameters: Iterable[Parameter], values: Mapping[str, objec
     return strings
 
 
-def as_string(parameter: Parameter, value: object) -> str:
+def as_string(parameter: Parameter, value: object, *, is_secret: bool = False) -> str:
     """Return one value as the string that SageMaker takes for a parameter.
 
+    :param is_secret: whether messages mask the value, default False.
     :raise ParameterError: when the value is of another type, too long, not in the enum, out of the range, or
         does not match the pattern.
     """
     text = _SPELLINGS[parameter.type](value) if parameter.type in _SPELLINGS else None
+    shown = _shown(value, is_secret)
     if text is None:
         raise ParameterError(
-            f"{parameter.name} is {_shown(value)}, expected {_EXPECTED.get(parameter.type, parameter.type)}."
+            f"{parameter.name} is {shown}, expected {_EXPECTED.get(parameter.type, parameter.type)}."
         )
     if len(text) > MAX_VALUE_LENGTH:
         raise ParameterError(
-            f"{parameter.name} is {len(text)} characters long ({_shown(value)}), "
+            f"{parameter.name} is {len(text)} characters long ({shown}), "
             f"SageMaker takes at most {MAX_VALUE_LENGTH}: pass the S3 URI of a file instead."
         )
     if parameter.enum_values and text not in parameter.enum_values:
         raise ParameterError(
-            f"{parameter.name} is {_shown(value)}, expected one of {', '.join(parameter.enum_values)}."
+            f"{parameter.name} is {shown}, expected one of {', '.join(parameter.enum_values)}."
         )
     if parameter.pattern and re.fullmatch(parameter.pattern, text) is None:
         raise ParameterError(
-            f"{parameter.name} is {_shown(value)}, expected text that matches {parameter.pattern}"
+            f"{parameter.name} is {shown}, expected text that matches {parameter.pattern}"
             f"{f' ({parameter.description})' if parameter.description else ''}."
         )
-    _check_range(parameter, text, value)
+    _check_range(parameter, text, shown)
     return text
 
 
-def _check_range(parameter: Parameter, text: str, value: object) -> None:
+def _check_range(parameter: Parameter, text: str, shown: str) -> None:
     below = parameter.minimum is not None and float(text) < parameter.minimum
     if below or (parameter.maximum is not None and float(text) > parameter.maximum):
         bounds = [
@@ -133,7 +143,7 @@ def _check_range(parameter: Parameter, text: str, value: object) -> None:
             for word, bound in (("at least", parameter.minimum), ("at most", parameter.maximum))
             if bound is not None
         ]
-        raise ParameterError(f"{parameter.name} is {_shown(value)}, expected {' and '.join(bounds)}.")
+        raise ParameterError(f"{parameter.name} is {shown}, expected {' and '.join(bounds)}.")
 
 
 def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
@@ -141,8 +151,8 @@ def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
     return f"{name} is not a parameter of this pipeline: its parameters are {known}."
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def _shown(value: object, is_secret: bool) -> str:
+    text = MASK if is_secret else repr(value)
     if len(text) > 80:
         text = f"{text[:77]}..."
     return f"{text} ({type(value).__name__})"

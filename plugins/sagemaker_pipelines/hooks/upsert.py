@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.definition import Envelope, canonical, check, definition_hash, with_job_settings
 from sagemaker_pipelines.exceptions import DefinitionError, ParameterError, SettingsError, UpsertError
 from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing, is_missing_object
+from sagemaker_pipelines.hooks.definition_diff import definition_diff
 from sagemaker_pipelines.hooks.execution import parse_definition
 from sagemaker_pipelines.hooks.ownership import (
     ENVIRONMENT_TAG,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
 MAX_INLINE_DEFINITION = 1_048_576
 HASH_TAG = "sagemaker-pipelines:definition-hash"
-MAX_DIFF_LINES = 200
 ATTEMPTS = 5
 
 
@@ -290,24 +289,12 @@ class PipelineUpsert:
 
     def _log_diff(self, deployed: Mapping[str, Any]) -> None:
         try:
-            before = canonical(parse_definition(deployed.get("PipelineDefinition", "")))
+            before = parse_definition(deployed.get("PipelineDefinition", ""))
         except DefinitionError:
-            before = ""
-        lines = list(
-            difflib.unified_diff(
-                before.splitlines(),
-                canonical(self.definition).splitlines(),
-                "deployed",
-                "new",
-                lineterm="",
-                n=2,
-            )
+            before = {}
+        self.hook.log.info(
+            "Pipeline %s changes:\n%s", self.pipeline_name, definition_diff(before, self.definition)
         )
-        shown = lines[:MAX_DIFF_LINES]
-        if len(lines) > len(shown):
-            shown.append(f"... {len(lines) - len(shown)} more lines")
-        what = "\n".join(shown) or "only its role, description or parallelism"
-        self.hook.log.info("Pipeline %s changes:\n%s", self.pipeline_name, what)
 
 
 def as_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

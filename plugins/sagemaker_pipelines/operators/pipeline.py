@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipelineOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, mask_secret
 from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,6 +23,7 @@ from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.hooks.upsert import check_parallelism, version_id
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.logical_start import LogicalStart
+from sagemaker_pipelines.masking import is_secret, masked
 from sagemaker_pipelines.run_types import check_conf, with_backfill_values
 from sagemaker_pipelines.starting import (
     StartAttempt,
@@ -81,8 +82,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param quota_retry_delay: when the account's quota of executions, or the settings' ``max_executing``, is
         used up, ask again after about this many seconds, default 60; the task waits outside a worker, and
         no retry is spent.
-    :ivar effective_parameters: with which values the execution runs, sent or default; also in the log, in
-        XCom, and among the rendered fields.
+    :ivar effective_parameters: with which values the execution runs, sent or default, with secrets masked;
+        also in the log, in XCom, and among the rendered fields.
     :return: the ARN; with ``wait_for_completion`` the sensor's outcome.
     :raises AirflowFailException: a parameter does not fit, data are missing, or the execution failed in a
         way that a retry cannot change.
@@ -174,6 +175,9 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             attempt.prepare(self._request)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
+        request = attempt.record.request if attempt.record else {}
+        # Airflow's log masks them wherever they come up, as in what AWS answers.
+        mask_secret({item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())})
         self.prepare_kill()
         self._attempt = attempt
         self._stop_replaced(attempt)
@@ -249,10 +253,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         except (ClientError, BotoCoreError, SageMakerPipelinesError) as error:
             self.log.warning("The version's defaults cannot be read: %s", error)
             return
-        self.effective_parameters = effective_parameters(parameters_of(deployed), request)
+        self.effective_parameters = masked(effective_parameters(parameters_of(deployed), request))
         context["ti"].xcom_push(key="effective_parameters", value=self.effective_parameters)
         sent = {item["Name"] for item in request.get("PipelineParameters", ())}
-        for name, value in self.effective_parameters.items():
+        for name, value in (self.effective_parameters or {}).items():
             self.log.info("Parameter %s: %s%s", name, value, "" if name in sent else " (default)")
 
     def _require_room(self) -> None:
@@ -281,7 +285,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             for name, value in (self.pipeline_params or {}).items()
             if value != "" or (self.definition != "" and name not in self.empty_is_default)
         }
-        values = check_parameters(self._parameters(version), given)
+        values = check_parameters(self._parameters(version), given, is_secret=is_secret)
         self._check_data(values, version)
         return execution_request(
             start,
@@ -326,13 +330,13 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
                 uris.setdefault(name, str(defaults[name]))
         missing = {name: uri for name, uri in uris.items() if not self._exists(name, uri)}
         if missing:
-            raise MissingDataError(missing)
+            raise MissingDataError(masked(missing))
 
     def _exists(self, name: str, uri: str) -> bool:
         try:
             return self.pipeline_hook.object_exists(uri)
         except ValueError as error:
-            raise ParameterError(f"{name}: {error}") from error
+            raise ParameterError(f"{name}: {masked({name: str(error)})[name]}") from error
 
 
 def _text(value: str | None) -> str | None:

@@ -212,6 +212,15 @@ def test_a_definition_is_upserted_shown_and_started_by_its_file(
     assert "too many" in result.stderr
 
 
+def test_the_default_of_a_secret_is_masked(envelope: Path) -> None:
+    document = json.loads(envelope.read_text())
+    secret = {"Name": "DbPassword", "Type": "String", "DefaultValue": "hunter2"}
+    document["definition"]["Parameters"] = [*PARAMETERS, secret]
+    envelope.write_text(json.dumps(document))
+    assert told("show", str(envelope))["parameters"][-1]["default"] == "***"
+    assert "hunter2" not in run("show", str(envelope)).stdout
+
+
 def test_without_airflow_plain_credentials_do_and_nothing_is_left_behind(
     runtime: LocalRuntime, tmp_path: Path
 ) -> None:

@@ -80,6 +80,20 @@ def test_a_schedule_is_created_changed_shown_listed_and_removed(runtime: LocalRu
     assert run("show", "nightly").exit_code == 1
 
 
+def test_a_secret_is_kept_in_the_schedule_and_shown_nowhere(runtime: LocalRuntime) -> None:
+    password = {"Name": "DbPassword", "Type": "String", "DefaultValue": "hunter2"}
+    runtime.create_pipeline(DEFINITION | {"Parameters": [password]}, "dev-secret")
+    made = put("--pipeline", "dev-secret", *CRON, "--parameter", "DbPassword=hunter2")
+    again = put("--pipeline", "dev-secret", *CRON, "--parameter", "DbPassword=hunter22", "--json")
+    assert json.loads(again.stdout)["outcome"] == "updated"
+    refused = put("--pipeline", "dev-secret", *CRON, "--parameter", f"DbPassword={'hunter2' * 200}")
+    shown = [run("show", "nightly"), run("show", "nightly", "--json"), run("list", "--json")]
+    assert made.exit_code == 0
+    for result in (again, refused, *shown):
+        assert "***" in result.output
+    assert not [result.output for result in (made, again, refused, *shown) if "hunter2" in result.output]
+
+
 def test_text_tells_what_changes_and_a_dry_run_writes_nothing(runtime: LocalRuntime) -> None:
     put_json()
     told = put("--pipeline", "dev-abalone", "--rate", "12 hours", "--dry-run")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipelineOperator
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, redact
 from airflow.sdk.exceptions import TaskDeferred
 
 from sagemaker_pipelines.definition import Envelope
@@ -258,3 +258,48 @@ def test_the_forms_values_are_sent_as_they_were_filled_in(ti: TaskInstance, enve
     hook = Recorder()
     start(hook, ti, pipeline_params=rendered, definition=envelope.root / "gated.json")
     assert sent(hook) == {"MseThreshold": "3.0", "Count": "2"}
+
+
+class WithPassword(Recorder):
+    """A hook whose pipeline has a parameter that is a secret, and one that is not."""
+
+    def deployed_definition(
+        self, pipeline_name: str, *, pipeline_version_id: int | None = None
+    ) -> dict[str, Any]:
+        names = ("DbPassword", "DataToken", "InputData")
+        return {
+            "Parameters": [{"Name": name, "Type": "String", "DefaultValue": "default-"} for name in names]
+        }
+
+
+def test_a_secret_is_sent_and_masked_wherever_people_look(
+    ti: TaskInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = WithPassword()
+    start(hook, ti, pipeline_params={"DbPassword": "hunter2-hunter2", "InputData": "rows"})
+    assert sent(hook) == {"DbPassword": "hunter2-hunter2", "InputData": "rows"}
+    assert ti.pushed["effective_parameters"] == {"DbPassword": "***", "DataToken": "***", "InputData": "rows"}
+    shown = capsys.readouterr().out
+    assert "Parameter DbPassword: ***" in shown
+    assert "Parameter InputData: rows" in shown
+    assert "hunter2" not in shown
+    # Airflow's own log masks it in what others write.
+    assert redact("AWS refuses hunter2-hunter2") == "AWS refuses ***"
+
+
+def test_an_error_masks_a_secret(ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        AirflowFailException, match=r"DbPassword is \*\*\* \(list\), expected a String"
+    ) as caught:
+        start(WithPassword(), ti, pipeline_params={"DbPassword": ["hunter2"], "InputData": "rows"})
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(AirflowFailException, match=r"Nothing is stored in S3 at DataToken = \*\*\*"):
+        start(
+            WithPassword(),
+            ti,
+            pipeline_params={"DataToken": "s3://hunter2/rows"},
+            data_parameters=["DataToken"],
+        )
+    monkeypatch.setattr(WithPassword, "object_exists", SageMakerPipelineHook.object_exists)
+    with pytest.raises(AirflowFailException, match=r"DataToken: \*\*\*"):
+        start(WithPassword(), ti, pipeline_params={"DataToken": "hunter2"}, data_parameters=["DataToken"])
