@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sagemaker_pipelines.exceptions import AirflowRequestError
+from sagemaker_pipelines.messages import cut
 
 if TYPE_CHECKING:
     import httpx
@@ -19,6 +20,8 @@ _TIMEOUT_SECONDS = 30.0
 # restarts. What is sent here may be sent twice.
 _TRANSIENT = frozenset({500, 502, 503, 504})
 _ATTEMPTS = 8
+# How much of a refusal is told, characters.
+_MAX_DETAIL = 500
 
 
 class AirflowClient:
@@ -139,8 +142,9 @@ def _run_path(dag_id: str, run_id: str) -> str:
     return f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
 
 
-def _detail(answer: httpx.Response) -> Any:
+def _detail(answer: httpx.Response) -> str:
     try:
-        return answer.json().get("detail", answer.text)
+        detail = answer.json().get("detail", answer.text)
     except ValueError:
-        return answer.text[:500]
+        detail = answer.text
+    return cut(str(detail), _MAX_DETAIL)

@@ -34,6 +34,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+# How many problems of a definition a message lists.
+MAX_PROBLEMS = 50
+
 
 class SageMakerPipelinesError(Exception):
     """Any error that this package raises itself."""
@@ -57,8 +60,9 @@ class InvalidDefinitionError(DefinitionError):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        listed = "".join(f"\n  - {problem}" for problem in self.problems)
-        return f"{self.name}: {count} problem{'s' if count != 1 else ''} in the definition:{listed}"
+        listed = "".join(f"\n  - {problem}" for problem in self.problems[:MAX_PROBLEMS])
+        rest = f"\n  - and {count - MAX_PROBLEMS:,} more" if count > MAX_PROBLEMS else ""
+        return f"{self.name}: {count} problem{'s' if count != 1 else ''} in the definition:{listed}{rest}"
 
 
 class PlaceholderError(DefinitionError):

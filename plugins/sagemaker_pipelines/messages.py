@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 
 
-def cut(text: str, limit: int) -> str:
-    """Return a text of at most ``limit`` characters, whose end says that it was cut.
+def cut(text: str, limit: int, *, size: Callable[[str], int] = len) -> str:
+    """Return a text that is not larger than ``limit``, whose end says so where it was cut.
 
     :param text: any text.
-    :param limit: at least 60.
+    :param limit: the largest size, at least 100.
+    :param size: what a text counts for, which grows with it; default its characters.
     """
-    if len(text) <= limit:
+    if size(text) <= limit:
         return text
     note = f"... (cut: {len(text):,} characters in all)"
-    return text[: limit - len(note)] + note
-
-
-def cut_bytes(text: str, limit: int) -> str:
-    """Return a text of at most ``limit`` bytes in UTF-8, whose end says that it was cut.
-
-    :param text: any text.
-    :param limit: at least 60.
-    """
-    encoded = text.encode()
-    if len(encoded) <= limit:
-        return text
-    note = f"... (cut: {len(encoded):,} bytes in all)"
-    return encoded[: limit - len(note)].decode(errors="ignore") + note
+    kept = bisect_right(range(len(text)), limit, key=lambda length: size(text[:length] + note)) - 1
+    return text[: max(kept, 0)] + note
 
 
 def listed(items: Sequence[str], limit: int = 10) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.messages import listed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,6 +50,6 @@ def check_conf(context: Context) -> None:
     unknown = sorted(set(context["dag_run"].conf or {}) - fields)
     if unknown:
         raise ParameterError(
-            f"The run was triggered with {', '.join(unknown)}, which the form does not have. Its fields are "
+            f"The run was triggered with {listed(unknown)}, which the form does not have. Its fields are "
             f"{', '.join(sorted(fields))}: trigger it again with these."
         )

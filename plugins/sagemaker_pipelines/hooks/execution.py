@@ -18,12 +18,18 @@ from sagemaker_pipelines.exceptions import (
     ExecutionStoppedError,
     FailureCause,
 )
+from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
+# Bounds of what a failure tells: it goes into XCom, the task's log and messages to people.
 LOG_TAIL_LINES = 20
+MAX_LOG_LINE = 500
+MAX_LOGS = 10
+MAX_REASON = 3072
+MAX_LATER_REASON = 500
 # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 _LOG_GROUPS = {
     "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
@@ -91,14 +97,15 @@ def conclude(
             status=status,
             rejected=True,
             rejection_step=failed[0]["StepName"],
-            rejection_message=_reason(failed[0]),
+            rejection_message=cut(_reason(failed[0]), MAX_REASON),
             steps=summaries,
         )
     raise ExecutionFailedError(
         pipeline_execution_arn,
         status,
-        description.get("FailureReason"),
-        [failure_cause(hook, step) for step in failed],
+        cut(description.get("FailureReason") or "", MAX_REASON) or None,
+        [failure_cause(hook, step) for step in failed[:MAX_LOGS]]
+        + [failure_cause(hook, step, in_full=False) for step in failed[MAX_LOGS:]],
     )
 
 
@@ -108,17 +115,24 @@ def failed_steps(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(failed, key=lambda step: (step.get("EndTime") is None, step.get("EndTime")))
 
 
-def failure_cause(hook: SageMakerPipelineHook, step: Mapping[str, Any]) -> FailureCause:
-    """Return why a step failed and where its log is, with the log's last lines where they can be read."""
+def failure_cause(
+    hook: SageMakerPipelineHook, step: Mapping[str, Any], *, in_full: bool = True
+) -> FailureCause:
+    """Return why a step failed and where its log is, with the log's last lines where they can be read.
+
+    :param hook: what to ask AWS with.
+    :param step: as ListPipelineExecutionSteps gives it.
+    :param in_full: False leaves the log out and shortens the reason, default True.
+    """
     kind, arn = _job(step)
     log_group = _LOG_GROUPS.get(kind or "")
     log_stream: str | None = None
     tail: tuple[str, ...] = ()
-    if log_group and arn:
+    if log_group and arn and in_full:
         log_stream, tail = _log_tail(hook, log_group, arn.rsplit("/", 1)[-1])
     return FailureCause(
         step_name=step["StepName"],
-        reason=_reason(step),
+        reason=cut(_reason(step), MAX_REASON if in_full else MAX_LATER_REASON),
         is_fail_step="Fail" in step.get("Metadata", {}),
         job_arn=arn,
         log_group=log_group,
@@ -184,7 +198,9 @@ def _log_tail(hook: SageMakerPipelineHook, group: str, job_name: str) -> tuple[s
     except (ClientError, BotoCoreError) as error:
         hook.log.warning("Cannot read the log of %s in %s: %s", job_name, group, error)
         return None, ()
-    return newest["logStreamName"], tuple(event["message"].rstrip() for event in events["events"])
+    return newest["logStreamName"], tuple(
+        cut(event["message"].rstrip(), MAX_LOG_LINE) for event in events["events"]
+    )
 
 
 def _summary(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.exceptions import UnknownStatusError
 from sagemaker_pipelines.hooks.aws_errors import is_transient
-from sagemaker_pipelines.hooks.execution import step_seconds
+from sagemaker_pipelines.hooks.execution import MAX_REASON, step_seconds
+from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import execution_phase
 
 if TYPE_CHECKING:
@@ -121,5 +122,5 @@ def _line(step: Mapping[str, Any]) -> str:
     if int(step.get("AttemptCount") or 0) > 1:
         text += f" (attempt {step['AttemptCount']})"
     if step.get("FailureReason"):
-        text += f": {step['FailureReason']}"
+        text += f": {cut(step['FailureReason'], MAX_REASON)}"
     return text

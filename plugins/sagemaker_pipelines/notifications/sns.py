@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.messages import cut
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 characters, ASCII, one line.
 MAX_SUBJECT_LENGTH = 100
+# At most 262,144 bytes with the message's attributes, for which some are left here.
+MAX_MESSAGE_SIZE = 256_000
 
 
 class SageMakerSnsNotifier(SnsNotifier):
@@ -18,7 +22,7 @@ class SageMakerSnsNotifier(SnsNotifier):
 
     Without a topic in either place the message goes to the task's log only.
 
-    :param message: the message (templated).
+    :param message: the message (templated); one that is too long for SNS is cut, and says so.
     :param subject: the subject (templated); what SNS would refuse in it is replaced.
     :param target_arn: the topic (templated); None takes ``notification_target`` of the settings.
     :param aws_conn_id: the Airflow connection, which also finds the settings.
@@ -40,14 +44,20 @@ class SageMakerSnsNotifier(SnsNotifier):
             await super().async_notify(context)  # type: ignore[no-untyped-call]  # the provider's
 
     def _prepare(self) -> bool:
-        """Find the topic and make the subject fit; return whether there is a topic."""
+        """Find the topic and make the message fit; return whether there is a topic."""
         hook = SageMakerPipelineHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
         self.target_arn = self.target_arn or hook.settings.notification_target or ""
+        self.message = cut(self.message, MAX_MESSAGE_SIZE, size=_sent_size)
         if self.subject:
             self.subject = one_line(self.subject)
         if not self.target_arn:
             self.log.warning("No notification_target is set; the message was: %s", self.message)
         return bool(self.target_arn)
+
+
+def _sent_size(message: str) -> int:
+    # As the provider's hook sends it: a quote counts twice, a letter that is not ASCII six times.
+    return len(json.dumps({"default": message}))
 
 
 def one_line(subject: str) -> str:

@@ -15,6 +15,8 @@ from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.manifest import write_manifest
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.intervals import RunInterval, is_interval_driven, run_intervals, span
+from sagemaker_pipelines.masking import masked
+from sagemaker_pipelines.messages import listed
 from sagemaker_pipelines.partitions import Partitions, only
 from sagemaker_pipelines.run_types import check_conf
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
@@ -107,7 +109,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         missing = [uri for uris in selection.inputs.values() for uri in uris if not self.hook.has_data(uri)]
         if not missing:
             return self._values(selection)
-        text = f"No data yet at {', '.join(missing)}."
+        text = f"No data yet at {listed(missing)}."
         if self.if_missing == "skip":
             raise AirflowSkipException(f"{text} The run is skipped, as if_missing says.")
         if self.if_missing == "fail":
@@ -120,13 +122,11 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         """Go on after the trigger has fired."""
         if event["event"] == "timeout":
             raise AirflowSensorTimeout(
-                f"{', '.join(event['missing'])} did not come within {self.timeout:.0f} s. Give the task a "
+                f"{listed(event['missing'])} did not come within {self.timeout:.0f} s. Give the task a "
                 "longer timeout, or clear it when the data are there."
             )
         if event["event"] == "error":
-            raise AirflowException(
-                f"S3 cannot be asked for {', '.join(event['missing'])}: {event['message']}"
-            )
+            raise AirflowException(f"S3 cannot be asked for {listed(event['missing'])}: {event['message']}")
         return self._values(self._select(context))
 
     def _select(self, context: Context) -> Selection:
@@ -154,7 +154,8 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
             }
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
-        self.log.info("Interval %s: reads %s, writes %s", interval, inputs, outputs)
+        reads = masked({name: listed(uris) for name, uris in inputs.items()})
+        self.log.info("Interval %s: reads %s, writes %s", interval, reads, masked(outputs))
         return Selection(given | outputs, inputs, str(interval))
 
     def _uris(self, of: Partitions, intervals: Sequence[RunInterval]) -> list[str]:

@@ -44,6 +44,20 @@ def ended(stubber: Stubber, status: str, *steps: dict[str, Any], reason: str | N
     stubber.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": list(steps)})
 
 
+def log(hook: SageMakerPipelineHook, *messages: str) -> None:
+    """Make the log of the job ``job-1``."""
+    group, stream = "/aws/sagemaker/ProcessingJobs", "job-1/algo-1"
+    hook.logs.create_log_group(logGroupName=group)
+    hook.logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    hook.logs.put_log_events(
+        logGroupName=group,
+        logStreamName=stream,
+        logEvents=[
+            {"timestamp": 1_795_000_000_000 + i, "message": message} for i, message in enumerate(messages)
+        ],
+    )
+
+
 def definition(stubber: Stubber) -> None:
     stubber.add_response(
         "describe_pipeline_definition_for_execution", {"PipelineDefinition": json.dumps(gated_definition())}
@@ -99,14 +113,7 @@ def test_a_rejection_beside_another_failed_step_is_a_failure(
 def test_a_failure_is_told_with_reason_and_the_tail_of_the_log(
     hook: SageMakerPipelineHook, sagemaker: Stubber
 ) -> None:
-    group = "/aws/sagemaker/ProcessingJobs"
-    hook.logs.create_log_group(logGroupName=group)
-    hook.logs.create_log_stream(logGroupName=group, logStreamName="job-1/algo-1")
-    hook.logs.put_log_events(
-        logGroupName=group,
-        logStreamName="job-1/algo-1",
-        logEvents=[{"timestamp": 1_795_000_000_000 + i, "message": f"line {i}\n"} for i in range(30)],
-    )
+    log(hook, *[f"line {i}\n" for i in range(30)])
     failed = step(
         "Evaluate", "Failed", FailureReason="exit code 1", Metadata={"ProcessingJob": {"Arn": JOB_ARN}}
     )
@@ -115,9 +122,29 @@ def test_a_failure_is_told_with_reason_and_the_tail_of_the_log(
         hook.execution_outcome(ARN)
     cause = caught.value.as_dict()["causes"][0]
     assert (cause["step_name"], cause["reason"], cause["job_arn"]) == ("Evaluate", "exit code 1", JOB_ARN)
-    assert (cause["log_group"], cause["log_stream"]) == (group, "job-1/algo-1")
+    assert (cause["log_group"], cause["log_stream"]) == ("/aws/sagemaker/ProcessingJobs", "job-1/algo-1")
     assert cause["log_tail"] == [f"line {i}" for i in range(10, 30)]
     assert caught.value.can_be_retried
+
+
+def test_the_longest_failure_fits_into_xcom_and_says_that_it_was_cut(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    log(hook, *["x" * 20_000] * 20)
+    job = {"ProcessingJob": {"Arn": JOB_ARN}}
+    failed = [
+        step(f"Step{i}", "Failed", seconds=i, FailureReason="y" * 20_000, Metadata=job) for i in range(90)
+    ]
+    ended(sagemaker, "Failed", *failed)
+    with pytest.raises(ExecutionFailedError) as caught:
+        hook.execution_outcome(ARN)
+    failure = caught.value.as_dict()
+    assert [cause["step_name"] for cause in failure["causes"]] == [f"Step{i}" for i in range(90)]
+    assert failure["reason"].endswith("... (cut: 20,000 characters in all)")
+    assert failure["causes"][0]["log_tail"][0].endswith("... (cut: 20,000 characters in all)")
+    assert (len(failure["causes"][0]["log_tail"]), failure["causes"][-1]["log_tail"]) == (20, [])
+    assert len(json.dumps(failure)) < 200_000
+    assert len(str(caught.value)) < 200_000
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure(

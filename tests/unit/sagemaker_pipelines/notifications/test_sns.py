@@ -10,7 +10,12 @@ from airflow.providers.amazon.aws.hooks.sns import SnsHook
 from airflow.sdk import DAG
 from moto import mock_aws  # noqa: TID253 - these tests are about an AWS service
 
-from sagemaker_pipelines.notifications.sns import MAX_SUBJECT_LENGTH, SageMakerSnsNotifier, one_line
+from sagemaker_pipelines.notifications.sns import (
+    MAX_MESSAGE_SIZE,
+    MAX_SUBJECT_LENGTH,
+    SageMakerSnsNotifier,
+    one_line,
+)
 from sagemaker_pipelines.operators.notification import NotifyOperator
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:models"
@@ -87,3 +92,11 @@ def test_a_subject_is_made_to_fit_what_sns_takes(queue: str) -> None:
     assert subject.startswith("gr??er xxx")
     assert len(subject) == MAX_SUBJECT_LENGTH
     assert one_line("short") == "short"
+
+
+@pytest.mark.parametrize("letter", ["x", '"', "ü", "\N{PILE OF POO}"])
+def test_a_message_that_is_too_long_for_sns_is_sent_cut_and_says_so(queue: str, letter: str) -> None:
+    SageMakerSnsNotifier(subject="s", message="{{ text }}")(context(text=letter * 380_541))
+    ((_, message),) = received(queue)
+    assert message.endswith(f"{letter}... (cut: 380,541 characters in all)")
+    assert MAX_MESSAGE_SIZE - 12 < len(json.dumps({"default": message})) <= MAX_MESSAGE_SIZE

@@ -205,6 +205,13 @@ def files_of_a_job(manifest: str) -> list[str]:
     return files
 
 
+def test_many_missing_partitions_are_counted(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    month = context("scheduled", (at("2026-01-01T00:00:00"), at("2026-02-01T00:00:00")))
+    with pytest.raises(AirflowSkipException, match=r"dt=2026-01-10 and 21 more\."):
+        select(inputs=WEEKLY, if_missing="skip").execute(month)
+    assert "dt=2026-01-11" not in capsys.readouterr().out
+
+
 def test_a_day_within_a_manifests_partitions_is_listed_alone(s3: Any) -> None:
     put(s3, "train/dt=2026-01-02/rows.csv")
     manifest = select(inputs=WEEKLY).execute(context("scheduled", DAY))["InputData"]
