@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, literal
 
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
@@ -74,20 +74,21 @@ def follow_gate(
     :param tasks: what comes before.
     :param envelope: the definition.
     :param gate: its gate.
-    :param notifier: makes a notifier from ``subject`` and ``message``; None tells nobody.
+    :param notifier: makes a notifier from ``subject`` and ``message``; None disables notifications.
     :param scoring_dag: the DAG to trigger when the gate is passed.
     :param scoring_conf: its conf.
     :param result: whether ``select_inputs`` names where the verdict is kept.
     """
     metric = metric_of(gate)
     registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
+    condition_step: Any = literal(gate.condition_step)
     branch = SageMakerMetricBranchOperator(
         task_id=f"branch_on_{re.sub(r'[^a-z0-9_]+', '_', metric.lower()).strip('_') or 'metric'}",
         pipeline_execution_arn=task_value(tasks.start.task_id),
         # Only a task that exists has its whole id, with that of its group.
         accepted=[],
         rejected=[],
-        condition_step=gate.condition_step,
+        condition_step=condition_step,
         rejection_steps=tasks.wait.rejection_steps,
         result_uri=task_value(tasks.select.task_id, RESULT) if result and tasks.select else None,
         follow_in_backfill=form_value(REGISTER_IN_BACKFILL, otherwise=False),
@@ -111,7 +112,8 @@ def follow_gate(
 
 def metric_of(gate: Gate) -> str:
     """Return the name of the metric that a gate reads: the last name of its path that is not ``value``."""
-    names = [name for name in re.split(r"[.\[\]'\"]+", gate.json_path) if name and name != "value"]
+    parts = re.findall(r"""\[['"]([^'"]+)['"]\]|([^.\[\]]+)""", gate.json_path)
+    names = [quoted or plain for quoted, plain in parts if plain != "value"]
     return names[-1] if names else gate.json_path
 
 
@@ -154,20 +156,24 @@ def _values(
 ) -> dict[str, Any]:
     """Return what the notifications' templates read, by its name there."""
     return {
-        "name": name,
+        # Chosen by whoever wrote the definition, and not a template.
+        "name": literal(name),
         "execution": task_value(tasks.start.task_id),
         "reason": task_value(tasks.wait.task_id, "rejection_message", otherwise=""),
-        "metric_name": metric.upper(),
+        "metric_name": literal(metric.upper()),
         "metric": task_value(branch.task_id, key="metric"),
         "threshold": task_value(branch.task_id, key="threshold"),
         "package": task_value(branch.task_id, key="model_package_arn", otherwise=""),
-        "scoring_dag": scoring_dag,
+        "scoring_dag": literal(scoring_dag),
     }
 
 
 _READING = "{{ values.metric_name }} {{ '%.4f' % values.metric }}"
 _THRESHOLD = "threshold {{ '%g' % values.threshold }}"
-_LINKS = "\nRun: {{ dag_run.run_id }}\nExecution: {{ values.execution }}\nAirflow: {{ ti.log_url }}\n"
+
+
+def _links(execution: str = "{{ values.execution }}") -> str:
+    return f"\nRun: {{{{ dag_run.run_id }}}}\nExecution: {execution}\nAirflow: {{{{ ti.log_url }}}}\n"
 
 
 def _notify_rejected(values: Mapping[str, Any], notifier: Notifier) -> NotifyOperator:
@@ -177,7 +183,7 @@ def _notify_rejected(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
         notifier=notifier(
             subject=f"{{{{ values.name }}}} rejected: {_READING}",
             message=f"{{{{ values.name }}}} rejected: {_READING}, {_THRESHOLD}. "
-            f"{{{{ values.reason }}}}\n{_LINKS}",
+            f"{{{{ values.reason }}}}\n{_links()}",
         ),
     )
 
@@ -190,7 +196,7 @@ def _notify_awaiting(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
         notifier=notifier(
             subject="{{ values.name }} awaiting approval",
             message=f"{{{{ values.name }}}} awaiting approval: {_READING}, {_THRESHOLD}. "
-            f"Approve {{{{ values.package }}}}{then}.\n{_LINKS}",
+            f"Approve {{{{ values.package }}}}{then}.\n{_links()}",
         ),
     )
 
@@ -203,8 +209,7 @@ def notify_failure(notifier: Notifier) -> Any:
     execution = "{{ ti.xcom_pull(task.task_group.child_id('start_pipeline')) }}"
     return notifier(
         subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
-        message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n"
-        + _LINKS.replace("{{ values.execution }}", execution),
+        message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n" + _links(execution),
     )
 
 

@@ -19,6 +19,7 @@ from sagemaker_pipelines import (
     Partitions,
     sagemaker_pipeline_dag,
     sagemaker_pipeline_task_group,
+    task_value,
 )
 from sagemaker_pipelines.definition.limits import PARAMETER_NAME
 from sagemaker_pipelines.forms import RUN_FIELDS
@@ -54,7 +55,7 @@ def envelope_file(folder: Path, *parameters: Mapping[str, Any], name: str = "gat
 class Xcoms:
     """A task instance that can pull what the tasks before it have pushed."""
 
-    task_id = "x"
+    dag_id = task_id = "x"
     log_url = "http://airflow/log"
 
     def __init__(self, values: Mapping[tuple[str, str], Any]) -> None:
@@ -213,6 +214,32 @@ def test_a_groups_notifications_tell_of_its_own_execution(tmp_path: Path) -> Non
     (failure,) = rejected.on_failure_callback
     failure.render_template_fields(context)
     assert f"Execution: {ARN}-second.\n" in failure.message
+
+
+def test_the_name_and_the_metric_of_a_definition_are_not_code(tmp_path: Path) -> None:
+    path = envelope_file(tmp_path, name="it's {{ 7 * 7 }}")
+    path.write_text(path.read_text().replace("regression_metrics.mse.value", "metrics['{{ 7.5 }}'].value"))
+    dag = sagemaker_pipeline_dag("odd", definition=path)
+    (branch,) = (task for task in dag.tasks if task.task_id.startswith("branch_on"))
+    assert branch.task_id == "branch_on_7_5"
+    xcoms = deployed() | {(branch.task_id, "metric"): 4.5, (branch.task_id, "threshold"): 3.0}
+    values = rendered(dag, "notify_rejected", xcoms).values
+    assert (values["name"], values["metric_name"]) == ("it's {{ 7 * 7 }}", "{{ 7.5 }}")
+    assert rendered(dag, branch.task_id, xcoms).condition_step == "Gate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [({"entry": "InputData"}, "'InputData'"), ({"key": "metric"}, "'metric'"), ({}, "'return_value'")],
+)
+def test_a_value_that_no_task_has_pushed_is_an_error_unless_another_stands_in(
+    tmp_path: Path, arguments: dict[str, Any], seen: str
+) -> None:
+    dag = sagemaker_pipeline_dag("without", definition=envelope_file(tmp_path))
+    context: Any = {"dag": dag, "ti": Xcoms({})}
+    with pytest.raises(ValueError, match=f"'upsert_pipeline' has pushed no {seen}.*Clear that task"):
+        task_value("upsert_pipeline", **arguments).resolve(context)
+    assert task_value("upsert_pipeline", otherwise="", **arguments).resolve(context) == ""
 
 
 def test_a_group_without_a_form_takes_the_defaults(tmp_path: Path) -> None:
