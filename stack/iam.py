@@ -29,7 +29,14 @@ def statements(name: str, *, folder: Path = POLICIES) -> Iterator[dict[str, Any]
 def allowed_actions(name: str, *, folder: Path = POLICIES) -> set[str]:
     """Return the actions that a policy allows, such as ``"sagemaker:StartPipelineExecution"``.
 
+    An action counts also where the policy denies it for some of the resources.
+
     :param name: the file's stem.
     :param folder: where the files are.
     """
-    return {action for statement in statements(name, folder=folder) for action in statement["Action"]}
+    return {
+        action
+        for statement in statements(name, folder=folder)
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+    }

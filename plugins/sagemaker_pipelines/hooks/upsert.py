@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope, canonical, check, definition_hash, with_job_settings
 from sagemaker_pipelines.exceptions import DefinitionError, ParameterError, SettingsError, UpsertError
-from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing, is_missing_object
+from sagemaker_pipelines.hooks.asset_store import missing_objects
+from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing
 from sagemaker_pipelines.hooks.definition_diff import definition_diff
 from sagemaker_pipelines.hooks.execution import parse_definition
 from sagemaker_pipelines.hooks.ownership import (
@@ -154,8 +153,9 @@ class PipelineUpsert:
         self.hash = definition_hash(self.definition)
 
     def run(self) -> UpsertResult:
-        """Create or update the pipeline where it differs; at most two reads and no write where not.
+        """Create or update the pipeline where it differs, and upload the assets that S3 lacks.
 
+        Where nothing differs it makes two reads of SageMaker, one list call of S3, and no write.
         Other writers are never overwritten unseen: the answer's version holds this definition, and a
         version that came between is named in the log.
 
@@ -168,12 +168,7 @@ class PipelineUpsert:
             owner = environment_of((deployed or {}).get("PipelineDescription"))
             self.environment = settled(f"Pipeline {self.pipeline_name!r}", owner, self.environment)
             try:
-                if deployed is None:
-                    return self._create()
-                if not self._differs(deployed):
-                    self.hook.log.info("Pipeline %s is up to date (version %s)", self.pipeline_name, version)
-                    return self._result(deployed["PipelineArn"], version, changed=False)
-                return self._update(deployed, version)
+                return self._write(deployed, version)
             except ClientError as error:
                 if not (is_conflict(error) or is_missing(error)):
                     raise
@@ -184,8 +179,22 @@ class PipelineUpsert:
             "Let one DAG own a pipeline, or give each its own name_prefix."
         )
 
+    def _write(self, deployed: Mapping[str, Any] | None, version: int | None) -> UpsertResult:
+        missing = missing_objects(self.hook, self.bucket, self._assets())
+        differs = deployed is None or self._differs(deployed)
+        if differs or missing:
+            claim_prefix(self.hook, bucket=self.bucket, environment=self.environment, **self._encryption)
+        for key, content in missing.items():
+            self._put(key, content)
+            self.hook.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
+        if deployed is None:
+            return self._create()
+        if differs:
+            return self._update(deployed, version)
+        self.hook.log.info("Pipeline %s is up to date (version %s)", self.pipeline_name, version)
+        return self._result(deployed["PipelineArn"], version, changed=bool(missing))
+
     def _create(self) -> UpsertResult:
-        self._upload_assets()
         answer = self.hook.conn.create_pipeline(
             PipelineName=self.pipeline_name,
             Tags=self._pipeline_tags(),
@@ -197,11 +206,11 @@ class PipelineUpsert:
         return self._result(answer["PipelineArn"], version, changed=True, created=True)
 
     def _update(self, deployed: Mapping[str, Any], previous: int | None) -> UpsertResult:
-        self._upload_assets()
         self._log_diff(deployed)
-        answer = self.hook.conn.update_pipeline(PipelineName=self.pipeline_name, **self._body())
-        arn = answer["PipelineArn"]
+        arn = deployed["PipelineArn"]
+        # Before the update: an upsert that fails between the two still finds a difference when it is retried.
         self.hook.conn.add_tags(ResourceArn=arn, Tags=self._pipeline_tags())
+        answer = self.hook.conn.update_pipeline(PipelineName=self.pipeline_name, **self._body())
         version = answer.get("PipelineVersionId") or self.hook.latest_version_id(self.pipeline_name)
         if previous is not None and version is not None and version > previous + 1:
             self.hook.log.warning(
@@ -253,33 +262,18 @@ class PipelineUpsert:
             body["PipelineDefinitionS3Location"] = {"Bucket": self.bucket, "ObjectKey": key}
         return body
 
-    def _upload_assets(self) -> None:
-        # Each path is checked before the first write.
-        paths = {asset: Path(self.envelope.asset_path(asset)) for asset in self.envelope.assets}
-        claim_prefix(self.hook, bucket=self.bucket, environment=self.environment, **self._encryption)
-        for asset, path in paths.items():
-            key = asset.key(self.settings.name_prefix)
-            if self._is_stored(key, path.stat().st_size):
-                continue
-            self._put(key, path.read_bytes(), sha256=bytes.fromhex(asset.sha256))
-            self.hook.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
+    def _assets(self) -> dict[str, bytes]:
+        """Return the content of each asset by its key, after a check of its hash."""
+        return {
+            asset.key(self.settings.name_prefix): self.envelope.asset_path(asset).read_bytes()
+            for asset in self.envelope.assets
+        }
 
-    def _is_stored(self, key: str, size: int) -> bool:
-        """Return whether the object is there and whole; its key holds its content's hash."""
-        try:
-            head = self.hook.s3.head_object(Bucket=self.bucket, Key=key)
-        except ClientError as error:
-            if is_missing_object(error):
-                return False
-            raise
-        return bool(head["ContentLength"] == size)
-
-    def _put(self, key: str, body: bytes, *, sha256: bytes | None = None) -> None:
-        arguments: dict[str, Any] = self._encryption
-        if sha256 is not None:
-            # S3 compares it with what arrived, and refuses a damaged upload.
-            arguments["ChecksumSHA256"] = base64.b64encode(sha256).decode()
-        self.hook.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **arguments)
+    def _put(self, key: str, body: bytes) -> None:
+        # S3 compares the checksum with what arrived, refuses a damaged upload, and keeps it.
+        self.hook.s3.put_object(
+            Bucket=self.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", **self._encryption
+        )
 
     @property
     def _encryption(self) -> dict[str, Any]:

@@ -85,3 +85,14 @@ def sagemaker(hook: SageMakerPipelineHook) -> Iterator[Stubber]:
     with Stubber(hook.conn) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def s3_calls(hook: SageMakerPipelineHook) -> Iterator[list[str]]:
+    """The operations that the hook's S3 is asked for."""
+    called: list[str] = []
+    hook.s3.meta.events.register(
+        "before-call.s3", lambda model, **_: called.append(model.name), unique_id="record"
+    )
+    yield called
+    hook.s3.meta.events.unregister("before-call.s3", unique_id="record")

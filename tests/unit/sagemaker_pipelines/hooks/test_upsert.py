@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from sagemaker_pipelines.definition import Envelope, canonical, definition_hash
@@ -52,15 +53,41 @@ def keys(hook: SageMakerPipelineHook) -> list[str]:
     return [item["Key"] for item in hook.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
-def test_an_unchanged_definition_makes_two_reads_and_no_write(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
+@pytest.fixture
+def asset_key(hook: SageMakerPipelineHook, envelope: Envelope) -> str:
+    """The key of the envelope's asset, which S3 holds as an upsert has uploaded it."""
+    key = envelope.assets[0].key("dev-")
+    hook.s3.put_object(Bucket=BUCKET, Key=key, Body=SCRIPT, ChecksumAlgorithm="SHA256")
+    return key
+
+
+def unchanged(stubber: Stubber, deployed: dict[str, Any]) -> None:
+    versions(stubber, 7)
+    stubber.add_response("describe_pipeline", deployed, {"PipelineName": NAME, "PipelineVersionId": 7})
+
+
+@pytest.mark.usefixtures("asset_key")
+def test_an_unchanged_definition_makes_two_reads_one_list_and_no_write(
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    deployed: dict[str, Any],
+    s3_calls: list[str],
 ) -> None:
-    versions(sagemaker, 7)
-    sagemaker.add_response("describe_pipeline", deployed, {"PipelineName": NAME, "PipelineVersionId": 7})
+    unchanged(sagemaker, deployed)
     result = hook.upsert_pipeline(envelope)
     assert (result.changed, result.created, result.pipeline_version_id) == (False, False, 7)
     assert result.pipeline_name == NAME
-    assert keys(hook) == []
+    assert s3_calls == ["ListObjectsV2"]
+
+
+def test_a_deleted_asset_of_an_unchanged_definition_is_uploaded_again(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
+) -> None:
+    unchanged(sagemaker, deployed)
+    result = hook.upsert_pipeline(envelope)
+    assert (result.changed, result.created, result.pipeline_version_id) == (True, False, 7)
+    assert hook.read_object(f"s3://{BUCKET}/{envelope.assets[0].key('dev-')}") == SCRIPT.encode()
 
 
 def test_a_missing_pipeline_is_created_with_assets_tags_and_its_first_version(
@@ -89,11 +116,13 @@ def test_a_missing_pipeline_is_created_with_assets_tags_and_its_first_version(
     assert hook.read_object(f"s3://{BUCKET}/{keys(hook)[0]}") == SCRIPT.encode()
 
 
+@pytest.mark.usefixtures("asset_key")
 def test_a_stored_asset_is_not_uploaded_again(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, monkeypatch: pytest.MonkeyPatch
+    hook: SageMakerPipelineHook,
+    sagemaker: Stubber,
+    envelope: Envelope,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    key = envelope.assets[0].key("dev-")
-    hook.s3.put_object(Bucket=BUCKET, Key=key, Body=SCRIPT)
     hook.s3.put_object(Bucket=BUCKET, Key=CLAIM, Body=b'{"environment": "aws_test"}')
     monkeypatch.setattr(hook.s3, "put_object", lambda **_: pytest.fail("uploaded again"))
     missing(sagemaker)
@@ -120,12 +149,29 @@ def test_whatever_differs_is_updated_tagged_and_pinned(
 ) -> None:
     versions(sagemaker, 7)
     sagemaker.add_response("describe_pipeline", {**deployed, **drift})
-    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
     sagemaker.add_response("add_tags", {}, {"ResourceArn": PIPELINE_ARN, "Tags": ANY})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
     result = hook.upsert_pipeline(envelope)
     assert (result.changed, result.created, result.pipeline_version_id) == (True, False, 8)
 
 
+def test_an_update_that_fails_beside_its_tags_is_made_whole_by_the_retry(
+    hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
+) -> None:
+    older = {**deployed, "PipelineDefinition": "{}"}
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", older)
+    sagemaker.add_client_error("add_tags", "ThrottlingException")
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        hook.upsert_pipeline(envelope)
+    versions(sagemaker, 7)
+    sagemaker.add_response("describe_pipeline", older)
+    sagemaker.add_response("add_tags", {}, {"ResourceArn": PIPELINE_ARN, "Tags": ANY})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
+    assert hook.upsert_pipeline(envelope).changed
+
+
+@pytest.mark.usefixtures("asset_key")
 def test_parallelism_is_compared_only_when_it_is_given(
     hook: SageMakerPipelineHook, sagemaker: Stubber, envelope: Envelope, deployed: dict[str, Any]
 ) -> None:
@@ -135,8 +181,8 @@ def test_parallelism_is_compared_only_when_it_is_given(
     assert not hook.upsert_pipeline(envelope).changed
     versions(sagemaker, 7)
     sagemaker.add_response("describe_pipeline", other)
-    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
     sagemaker.add_response("add_tags", {})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
     assert hook.upsert_pipeline(envelope, max_parallel_execution_steps=5).changed
 
 
@@ -150,8 +196,8 @@ def test_a_change_is_shown_as_a_diff(
     deployed["PipelineDefinition"] = deployed["PipelineDefinition"].replace("6.0", "9.0")
     versions(sagemaker, 7)
     sagemaker.add_response("describe_pipeline", deployed)
-    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
     sagemaker.add_response("add_tags", {})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 8})
     hook.upsert_pipeline(envelope)
     shown = capsys.readouterr().out
     assert '-      "DefaultValue": 9.0' in shown
@@ -167,8 +213,8 @@ def test_a_version_that_came_between_is_named(
 ) -> None:
     versions(sagemaker, 7)
     sagemaker.add_response("describe_pipeline", {**deployed, "PipelineDefinition": "{}"})
-    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 9})
     sagemaker.add_response("add_tags", {})
+    sagemaker.add_response("update_pipeline", {"PipelineArn": PIPELINE_ARN, "PipelineVersionId": 9})
     assert hook.upsert_pipeline(envelope).pipeline_version_id == 9
     shown = capsys.readouterr().out
     assert "versions 8 to 8 were written by somebody else" in shown
@@ -208,6 +254,7 @@ def test_endless_conflicts_end_in_an_error(
     for _ in range(upsert.ATTEMPTS):
         versions(sagemaker, 7)
         sagemaker.add_response("describe_pipeline", {**deployed, "PipelineDefinition": "{}"})
+        sagemaker.add_response("add_tags", {})
         sagemaker.add_client_error("update_pipeline", "ConflictException", "busy")
     with pytest.raises(UpsertError, match="dev-gated"):
         hook.upsert_pipeline(envelope)

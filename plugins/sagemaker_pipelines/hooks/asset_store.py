@@ -1,0 +1,57 @@
+"""Compare the assets of a definition with what the artifact bucket holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from os.path import commonpath
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+
+def missing_objects(
+    hook: SageMakerPipelineHook, bucket: str, contents: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Return the objects that a bucket does not hold, or holds with other bytes.
+
+    It makes one ListObjectsV2 call, whose ETag is the MD5 of an object's bytes. Where it is not (an object
+    that is encrypted with a KMS key, or that was uploaded in parts), or where the object is not among the
+    first 1,000 keys listed, one HeadObject call asks for the SHA-256 that S3 checked at the upload. An object
+    without either proof counts as missing.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+
+    :param hook: what to call AWS with.
+    :param bucket: the bucket.
+    :param contents: the bytes that are expected, by key.
+    """
+    if not contents:
+        return {}
+    listing = hook.s3.list_objects_v2(Bucket=bucket, Prefix=commonpath([*contents]))
+    etags = {item["Key"]: item["ETag"].strip('"') for item in listing.get("Contents", ())}
+
+    def is_stored(key: str, content: bytes) -> bool:
+        if etags.get(key) == hashlib.md5(content, usedforsecurity=False).hexdigest():
+            return True
+        may_be_there = key in etags or listing["IsTruncated"]
+        return may_be_there and _has_checksum(hook, bucket, key, content)
+
+    return {key: content for key, content in contents.items() if not is_stored(key, content)}
+
+
+def _has_checksum(hook: SageMakerPipelineHook, bucket: str, key: str, content: bytes) -> bool:
+    try:
+        head = hook.s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if is_missing_object(error):
+            return False
+        raise
+    checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return bool(head.get("ChecksumSHA256") == checksum)

@@ -1,0 +1,91 @@
+"""Which assets S3 lacks: as few calls as prove each one's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sagemaker_pipelines.hooks.asset_store import missing_objects
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from tests.unit.sagemaker_pipelines.samples import BUCKET
+
+CONTENTS = {"dev-assets/01/train.py": b"train()", "dev-assets/02/score.py": b"score()"}
+
+
+@pytest.fixture
+def stored(hook: SageMakerPipelineHook) -> SageMakerPipelineHook:
+    """The hook, after an upload of both assets."""
+    for key, content in CONTENTS.items():
+        hook.s3.put_object(Bucket=BUCKET, Key=key, Body=content, ChecksumAlgorithm="SHA256")
+    return hook
+
+
+@pytest.fixture
+def kms_etags(hook: SageMakerPipelineHook) -> Iterator[None]:
+    """ETags as S3 gives them to objects that a KMS key encrypts: they say nothing about the bytes."""
+
+    def replace_etags(parsed: dict[str, Any], **_: Any) -> None:
+        for item in parsed.get("Contents", ()):
+            item["ETag"] = '"0123456789abcdef0123456789abcdef"'
+
+    hook.s3.meta.events.register("after-call.s3.ListObjectsV2", replace_etags, unique_id="kms")
+    yield
+    hook.s3.meta.events.unregister("after-call.s3.ListObjectsV2", unique_id="kms")
+
+
+def test_one_list_call_proves_all_assets_by_their_etags(
+    stored: SageMakerPipelineHook, s3_calls: list[str]
+) -> None:
+    assert missing_objects(stored, BUCKET, CONTENTS) == {}
+    assert s3_calls == ["ListObjectsV2"]
+
+
+def test_a_definition_without_assets_makes_no_call(hook: SageMakerPipelineHook, s3_calls: list[str]) -> None:
+    assert missing_objects(hook, BUCKET, {}) == {}
+    assert s3_calls == []
+
+
+@pytest.mark.usefixtures("kms_etags")
+def test_where_an_etag_says_nothing_the_sha256_of_the_upload_proves_the_asset(
+    stored: SageMakerPipelineHook, s3_calls: list[str]
+) -> None:
+    assert missing_objects(stored, BUCKET, CONTENTS) == {}
+    assert s3_calls == ["ListObjectsV2", "HeadObject", "HeadObject"]
+
+
+@pytest.mark.parametrize("etags", [None, "kms_etags"])
+def test_other_bytes_of_equal_size_are_found(
+    stored: SageMakerPipelineHook, etags: str | None, request: pytest.FixtureRequest
+) -> None:
+    if etags:
+        request.getfixturevalue(etags)
+    key = "dev-assets/01/train.py"
+    stored.s3.put_object(Bucket=BUCKET, Key=key, Body=b"TRAIN()", ChecksumAlgorithm="SHA256")
+    assert missing_objects(stored, BUCKET, CONTENTS) == {key: b"train()"}
+
+
+@pytest.mark.usefixtures("kms_etags")
+def test_an_object_that_has_no_proof_counts_as_missing(stored: SageMakerPipelineHook) -> None:
+    key = "dev-assets/02/score.py"
+    stored.s3.put_object(Bucket=BUCKET, Key=key, Body=CONTENTS[key])
+    assert missing_objects(stored, BUCKET, CONTENTS).keys() == {key}
+
+
+def test_a_deleted_object_is_found_without_a_call_of_its_own(
+    stored: SageMakerPipelineHook, s3_calls: list[str]
+) -> None:
+    stored.s3.delete_object(Bucket=BUCKET, Key="dev-assets/01/train.py")
+    s3_calls.clear()
+    assert missing_objects(stored, BUCKET, CONTENTS).keys() == {"dev-assets/01/train.py"}
+    assert s3_calls == ["ListObjectsV2"]
+
+
+def test_an_object_beyond_the_first_page_of_the_list_is_asked_for_by_itself(
+    stored: SageMakerPipelineHook, s3_calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_objects = stored.s3.list_objects_v2
+    monkeypatch.setattr(stored.s3, "list_objects_v2", lambda **request: list_objects(**request, MaxKeys=1))
+    assert missing_objects(stored, BUCKET, CONTENTS) == {}
+    assert s3_calls == ["ListObjectsV2", "HeadObject"]
