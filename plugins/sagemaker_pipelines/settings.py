@@ -31,6 +31,7 @@ from sagemaker_pipelines.exceptions import SettingsError
 
 # Other keys that the provider itself reads from service_config.sagemaker.
 _PROVIDER_KEYS = frozenset({"endpoint_url"})
+_VPC = ("security_group_ids", "subnet_ids")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class PipelineSettings:
         connection id and the id of the Airflow (see :mod:`sagemaker_pipelines.hooks.ownership`).
     :param name_prefix: put before the names of pipelines and model package groups, such as ``"dev-"``.
     :param kms_key_id: key for the outputs and volumes of every job, and for uploaded assets.
-    :param security_group_ids: with ``subnet_ids``, the VPC configuration of every job.
+    :param security_group_ids: with ``subnet_ids``, the VPC configuration of every job; both or neither.
     :param subnet_ids: see ``security_group_ids``.
     :param tags: tags of the pipeline and of every job.
     :param notification_target: ARN of the SNS topic for notifications.
@@ -66,22 +67,25 @@ class PipelineSettings:
 
     @classmethod
     def load(
-        cls, connection_extra: Mapping[str, Any], *, connection_id: str | None, file: str | Path | None
+        cls, connection_extra: object, *, connection_id: str | None, file: str | Path | None
     ) -> PipelineSettings:
         """Merge the file's ``[defaults]``, its section for the connection, and the connection's extra.
 
         :param connection_extra: the connection's ``service_config.sagemaker``; may be empty.
         :param connection_id: the Airflow connection id, the key of the file's section.
         :param file: the settings file; None reads none.
-        :raises SettingsError: a key is unknown, a value is malformed, or the file cannot be read.
+        :raises SettingsError: a key is unknown, a value is malformed, only one half of the VPC is given, or
+            the file cannot be read.
         """
         merged: dict[str, Any] = _read_file(Path(file), connection_id) if file else {}
         where = f"extra of connection {connection_id!r}, service_config.sagemaker"
-        own = {key: value for key, value in connection_extra.items() if key not in _PROVIDER_KEYS}
+        extra = table(connection_extra, where)
+        own = {key: value for key, value in extra.items() if key not in _PROVIDER_KEYS}
         _check(own, where)
         merged.update(own)
-        for name in ("security_group_ids", "subnet_ids"):
+        for name in _VPC:
             merged[name] = tuple(merged.get(name, ()))
+        _check_vpc(merged, connection_id)
         return cls(**merged)
 
     @property
@@ -106,7 +110,7 @@ class PipelineSettings:
 def _read_file(path: Path, connection_id: str | None) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(
             f"Cannot read the settings file {path}: {error}. Correct it, or Airflow's option "
             "[sagemaker_pipelines] settings_file that names it."
@@ -115,17 +119,31 @@ def _read_file(path: Path, connection_id: str | None) -> dict[str, Any]:
         raise SettingsError(
             f"{path}: unknown section {unknown[0]!r}; expected [defaults] and [connections.<connection id>]."
         )
+    connections = table(content.get("connections", {}), f"{path}, [connections]")
     merged: dict[str, Any] = {}
-    for name in ("defaults", f"connections.{connection_id}"):
-        section = content.get(name, {}) if name == "defaults" else _connection(content, connection_id)
-        _check(section, f"{path}, [{name}]")
+    for name, section in {
+        "defaults": content.get("defaults", {}),
+        f"connections.{connection_id}": connections.get(str(connection_id), {}),
+    }.items():
+        where = f"{path}, [{name}]"
+        _check(table(section, where), where)
         merged.update(section)
     return merged
 
 
-def _connection(content: Mapping[str, Any], connection_id: str | None) -> Mapping[str, Any]:
-    section: Mapping[str, Any] = content.get("connections", {}).get(connection_id, {})
-    return section
+def table(value: object, where: str) -> Mapping[str, Any]:
+    """Return a value that has to be a table (TOML) or an object (JSON).
+
+    :param value: what was read.
+    :param where: where it stands, for the message.
+    :raises SettingsError: it is something else.
+    """
+    if not isinstance(value, Mapping):
+        raise SettingsError(
+            f"{where} is {value!r} ({type(value).__name__}); expected a table of settings, such as "
+            'artifact_bucket = "ml-prod" (in JSON {"artifact_bucket": "ml-prod"}).'
+        )
+    return value
 
 
 def _check(values: Mapping[str, Any], where: str) -> None:
@@ -138,8 +156,19 @@ def _check(values: Mapping[str, Any], where: str) -> None:
             raise SettingsError(f"{where}: {name} is {value!r}; expected {expected}.")
 
 
+def _check_vpc(merged: Mapping[str, Any], connection_id: str | None) -> None:
+    given = [name for name in _VPC if merged[name]]
+    if len(given) == 1:
+        (missing,) = set(_VPC) - set(given)
+        raise SettingsError(
+            f"The settings of the connection {connection_id!r} have {given[0]} = {list(merged[given[0]])}, "
+            f"but no {missing}; expected both or neither. Set {missing} too: without it the jobs would run "
+            "outside the VPC."
+        )
+
+
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
 
 

@@ -10,18 +10,19 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.providers.common.compat.sdk import conf
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import DefinitionError
+from sagemaker_pipelines.exceptions import DefinitionError, SettingsError
 from sagemaker_pipelines.hooks.aws_errors import is_missing
 from sagemaker_pipelines.hooks.evaluation import GateReading, read_gate, registered_model_package
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome, conclude, parse_definition
 from sagemaker_pipelines.hooks.objects import split_s3_uri, stored_objects
 from sagemaker_pipelines.hooks.upsert import PipelineUpsert, UpsertResult
-from sagemaker_pipelines.settings import PipelineSettings
+from sagemaker_pipelines.settings import PipelineSettings, table
 
 
 class SageMakerPipelineHook(SageMakerHook):
@@ -36,6 +37,25 @@ class SageMakerPipelineHook(SageMakerHook):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def conn_config(self) -> AwsConnectionWrapper:
+        """The Airflow connection, whose extra the provider takes as it is.
+
+        :raises SettingsError: the extra, or a part of it that is read here, has another shape.
+        """
+        where = f"extra of connection {self.aws_conn_id!r}"
+        try:
+            config: AwsConnectionWrapper = super().conn_config
+        except (AttributeError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"The {where} cannot be read: {error}. Expected a JSON object as "
+                "https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html "
+                "describes; correct it."
+            ) from error
+        services = table(config.service_config, f"{where}, service_config")
+        table(services.get("sagemaker", {}), f"{where}, service_config.sagemaker")
+        return config
 
     @cached_property
     def settings(self) -> PipelineSettings:

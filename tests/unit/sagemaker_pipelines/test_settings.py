@@ -9,6 +9,7 @@ import pytest
 from sagemaker_pipelines.exceptions import SettingsError
 from sagemaker_pipelines.settings import PipelineSettings
 
+ARABIC_ONE = "\N{ARABIC-INDIC DIGIT ONE}"
 FILE = """
 [defaults]
 tags = { team = "ml" }
@@ -62,6 +63,7 @@ def test_only_what_is_set_fills_placeholders() -> None:
         ("name_prefix", "dev"),
         ("name_prefix", "-"),
         ("kms_key_id", ""),
+        ("role_arn", "arn:aws:iam::" + ARABIC_ONE * 12 + ":role/SageMaker"),
         ("security_group_ids", "sg-1"),
         ("subnet_ids", [1]),
         ("tags", {"team": 1}),
@@ -86,6 +88,11 @@ def test_an_unknown_setting_is_refused_with_the_known_ones() -> None:
         ("[default]\n", "unknown section 'default'"),
         ("name_prefix = \n", "Cannot read the settings file"),
         ("[defaults]\nbucket = 'x'\n", r"\[defaults\]: unknown setting 'bucket'"),
+        ("defaults = 'x'\n", r"\[defaults\] is 'x' \(str\); expected a table"),
+        ("connections = 'x'\n", r"\[connections\] is 'x' \(str\); expected a table"),
+        ("[[connections]]\nname_prefix = 'x-'\n", r"\[connections\] is \[.*\(list\); expected a table"),
+        ("[connections]\naws_prod = 'x'\n", r"\[connections.aws_prod\] is 'x' \(str\); expected a table"),
+        pytest.param("a = " + "[" * 100_000, "Cannot read the settings file", id="nested too deeply"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> None:
@@ -94,6 +101,39 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
     with pytest.raises(SettingsError, match=message) as caught:
         PipelineSettings.load({}, connection_id="aws_prod", file=path)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes('name_prefix = "dév-"'.encode("latin-1"))
+    with pytest.raises(SettingsError, match="Cannot read the settings file"):
+        PipelineSettings.load({}, connection_id="aws_prod", file=path)
+
+
+@pytest.mark.parametrize("extra", ["artifact_bucket", ["artifact_bucket"], None])
+def test_an_extra_that_is_not_an_object_is_an_error(extra: object) -> None:
+    with pytest.raises(SettingsError, match=r"'aws_prod', service_config.sagemaker is .*expected a table"):
+        PipelineSettings.load(extra, connection_id="aws_prod", file=None)
+
+
+@pytest.mark.parametrize(
+    ("extra", "missing"),
+    [
+        ({"security_group_ids": ["sg-1"]}, "subnet_ids"),
+        ({"subnet_ids": ["subnet-1"]}, "security_group_ids"),
+    ],
+)
+def test_one_half_of_a_vpc_is_refused(extra: dict[str, list[str]], missing: str) -> None:
+    with pytest.raises(SettingsError, match=f"'aws_dev'.* Set {missing} too"):
+        PipelineSettings.load(extra, connection_id="aws_dev", file=None)
+
+
+def test_the_halves_of_a_vpc_may_come_from_different_places(settings_file: Path) -> None:
+    extra = {"subnet_ids": ["subnet-2"]}
+    settings = PipelineSettings.load(extra, connection_id="aws_prod", file=settings_file)
+    assert settings.vpc_config == {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-2"]}
+    with pytest.raises(SettingsError, match="Set subnet_ids too"):
+        PipelineSettings.load({"subnet_ids": []}, connection_id="aws_prod", file=settings_file)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from sagemaker_pipelines.exceptions import DefinitionError
+from sagemaker_pipelines.exceptions import DefinitionError, SettingsError
 from sagemaker_pipelines.hooks.objects import split_s3_uri
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, ROLE
@@ -30,6 +31,24 @@ def test_the_settings_file_is_named_by_an_airflow_option(
     monkeypatch.setenv("AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE", str(path))
     settings = SageMakerPipelineHook(aws_conn_id=connection).settings
     assert (settings.kms_key_id, settings.name_prefix) == ("key-1", "dev-")
+
+
+@pytest.mark.parametrize(
+    ("extra", "where"),
+    [
+        ({"service_config": "sagemaker"}, "extra of connection 'aws_odd', service_config is 'sagemaker'"),
+        ({"service_config": {"sagemaker": []}}, r"service_config.sagemaker is \[\] \(list\)"),
+        ({"config_kwargs": "retries"}, "extra of connection 'aws_odd' cannot be read"),
+    ],
+)
+def test_an_extra_of_another_shape_is_named_before_any_client_is_made(
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], where: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_ODD", json.dumps({"conn_type": "aws", "extra": extra}))
+    with pytest.raises(SettingsError, match=where):
+        SageMakerPipelineHook(aws_conn_id="aws_odd").conn  # noqa: B018 - makes the client
+    with pytest.raises(SettingsError, match=where):
+        SageMakerPipelineHook(aws_conn_id="aws_odd").settings  # noqa: B018 - reads the extra
 
 
 def test_s3_and_logs_are_in_the_hooks_own_region(connection: str) -> None:
