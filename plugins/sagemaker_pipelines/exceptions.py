@@ -9,6 +9,7 @@
     │   └── GateError              no gate can be read from the definition
     ├── ParameterError             a pipeline parameter cannot be sent as it was given
     ├── SettingsError              an environment's settings are malformed or incomplete
+    ├── AccessError                AWS could not be asked for a long time; the message names the cure
     ├── EnvironmentConflictError   what is to be deployed belongs to another environment
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
     ├── NoTaskStateStoreError      Airflow offers no place where a start could be kept for its next try
@@ -82,6 +83,13 @@ class ParameterError(SageMakerPipelinesError):
 
 class SettingsError(SageMakerPipelinesError):
     """An environment's settings are malformed, or one that is needed is missing."""
+
+
+class AccessError(SageMakerPipelinesError):
+    """AWS could not be asked for a long time, for a reason that somebody has to end.
+
+    :param message: the reason, and the cure.
+    """
 
 
 class EnvironmentConflictError(SageMakerPipelinesError):

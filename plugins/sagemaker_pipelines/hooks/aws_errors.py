@@ -1,25 +1,45 @@
-"""Tell AWS's errors apart: missing, conflicting, transient."""
+"""Tell AWS's errors apart: missing, conflicting, transient, and transient only for a while.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors
+"""
 
 from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import ClientError
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html
-# Expired credentials count: whoever renews them (an instance role, a secret) does so within the wait.
+from sagemaker_pipelines.exceptions import AccessError
+
+# For how long a wait outlives what may also be permanent.
+PATIENCE_SECONDS = 3600.0
+
 _TRANSIENT_CODES = frozenset(
     {
-        "ExpiredToken",
-        "ExpiredTokenException",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "IDPCommunicationError",
+        "InternalError",
         "InternalFailure",
         "InternalServerError",
         "InternalServiceError",
+        "OperationAborted",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
-        "RequestExpired",
+        "RequestAbortedException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "RequestTimeout",
         "RequestTimeoutException",
         "ServiceUnavailable",
+        "ServiceUnavailableException",
         "SlowDown",
         "Throttling",
         "ThrottlingException",
@@ -28,14 +48,72 @@ _TRANSIENT_CODES = frozenset(
     }
 )
 _TRANSIENT_EXCEPTIONS = (
+    botocore_errors.ChecksumError,
     botocore_errors.ConnectionError,
+    botocore_errors.FlexibleChecksumError,
     botocore_errors.HTTPClientError,
     botocore_errors.IncompleteReadError,
-    botocore_errors.CredentialRetrievalError,
-    botocore_errors.NoCredentialsError,
     ConnectionError,
     TimeoutError,
 )
+
+_RENEW = (
+    "Renew the credentials (`aws sso login`, a new session token or web-identity token), or correct the "
+    "Airflow connection."
+)
+_CLOCK = (
+    "Compare this machine's clock with the real time (a signature is valid for some minutes), and the secret "
+    "key with the one of the access key."
+)
+_NEW_KEY = (
+    "A new access key takes some time to spread; if this one is not new, it was deleted or deactivated: "
+    "give the connection another one."
+)
+_CERTIFICATE = "Check the certificates: the connection's `verify`, or AWS_CA_BUNDLE."
+# What may pass by itself, or by somebody's doing, and may also stay for ever; with the cure.
+_CODES_WITH_CURE: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "IDPRejectedClaim",
+            "InvalidIdentityToken",
+            "InvalidIdentityTokenException",
+            "TokenRefreshRequired",
+        ),
+        _RENEW,
+    ),
+    **dict.fromkeys(
+        (
+            "InvalidSignatureException",
+            "RequestExpired",
+            "RequestInTheFuture",
+            "RequestTimeTooSkewed",
+            "SignatureDoesNotMatch",
+        ),
+        _CLOCK,
+    ),
+    **dict.fromkeys(
+        ("InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "UnrecognizedClientException"),
+        _NEW_KEY,
+    ),
+}
+_EXCEPTIONS_WITH_CURE: Mapping[type[Exception], str] = {
+    **dict.fromkeys(
+        (
+            botocore_errors.CredentialRetrievalError,
+            botocore_errors.LoginRefreshRequired,
+            botocore_errors.LoginTokenLoadError,
+            botocore_errors.MetadataRetrievalError,
+            botocore_errors.NoAuthTokenError,
+            botocore_errors.NoCredentialsError,
+            botocore_errors.SSOError,
+            botocore_errors.TokenRetrievalError,
+        ),
+        _RENEW,
+    ),
+    botocore_errors.SSLError: _CERTIFICATE,
+}
 
 
 def code_of(error: ClientError) -> str:
@@ -44,11 +122,89 @@ def code_of(error: ClientError) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same read may succeed a little later: throttling, 5xx, a lost connection."""
+    """Return whether the same read may succeed later.
+
+    It may after throttling, a 5xx answer, a lost connection or a damaged answer; also once somebody has
+    renewed credentials or set a clock: see :func:`cure_of`.
+    """
+    if cure_of(error) is not None:
+        return True
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code_of(error) in _TRANSIENT_CODES or int(status or 0) >= 500
+        return code_of(error) in _TRANSIENT_CODES or status == 429 or int(status or 0) >= 500
     return isinstance(error, _TRANSIENT_EXCEPTIONS)
+
+
+def cure_of(error: BaseException) -> str | None:
+    """Return what ends an error that may also stay for ever, as a sentence; None for all others."""
+    if isinstance(error, ClientError):
+        return _CODES_WITH_CURE.get(code_of(error))
+    cures = (cure for kind, cure in _EXCEPTIONS_WITH_CURE.items() if isinstance(error, kind))
+    return next(cures, None)
+
+
+class Patience:
+    """Decide whether a wait outlives the faults that its looks meet.
+
+    It outlives transient faults without end, and those with a cure for :data:`PATIENCE_SECONDS`, counted from
+    the first of them since AWS last answered.
+
+    :param clock: the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        """Begin anew: AWS has answered."""
+        self._since = None
+
+    def endure(self, error: Exception) -> None:
+        """Return where the same read is to be made again later.
+
+        :param error: what the read raised.
+        :raises AccessError: it has had a cure for too long.
+        :raises Exception: the error itself, where it is not transient.
+        """
+        if not is_transient(error):
+            raise error
+        cure = cure_of(error)
+        if cure is None:
+            return
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        if now - self._since > PATIENCE_SECONDS:
+            raise AccessError(
+                f"AWS could not be asked for {PATIENCE_SECONDS / 60:.0f} minutes: {error}. {cure} Then clear "
+                "the task: it watches the same execution again."
+            ) from error
+
+
+def refuse_broken_answers(client: Any) -> Any:
+    """Return a client of a JSON service that raises where an answer was cut short.
+
+    botocore 1.43 compares no lengths, and reads such an answer as one without any member.
+
+    :param client: the boto3 client; its calls raise ResponseStreamingError from now on.
+    """
+    client.meta.events.register(
+        f"before-parse.{client.meta.service_model.service_id.hyphenize()}", _refuse_broken_answer
+    )
+    return client
+
+
+def _refuse_broken_answer(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
+    if response_dict["status_code"] >= 300 or not getattr(operation_model.output_shape, "members", None):
+        return
+    try:
+        json.loads(response_dict["body"])
+    except (ValueError, RecursionError) as error:
+        raise botocore_errors.ResponseStreamingError(
+            error=f"{operation_model.name} was answered with {len(response_dict['body'])} bytes that are not "
+            f"JSON ({error})"
+        ) from error
 
 
 def is_missing(error: ClientError) -> bool:

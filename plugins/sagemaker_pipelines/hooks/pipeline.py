@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError
-from sagemaker_pipelines.hooks.aws_errors import is_missing
+from sagemaker_pipelines.hooks.aws_errors import is_missing, refuse_broken_answers
 from sagemaker_pipelines.hooks.evaluation import GateReading, read_gate, registered_model_package
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome, conclude, parse_definition
 from sagemaker_pipelines.hooks.objects import split_s3_uri, stored_objects
@@ -81,13 +81,18 @@ class SageMakerPipelineHook(SageMakerHook):
 
     def _sibling_client(self, client_type: str) -> Any:
         # The provider's own s3_hook and logs_hook know the connection, but not the hook's region.
-        return AwsBaseHook(
+        client = AwsBaseHook(
             aws_conn_id=self.aws_conn_id,
             client_type=client_type,
             region_name=self.region_name,
             verify=self.verify,
             config=self.config,
         ).conn
+        return client if client_type == "s3" else refuse_broken_answers(client)
+
+    def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a new boto3 client of SageMaker, as the provider makes it, that refuses broken answers."""
+        return refuse_broken_answers(super().get_client_type(*args, **kwargs))
 
     # -- Pipelines -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.exceptions import UnknownStatusError
-from sagemaker_pipelines.hooks.aws_errors import is_transient
+from sagemaker_pipelines.hooks.aws_errors import Patience
 from sagemaker_pipelines.hooks.execution import MAX_REASON, step_seconds
 from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import execution_phase
@@ -42,7 +42,7 @@ class StepLog:
 
 
 class ExecutionWatch:
-    """The looks at one execution until it ends; transient faults never end it.
+    """The looks at one execution until it ends; transient faults do not end them.
 
     :param hook: what to ask AWS with.
     :param pipeline_execution_arn: the execution.
@@ -67,6 +67,7 @@ class ExecutionWatch:
         self._step_log = StepLog()
         self._started = time.monotonic()
         self._faults = 0
+        self._patience = Patience()
 
     @property
     def has_ended(self) -> bool:
@@ -77,18 +78,20 @@ class ExecutionWatch:
         """Return the status of an execution that has ended; None while it runs or AWS does not answer.
 
         A status that is not in the table counts as ended: whoever judges it fails loudly.
+
+        :raises AccessError: see :class:`~sagemaker_pipelines.hooks.aws_errors.Patience`.
         """
         try:
             status = str(self.hook.describe_execution(self.pipeline_execution_arn)["PipelineExecutionStatus"])
             for line in self._step_log.changes(self.hook.list_steps(self.pipeline_execution_arn)):
                 self.log.info(line)
         except Exception as error:
-            if not is_transient(error):
-                raise
+            self._patience.endure(error)
             self._faults += 1
             self.log.warning("AWS did not answer (fault %s in a row), asking again: %s", self._faults, error)
             return None
         self._faults = 0
+        self._patience.renew()
         self.status = status
         return status if is_end(status) else None
 

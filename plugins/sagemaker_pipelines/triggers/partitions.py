@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sagemaker_pipelines.hooks.aws_errors import is_transient
+from sagemaker_pipelines.hooks.aws_errors import Patience
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.watch import MIN_DELAY_SECONDS
 from sagemaker_pipelines.triggers.poller import in_thread
@@ -80,13 +80,16 @@ class SageMakerPartitionsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until nothing is missing any more."""
-        hook, missing, began = self.hook(), self.uris, time.time()
+        hook, missing, began, patience = self.hook(), self.uris, time.time(), Patience()
         while missing:
             try:
                 missing = await in_thread(partial(_missing, hook, self.uris))
+                patience.renew()
             except Exception as error:
-                if not is_transient(error):
-                    yield self._event("error", missing, f"{type(error).__name__}: {error}")
+                try:
+                    patience.endure(error)
+                except Exception as final:
+                    yield self._event("error", missing, f"{type(final).__name__}: {final}")
                     return
                 self.log.warning("S3 did not answer, asking again: %s", error)
                 hook = self.hook()

@@ -16,7 +16,7 @@ from typing import TypeVar
 from asgiref.sync import sync_to_async
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import is_transient
+from sagemaker_pipelines.hooks.aws_errors import Patience, is_transient
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.survey import MAX_DESCRIBED, ExecutionSurvey
 from sagemaker_pipelines.hooks.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, StepLog, is_end
@@ -46,6 +46,7 @@ class Wait:
         self.error: BaseException | None = None
         self.lines: list[str] = []
         self.step_log = StepLog()
+        self.patience = Patience()
         self.began = time.time()
         self._news = asyncio.Event()
 
@@ -53,6 +54,11 @@ class Wait:
     def has_ended(self) -> bool:
         """Whether the last look saw the execution's end."""
         return self.status is not None and is_end(self.status)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is still something to look for."""
+        return self.error is None and not self.has_ended
 
     def tell(self, status: str | None = None, error: BaseException | None = None) -> None:
         """Wake the trigger up.
@@ -134,11 +140,9 @@ class ExecutionPoller:
             try:
                 await self._look(make_hook)
             except Exception as error:
-                if not is_transient(error):
-                    for wait in self._waits:
-                        wait.tell(error=error)
+                self._on_error(error)
+                if not any(wait.goes_on for wait in self._waits):
                     return
-                self._suffer(error)
             await self._pause(began)
 
     async def _look(self, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
@@ -146,12 +150,14 @@ class ExecutionPoller:
             self._survey = ExecutionSurvey(await in_thread(make_hook), self.pipeline_name)
         survey = self._survey
         # A task may have been deferred twice, by a clear: its two waits share a look.
-        arns = sorted({wait.pipeline_execution_arn for wait in self._waits if not wait.has_ended})
+        arns = sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
         seen = await in_thread(lambda: survey.look(arns))
         for wait in self._waits:
             self._tell(wait, seen.get(wait.pipeline_execution_arn), survey)
         await self._list_steps(survey)
         self._faults = 0
+        for wait in self._waits:
+            wait.patience.renew()
 
     def _tell(self, wait: Wait, seen: str | ClientError | None, survey: ExecutionSurvey) -> None:
         if started := survey.started.get(wait.pipeline_execution_arn):
@@ -165,7 +171,7 @@ class ExecutionPoller:
 
     async def _list_steps(self, survey: ExecutionSurvey) -> None:
         """Read the steps of every wait, or of the next one where there are many."""
-        waits = [wait for wait in self._waits if not wait.has_ended]
+        waits = [wait for wait in self._waits if wait.goes_on]
         if len(waits) > MAX_DESCRIBED:
             if time.monotonic() < self._next_step_list:
                 return
@@ -186,13 +192,22 @@ class ExecutionPoller:
                 wait.lines += lines
                 wait.tell()
 
-    def _suffer(self, error: Exception) -> None:
-        """Tell of a transient fault, and take up a renewed connection at the next look."""
+    def _on_error(self, error: Exception) -> None:
+        """End the waits that do not outlive an error, and look again for the others with a new connection."""
         self._faults += 1
         self._survey = None
         for wait in self._waits:
-            wait.lines.append(f"AWS did not answer (fault {self._faults} in a row), asking again: {error}")
-            wait.tell()
+            if not wait.goes_on:
+                continue
+            try:
+                wait.patience.endure(error)
+            except Exception as final:
+                wait.tell(error=final)
+            else:
+                wait.lines.append(
+                    f"AWS did not answer (fault {self._faults} in a row), asking again: {error}"
+                )
+                wait.tell()
 
     async def _pause(self, began: float) -> None:
         """Sleep until the next look is due; a new wait brings it forward, within the bound on calls."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sagemaker_pipelines.hooks import aws_errors
 from sagemaker_pipelines.hooks.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
@@ -179,6 +180,46 @@ def test_a_transient_fault_ends_no_wait(count: int) -> None:
         return list(await asyncio.gather(*tasks))
 
     assert [event["event"] for event in asyncio.run(scenario())] == ["ended"] * count
+
+
+def test_a_wait_outlives_expired_credentials() -> None:
+    account = Account(2)
+    account.faults = [client_error("ExpiredToken")] * 3
+
+    async def scenario() -> list[dict[str, Any]]:
+        tasks = waits(account, account.arns)
+        await until(lambda: not account.faults)
+        account.statuses = dict.fromkeys(account.arns, "Succeeded")
+        return list(await asyncio.gather(*tasks))
+
+    assert [event["event"] for event in asyncio.run(scenario())] == ["ended"] * 2
+
+
+def test_credentials_that_nobody_renews_end_each_wait_after_its_own_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = Account(5)
+    account.faults = [client_error("ExpiredToken")] * 10_000
+
+    async def scenario() -> list[dict[str, Any]]:
+        old = waits(account, account.arns[:2])
+        await until(lambda: len(account.calls) > 1)
+        monkeypatch.setattr(aws_errors, "PATIENCE_SECONDS", 0)
+        events = list(await asyncio.gather(*old))
+        monkeypatch.undo()
+        monkeypatch.setattr(poller, "SECONDS_PER_PAGE", 0.05)
+        (new,) = waits(account, account.arns[2:3])
+        calls = len(account.calls)
+        await until(lambda: len(account.calls) > calls + 1)
+        assert not new.done()
+        account.faults.clear()
+        account.statuses = dict.fromkeys(account.arns, "Succeeded")
+        return [*events, await new]
+
+    *lost, late = asyncio.run(scenario())
+    assert [event["event"] for event in lost] == ["error"] * 2
+    assert all("Renew the credentials" in event["message"] for event in lost)
+    assert late["event"] == "ended"
 
 
 def test_an_error_that_stays_reaches_every_wait() -> None:
