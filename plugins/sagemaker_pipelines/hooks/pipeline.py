@@ -24,6 +24,9 @@ from sagemaker_pipelines.hooks.objects import split_s3_uri, stored_objects
 from sagemaker_pipelines.hooks.upsert import PipelineUpsert, UpsertResult
 from sagemaker_pipelines.settings import PipelineSettings, table
 
+#: For looks that are made again and again: a call to an endpoint that hangs ends within a minute.
+POLLING_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+
 
 class SageMakerPipelineHook(SageMakerHook):
     """Call SageMaker for pipelines and their executions; a hook holds calls, and no judgement.
@@ -32,11 +35,19 @@ class SageMakerPipelineHook(SageMakerHook):
     :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``, ``region_name``,
     ``verify`` and ``config``. What differs between environments comes from :attr:`settings`.
 
+    :ivar default_config: botocore's Config where neither the hook nor its connection says otherwise.
+
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.default_config = Config()
+
+    @property
+    def config(self) -> Config:
+        """Botocore's Config: the hook's or else the connection's, over the defaults."""
+        return self.default_config.merge(super().config)
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:

@@ -11,9 +11,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_pipelines.hooks.aws_errors import Patience
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.hooks.watch import MIN_DELAY_SECONDS
-from sagemaker_pipelines.triggers.poller import in_thread
+from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 
 class SageMakerPartitionsTrigger(BaseTrigger):
@@ -71,19 +71,25 @@ class SageMakerPartitionsTrigger(BaseTrigger):
 
     def hook(self) -> SageMakerPipelineHook:
         """Return the hook that this trigger asks AWS with."""
-        return SageMakerPipelineHook(
+        hook = SageMakerPipelineHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             config=self.botocore_config,
         )
+        hook.default_config = POLLING_CONFIG
+        return hook
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until nothing is missing any more."""
         hook, missing, began, patience = self.hook(), self.uris, time.time(), Patience()
         while missing:
             try:
-                missing = await in_thread(partial(_missing, hook, self.uris))
+                missing = await in_thread(
+                    partial(_missing, hook, self.uris),
+                    purpose=LOOK,
+                    connection=(self.aws_conn_id, self.region_name),
+                )
                 patience.renew()
             except Exception as error:
                 try:

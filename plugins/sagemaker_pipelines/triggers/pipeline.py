@@ -16,7 +16,8 @@ from asgiref.sync import sync_to_async
 from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.triggers.poller import in_thread, watching
+from sagemaker_pipelines.triggers.poller import watching
+from sagemaker_pipelines.triggers.threads import KILL, in_thread
 
 # Airflow gives a trigger's on_kill 30 s: to ask whether the task still waits, and to stop the execution.
 ASK_SECONDS = 9.0
@@ -172,7 +173,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
 
     async def _stop(self) -> None:
-        await in_thread(self._stop_now)
+        await in_thread(self._stop_now, purpose=KILL, connection=self._connection)
 
     def _stop_now(self) -> None:
         client = self.hook().kill_client()

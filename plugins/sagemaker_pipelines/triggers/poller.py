@@ -11,22 +11,21 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from functools import partial
 
-from asgiref.sync import sync_to_async
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.hooks.aws_errors import Patience, is_transient
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.hooks.survey import MAX_DESCRIBED, ExecutionSurvey
 from sagemaker_pipelines.hooks.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, StepLog, is_end
+from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 
 # The calls of all waits together, however many they are: a page of ListPipelineExecutions every so many
 # seconds, and one ListPipelineExecutionSteps.
 SECONDS_PER_PAGE = 4.5
 SECONDS_PER_STEP_LIST = 10.0
 _REMEMBERED_DURATIONS = 20
-T = TypeVar("T")
 
 
 class Wait:
@@ -93,10 +92,12 @@ class ExecutionPoller:
 
     It logs nothing itself: a line belongs to the log of the task that waits.
 
+    :param connection: what tells apart who is asked.
     :param pipeline_name: the pipeline's name.
     """
 
-    def __init__(self, pipeline_name: str) -> None:
+    def __init__(self, connection: Hashable, pipeline_name: str) -> None:
+        self.connection = connection
         self.pipeline_name = pipeline_name
         self._waits: list[Wait] = []
         self._survey: ExecutionSurvey | None = None
@@ -147,17 +148,22 @@ class ExecutionPoller:
 
     async def _look(self, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
         if self._survey is None:
-            self._survey = ExecutionSurvey(await in_thread(make_hook), self.pipeline_name)
+            hook = await self._in_thread(make_hook)
+            hook.default_config = POLLING_CONFIG
+            self._survey = ExecutionSurvey(hook, self.pipeline_name)
         survey = self._survey
         # A task may have been deferred twice, by a clear: its two waits share a look.
         arns = sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
-        seen = await in_thread(lambda: survey.look(arns))
+        seen = await self._in_thread(lambda: survey.look(arns))
         for wait in self._waits:
             self._tell(wait, seen.get(wait.pipeline_execution_arn), survey)
         await self._list_steps(survey)
         self._faults = 0
         for wait in self._waits:
             wait.patience.renew()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await in_thread(call, purpose=LOOK, connection=self.connection)
 
     def _tell(self, wait: Wait, seen: str | ClientError | None, survey: ExecutionSurvey) -> None:
         if started := survey.started.get(wait.pipeline_execution_arn):
@@ -182,7 +188,7 @@ class ExecutionPoller:
             del waits[1:]
         for wait in waits:
             try:
-                steps = await in_thread(lambda arn=wait.pipeline_execution_arn: survey.hook.list_steps(arn))  # type: ignore[misc]
+                steps = await self._in_thread(partial(survey.hook.list_steps, wait.pipeline_execution_arn))
             except ClientError as error:
                 # The look has told its status already; a missing execution is told there.
                 if is_transient(error):
@@ -251,19 +257,10 @@ async def watching(
     pipeline_arn = pipeline_execution_arn.partition("/execution/")[0]
     pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})
     key = (connection, pipeline_arn)
-    poller = pollers.setdefault(key, ExecutionPoller(pipeline_arn.rpartition("/")[2]))
+    poller = pollers.setdefault(key, ExecutionPoller(connection, pipeline_arn.rpartition("/")[2]))
     wait = Wait(pipeline_execution_arn, waiter_delay)
     poller.join(wait, make_hook)
     try:
         yield wait
     finally:
         poller.leave(wait)
-
-
-async def in_thread(call: Callable[[], T]) -> T:
-    """Run a blocking call in a thread, and let a cancellation through as it came.
-
-    asgiref replaces a CancelledError while its thread runs, and with it Airflow's message that tells a
-    user's kill from a shutdown: on_kill would not be called.
-    """
-    return await asyncio.shield(asyncio.ensure_future(sync_to_async(call, thread_sensitive=False)()))
