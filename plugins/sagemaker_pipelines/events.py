@@ -15,7 +15,6 @@ is new.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +23,12 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from sagemaker_pipelines.exceptions import UnreadableMessageError
+from sagemaker_pipelines.reading import parse_json
 
 S3, EXECUTION = "s3", "execution"
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 _S3_CREATED = ("ObjectCreated:", "Object Created")
-_PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/(?:hour=(\d{1,2})/)?")
+_PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/(?:hour=(\d{1,2})/)?", re.ASCII)
 # Events of one second are told apart by what follows what.
 _RANKS = {"Executing": 0, "Stopping": 1}
 
@@ -94,7 +94,7 @@ def parse_message(body: str) -> list[Event]:
 
 def _load(text: Any) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except (TypeError, ValueError):
         document = None
     if not isinstance(document, dict):

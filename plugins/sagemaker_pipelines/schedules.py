@@ -18,7 +18,7 @@ STATES = ("ENABLED", "DISABLED")
 # AWS's own defaults, https://docs.aws.amazon.com/scheduler/latest/APIReference/API_RetryPolicy.html
 MAX_EVENT_AGE_SECONDS, MAX_RETRY_ATTEMPTS = 86_400, 185
 _NAME = (r"[0-9a-zA-Z_.-]{1,64}", "at most 64 letters, digits, '-', '_' and '.'")
-_RATE = re.compile(r"(\d+) (minute|hour|day)(s?)")
+_RATE = re.compile(r"(\d+) (minute|hour|day)(s?)", re.ASCII)
 _ROLE = (r"arn:aws[a-z-]*:iam::\d{12}:role/.+", "an ARN as arn:aws:iam::<account>:role/<name>")
 _QUEUE = (r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:.+", "the ARN of an SQS queue")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
@@ -262,7 +262,7 @@ def _inside(text: str, kind: str) -> str:
 def _is_range(part: str, least: int, most: int, names: list[str]) -> bool:
     """Return whether a part of a cron field is ``*``, a value or a range, with or without steps."""
     body, slash, step = part.partition("/")
-    if slash and not (step.isdecimal() and int(step) >= 1):
+    if not part.isascii() or (slash and not (step.isdecimal() and int(step) >= 1)):
         return False
     if body == "*":
         return True

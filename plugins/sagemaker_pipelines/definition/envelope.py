@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from sagemaker_pipelines.definition.annotations import annotate
 from sagemaker_pipelines.definition.parameters import Parameter, parameters_of
 from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, NAMES, find_placeholders, substitute
 from sagemaker_pipelines.exceptions import DefinitionError, PlaceholderError
+from sagemaker_pipelines.reading import parse_json
 
 ENVELOPE_VERSION = 1
 
@@ -187,7 +187,7 @@ class Envelope:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_bytes())
     except OSError as error:
         compiled = ", ".join(sorted(file.name for file in path.parent.glob("*.json"))) or "no definition"
         raise DefinitionError(

@@ -14,15 +14,13 @@ from typing import Any
 
 from sagemaker_pipelines.definition.placeholders import has_placeholder
 from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.reading import DECIMAL, INTEGER
 
 TYPES = ("String", "Integer", "Float", "Boolean")
 MAX_VALUE_LENGTH = 1024
 MAX_PARAMETERS = 200
 #: What stands in messages instead of a secret.
 MASK = "***"
-
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,7 @@ def _integer(value: object) -> str | None:
         return str(int(value)) if math.isfinite(value) and value.is_integer() else None
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+    if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
         return value.strip()
     return None
 
@@ -185,7 +183,7 @@ def _float(value: object) -> str | None:
         return str(value)
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else None
-    if isinstance(value, str) and _FLOAT.fullmatch(value.strip()) and math.isfinite(float(value)):
+    if isinstance(value, str) and DECIMAL.fullmatch(value.strip()) and math.isfinite(float(value)):
         return value.strip()
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.definition import Gate, Parameter, gate_of
 from sagemaker_pipelines.exceptions import EvaluationError
 from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+from sagemaker_pipelines.reading import finite_number, parse_json
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A cached step may come from a cached step; a loop would be AWS's fault, but must end here.
 MAX_SOURCES = 20
 # JsonGet's path: regression_metrics.mse.value, classes[0].f1, metrics['a.b']
-_PATH_PART = re.compile(r"""\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[['"]([^'"]+)['"]\]""")
+_PATH_PART = re.compile(r"""\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[['"]([^'"]+)['"]\]""", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ def _read_json(hook: SageMakerPipelineHook, uri: str) -> Any:
             "this file, and that it was not deleted since."
         ) from error
     try:
-        return json.loads(content)
+        return parse_json(content)
     except ValueError as error:
         raise EvaluationError(
             f"The report {uri} is not JSON: {error}. Nothing is accepted; correct what the evaluation "
@@ -213,7 +213,7 @@ def _at_path(document: Any, json_path: str, uri: str) -> Any:
         name, index, quoted = part.groups()
         try:
             value = value[int(index)] if index is not None else _member(value, name or quoted)
-        except (KeyError, IndexError, TypeError):
+        except (KeyError, IndexError, TypeError, ValueError):
             seen = sorted(value) if isinstance(value, Mapping) else type(value).__name__
             raise EvaluationError(
                 f"{uri} has nothing at {json_path}: at {path[: part.start()] or 'its top'} there is {seen}. "
@@ -230,21 +230,19 @@ def _member(value: Any, name: str) -> Any:
 
 
 def _threshold(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate) -> float:
-    if not isinstance(gate.threshold, Parameter):
-        return float(gate.threshold)
-    parameter = gate.threshold
-    # Whether AWS lists defaults too is not documented; the execution's own definition has them.
-    given = hook.execution_parameters(pipeline_execution_arn).get(parameter.name, parameter.default)
+    name, given = "", str(gate.threshold)
+    if isinstance(gate.threshold, Parameter):
+        parameter = gate.threshold
+        # Whether AWS lists defaults too is not documented; the execution's own definition has them.
+        sent = hook.execution_parameters(pipeline_execution_arn)
+        name, given = f" {parameter.name}", str(sent.get(parameter.name, parameter.default))
     try:
-        threshold = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        threshold = math.nan
-    if not math.isfinite(threshold):
+        return finite_number(given)
+    except ValueError:
         raise EvaluationError(
-            f"The threshold {parameter.name} of {pipeline_execution_arn} is {given!r}; expected a finite "
-            "number. Nothing is accepted; start it with a number."
-        )
-    return threshold
+            f"The threshold{name} of {pipeline_execution_arn} is {given!r}; expected a finite number. "
+            "Nothing is accepted; start it with a number."
+        ) from None
 
 
 def _source_of(step: Mapping[str, Any]) -> str | None:

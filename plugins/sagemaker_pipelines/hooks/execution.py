@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from sagemaker_pipelines.exceptions import (
     FailureCause,
 )
 from sagemaker_pipelines.messages import cut
+from sagemaker_pipelines.reading import parse_json
 from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 if TYPE_CHECKING:
@@ -226,8 +226,8 @@ def parse_definition(text: str) -> dict[str, Any]:
     :raises DefinitionError: it is no JSON object.
     """
     try:
-        definition = json.loads(text)
-    except json.JSONDecodeError as error:
+        definition = parse_json(text)
+    except ValueError as error:
         raise DefinitionError(
             f"The deployed definition is not JSON: {error}. Upsert the pipeline again."
         ) from error

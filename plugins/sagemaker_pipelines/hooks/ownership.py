@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.exceptions import EnvironmentConflictError
+from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
 from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing_object
+from sagemaker_pipelines.reading import parse_json
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -67,6 +68,7 @@ def claim_prefix(hook: SageMakerPipelineHook, *, bucket: str, environment: str, 
 
     :param encryption: further arguments of PutObject.
     :raises EnvironmentConflictError: another environment has them.
+    :raises SettingsError: the object that says whose they are is broken.
     """
     key = f"{hook.settings.name_prefix}{_CLAIM_NAME}"
     owner = _claimed_by(hook, bucket, key)
@@ -94,4 +96,10 @@ def _claimed_by(hook: SageMakerPipelineHook, bucket: str, key: str) -> str | Non
         if is_missing_object(error):
             return None
         raise
-    return str(json.loads(body)["environment"])
+    try:
+        return str(parse_json(body)["environment"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"s3://{bucket}/{key} says whose prefix this is, and holds {body[:80]!r} ({error}); expected "
+            '{"environment": "<name>"}. Find out who wrote it, and delete it: the next upsert writes one.'
+        ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope, canonical, check, definition_hash, with_job_settings
-from sagemaker_pipelines.exceptions import DefinitionError, ParameterError, SettingsError, UpsertError
+from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
 from sagemaker_pipelines.hooks.asset_store import missing_objects
 from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing
 from sagemaker_pipelines.hooks.definition_diff import definition_diff
@@ -57,47 +57,6 @@ class UpsertResult:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types, for XCom."""
         return asdict(self)
-
-
-def version_id(value: int | str | None) -> int | None:
-    """Return a PipelineVersionId that was given as a number or a text; None where none was given.
-
-    :raises ParameterError: the text is no whole number.
-    """
-    if value is None or value in {"", "None"}:
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise ParameterError(
-            f"pipeline_version_id is {value!r}; expected a whole number, such as the upsert's XCom has."
-        ) from None
-
-
-def pinned_version(hook: SageMakerPipelineHook, pipeline_name: str, version: int) -> UpsertResult:
-    """Return a deployed version as an upsert would, and write nothing.
-
-    :param hook: what to call AWS with.
-    :param pipeline_name: the pipeline.
-    :param version: its PipelineVersionId.
-    :raises DefinitionError: the pipeline has no such version.
-    """
-    described = hook.describe_pipeline(pipeline_name, pipeline_version_id=version)
-    if described is None:
-        newest = hook.latest_version_id(pipeline_name)
-        raise DefinitionError(
-            f"Version {version} of the pipeline {pipeline_name!r} is to be executed, and does not exist; "
-            + (f"the newest is {newest}." if newest else "there is no such pipeline: upsert it first.")
-        )
-    return UpsertResult(
-        pipeline_name=pipeline_name,
-        pipeline_arn=described["PipelineArn"],
-        pipeline_version_id=version,
-        changed=False,
-        created=False,
-        definition_hash=definition_hash(parse_definition(described["PipelineDefinition"])),
-        pinned=True,
-    )
 
 
 class PipelineUpsert:

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 AWAITING_APPROVAL = "awaiting_approval"
+# By ModelApprovalStatus:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeModelPackage.html
+VERDICTS: Mapping[str, str] = {
+    "Approved": ACCEPTED,
+    "Rejected": REJECTED,
+    "PendingManualApproval": AWAITING_APPROVAL,
+}
 TaskIds = str | Sequence[str]
 
 
@@ -58,7 +65,8 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         ``s3://<bucket>/abalone/results/{{ ds }}.json``; None or empty keeps none. Templated.
     :param follow_in_backfill: whether a backfill's run follows the branch too; a template can ask the run's
         conf. Templated.
-    :raises AirflowFailException: the metric cannot be read, or the execution did not end well.
+    :raises AirflowFailException: the metric cannot be read, the execution did not end well, or the model
+        package has an approval status that is not known.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -159,11 +167,15 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
 
     def _approval_verdict(self, model_package_arn: str) -> str:
         """Return what the registered model package's approval means; it may have changed since."""
-        status = self.hook.describe_model_package(model_package_arn).get("ModelApprovalStatus")
-        if status == "Rejected":
+        status = str(self.hook.describe_model_package(model_package_arn).get("ModelApprovalStatus"))
+        if status not in VERDICTS:
+            raise AirflowFailException(
+                f"{model_package_arn} has the approval status {status!r}; known are {', '.join(VERDICTS)}. "
+                "Nothing is accepted: look at the model package in SageMaker, and update this package."
+            )
+        if VERDICTS[status] == REJECTED:
             self.log.warning("%s was registered as Rejected", model_package_arn)
-            return REJECTED
-        return AWAITING_APPROVAL if status == "PendingManualApproval" else ACCEPTED
+        return VERDICTS[status]
 
     def _branches(self, verdict: str) -> TaskIds:
         if verdict == REJECTED:

@@ -20,7 +20,8 @@ from sagemaker_pipelines.hooks.aws_errors import code_of
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.quota import executing_count
 from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.upsert import check_parallelism, version_id
+from sagemaker_pipelines.hooks.upsert import check_parallelism
+from sagemaker_pipelines.hooks.versions import version_id
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.masking import is_secret, masked

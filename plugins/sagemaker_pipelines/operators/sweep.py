@@ -17,6 +17,7 @@ from sagemaker_pipelines.hooks import sweep as calls
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.logical_start import LogicalStart
+from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.states import execution_phase
 from sagemaker_pipelines.sweeping import (
     AirflowRuns,
@@ -217,10 +218,10 @@ class _Sweep:
 
 def _number(name: str, value: float | str) -> float:
     try:
-        number = float(value)
+        number = finite_number(str(value))
     except ValueError:
         number = -1.0
-    if not 0 <= number < float("inf"):
+    if number < 0:
         raise ValueError(f"{name} is {value!r}; expected a number of at least 0.")
     return number
 

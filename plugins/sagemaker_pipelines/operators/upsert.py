@@ -14,7 +14,8 @@ from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.upsert import check_parallelism, pinned_version, version_id
+from sagemaker_pipelines.hooks.upsert import check_parallelism
+from sagemaker_pipelines.hooks.versions import pinned_version, version_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -41,6 +41,7 @@ def test_an_object_is_read_alike_in_every_wrapping(body: str) -> None:
         ("a/dt=2026-12-31/hour=23/x.csv", ("2026-12-31T23:00:00+00:00", "2027-01-01T00:00:00+00:00")),
         ("a/dt=2026-13-40/x.csv", (None, None)),
         ("a/x.csv", (None, None)),
+        ("a/dt=2026-01-0\N{ARABIC-INDIC DIGIT TWO}/x.csv", (None, None)),
         ("a/mydt=2026-01-02/x.csv", (None, None)),
     ],
 )
@@ -65,7 +66,8 @@ def test_what_reports_no_new_object_is_no_event(body: str) -> None:
 @pytest.mark.parametrize(
     "body",
     ["no JSON", "[1]", "null", '{"detail-type": "Other"}', '{"Records": [{"eventSource": "aws:ses"}]}',
-     '{"Records": [7]}', '{"Type": "Notification", "Message": "hello"}'],
+     '{"Records": [7]}', '{"Type": "Notification", "Message": "hello"}',
+     pytest.param("[" * 100_000, id="nested too deeply")],
 )  # fmt: skip
 def test_a_foreign_message_is_refused_with_what_was_seen(body: str) -> None:
     with pytest.raises(UnreadableMessageError, match="The message"):

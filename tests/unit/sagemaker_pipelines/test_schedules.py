@@ -47,6 +47,7 @@ def test_a_cron_expression_is_written_as_aws_reads_it(text: str, expression: str
         ("0 3 ? * 0 *", "'0' as day of week, expected 1 to 7 or SUN to SAT"),
         ("0 3 * * ? 1969", "'1969' as year"),
         ("0/0 3 * * ? *", "'0/0' as minutes"),
+        ("\N{ARABIC-INDIC DIGIT SIX} 3 * * ? *", "as minutes, expected 0 to 59"),
         ("1-2-3 3 * * ? *", "'1-2-3' as minutes"),
         ("0 3 * * * *", "exactly one of them has to be '?'"),
         ("0 3 ? * ? *", "exactly one of them has to be '?'"),
@@ -63,7 +64,10 @@ def test_a_rate_is_written_as_aws_reads_it(text: str) -> None:
     assert rate_expression(text) == f"rate({text.removeprefix('rate(').rstrip(')').replace('  ', ' ')})"
 
 
-@pytest.mark.parametrize("text", ["1 days", "2 day", "0 minutes", "1.5 hours", "3 weeks", "daily"])
+@pytest.mark.parametrize(
+    "text",
+    ["1 days", "2 day", "0 minutes", "1.5 hours", "3 weeks", "daily", "\N{ARABIC-INDIC DIGIT SIX} hours"],
+)
 def test_a_wrong_rate_is_refused(text: str) -> None:
     with pytest.raises(ScheduleError, match="such as '1 day', '12 hours'"):
         rate_expression(text)

@@ -107,7 +107,7 @@ def test_a_constant_threshold_asks_for_no_parameters(hook: SageMakerPipelineHook
     assert not hook.read_gate(ARN).passed
 
 
-@pytest.mark.parametrize("value", ["six", "nan", "inf", ""])
+@pytest.mark.parametrize("value", ["six", "nan", "inf", "", "1_000", "\N{ARABIC-INDIC DIGIT SIX}"])
 def test_a_threshold_that_is_no_finite_number_accepts_nothing(
     hook: SageMakerPipelineHook, sagemaker: Stubber, value: str
 ) -> None:
@@ -125,6 +125,11 @@ def test_a_threshold_that_is_no_finite_number_accepts_nothing(
         (b"{", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"", "is not JSON"),
+        pytest.param(b"[" * 100_000, "is not JSON: it is nested too deeply", id="deep"),
+        (
+            b'{"regression_metrics": {"mse": {"value": 9.0, "value": 1.0}}}',
+            "is not JSON: it has the key 'value' twice",
+        ),
         ([], "nothing at"),
         ({"regression_metrics": {"mae": {"value": 1}}}, r"at regression_metrics there is \['mae'\]"),
         ({"regression_metrics": "4.9"}, "there is str"),
@@ -163,6 +168,28 @@ def test_a_report_that_is_not_a_finite_number_at_the_path_accepts_nothing(
 def test_the_forms_of_a_json_path_are_read(hook: SageMakerPipelineHook, path: str, document: Any) -> None:
     store(hook, document)
     assert read_metric(hook, URI, path) == 1.5
+
+
+@pytest.mark.parametrize(
+    "index", ["\N{ARABIC-INDIC DIGIT ZERO}", "9" * 5000], ids=["another script", "too many digits"]
+)
+def test_an_index_is_written_in_ascii_digits_that_a_list_may_have(
+    hook: SageMakerPipelineHook, index: str
+) -> None:
+    store(hook, [1.5])
+    with pytest.raises(EvaluationError, match=r"not a path|nothing at"):
+        read_metric(hook, URI, f"[{index}]")
+
+
+def test_an_infinite_threshold_of_the_definition_accepts_nothing(
+    hook: SageMakerPipelineHook, sagemaker: Stubber
+) -> None:
+    definition = gated_definition()
+    definition["Steps"][1]["Arguments"]["Conditions"][0]["RightValue"] = float("inf")
+    store(hook, mse(4.9))
+    gate(sagemaker, definition)
+    with pytest.raises(EvaluationError, match=r"threshold of .* is 'inf'"):
+        hook.read_gate(ARN)
 
 
 def test_a_path_of_another_language_is_refused(hook: SageMakerPipelineHook) -> None:

@@ -15,9 +15,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import EnvironmentConflictError
+from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
 from sagemaker_pipelines.hooks.ownership import (
     ENVIRONMENT_TAG,
+    claim_prefix,
     environment_name,
     environment_of,
     marked,
@@ -25,7 +26,7 @@ from sagemaker_pipelines.hooks.ownership import (
 )
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
-from tests.unit.sagemaker_pipelines.samples import TaskInstance
+from tests.unit.sagemaker_pipelines.samples import BUCKET, TaskInstance
 
 
 @pytest.fixture
@@ -88,6 +89,16 @@ def test_another_pipeline_name_does_not_let_an_environment_into_the_prefix(
     ):
         second.upsert_pipeline(envelope, pipeline_name="own-name")
     assert state(runtime) == before
+
+
+@pytest.mark.parametrize("claim", [b"", b"[]", b'{"owner": "aws_dev"}', b"[" * 100_000])
+def test_a_broken_claim_is_named_with_its_cure(
+    hook: SageMakerPipelineHook, envelope: Envelope, claim: bytes
+) -> None:
+    key = "dev-sagemaker-pipelines-environment.json"
+    hook.s3.put_object(Bucket=BUCKET, Key=key, Body=claim)
+    with pytest.raises(SettingsError, match=f"s3://{BUCKET}/{key} says whose .* delete it"):
+        claim_prefix(hook, bucket=BUCKET, environment="aws_test")
 
 
 def test_two_airflows_with_one_connection_id_are_two_environments_unless_they_say_otherwise(

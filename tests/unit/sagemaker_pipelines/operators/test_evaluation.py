@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.session
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -14,7 +15,7 @@ from sagemaker_pipelines.exceptions import EvaluationError, ExecutionStoppedErro
 from sagemaker_pipelines.hooks.evaluation import GateReading
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+from sagemaker_pipelines.operators.evaluation import VERDICTS, SageMakerMetricBranchOperator
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/dev-gated/1"
@@ -127,6 +128,20 @@ def test_the_registered_model_packages_approval_decides_among_accepted_models(
     ti = TaskInstance()
     assert branch(monkeypatch, approval=approval, ti=ti, awaiting_approval=awaiting) == followed
     assert ti.pushed["verdict"] == verdict
+
+
+@pytest.mark.parametrize("status", ["Archived", "", "approved"])
+def test_an_approval_status_that_is_not_known_accepts_nothing(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    monkeypatch.setattr(Judged, "registered_model_package", lambda *_: PACKAGE)
+    with pytest.raises(AirflowFailException, match=f"approval status '{status}'.*Nothing is accepted"):
+        branch(monkeypatch, approval=status)
+
+
+def test_the_verdicts_have_exactly_the_approval_statuses_that_botocore_knows() -> None:
+    service = botocore.session.get_session().get_service_model("sagemaker")
+    assert sorted(VERDICTS) == sorted(service.shape_for("ModelApprovalStatus").enum)
 
 
 def test_an_approved_package_of_a_rejected_execution_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,7 +243,7 @@ def test_a_notifier_is_told_only_when_something_is_found(runtime: LocalRuntime) 
     assert arn in told[0]
 
 
-@pytest.mark.parametrize("value", ["soon", "-1", "nan"])
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "1_0"])
 def test_an_age_that_is_no_number_fails_before_any_call(runtime: LocalRuntime, value: str) -> None:
     before = runtime.calls()
     with pytest.raises(ValueError, match="min_age_minutes is"):

@@ -56,6 +56,14 @@ def test_a_pinned_version_is_returned_and_nothing_is_written(
     assert (result["pipeline_version_id"], result["pinned"], result["changed"]) == (3, True, False)
 
 
+@pytest.mark.parametrize("version", ["1_0", "\N{ARABIC-INDIC DIGIT SIX}", "newest", 2.5])
+def test_a_version_that_is_not_a_whole_number_fails_before_any_call(
+    hook: SageMakerPipelineHook, envelope_path: Path, version: Any
+) -> None:
+    with pytest.raises(AirflowFailException, match=r"pipeline_version_id is .*; expected a whole number"):
+        upsert(hook, envelope_path, pipeline_version_id=version)
+
+
 def test_a_pinned_version_that_is_missing_fails_and_names_the_newest(
     hook: SageMakerPipelineHook, sagemaker: Stubber, envelope_path: Path
 ) -> None:

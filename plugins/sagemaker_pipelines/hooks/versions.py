@@ -1,0 +1,55 @@
+"""Deployed versions of a pipeline that are asked for by their number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagemaker_pipelines.definition import definition_hash
+from sagemaker_pipelines.exceptions import DefinitionError, ParameterError
+from sagemaker_pipelines.hooks.execution import parse_definition
+from sagemaker_pipelines.hooks.upsert import UpsertResult
+from sagemaker_pipelines.reading import whole_number
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+
+def version_id(value: int | str | None) -> int | None:
+    """Return a PipelineVersionId that was given as a number or a text; None where none was given.
+
+    :raises ParameterError: it is not a whole number.
+    """
+    if value is None or value in {"", "None"}:
+        return None
+    try:
+        return whole_number(str(value))
+    except ValueError:
+        raise ParameterError(
+            f"pipeline_version_id is {value!r}; expected a whole number, such as the upsert's XCom has."
+        ) from None
+
+
+def pinned_version(hook: SageMakerPipelineHook, pipeline_name: str, version: int) -> UpsertResult:
+    """Return a deployed version as an upsert would, and write nothing.
+
+    :param hook: what to call AWS with.
+    :param pipeline_name: the pipeline.
+    :param version: its PipelineVersionId.
+    :raises DefinitionError: the pipeline has no such version.
+    """
+    described = hook.describe_pipeline(pipeline_name, pipeline_version_id=version)
+    if described is None:
+        newest = hook.latest_version_id(pipeline_name)
+        raise DefinitionError(
+            f"Version {version} of the pipeline {pipeline_name!r} is to be executed, and does not exist; "
+            + (f"the newest is {newest}." if newest else "there is no such pipeline: upsert it first.")
+        )
+    return UpsertResult(
+        pipeline_name=pipeline_name,
+        pipeline_arn=described["PipelineArn"],
+        pipeline_version_id=version,
+        changed=False,
+        created=False,
+        definition_hash=definition_hash(parse_definition(described["PipelineDefinition"])),
+        pinned=True,
+    )
