@@ -52,6 +52,7 @@ def account_of(connection_id: str) -> tuple[Account, Callable[[str], Any]]:
     account = Account(
         bucket=settings.artifact_bucket,
         role_arn=settings.role_arn,
+        name_prefix=settings.name_prefix,
         data_uris=data_uris(DEFINITIONS, settings.placeholder_values, region=str(hook.conn_region_name)),
         topic_arn=settings.notification_target,
     )

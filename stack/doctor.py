@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -12,23 +12,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-# What the DAGs' tasks call themselves; jobs run with the execution role.
-CALLER_ACTIONS = (
-    "sagemaker:AddTags",
-    "sagemaker:CreatePipeline",
-    "sagemaker:DescribePipeline",
-    "sagemaker:DescribePipelineExecution",
-    "sagemaker:DescribeProcessingJob",
-    "sagemaker:ListModelPackages",
-    "sagemaker:ListPipelineExecutionSteps",
-    "sagemaker:ListPipelineExecutions",
-    "sagemaker:ListPipelineParametersForExecution",
-    "sagemaker:ListPipelineVersions",
-    "sagemaker:RetryPipelineExecution",
-    "sagemaker:StartPipelineExecution",
-    "sagemaker:StopPipelineExecution",
-    "sagemaker:UpdatePipeline",
-)
+from stack.iam import Names, statements
 
 State = Literal["ok", "missing", "unknown"]
 
@@ -41,10 +25,12 @@ class Account:
     :param role_arn: the execution role of pipelines and jobs.
     :param data_uris: S3 URIs of objects or prefixes that the pipelines read.
     :param topic_arn: the SNS topic of the notifications; None if none is wanted.
+    :param name_prefix: put before the names of pipelines and model package groups; may be empty.
     """
 
     bucket: str
     role_arn: str
+    name_prefix: str = ""
     data_uris: tuple[str, ...] = ()
     topic_arn: str | None = None
 
@@ -177,28 +163,60 @@ class Doctor:
 
     def _permissions(self) -> Finding:
         """Ask IAM what the caller may do; the simulation needs a user's or a role's ARN."""
-        caller = _principal(self._client("sts").get_caller_identity()["Arn"])
-        iam = self._client("iam")
-        objects = [f"arn:aws:s3:::{self._account.bucket}/*"]
-        questions = [
-            (CALLER_ACTIONS, ["*"]),
-            (("s3:GetObject", "s3:PutObject"), objects),
-            (("iam:PassRole",), [self._account.role_arn]),
+        arn = self._client("sts").get_caller_identity()["Arn"]
+        caller = _principal(arn)
+        _, partition, _, _, account_id, _ = arn.split(":", 5)
+        names = Names(
+            partition=partition,
+            account_id=account_id,
+            region=self._client("s3").meta.region_name,
+            bucket=self._account.bucket,
+            name_prefix=self._account.name_prefix,
+            role_arn=self._account.role_arn,
+            topic_arn=self._account.topic_arn or "",
+        )
+        denied = [
+            action
+            for statement in statements("airflow", names=names)
+            if self._account.topic_arn or statement["Action"] != ["sns:Publish"]
+            for action in self._denied(caller, statement)
         ]
-        if self._account.topic_arn:
-            questions.append((("sns:Publish",), [self._account.topic_arn]))
-        denied = []
-        for actions, resources in questions:
-            answer = iam.simulate_principal_policy(
-                PolicySourceArn=caller, ActionNames=list(actions), ResourceArns=resources
-            )
-            denied += [
-                r["EvalActionName"] for r in answer["EvaluationResults"] if r["EvalDecision"] != "allowed"
-            ]
         if denied:
-            text = f"{caller} may not {', '.join(denied)}"
-            return Finding(name="permissions", state="missing", text=text, cure="allow these actions")
-        return Finding(name="permissions", state="ok", text=f"{caller} may do all that the DAGs do")
+            text = f"{caller} may not {', '.join(dict.fromkeys(denied))}"
+            cure = "allow these actions as docs/iam/airflow.json does"
+            return Finding(name="permissions", state="missing", text=text, cure=cure)
+        text = f"{caller} may do all that docs/iam/airflow.json lists"
+        return Finding(name="permissions", state="ok", text=text)
+
+    def _denied(self, caller: str, statement: Mapping[str, Any]) -> list[str]:
+        """Return the actions of a statement that the caller may do with none of its resources."""
+        allowed = set()
+        for resource in statement["Resource"]:
+            answer = self._client("iam").simulate_principal_policy(
+                PolicySourceArn=caller,
+                ActionNames=statement["Action"],
+                ResourceArns=[_example(resource)],
+                ContextEntries=[
+                    {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": _examples(value)}
+                    for condition in statement.get("Condition", {}).values()
+                    for key, value in condition.items()
+                ],
+            )
+            allowed |= {
+                result["EvalActionName"]
+                for result in answer["EvaluationResults"]
+                if result["EvalDecision"] == "allowed"
+            }
+        return [action for action in statement["Action"] if action not in allowed]
+
+
+def _example(pattern: str) -> str:
+    """Return a resource of the pattern; ``*`` alone means all of them."""
+    return pattern if pattern == "*" else pattern.replace("*", "doctor")
+
+
+def _examples(value: str | list[str]) -> list[str]:
+    return [_example(each) for each in ([value] if isinstance(value, str) else value)]
 
 
 def _principal(arn: str) -> str:

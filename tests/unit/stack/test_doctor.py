@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from botocore.exceptions import NoCredentialsError
 
 from stack.bootstrap import bootstrap, client
 from stack.doctor import Account, Doctor, Finding
+from stack.iam import Names, allowed_actions, statements
 from stack.settings import StackSettings
 
 
@@ -76,18 +80,82 @@ def test_only_read_only_calls_are_made(settings: StackSettings, account: Account
     assert {c for c in calls if not c.startswith(("Get", "List", "Head", "Describe", "Simulate"))} == set()
 
 
-def test_a_denied_action_is_named(settings: StackSettings, account: Account) -> None:
-    class Iam:
-        def simulate_principal_policy(self, **request: Any) -> dict[str, Any]:
-            denied = "sagemaker:StartPipelineExecution"
-            return {
-                "EvaluationResults": [
-                    {"EvalActionName": a, "EvalDecision": "implicitDeny" if a == denied else "allowed"}
-                    for a in request["ActionNames"]
-                ]
-            }
+class Iam:
+    """IAM that grants the caller docs/iam/airflow.json with the account's names, but for one action."""
 
-    doctor = Doctor(lambda service: Iam() if service == "iam" else client(settings, service), account)
-    finding = doctor._permissions()
-    assert finding.state == "missing"
-    assert finding.text.endswith("may not sagemaker:StartPipelineExecution")
+    def __init__(self, names: Names, denied: str | None) -> None:
+        self.granted = list(statements("airflow", names=names))
+        self.denied = denied
+        self.asked: set[str] = set()
+
+    def simulate_principal_policy(self, **request: Any) -> dict[str, Any]:
+        context = {entry["ContextKeyName"]: entry["ContextKeyValues"] for entry in request["ContextEntries"]}
+        (resource,) = request["ResourceArns"]
+        self.asked |= set(request["ActionNames"])
+        return {
+            "EvaluationResults": [
+                {
+                    "EvalActionName": action,
+                    "EvalDecision": "allowed" if self._allows(action, resource, context) else "implicitDeny",
+                }
+                for action in request["ActionNames"]
+            ]
+        }
+
+    def _allows(self, action: str, resource: str, context: dict[str, list[str]]) -> bool:
+        return action != self.denied and any(
+            action in granted["Action"]
+            and any(fnmatchcase(resource, pattern) for pattern in granted["Resource"])
+            and all(
+                fnmatchcase(
+                    context.get(key, ["none"])[0], pattern if isinstance(pattern, str) else pattern[0]
+                )
+                for condition in granted.get("Condition", {}).values()
+                for key, pattern in condition.items()
+            )
+            for granted in self.granted
+        )
+
+
+cached_client = cache(client)
+
+
+def permissions(
+    settings: StackSettings, account: Account, denied: str | None = None
+) -> tuple[Finding, set[str]]:
+    names = Names(
+        partition="aws",
+        account_id=settings.account_id,
+        region=settings.region,
+        bucket=account.bucket,
+        name_prefix=account.name_prefix,
+        role_arn=account.role_arn,
+        topic_arn=account.topic_arn or "",
+    )
+    iam = Iam(names, denied)
+    clients = {"iam": iam, **{service: cached_client(settings, service) for service in ("sts", "s3")}}
+    doctor = Doctor(clients.__getitem__, account)
+    return doctor._permissions(), iam.asked
+
+
+@pytest.mark.parametrize("name_prefix", ["", "prod-"])
+def test_whoever_has_the_policy_of_the_documentation_has_all_permissions(
+    settings: StackSettings, account: Account, name_prefix: str
+) -> None:
+    finding, asked = permissions(settings, replace(account, name_prefix=name_prefix, bucket="dev-bucket"))
+    assert finding.state == "ok"
+    assert asked == allowed_actions("airflow")
+
+
+def test_each_action_of_the_policy_that_is_denied_is_named(settings: StackSettings, account: Account) -> None:
+    for action in sorted(allowed_actions("airflow")):
+        finding, _ = permissions(settings, account, denied=action)
+        assert finding.state == "missing"
+        assert finding.text.endswith(f"may not {action}")
+        assert "docs/iam/airflow.json" in finding.cure
+
+
+def test_without_a_topic_nobody_has_to_publish(settings: StackSettings, account: Account) -> None:
+    finding, asked = permissions(settings, replace(account, topic_arn=None), denied="sns:Publish")
+    assert finding.state == "ok"
+    assert "sns:Publish" not in asked
