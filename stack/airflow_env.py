@@ -92,7 +92,8 @@ def _laptop_settings() -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # Loopback only, so no login.
+        # Loopback only, so no login; foreign web pages are refused.
+        "AIRFLOW__CORE__AUTH_MANAGER": "stack.auth_manager.LoopbackAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         # A stack that is started now and then would run yesterday's interval at each unpause.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",

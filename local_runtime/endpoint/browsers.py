@@ -26,12 +26,26 @@ def refuse_page(environ: Environ, *, listens_on_loopback: bool, protocol: str) -
     :param listens_on_loopback: beyond loopback any name may be the server's, such as a container's.
     :param protocol: how the error is spelled.
     """
-    host = _hostname(f"//{environ.get('HTTP_HOST') or 'localhost'}")
-    if listens_on_loopback and not is_loopback(host):
-        return _refusal(f"The Host {host!r} is not this machine; use 127.0.0.1 or localhost.", protocol)
-    origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and _hostname(origin) not in {host, "localhost", "127.0.0.1", "::1"}:
-        return _refusal(f"Requests of web pages are refused, and this has the Origin {origin!r}.", protocol)
+    reason = foreign_page(
+        environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), listens_on_loopback=listens_on_loopback
+    )
+    if reason is None:
+        return None
+    return error_answer(protocol, "AccessDenied", reason, status=403, close=True)
+
+
+def foreign_page(host: str | None, origin: str | None, *, listens_on_loopback: bool) -> str | None:
+    """Return why a request came from a foreign web page; None where it did not.
+
+    :param host: the header ``Host``; None where there is none.
+    :param origin: the header ``Origin``; None where there is none.
+    :param listens_on_loopback: see :func:`refuse_page`.
+    """
+    name = _hostname(f"//{host or 'localhost'}")
+    if listens_on_loopback and not is_loopback(name):
+        return f"The Host {name[:256]!r} is not this machine; use 127.0.0.1 or localhost."
+    if origin is not None and _hostname(origin) not in {name, "localhost", "127.0.0.1", "::1"}:
+        return f"Requests of web pages are refused, and this has the Origin {origin[:256]!r}."
     return None
 
 
@@ -40,7 +54,3 @@ def _hostname(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def _refusal(message: str, protocol: str) -> Answer:
-    return error_answer(protocol, "AccessDenied", message[:512], status=403, close=True)
