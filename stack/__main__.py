@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+from sagemaker_pipelines.hooks.advice import with_advice
 from stack.exceptions import StackError
 from stack.lifecycle import Stack
 from stack.settings import StackSettings
@@ -105,8 +108,9 @@ def main(command: Callable[[], object]) -> int:
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         command()
-    except StackError as error:
-        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    except (StackError, SageMakerPipelinesError, BotoCoreError, ClientError) as error:
+        text = with_advice(error)
+        Console(stderr=True).print(f"[red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
         return 1
     return 0
 

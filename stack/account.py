@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sagemaker_pipelines.cli.account import connection_of
 from sagemaker_pipelines.definition import Envelope, parameters_of
-from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from stack.doctor import Account
 from stack.exceptions import StackError
 from stack.settings import ROOT, StackSettings
@@ -24,7 +24,8 @@ def account_of(connection_id: str) -> tuple[Account, Callable[[str], Any]]:
     """Return what should be there, and a function that makes clients of that connection.
 
     :param connection_id: the Airflow connection; without one, boto3's own credentials are used.
-    :raises StackError: bucket or role is not set, or a setting is malformed.
+    :raises StackError: bucket or role is not set.
+    :raises SageMakerPipelinesError: the connection does not exist, or a setting is malformed.
     """
     # Airflow makes its home folder when it is imported.
     os.environ.setdefault("AIRFLOW_HOME", str(StackSettings.from_environment().airflow_home))
@@ -38,11 +39,8 @@ def account_of(connection_id: str) -> tuple[Account, Callable[[str], Any]]:
     def client(service: str) -> Any:
         return AwsBaseHook(aws_conn_id=connection_id, client_type=service).conn
 
-    hook = SageMakerPipelineHook(aws_conn_id=connection_id)
-    try:
-        settings = hook.settings
-    except SageMakerPipelinesError as error:
-        raise StackError(str(error)) from error
+    hook = SageMakerPipelineHook(aws_conn_id=connection_of(connection_id))
+    settings = hook.settings
     if not settings.artifact_bucket or not settings.role_arn:
         name = "role_arn" if settings.artifact_bucket else "artifact_bucket"
         raise StackError(

@@ -205,8 +205,15 @@ class Stack:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """Let one command at a time change the stack."""
-        self.settings.state_dir.mkdir(parents=True, exist_ok=True)
-        with (self.settings.state_dir / "lock").open("w") as handle:
+        try:
+            self.settings.state_dir.mkdir(parents=True, exist_ok=True)
+            lock = (self.settings.state_dir / "lock").open("w")
+        except OSError as error:
+            raise StackError(
+                f"The stack's folder {self.settings.state_dir} cannot be written ({error.strerror}). Name "
+                "another one by STACK_STATE_DIR."
+            ) from error
+        with lock as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_runtime.deployment import Target
+from sagemaker_pipelines.reading import whole_number
+from stack.exceptions import StackError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,12 +43,14 @@ class StackSettings:
         """Read ``STACK_STATE_DIR``, ``RUNTIME_HOST``, ``AIRFLOW_PORT`` and ``RUNTIME_PORT``.
 
         ``RUNTIME_HOST`` is for the bootstrap in a container; on a laptop everything is on loopback.
+
+        :raises StackError: a port is none.
         """
         return cls(
             host=os.environ.get("RUNTIME_HOST", "127.0.0.1"),
             state_dir=Path(os.environ.get("STACK_STATE_DIR", ROOT / ".state")).resolve(),
-            airflow_port=int(os.environ.get("AIRFLOW_PORT", "8080")),
-            runtime_port=int(os.environ.get("RUNTIME_PORT", "4566")),
+            airflow_port=_port("AIRFLOW_PORT", "8080"),
+            runtime_port=_port("RUNTIME_PORT", "4566"),
         )
 
     @property
@@ -94,6 +98,17 @@ class StackSettings:
     def topic_arn(self) -> str:
         """The SNS topic of the notifications."""
         return f"arn:aws:sns:{self.region}:{self.account_id}:{TOPIC_NAME}"
+
+
+def _port(name: str, default: str) -> int:
+    text = os.environ.get(name, default)
+    try:
+        port = whole_number(text)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise StackError(f"{name} is {text!r}; expected a port, a whole number from 1 to 65535.")
+    return port
 
 
 TOPIC_NAME = "sagemaker-pipelines"

@@ -22,6 +22,9 @@ _TRANSIENT = frozenset({500, 502, 503, 504})
 _ATTEMPTS = 8
 # How much of a refusal is told, characters.
 _MAX_DETAIL = 500
+_LOG_IN = ". Give --username and --password, or --token, of somebody who may do that."
+_CURES = {401: _LOG_IN, 403: _LOG_IN, 404: ". Check the id, and --airflow-url."}
+_EXPECTED_URL = "expected one such as http://localhost:8080: give it with --airflow-url."
 
 
 class AirflowClient:
@@ -34,7 +37,7 @@ class AirflowClient:
         where there are none.
     :param username: with ``password``, what ``POST /auth/token`` takes.
     :param password: see ``username``.
-    :raises AirflowRequestError: the login was refused.
+    :raises AirflowRequestError: the URL is none, or the login was refused.
     """
 
     def __init__(
@@ -44,11 +47,11 @@ class AirflowClient:
 
         self.url = url.rstrip("/")
         # A proxy for the internet cannot reach an Airflow on loopback.
-        on_loopback = httpx.URL(self.url).host in {"127.0.0.1", "localhost", "::1"}
+        on_loopback = _host(self.url) in {"127.0.0.1", "localhost", "::1"}
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=not on_loopback)
         if token is None and username is not None:
             body = {"username": username, "password": password or ""}
-            token = self._call("POST", f"{self.url}/auth/token", json=body)["access_token"]
+            token = self._call("POST", f"{self.url}/auth/token", json=body).get("access_token")
         if token is not None:
             self._client.headers["Authorization"] = f"Bearer {token}"
 
@@ -130,12 +133,34 @@ class AirflowClient:
                 break
             time.sleep(0.5 * attempt)
         if answer.is_error:
+            text = f"Airflow answered {answer.status_code} to {method} {url}: {_detail(answer)}"
+            raise AirflowRequestError(f"{text}{_CURES.get(answer.status_code, '')}", answer.status_code)
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
             raise AirflowRequestError(
-                f"Airflow answered {answer.status_code} to {method} {url}: {_detail(answer)}",
-                answer.status_code,
+                f"{url} answered with {answer.text[:80]!r}, which is not an answer of Airflow's API. Give "
+                "Airflow's address with --airflow-url."
             )
-        body: dict[str, Any] = answer.json()
         return body
+
+
+def _host(url: str) -> str:
+    """Return the host of Airflow's address.
+
+    :raises AirflowRequestError: it is not an address.
+    """
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise AirflowRequestError(f"Airflow's address is {url!r} ({error}); {_EXPECTED_URL}") from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise AirflowRequestError(f"Airflow's address is {url!r}; {_EXPECTED_URL}")
+    return parsed.host
 
 
 def _run_path(dag_id: str, run_id: str) -> str:
@@ -145,6 +170,6 @@ def _run_path(dag_id: str, run_id: str) -> str:
 def _detail(answer: httpx.Response) -> str:
     try:
         detail = answer.json().get("detail", answer.text)
-    except ValueError:
+    except (ValueError, AttributeError):
         detail = answer.text
     return cut(str(detail), _MAX_DETAIL)

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sagemaker_pipelines.exceptions import ParameterError
+
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
@@ -35,15 +37,35 @@ def leave_no_airflow_behind() -> None:
 def hook_of(conn_id: str, region: str | None) -> SageMakerPipelineHook:
     """Return the hook that a command asks AWS with.
 
-    Without Airflow the default connection does not exist, and boto3 finds its credentials by itself.
-
-    :param conn_id: the Airflow connection.
+    :param conn_id: the Airflow connection, see :func:`connection_of`.
     :param region: the region; None takes the connection's, or AWS's own settings.
     """
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
-    plain = "SAGEMAKER_PIPELINES_PLAIN" in os.environ and conn_id == DEFAULT_CONN_ID
-    return SageMakerPipelineHook(aws_conn_id=None if plain else conn_id, region_name=region)
+    return SageMakerPipelineHook(aws_conn_id=connection_of(conn_id), region_name=region)
+
+
+def connection_of(conn_id: str) -> str | None:
+    """Return the connection to ask AWS with; None where boto3 finds its credentials by itself.
+
+    Without Airflow the default connection does not exist. The provider takes boto3's own credentials for any
+    connection that does not exist: with a misspelt name they might be those of another account.
+
+    :param conn_id: the Airflow connection.
+    :raises ParameterError: it is not the default one, and does not exist.
+    """
+    if conn_id == DEFAULT_CONN_ID:
+        return None if "SAGEMAKER_PIPELINES_PLAIN" in os.environ else conn_id
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ParameterError(
+            f"There is no Airflow connection {conn_id!r}. `airflow connections list` shows those of its "
+            f"database; AIRFLOW_CONN_{conn_id.upper()} would define it here."
+        ) from None
+    return conn_id
 
 
 def choose(profile: str | None, endpoint_url: str | None, settings: Path | None) -> None:

@@ -27,6 +27,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.exceptions import ParameterError, SageMakerPipelinesError, ScheduleError
+from sagemaker_pipelines.hooks.advice import with_advice
 
 FAILED, WRONG = 1, 2
 _WRONG_INPUT = (ParameterError, ScheduleError)
@@ -72,6 +73,6 @@ def reported() -> Iterator[None]:
         # Airflow's hooks log to standard output, which is for the result.
         with redirect_stdout(sys.stderr):
             yield
-    except (SageMakerPipelinesError, ClientError, BotoCoreError) as error:
-        typer.echo(f"Error: {error}", err=True)
+    except (SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:
+        typer.echo(f"Error: {with_advice(error)}", err=True)
         raise typer.Exit(WRONG if isinstance(error, _WRONG_INPUT) else FAILED) from error

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sagemaker_pipelines.cli.account import hook_of
+from sagemaker_pipelines.cli.account import connection_of, hook_of
 from sagemaker_pipelines.cli.output import (
     FAILED,
     AsJson,
@@ -149,7 +149,7 @@ def _hook(conn_id: str, region: str | None) -> Any:
     # Airflow and boto3 take a second to import, and `--help` needs neither.
     from sagemaker_pipelines.hooks.scheduler import EventBridgeSchedulerHook
 
-    return EventBridgeSchedulerHook(aws_conn_id=conn_id, region_name=region)
+    return EventBridgeSchedulerHook(aws_conn_id=connection_of(conn_id), region_name=region)
 
 
 def _expression(cron: str | None, rate: str | None) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowException, conf
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError
@@ -58,7 +58,7 @@ class SageMakerPipelineHook(SageMakerHook):
         where = f"extra of connection {self.aws_conn_id!r}"
         try:
             config: AwsConnectionWrapper = super().conn_config
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AirflowException, AttributeError, TypeError, ValueError) as error:
             raise SettingsError(
                 f"The {where} cannot be read: {error}. Expected a JSON object as "
                 "https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html "
@@ -102,8 +102,20 @@ class SageMakerPipelineHook(SageMakerHook):
         return client if client_type == "s3" else refuse_broken_answers(client)
 
     def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a new boto3 client of SageMaker, as the provider makes it, that refuses broken answers."""
-        return refuse_broken_answers(super().get_client_type(*args, **kwargs))
+        """Return a new boto3 client of SageMaker, as the provider makes it, that refuses broken answers.
+
+        :raises SettingsError: the endpoint is not a URL.
+        """
+        try:
+            client = super().get_client_type(*args, **kwargs)
+        except ValueError as error:
+            if isinstance(error, BotoCoreError):
+                raise
+            raise SettingsError(
+                f"{error}. Expected a URL such as http://127.0.0.1:4566: correct --endpoint-url, "
+                "AWS_ENDPOINT_URL, or endpoint_url in the extra of the Airflow connection."
+            ) from error
+        return refuse_broken_answers(client)
 
     # -- Pipelines -------------------------------------------------------------------------------------
 

@@ -61,6 +61,25 @@ def test_a_refusal_names_the_request_and_the_reason(monkeypatch: pytest.MonkeyPa
     assert caught.value.status == 404
 
 
+@pytest.mark.parametrize(("status", "cure"), [(401, "--token"), (403, "--token"), (404, "Check the id")])
+def test_a_refusal_says_what_to_do(monkeypatch: pytest.MonkeyPatch, status: int, cure: str) -> None:
+    answers = Answers(httpx.Response(status, json={"detail": "No"}))
+    with pytest.raises(AirflowRequestError, match=cure):
+        client(monkeypatch, answers).backfill(7)
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b"", b"\xff"])
+def test_what_is_not_airflow_is_named(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    with pytest.raises(AirflowRequestError, match=r"not an answer of Airflow's API.*--airflow-url"):
+        client(monkeypatch, Answers(httpx.Response(200, content=content))).backfill(7)
+
+
+@pytest.mark.parametrize("url", ["airflow", "", "http://", "ftp://airflow", "http://a:b"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(AirflowRequestError, match="expected one such as http://localhost:8080"):
+        AirflowClient(url)
+
+
 def test_cancelling_a_backfill_that_has_ended_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(httpx.Response(409, json={"detail": "Backfill is already completed."}))
     assert client(monkeypatch, answers).cancel_backfill(7) is False
