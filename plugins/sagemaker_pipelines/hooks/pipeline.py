@@ -5,117 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
-from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-from airflow.providers.common.compat.sdk import AirflowException, conf
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import DefinitionError, SettingsError
-from sagemaker_pipelines.hooks.aws_errors import is_missing, refuse_broken_answers
+from sagemaker_pipelines.exceptions import DefinitionError
+from sagemaker_pipelines.hooks.aws_errors import is_missing
+from sagemaker_pipelines.hooks.connection import SageMakerConnectionHook
 from sagemaker_pipelines.hooks.evaluation import GateReading, read_gate, registered_model_package
 from sagemaker_pipelines.hooks.execution import ExecutionOutcome, conclude, parse_definition
 from sagemaker_pipelines.hooks.objects import split_s3_uri, stored_objects
 from sagemaker_pipelines.hooks.upsert import PipelineUpsert, UpsertResult
-from sagemaker_pipelines.settings import PipelineSettings, table
-
-#: For looks that are made again and again: a call to an endpoint that hangs ends within a minute.
-POLLING_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 
-class SageMakerPipelineHook(SageMakerHook):
+class SageMakerPipelineHook(SageMakerConnectionHook):
     """Call SageMaker for pipelines and their executions; a hook holds calls, and no judgement.
-
-    It takes the arguments of the provider's
-    :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``, ``region_name``,
-    ``verify`` and ``config``. What differs between environments comes from :attr:`settings`.
-
-    :ivar default_config: botocore's Config where neither the hook nor its connection says otherwise.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.default_config = Config()
-
-    @property
-    def config(self) -> Config:
-        """Botocore's Config: the hook's or else the connection's, over the defaults."""
-        return self.default_config.merge(super().config)
-
-    @cached_property
-    def conn_config(self) -> AwsConnectionWrapper:
-        """The Airflow connection, whose extra the provider takes as it is.
-
-        :raises SettingsError: the extra, or a part of it that is read here, has another shape.
-        """
-        where = f"extra of connection {self.aws_conn_id!r}"
-        try:
-            config: AwsConnectionWrapper = super().conn_config
-        except (AirflowException, AttributeError, TypeError, ValueError) as error:
-            raise SettingsError(
-                f"The {where} cannot be read: {error}. Expected a JSON object as "
-                "https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html "
-                "describes; correct it."
-            ) from error
-        services = table(config.service_config, f"{where}, service_config")
-        table(services.get("sagemaker", {}), f"{where}, service_config.sagemaker")
-        return config
-
-    @cached_property
-    def settings(self) -> PipelineSettings:
-        """The environment of this connection, from its extra and the settings file.
-
-        :raises SettingsError: a setting is unknown or malformed.
-        """
-        return PipelineSettings.load(
-            self.conn_config.get_service_config("sagemaker"),
-            connection_id=self.aws_conn_id,
-            file=conf.get("sagemaker_pipelines", "settings_file", fallback="") or None,
-        )
-
-    @cached_property
-    def s3(self) -> Any:
-        """The boto3 client of S3, with this hook's connection, region and configuration."""
-        return self._sibling_client("s3")
-
-    @cached_property
-    def logs(self) -> Any:
-        """The boto3 client of CloudWatch Logs, with this hook's connection, region and configuration."""
-        return self._sibling_client("logs")
-
-    def _sibling_client(self, client_type: str) -> Any:
-        # The provider's own s3_hook and logs_hook know the connection, but not the hook's region.
-        client = AwsBaseHook(
-            aws_conn_id=self.aws_conn_id,
-            client_type=client_type,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.config,
-        ).conn
-        return client if client_type == "s3" else refuse_broken_answers(client)
-
-    def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a new boto3 client of SageMaker, as the provider makes it, that refuses broken answers.
-
-        :raises SettingsError: the endpoint is not a URL.
-        """
-        try:
-            client = super().get_client_type(*args, **kwargs)
-        except ValueError as error:
-            if isinstance(error, BotoCoreError):
-                raise
-            raise SettingsError(
-                f"{error}. Expected a URL such as http://127.0.0.1:4566: correct --endpoint-url, "
-                "AWS_ENDPOINT_URL, or endpoint_url in the extra of the Airflow connection."
-            ) from error
-        return refuse_broken_answers(client)
 
     # -- Pipelines -------------------------------------------------------------------------------------
 
@@ -282,18 +190,6 @@ class SageMakerPipelineHook(SageMakerHook):
                 if f" generation={generation}" in summary.get("PipelineExecutionDescription", ""):
                     return str(summary["PipelineExecutionArn"])
         return None
-
-    def kill_client(self) -> Any:
-        """Return another client of SageMaker, with short time-outs, for use in a signal handler.
-
-        The hook's own may be in the middle of a call there, with its locks held.
-        """
-        return self.get_client_type(
-            region_name=self.region_name,
-            config=self.config.merge(
-                Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-            ),
-        )
 
     def stop_execution(self, pipeline_execution_arn: str) -> str:
         """Stop an execution and return its status afterwards; one that has ended is left as it is."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.exceptions import UnknownStatusError
-from sagemaker_pipelines.hooks.aws_errors import Patience
+from sagemaker_pipelines.hooks.aws_errors import Patience, cure_of
 from sagemaker_pipelines.hooks.execution import MAX_REASON, step_seconds
 from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import execution_phase
@@ -87,6 +87,8 @@ class ExecutionWatch:
                 self.log.info(line)
         except Exception as error:
             self._patience.endure(error)
+            if cure_of(error) is not None:
+                self.hook.reconnect()
             self._faults += 1
             self.log.warning("AWS did not answer (fault %s in a row), asking again: %s", self._faults, error)
             return None

@@ -51,6 +51,19 @@ def test_an_extra_of_another_shape_is_named_before_any_client_is_made(
         SageMakerPipelineHook(aws_conn_id="aws_odd").settings  # noqa: B018 - reads the extra
 
 
+def test_a_hook_that_reconnects_reads_the_credentials_that_the_connection_has_now(
+    connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = SageMakerPipelineHook(aws_conn_id=connection)
+    before = (hook.conn, hook.s3)
+    renewed = {"conn_type": "aws", "login": "renewed", "password": "x", "extra": {"region_name": "eu-west-1"}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_TEST", json.dumps(renewed))
+    assert (hook.conn, hook.s3) == before
+    hook.reconnect()
+    assert hook.get_session().get_credentials().access_key == "renewed"
+    assert {hook.conn.meta.region_name, hook.s3.meta.region_name} == {"eu-west-1"}
+
+
 def test_s3_and_logs_are_in_the_hooks_own_region(connection: str) -> None:
     hook = SageMakerPipelineHook(aws_conn_id=connection, region_name="eu-west-1")
     clients = (hook.conn, hook.s3, hook.logs)

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from sagemaker_pipelines.exceptions import AccessError
 from sagemaker_pipelines.hooks.aws_errors import is_transient
 from sagemaker_pipelines.hooks.watch import MAX_BACKOFF_SECONDS, ExecutionWatch, StepLog
 from tests.unit.sagemaker_pipelines.samples import ARN
@@ -33,6 +34,10 @@ class Looks:
 
     def __init__(self, *answers: str | BaseException) -> None:
         self.answers = list(answers)
+        self.reconnects = 0
+
+    def reconnect(self) -> None:
+        self.reconnects += 1
 
     def describe_execution(self, arn: str) -> dict[str, str]:
         answer = self.answers.pop(0)
@@ -86,6 +91,19 @@ def test_a_transient_fault_is_no_end(fault: BaseException) -> None:
     assert is_transient(fault)
     looks = watch(fault, fault, "Succeeded")
     assert [looks.look(), looks.look(), looks.look()] == [None, None, "Succeeded"]
+
+
+@pytest.mark.parametrize(("code", "reconnects"), [("ExpiredToken", 1), ("ThrottlingException", 0)])
+def test_after_a_fault_of_the_credentials_the_connection_is_read_anew(code: str, reconnects: int) -> None:
+    looks = watch(client_error(code), "Succeeded")
+    looks.look()
+    assert looks.hook.reconnects == reconnects  # type: ignore[attr-defined]
+
+
+def test_what_nobody_cures_ends_the_looks_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.hooks.aws_errors.PATIENCE_SECONDS", -1)
+    with pytest.raises(AccessError, match="Renew the credentials"):
+        watch(client_error("ExpiredToken")).look()
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException", "ResourceNotFound"])

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
+from sagemaker_pipelines.hooks.connection import POLLING_CONFIG
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.triggers.test_poller import Account, until, waits
