@@ -18,7 +18,7 @@ from local_runtime.endpoint.control import control
 from local_runtime.endpoint.faults import Fault
 from local_runtime.endpoint.iam import simulate_principal_policy
 from local_runtime.endpoint.static import StaticServices
-from local_runtime.endpoint.validation import operation, validate
+from local_runtime.endpoint.validation import validate
 from local_runtime.endpoint.wire import (
     MAX_BODY,
     MAX_S3_BODY,
@@ -32,6 +32,7 @@ from local_runtime.endpoint.wire import (
 )
 from local_runtime.exceptions import AwsError
 from local_runtime.runtime import Runtime
+from local_runtime.service_model import operation
 
 logger = logging.getLogger(__name__)
 

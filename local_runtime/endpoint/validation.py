@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel
-
 from local_runtime.exceptions import AwsError, ValidationError
+from local_runtime.service_model import operation
+from sagemaker_pipelines.definition.constraints import broken_constraint
 
 _JSON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "string": ("String", (str,)),
@@ -29,20 +25,6 @@ _JSON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
 # AWS answers with the first violations only, and so a hostile request cannot make the text grow.
 _MAX_VIOLATIONS = 10
 _MAX_SHOWN = 1024
-_MAX_PATTERN_INPUT = 100_000
-
-
-@cache
-def service_model() -> ServiceModel:
-    """Return botocore's model of SageMaker."""
-    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
-
-
-@cache
-def operation(action: str) -> OperationModel | None:
-    """Return the model of one action; None if AWS has no such action."""
-    model = service_model()
-    return model.operation_model(action) if action in model.operation_names else None
 
 
 def validate(action: str, request: Any) -> dict[str, Any]:
@@ -110,45 +92,17 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
 
 def _constraint(shape: Any, value: Any, path: str) -> Iterator[str]:
     """Yield the broken constraint of one value: range, length, enum or pattern."""
-    if enum := getattr(shape, "enum", None):
-        if value not in enum:
-            yield _text(value, path, f"Member must satisfy enum value set: [{', '.join(enum)}]")
+    broken = broken_constraint(shape, value)
+    if broken is None:
         return
-    size, noun = _size(value)
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and size < low:
-        yield _text(value, path, f"Member must have {noun} greater than or equal to {low}")
-        return
-    if high is not None and size > high:
-        yield _text(value, path, f"Member must have {noun} less than or equal to {high}")
-        return
-    pattern = shape.metadata.get("pattern")
-    if pattern and isinstance(value, str) and not _matches(pattern, value):
-        yield _text(value, path, f"Member must satisfy regular expression pattern: {pattern}")
-
-
-def _size(value: Any) -> tuple[float, str]:
-    if isinstance(value, (str, list, dict)):
-        return len(value), "length"
-    number = 0 if isinstance(value, bool) else value
-    return (number if not math.isnan(number) else 0), "value"
-
-
-def _matches(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or len(value) > _MAX_PATTERN_INPUT or compiled.fullmatch(value) is not None
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Compile AWS's Java pattern; None where Python has no equal, and AWS alone checks it."""
-    # `.*` and its kind match everything, at a price.
-    if re.fullmatch(r"\^?(\.\*|\[\\S\\s\]\*|\[\\s\\S\]\*|\.\*\(\?:\[ \\r\\n\\t\]\.\*\)\*)\$?", pattern):
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
+    if broken.kind == "enum":
+        constraint = f"Member must satisfy enum value set: [{', '.join(broken.limit)}]"
+    elif broken.kind == "pattern":
+        constraint = f"Member must satisfy regular expression pattern: {broken.limit}"
+    else:
+        order = "greater" if broken.kind == "min" else "less"
+        constraint = f"Member must have {broken.noun} {order} than or equal to {broken.limit}"
+    yield _text(value, path, constraint)
 
 
 def _text(value: Any, path: str, constraint: str) -> str:
