@@ -43,6 +43,10 @@ def serve(
     isolation: Annotated[
         str | None, typer.Option(help="How jobs see /opt/ml: namespace or rewrite; probed by default.")
     ] = None,
+    allow_argument: Annotated[
+        list[str] | None,
+        typer.Option(help="An argument of steps that is not to be refused, such as Training.NewMember."),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG shows every request.")] = "INFO",
 ) -> None:
     """Serve AWS's API on loopback until SIGTERM or SIGINT."""
@@ -60,6 +64,7 @@ def serve(
         job_memory_mb=job_memory_mb,
         job_max_runtime_seconds=job_max_runtime_seconds,
         isolation=isolation,
+        allowed_arguments=tuple(allow_argument or ()),
     )
     serve_until_signal(settings)
 
@@ -100,7 +105,8 @@ def run(
     if missing := [file for file in files if not Path(file).is_file()]:
         raise SettingsError(f"--upload names {missing[0]!r}, which is no file: give FILE=KEY.")
     compiled = Envelope.load(envelope)
-    with _target(Settings(data_dir=data_dir.resolve(), port=0), endpoint_url) as target:
+    settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
+    with _target(settings, endpoint_url) as target:
         create_bucket(target)
         for file, key in files.items():
             target.client("s3").upload_file(file, target.bucket, key)

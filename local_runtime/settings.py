@@ -20,6 +20,8 @@ class Settings:
     :param job_memory_mb: address-space limit of each process of a job, MiB; None sets none.
     :param job_max_runtime_seconds: the longest any job may run, whatever its StoppingCondition says.
     :param isolation: ``"namespace"`` or ``"rewrite"`` (see ``sandbox.py``); None probes at start-up.
+    :param allowed_arguments: names of steps' arguments that SageMaker's model does not know, or not so, and
+        that a pipeline may have all the same, such as ``Training.NewMember``.
     """
 
     data_dir: Path
@@ -32,3 +34,4 @@ class Settings:
     job_memory_mb: int | None = None
     job_max_runtime_seconds: int = 86_400
     isolation: str | None = None
+    allowed_arguments: tuple[str, ...] = ()

@@ -48,7 +48,8 @@ def compile_pipeline(source: Source) -> Compiled:
     :param source: what to compile.
     :raise CompileError: when its module has no ``build``, builds another pipeline than its name says, or
         writes the region into it that only stands in.
-    :raise InvalidDefinitionError: when the linter refuses the definition.
+    :raise InvalidDefinitionError: when the linter refuses the definition. What the module names in
+        ``ALLOWED_ARGUMENTS`` is not checked: arguments that SageMaker takes and botocore does not know yet.
     """
     with offline_session() as session:
         from pipeline_src.images import TAGS, image_uri, image_uris_by_region
@@ -65,8 +66,7 @@ def compile_pipeline(source: Source) -> Compiled:
         definition = json.loads(with_placeholders(definition_text, images))
         # The SDK writes null for settings that are not used.
         definition = {key: value for key, value in definition.items() if value is not None}
-        check(definition, name=source.name)
-        _check_regions(definition)
+        allowed = _check(definition, source, session)
         annotate(parameters_of(definition), source.annotations())
         placeholders = sorted(find_placeholders(definition))
         used = [name for name in TAGS if f"{IMAGE_PREFIX}{name}" in placeholders]
@@ -81,6 +81,7 @@ def compile_pipeline(source: Source) -> Compiled:
         "images": regions,
         "assets": [{"name": item.name, "path": item.path, "sha256": item.sha256} for item in assets],
         "placeholders": placeholders,
+        **({"allowed_arguments": allowed} if allowed else {}),
     }
     return Compiled(
         source.name, canonical(document), {asset.path: content for asset, content in uploads.values()}
@@ -103,6 +104,19 @@ def _build(source: Source, session: Any) -> str:
             f"{source.module} uses no role: pass ROLE_ARN of pipeline_src.stand_ins to its jobs."
         )
     return text
+
+
+def _check(definition: Mapping[str, Any], source: Source, session: Any) -> list[str]:
+    """Refuse a definition that SageMaker would refuse; return which arguments its source allows."""
+    allowed = getattr(importlib.import_module(source.module), "ALLOWED_ARGUMENTS", ())
+    if isinstance(allowed, str) or not all(isinstance(name, str) for name in allowed):
+        raise CompileError(
+            f"{source.module} has ALLOWED_ARGUMENTS {allowed!r}, expected names of arguments: "
+            'write a tuple such as ("Training.NewMember",).'
+        )
+    check(definition, session.sagemaker_client.meta.service_model, name=source.name, allowed=allowed)
+    _check_regions(definition)
+    return sorted(allowed)
 
 
 def _check_regions(definition: Mapping[str, Any]) -> None:

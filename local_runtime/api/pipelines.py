@@ -176,7 +176,7 @@ def _definition_text(runtime: Runtime, request: Request) -> str:
     text = request.get("PipelineDefinition") or _read_definition(
         runtime, request["PipelineDefinitionS3Location"]
     )
-    parse_definition(text)
+    parse_definition(text, allowed=runtime.settings.allowed_arguments)
     return str(text)
 
 

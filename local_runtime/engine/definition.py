@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NoReturn
 
 from local_runtime.engine.cache import duration_seconds
 from local_runtime.engine.graph import TRIGGERS
 from local_runtime.engine.retry import EXCEPTION_TYPES
 from local_runtime.exceptions import ValidationError
+from local_runtime.service_model import service_model
 from local_runtime.steps import EXECUTORS
 from sagemaker_pipelines.definition import MAX_INLINE_DEFINITION, iter_steps, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES
@@ -18,9 +19,11 @@ from sagemaker_pipelines.definition.parameters import TYPES
 _PREFIX = "Unable to parse pipeline definition."
 
 
-def parse_definition(text: str) -> dict[str, Any]:
+def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
     """Return the definition that a text holds.
 
+    :param text: JSON.
+    :param allowed: names of arguments that are not checked, such as ``Training.NewMember``.
     :raises ValidationError: it is not JSON, not a definition, or needs what this runtime cannot execute.
     """
     if len(text) > MAX_INLINE_DEFINITION:
@@ -32,9 +35,10 @@ def parse_definition(text: str) -> dict[str, Any]:
     if not isinstance(definition, dict):
         _refuse("Expecting start of Json Object.")
     try:
-        problems = [*_unsupported(definition), *map(str, lint(definition))] or list(
-            _engine_problems(definition)
-        )
+        problems = [
+            *_unsupported(definition),
+            *map(str, lint(definition, service_model(), allowed=allowed)),
+        ] or list(_engine_problems(definition))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValidationError(f"{_PREFIX} An element has an unexpected form ({error}).") from error
     if problems:

@@ -14,6 +14,7 @@ from sagemaker_pipelines.definition.linter import check, lint
 from sagemaker_pipelines.definition.parameters import MASK, Parameter, check_parameters, parameters_of
 from sagemaker_pipelines.definition.problem import Problem
 from sagemaker_pipelines.definition.references import Reference, references
+from sagemaker_pipelines.definition.step_shapes import ServiceModel
 
 __all__ = [
     "MASK",
@@ -24,6 +25,7 @@ __all__ = [
     "Parameter",
     "Problem",
     "Reference",
+    "ServiceModel",
     "annotate",
     "canonical",
     "check",

@@ -52,6 +52,7 @@ class Envelope:
     :param placeholders: names of the placeholders in the definition, sorted.
     :param root: the folder that the assets' paths are below.
     :param annotations: what the definition cannot say of its parameters (see :func:`annotate`).
+    :param allowed_arguments: names of arguments that are not checked (see :func:`check`).
     """
 
     name: str
@@ -62,6 +63,7 @@ class Envelope:
     placeholders: tuple[str, ...]
     root: Path
     annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    allowed_arguments: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path) -> Envelope:
@@ -87,6 +89,7 @@ class Envelope:
                 placeholders=tuple(document["placeholders"]),
                 root=path.parent,
                 annotations=dict(document.get("annotations", {})),
+                allowed_arguments=tuple(document.get("allowed_arguments", ())),
             )
             annotate(parameters_of(envelope.definition), envelope.annotations)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -1,19 +1,89 @@
-"""Check the arguments of a step: what must be there, how many, how long, and what must be text."""
+"""Check the arguments of a step by the shape of the Create call that SageMaker makes with them.
+
+SageMaker refuses an unknown member ("Unknown Argument member"), an expression in place of a list ("Expecting
+start of Json Array") and too many entries when the pipeline is created:
+https://github.com/aws/sagemaker-python-sdk/pull/3472, /issues/2345 and /issues/2554.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_pipelines.definition.document import BRANCHES, objects, value_at
-from sagemaker_pipelines.definition.limits import MAX_ENTRIES, MAX_ERROR_MESSAGE, MAX_LENGTHS, REQUIRED
+from sagemaker_pipelines.definition.constraints import BrokenConstraint, broken_constraint
+from sagemaker_pipelines.definition.document import objects, value_at
 from sagemaker_pipelines.definition.placeholders import has_placeholder
 from sagemaker_pipelines.definition.problem import Problem
-from sagemaker_pipelines.definition.references import references
+from sagemaker_pipelines.definition.references import is_expression, references
+from sagemaker_pipelines.definition.step_shapes import CALLS, Call, ServiceModel, step_shape
+
+#: JSON types of a shape's type, and what to call them. JSON has no type for a time or for bytes.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "blob": ((str,), "a string"),
+    "boolean": ((bool,), "true or false"),
+    "double": ((int, float), "a number"),
+    "float": ((int, float), "a number"),
+    "integer": ((int,), "a whole number"),
+    "list": ((list,), "a list"),
+    "long": ((int,), "a whole number"),
+    "map": ((dict,), "an object"),
+    "object": ((dict,), "an object"),
+    "string": ((str,), "a string"),
+    "structure": ((dict,), "an object"),
+    "timestamp": ((int, float, str), "a time"),
+}
+_JSON_NAMES: Mapping[type, str] = {
+    bool: "a boolean",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "a list",
+    str: "a string",
+    type(None): "null",
+}
+_CONTAINERS = frozenset({"list", "map", "object", "structure"})
+
+#: Types of parameters that may stand for a value of the type; others take any parameter.
+_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "boolean": ("Boolean",),
+    "double": ("Float", "Integer"),
+    "float": ("Float", "Integer"),
+    "integer": ("Integer",),
+    "long": ("Integer",),
+    "string": ("String",),
+}
+
+# New instance types come too often for a list: docs/decisions/0011.
+_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
+_MAX_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a value is.
+
+    :param path: below the arguments, such as ``Environment[KEY]``; empty for the arguments themselves.
+    :param name: the path without indexes and keys, after the step's type: ``Training.Environment``.
+    :param secret: whether the value is a user's own entry, which may be a secret and is not shown.
+    """
+
+    path: str
+    name: str
+    secret: bool = False
+
+    def member(self, name: str) -> _Place:
+        return _Place(f"{self.path}.{name}" if self.path else name, f"{self.name}.{name}", self.secret)
+
+    def entry(self, key: object, *, secret: bool = False) -> _Place:
+        return _Place(f"{self.path}[{key}]", self.name, self.secret or secret)
 
 
 def lint_arguments(
-    name: str, kind: str, step: Mapping[str, Any], definition: Mapping[str, Any]
+    name: str, kind: str, step: Mapping[str, Any], definition: Mapping[str, Any], model: ServiceModel
 ) -> Iterator[Problem]:
     """Yield the problems of one step's arguments.
 
@@ -21,60 +91,177 @@ def lint_arguments(
     :param kind: its type, a known one.
     :param step: the step as it stands in the definition.
     :param definition: the whole definition, which declares the parameters.
+    :param model: botocore's model of SageMaker.
     """
-    arguments = step.get("Arguments", {})
-    if not isinstance(arguments, Mapping):
-        yield Problem(name, f"Arguments is a {type(arguments).__name__}", "make it an object")
+    shape = step_shape(kind, model)
+    if shape is None:
         return
-    for wanted in REQUIRED.get(kind, ()):
-        if not any(arguments.get(key) for key in wanted.split("|")):
-            yield Problem(
-                name, f"the {kind} step has no {wanted.replace('|', ' or ')}", "add it to its arguments"
-            )
-    yield from _branches(name, kind, arguments)
-    for path, most in MAX_ENTRIES.get(kind, {}).items():
-        yield from _entries(name, path, most, value_at(arguments, path))
-    for path, most in MAX_LENGTHS.get(kind, {}).items():
-        yield from _texts(name, path, most, value_at(arguments, path), definition)
-    message = arguments.get("ErrorMessage") if kind == "Fail" else None
-    if isinstance(message, str) and len(message) > MAX_ERROR_MESSAGE:
-        yield Problem(
-            name, f"ErrorMessage has {len(message)} characters", f"shorten it to at most {MAX_ERROR_MESSAGE}"
-        )
+    declared = {
+        str(item.get("Name")): str(item.get("Type")) for item in objects(definition.get("Parameters"))
+    }
+    arguments = step.get("Arguments")
+    walker = _Walker(name, kind, declared, CALLS.get(kind, Call("")))
+    yield from walker.walk(shape, {} if arguments is None else arguments, _Place("", kind))
+    if isinstance(arguments, Mapping):
+        yield from walker.needs(arguments)
 
 
-def _branches(name: str, kind: str, arguments: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in BRANCHES.get(kind, ()):
-        held = arguments.get(key, [])
-        if not isinstance(held, list) or not all(isinstance(step, Mapping) for step in held):
-            yield Problem(name, f"{key} is not a list of steps", "give it a list, which may be empty")
+@dataclass(frozen=True)
+class _Walker:
+    """Compares the arguments of one step with their shape.
 
+    :param step: the step's name.
+    :param kind: its type.
+    :param declared: the type of each parameter of the definition.
+    :param call: what is special about the step's Create call.
+    """
 
-def _entries(name: str, path: str, most: int, value: Any) -> Iterator[Problem]:
-    if isinstance(value, list | Mapping) and len(value) > most:
-        yield Problem(
-            name, f"{path} has {len(value)} entries", f"SageMaker takes at most {most}: remove some"
-        )
+    step: str
+    kind: str
+    declared: Mapping[str, str]
+    call: Call
 
+    def walk(self, shape: Any, value: Any, place: _Place) -> Iterator[Problem]:
+        kind = shape.type_name
+        if kind == "any":
+            return
+        if is_expression(value):
+            yield from self._expression(kind, value, place)
+            return
+        types, expected = _TYPES[kind]
+        if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
+            yield self._problem(place, f"is {_seen(value, place)}", f"make it {expected}")
+        else:
+            yield from self._typed(shape, value, place)
 
-def _texts(name: str, path: str, most: int, value: Any, definition: Mapping[str, Any]) -> Iterator[Problem]:
-    declared = {str(item.get("Name")): item.get("Type") for item in objects(definition.get("Parameters"))}
-    items = (
-        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    )
-    for key, text in items:
-        if isinstance(text, str) and len(text) > most and not has_placeholder(text):
-            yield Problem(
-                name,
-                f"{path}[{key}] has {len(text)} characters",
-                f"SageMaker takes at most {most}: shorten it",
-            )
-        # Inside a Std:Join a number becomes text: https://github.com/aws/sagemaker-python-sdk/issues/2425
-        for reference in references(text) if isinstance(text, Mapping) and "Get" in text else ():
-            kind = declared.get(reference.name) if reference.kind == "Parameters" else None
-            if kind in ("Integer", "Float", "Boolean"):
+    def _typed(self, shape: Any, value: Any, place: _Place) -> Iterator[Problem]:
+        """Check a value that has its shape's type."""
+        kind = shape.type_name
+        if kind == "structure":
+            yield from self._structure(shape, value, place)
+            return
+        yield from self._constraint(shape, value, place)
+        if kind == "list":
+            for index, item in enumerate(value):
+                yield from self.walk(shape.member, item, place.entry(index))
+        elif kind == "map":
+            for key, item in value.items():
+                yield from self._constraint(shape.key, key, place.entry(key))
+                yield from self.walk(shape.value, item, place.entry(key, secret=True))
+
+    def needs(self, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+        """Check what a pipeline must have although the shape does not require it."""
+        for wanted in self.call.needed:
+            if not any(arguments.get(key) for key in wanted.split("|")):
+                yield self._missing(_Place("", self.kind), wanted)
+        for path in sorted(self.call.refused):
+            if value_at(arguments, path) is not None:
                 yield Problem(
-                    name,
-                    f"{path}[{key}] is the {kind} parameter {reference.name}",
-                    "SageMaker takes text there: use the parameter's to_string()",
+                    self.step,
+                    f"{path} is set, which SageMaker refuses in a pipeline",
+                    "remove it",
+                    f"{self.kind}.{path}",
                 )
+
+    def _structure(self, shape: Any, value: Mapping[str, Any], place: _Place) -> Iterator[Problem]:
+        by_service = frozenset() if place.path else self.call.set_by_service
+        for name in shape.required_members:
+            # The SDK writes null for what is not set.
+            if value.get(name) is None and name not in by_service:
+                yield self._missing(place, name)
+        for name, item in value.items():
+            if name not in shape.members:
+                yield self._unknown(name, list(shape.members), place)
+            elif item is not None:
+                yield from self.walk(shape.members[name], item, place.member(name))
+
+    def _expression(self, kind: str, value: Mapping[str, Any], place: _Place) -> Iterator[Problem]:
+        if kind in _CONTAINERS:
+            yield self._problem(
+                place,
+                f"is {_seen(value, place)}, but an expression may replace a single value only",
+                f"make it {_TYPES[kind][1]}, with expressions inside it",
+            )
+            return
+        # Inside a Std:Join a number becomes text: https://github.com/aws/sagemaker-python-sdk/issues/2425
+        for reference in references(value) if "Get" in value else ():
+            given = self.declared.get(reference.name) if reference.kind == "Parameters" else None
+            accepted = _PARAMETERS.get(kind)
+            if given is not None and accepted is not None and given not in accepted:
+                # That a text is refused where a number is due is not documented.
+                yield self._problem(
+                    place,
+                    f"is the {given} parameter {reference.name}",
+                    "SageMaker takes text there: use the parameter's to_string()"
+                    if kind == "string"
+                    else f"declare the parameter as {' or '.join(accepted)}",
+                    certain=kind == "string",
+                )
+
+    def _constraint(self, shape: Any, value: Any, place: _Place) -> Iterator[Problem]:
+        if has_placeholder(value):
+            return
+        if shape.name.endswith("InstanceType") and getattr(shape, "enum", None):
+            if _INSTANCE_TYPE.fullmatch(value) is None:
+                yield self._problem(
+                    place, f"is {value!r}", "give it an instance type of the form ml.<family>.<size>"
+                )
+            return
+        broken = broken_constraint(shape, value)
+        if broken is not None:
+            yield self._broken(broken, value, place)
+
+    def _broken(self, broken: BrokenConstraint, value: Any, place: _Place) -> Problem:
+        limit = broken.limit
+        if broken.kind == "enum":
+            message, fix = f"is {_seen(value, place)}", _nearest(value, limit)
+        elif broken.kind == "pattern":
+            message, fix = f"is {_seen(value, place)}", f"make it match the pattern {limit}"
+        else:
+            bound = f"at {'least' if broken.kind == 'min' else 'most'} {limit}"
+            if broken.noun == "value":
+                message, fix = f"is {_seen(value, place)}", f"make it {bound}"
+            else:
+                noun = "characters" if isinstance(value, str) else "entries"
+                message, fix = f"has {len(value)} {noun}", f"SageMaker takes {bound}: change it"
+        # Values are added to enums all the time.
+        return self._problem(place, message, fix, certain=broken.kind != "enum")
+
+    def _unknown(self, name: str, known: Sequence[str], place: _Place) -> Problem:
+        there = place.member(name)
+        return Problem(
+            self.step,
+            f"Unknown Argument member {there.path!r} of a {self.kind} step",
+            _nearest(name, known),
+            there.name,
+            certain=False,
+        )
+
+    def _missing(self, place: _Place, wanted: str) -> Problem:
+        where = place.path or f"the {self.kind} step"
+        name = self._override(place.member(wanted.split("|")[0]))
+        return Problem(self.step, f"{where} has no {wanted.replace('|', ' or ')}", "add it", name)
+
+    def _problem(self, place: _Place, message: str, fix: str, *, certain: bool = True) -> Problem:
+        return Problem(
+            self.step, f"{place.path or 'Arguments'} {message}", fix, self._override(place), certain
+        )
+
+    def _override(self, place: _Place) -> str:
+        """Return the name to allow a problem by; without a call, the pipeline itself needs the arguments."""
+        return place.name if self.kind in CALLS else ""
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"use {near[0]!r}"
+    return f"use one of {', '.join(sorted(known))}" if known else "remove it"
+
+
+def _seen(value: Any, place: _Place) -> str:
+    """Return a value as JSON, cut; its type alone where it may be a secret."""
+    if place.secret:
+        return _JSON_NAMES[type(value)]
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -141,10 +141,19 @@ def _function(name: str, key: str, body: Any) -> Iterator[Problem]:
         isinstance(body.get("Values"), list) and isinstance(body.get("On", ""), str)
     ):
         yield Problem(name, f"Std:Join has {dict(body)!r}", 'give it {"On": text, "Values": [...]}')
-    if key == "Std:JsonGet" and not (body.get("Path") and ("PropertyFile" in body) != ("S3Uri" in body)):
+    if key == "Std:JsonGet":
+        yield from _json_get(name, body)
+
+
+def _json_get(name: str, body: Mapping[str, Any]) -> Iterator[Problem]:
+    path = body.get("Path")
+    if not path or ("PropertyFile" in body) == ("S3Uri" in body):
         yield Problem(
             name, f"Std:JsonGet has {dict(body)!r}", 'give it "Path" and one of "PropertyFile" and "S3Uri"'
         )
+    elif not isinstance(path, str):
+        # JsonGet.json_path is a str in the SDK 3.27.0, where S3Uri may be a Join.
+        yield Problem(name, f"the Path of Std:JsonGet is {path!r}", "make it a string, not an expression")
 
 
 def _condition(name: str, condition: Any) -> Iterator[Problem]:

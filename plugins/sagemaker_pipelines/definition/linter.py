@@ -6,7 +6,7 @@ The public JSON schema of the definition (April 2025) rejects what the SDK emits
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from sagemaker_pipelines.definition.document import STEP_TYPES, VERSION, LocatedStep, locate_steps, own_part
@@ -16,30 +16,51 @@ from sagemaker_pipelines.definition.lint_arguments import lint_arguments
 from sagemaker_pipelines.definition.lint_expressions import lint_expressions
 from sagemaker_pipelines.definition.lint_parameters import lint_parameters
 from sagemaker_pipelines.definition.problem import Problem
+from sagemaker_pipelines.definition.step_shapes import ServiceModel
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
 
 
-def lint(definition: Mapping[str, Any]) -> list[Problem]:
+def lint(
+    definition: Mapping[str, Any], model: ServiceModel, *, allowed: Collection[str] = ()
+) -> list[Problem]:
     """Return the problems of a definition, in the order of the document; an empty list when it is sound.
 
     :param definition: the definition as parsed JSON, with placeholders or filled.
+    :param model: botocore's model of SageMaker, ``client.meta.service_model``, which knows every argument.
+    :param allowed: names of problems to leave out, such as ``Training.NewMember``.
     """
-    return list(_problems(definition))
+    return [problem for problem in _problems(definition, model) if problem.name not in {*allowed} - {""}]
 
 
-def check(definition: Mapping[str, Any], *, name: str = "Pipeline") -> None:
+def check(
+    definition: Mapping[str, Any],
+    model: ServiceModel,
+    *,
+    name: str = "Pipeline",
+    allowed: Collection[str] = (),
+    warn: Callable[[Problem], None] | None = None,
+) -> None:
     """Raise when a definition has problems.
 
     :param definition: the definition as parsed JSON, with placeholders or filled.
+    :param model: botocore's model of SageMaker, ``client.meta.service_model``, which knows every argument.
     :param name: what to call it in the message.
-    :raise InvalidDefinitionError: with all problems, each naming its step and the cure.
+    :param allowed: names of problems to leave out, such as ``Training.NewMember``.
+    :param warn: called with each problem that a SageMaker newer than the model may accept; None makes these
+        errors too.
+    :raise InvalidDefinitionError: with all other problems, each naming its step and the cure.
     """
-    problems = lint(definition)
+    problems = lint(definition, model, allowed=allowed)
+    if warn is not None:
+        for problem in problems:
+            if not problem.certain:
+                warn(problem)
+        problems = [problem for problem in problems if problem.certain]
     if problems:
         raise InvalidDefinitionError(name, [str(problem) for problem in problems])
 
 
-def _problems(definition: Mapping[str, Any]) -> Iterator[Problem]:
+def _problems(definition: Mapping[str, Any], model: ServiceModel) -> Iterator[Problem]:
     if definition.get("Version") != VERSION:
         yield Problem(None, f"Version is {definition.get('Version')!r}", f'set it to "{VERSION}"')
     yield from lint_parameters(definition)
@@ -50,7 +71,7 @@ def _problems(definition: Mapping[str, Any]) -> Iterator[Problem]:
     located = list(locate_steps(definition))
     yield from _duplicates(located)
     for item in located:
-        yield from _step(item, definition)
+        yield from _step(item, definition, model)
     cycle = find_cycle(step_graph(definition))
     if cycle:
         waits = " waits for ".join(cycle)
@@ -65,7 +86,7 @@ def _duplicates(located: list[LocatedStep]) -> Iterator[Problem]:
             )
 
 
-def _step(item: LocatedStep, definition: Mapping[str, Any]) -> Iterator[Problem]:
+def _step(item: LocatedStep, definition: Mapping[str, Any], model: ServiceModel) -> Iterator[Problem]:
     """Check one step; what is in its branches is checked by itself."""
     step, name, kind = item.step, item.name, str(item.step.get("Type"))
     if STEP_NAME.fullmatch(name) is None:
@@ -80,7 +101,7 @@ def _step(item: LocatedStep, definition: Mapping[str, Any]) -> Iterator[Problem]
     own = own_part(step)
     yield from _dependencies(name, own, {item.name for item in locate_steps(definition)})
     yield from lint_expressions(name, own, definition)
-    yield from lint_arguments(name, kind, step, definition)
+    yield from lint_arguments(name, kind, step, definition, model)
 
 
 def _dependencies(name: str, own: Mapping[str, Any], known: set[str]) -> Iterator[Problem]:

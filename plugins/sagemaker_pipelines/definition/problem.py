@@ -12,12 +12,17 @@ class Problem:
     :param step: name of the step, or None where the definition as a whole is meant.
     :param message: what is wrong, with the value seen.
     :param fix: what to do, as an imperative.
+    :param name: the override that allows it, such as ``Training.Enviroment``; empty where there is none.
+    :param certain: False where a SageMaker that is newer than the model may take it.
     """
 
     step: str | None
     message: str
     fix: str
+    name: str = ""
+    certain: bool = True
 
     def __str__(self) -> str:
         place = f"step {self.step}: " if self.step else ""
-        return f"{place}{self.message}; {self.fix}."
+        override = f" (override: {self.name})" if self.name else ""
+        return f"{place}{self.message}; {self.fix}{override}."

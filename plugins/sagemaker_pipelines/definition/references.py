@@ -68,6 +68,14 @@ def references(value: Any) -> Iterator[Reference]:
             yield from references(item)
 
 
+def is_expression(value: Any) -> bool:
+    """Say whether a value is ``{"Get": ...}``, or the call of a function such as ``{"Std:Join": ...}``."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    key = str(next(iter(value)))
+    return key == "Get" or key.startswith("Std:")
+
+
 def calls(function: str, value: Any) -> bool:
     """Say whether a value calls a function such as ``Std:JsonGet``, at any depth."""
     if isinstance(value, dict):

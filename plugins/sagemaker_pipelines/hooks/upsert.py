@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.definition import Envelope, canonical, check, definition_hash, with_job_settings
+from sagemaker_pipelines.definition import Envelope, canonical, definition_hash, with_job_settings
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
 from sagemaker_pipelines.hooks.asset_store import missing_objects
 from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing
+from sagemaker_pipelines.hooks.definition_check import check_definition
 from sagemaker_pipelines.hooks.definition_diff import definition_diff
 from sagemaker_pipelines.hooks.execution import parse_definition
 from sagemaker_pipelines.hooks.ownership import (
@@ -108,7 +109,7 @@ class PipelineUpsert:
             vpc_config=self.settings.vpc_config,
             tags=self.tags,
         )
-        check(self.definition, name=self.pipeline_name)
+        check_definition(hook, self.definition, name=self.pipeline_name, allowed=envelope.allowed_arguments)
         self.hash = definition_hash(self.definition)
 
     def run(self) -> UpsertResult:

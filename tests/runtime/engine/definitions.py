@@ -11,7 +11,9 @@ def processing(name: str, *depends_on: Any, **arguments: Any) -> dict[str, Any]:
         "Type": "Processing",
         "Arguments": {
             "AppSpecification": {"ImageUri": "image"},
-            "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1}},
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+            },
             "RoleArn": "arn:aws:iam::123456789012:role/r",
             **arguments,
         },

@@ -29,7 +29,7 @@ def run(engine: Engine, **request: Any) -> str:
 
 
 def outputs(uri: Any) -> dict[str, Any]:
-    return {"Outputs": [{"OutputName": "out", "S3Output": {"S3Uri": uri}}]}
+    return {"Outputs": [{"OutputName": "out", "S3Output": {"S3Uri": uri, "S3UploadMode": "EndOfJob"}}]}
 
 
 def test_the_same_inputs_reuse_the_job_and_its_outputs(engine: Engine, jobs: FakeJobs) -> None:

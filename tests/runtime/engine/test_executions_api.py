@@ -16,7 +16,8 @@ PARAMETERS: list[dict[str, Any]] = [
     {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
     {"Name": "Data", "Type": "String", "DefaultValue": "s3://b/k"},
 ]
-RESOURCES = {"ClusterConfig": {"InstanceCount": get("Parameters.Count")}}
+CLUSTER = {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+RESOURCES = {"ClusterConfig": {**CLUSTER, "InstanceCount": get("Parameters.Count")}}
 DEFINITION = pipeline(processing("a", ProcessingResources=RESOURCES), parameters=PARAMETERS)
 
 
@@ -54,7 +55,7 @@ def test_parameters_are_listed_with_defaults_and_in_pages(engine: Engine, jobs: 
     )
     assert rest == {"PipelineParameters": [{"Name": "Data", "Value": "s3://b/k"}]}
     engine.ended(arn)
-    assert jobs.runs[0].arguments["ProcessingResources"] == {"ClusterConfig": {"InstanceCount": 5}}
+    assert jobs.runs[0].arguments["ProcessingResources"] == {"ClusterConfig": {**CLUSTER, "InstanceCount": 5}}
 
 
 def test_a_repeated_start_token_returns_the_first_execution(engine: Engine, jobs: FakeJobs) -> None:

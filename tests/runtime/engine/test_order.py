@@ -34,7 +34,8 @@ def test_a_chain_runs_in_order_and_succeeds(engine: Engine, jobs: FakeJobs) -> N
 
 def test_a_step_receives_the_outputs_of_the_step_that_it_refers_to(engine: Engine, jobs: FakeJobs) -> None:
     uri = "s3://bucket/train"
-    outputs = {"Outputs": [{"OutputName": "train", "S3Output": {"S3Uri": uri}}]}
+    output = {"S3Uri": uri, "S3UploadMode": "EndOfJob"}
+    outputs = {"Outputs": [{"OutputName": "train", "S3Output": output}]}
     reference = get("Steps.a.ProcessingOutputConfig.Outputs['train'].S3Output.S3Uri")
     run(
         engine,
@@ -224,7 +225,12 @@ def test_a_property_file_decides_the_branch(engine: Engine) -> None:
     evaluate = processing(
         "evaluate",
         ProcessingOutputConfig={
-            "Outputs": [{"OutputName": "evaluation", "S3Output": {"S3Uri": "s3://bucket/eval"}}]
+            "Outputs": [
+                {
+                    "OutputName": "evaluation",
+                    "S3Output": {"S3Uri": "s3://bucket/eval", "S3UploadMode": "EndOfJob"},
+                }
+            ]
         },
     )
     evaluate["PropertyFiles"] = [

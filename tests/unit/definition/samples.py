@@ -2,6 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
+
+#: SageMaker's model, which costs a third of a second to read.
+MODEL = botocore.session.get_session().get_service_model("sagemaker")
+
 
 def sound_definition() -> dict[str, Any]:
     """A small sound definition: train, report, and a gate with both branches."""
@@ -17,7 +22,10 @@ def sound_definition() -> dict[str, Any]:
                 "Name": "Train",
                 "Type": "Training",
                 "Arguments": {
-                    "AlgorithmSpecification": {"TrainingImage": "${image:xgboost}"},
+                    "AlgorithmSpecification": {
+                        "TrainingImage": "${image:xgboost}",
+                        "TrainingInputMode": "File",
+                    },
                     "OutputDataConfig": {"S3OutputPath": {"Get": "Parameters.Data"}},
                     "ResourceConfig": {"InstanceType": "ml.m5.large"},
                     "RoleArn": "${role_arn}",
@@ -29,10 +37,22 @@ def sound_definition() -> dict[str, Any]:
                 "Arguments": {
                     "AppSpecification": {"ImageUri": "${image:xgboost}"},
                     "ProcessingInputs": [
-                        {"S3Input": {"S3Uri": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}}
+                        {
+                            "InputName": "model",
+                            "S3Input": {
+                                "S3Uri": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
+                                "S3DataType": "S3Prefix",
+                            },
+                        }
                     ],
                     "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report"}]},
-                    "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1}},
+                    "ProcessingResources": {
+                        "ClusterConfig": {
+                            "InstanceCount": 1,
+                            "InstanceType": "ml.m5.large",
+                            "VolumeSizeInGB": 30,
+                        }
+                    },
                     "RoleArn": "${role_arn}",
                 },
                 "PropertyFiles": [

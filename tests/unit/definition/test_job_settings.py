@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.definition import iter_steps, lint, with_job_settings
+from tests.unit.definition.samples import MODEL
 
 VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
 
@@ -26,7 +27,7 @@ def test_every_job_gets_key_network_and_tags_also_in_a_branch(definition: dict[s
     assert report["NetworkConfig"] == {"VpcConfig": VPC}
     assert _arguments(changed, "Create")["VpcConfig"] == VPC
     assert _arguments(changed, "Create")["Tags"] == [{"Key": "team", "Value": "ml"}]
-    assert lint(changed) == []
+    assert lint(changed, MODEL) == []
 
 
 def test_the_definition_itself_stays_as_it_was(definition: dict[str, Any]) -> None:

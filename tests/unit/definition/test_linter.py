@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from sagemaker_pipelines.definition import Problem, check, lint
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
-from tests.unit.definition.samples import sound_definition
+from tests.unit.definition.samples import MODEL, sound_definition
 
 Definition = dict[str, Any]
 
 
 def test_a_sound_definition_has_no_problems(definition: Definition) -> None:
-    assert lint(definition) == []
-    check(definition)
+    assert lint(definition, MODEL) == []
+    check(definition, MODEL)
 
 
 def _train(definition: Definition) -> Definition:
@@ -77,8 +77,8 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
         "HyperParameters[eta] is the Float parameter Threshold",
         "to_string()",
     ),
-    ("arguments", lambda d: _train(d).update(Arguments=[]), "Train", "Arguments is a list", "object"),
-    ("branch", lambda d: _gate(d).update(IfSteps="Create"), "Gate", "IfSteps is not a list", "may be empty"),
+    ("arguments", lambda d: _train(d).update(Arguments=[]), "Train", "Arguments is []", "object"),
+    ("branch", lambda d: _gate(d).update(IfSteps="Create"), "Gate", 'IfSteps is "Create"', "list"),
     ("missing dependency", lambda d: _train(d).update(DependsOn=["Prep"]), "Train", "'Prep'", "name one of"),
     (
         "dependency type",
@@ -142,6 +142,13 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
         "PropertyFile",
     ),
     (
+        "json path",
+        lambda d: _argument(d, {"Std:JsonGet": {"S3Uri": "s3://b/k", "Path": {"Get": "Parameters.Data"}}}),
+        "Train",
+        "the Path of Std:JsonGet is {'Get': 'Parameters.Data'}",
+        "make it a string",
+    ),
+    (
         "property file",
         lambda d: d["Steps"][1].update(PropertyFiles=[]),
         "Gate",
@@ -176,8 +183,8 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
         "no condition",
         lambda d: _gate(d).update(Conditions=[]),
         "Gate",
-        "Condition step has no Conditions",
-        "add",
+        "Conditions has 0 entries",
+        "at least 1",
     ),
     (
         "long error",
@@ -257,7 +264,7 @@ def test_a_broken_definition_is_reported_with_its_step_and_the_fix(
     definition: Definition, break_it: Callable[[Definition], object], step: str | None, message: str, fix: str
 ) -> None:
     break_it(definition)
-    problems = lint(definition)
+    problems = lint(definition, MODEL)
     assert any(
         problem.step == step and message in problem.message and fix in problem.fix for problem in problems
     ), "\n".join(map(str, problems))
@@ -265,19 +272,19 @@ def test_a_broken_definition_is_reported_with_its_step_and_the_fix(
 
 def test_the_outcome_of_a_condition_may_be_read(definition: Definition) -> None:
     _train(definition)["Arguments"]["X"] = {"Get": "Steps.Gate.Outcome"}
-    assert not [problem for problem in lint(definition) if "property" in problem.message]
+    assert not [problem for problem in lint(definition, MODEL) if "property" in problem.message]
 
 
 def test_a_default_that_is_known_only_after_deployment_is_not_judged(definition: Definition) -> None:
     """Its length and its enum are those of the filled value."""
     _parameter(definition, Type="String", DefaultValue="${artifact_bucket}" * 100, EnumValues=["a"])
-    assert lint(definition) == []
+    assert lint(definition, MODEL) == []
 
 
 def test_what_has_no_arguments_of_a_known_shape_is_let_through(definition: Definition) -> None:
     """Types that are not checked in detail are still known types."""
     definition["Steps"].append({"Name": "L", "Type": "Lambda", "FunctionArn": "arn", "Arguments": {}})
-    assert lint(definition) == []
+    assert lint(definition, MODEL) == []
 
 
 def test_a_problem_reads_as_one_sentence() -> None:
@@ -289,7 +296,7 @@ def test_all_problems_are_raised_together(definition: Definition) -> None:
     definition["Version"] = "1"
     _train(definition)["Type"] = "Trainig"
     with pytest.raises(InvalidDefinitionError) as refused:
-        check(definition, name="abalone")
+        check(definition, MODEL, name="abalone")
     assert len(refused.value.problems) == 2
     assert str(refused.value).startswith("abalone: 2 problems in the definition:\n  - Version is '1'")
 
@@ -315,4 +322,4 @@ def test_no_damage_makes_the_linter_itself_fail(data: st.DataObject) -> None:
     for key in path[:-1]:
         holder = holder[key]
     holder[path[-1]] = junk
-    assert all(problem.message and problem.fix for problem in lint(damaged))
+    assert all(problem.message and problem.fix for problem in lint(damaged, MODEL))

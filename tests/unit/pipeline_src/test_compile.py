@@ -247,6 +247,35 @@ def test_what_the_linter_refuses_is_not_compiled(third: Path) -> None:
         compile_pipeline(select_sources([])[0])
 
 
+#: In place of the last lines of THIRD: what SageMaker and botocore may know one day.
+NEW_MEMBER = """
+class NewerStep(FailStep):
+    arguments = property(lambda self: {**super().arguments, "Severity": "high"})
+
+def build(session):
+    who = ParameterString("Who", default_value=ROLE_ARN)
+    return Pipeline(NAME, parameters=[who], steps=[NewerStep("Stop", "no")], sagemaker_session=session)
+"""
+
+
+def test_an_argument_that_is_not_known_is_refused_until_the_source_allows_it(third: Path) -> None:
+    third.write_text(f"{THIRD}{NEW_MEMBER}")
+    with pytest.raises(InvalidDefinitionError, match=r"'Severity' .* \(override: Fail\.Severity\)"):
+        compile_pipeline(select_sources([])[0])
+
+
+def test_what_the_source_allows_is_written_into_the_envelope(third: Path, target: Path) -> None:
+    third.write_text(f'{THIRD}{NEW_MEMBER}ALLOWED_ARGUMENTS = ("Fail.Severity",)\n')
+    write([compile_pipeline(select_sources([])[0])], target, complete=True)
+    assert Envelope.load(target / "third-pipeline.json").allowed_arguments == ("Fail.Severity",)
+
+
+def test_a_single_text_is_refused_as_allowed_arguments(third: Path) -> None:
+    third.write_text(f'{THIRD}ALLOWED_ARGUMENTS = "Fail.Severity"\n')
+    with pytest.raises(CompileError, match=r"ALLOWED_ARGUMENTS 'Fail\.Severity', expected"):
+        compile_pipeline(select_sources([])[0])
+
+
 def test_a_model_that_is_registered_without_being_built_is_refused_for_its_region(third: Path) -> None:
     """The SDK writes the region that stands in while compiling into the container's environment."""
     third.write_text(f"{THIRD}{REGISTER}BUILT = False\n")

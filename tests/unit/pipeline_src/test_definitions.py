@@ -6,6 +6,7 @@ import pytest
 
 from pipeline_src.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Envelope, Parameter, gate_of, iter_steps, lint, step_graph
+from tests.unit.definition.samples import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -165,4 +166,4 @@ def test_a_filled_definition_is_as_sound_as_the_compiled_one(name: str) -> None:
         "name_prefix": "dev-",
         "role_arn": "arn:aws:iam::123456789012:role/SageMaker",
     }
-    assert lint(envelope.fill(values, region="eu-west-1")) == []
+    assert lint(envelope.fill(values, region="eu-west-1"), MODEL) == []

@@ -6,12 +6,18 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import botocore
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from sagemaker_pipelines.definition import Envelope, canonical, definition_hash
-from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
+from sagemaker_pipelines.exceptions import (
+    DefinitionError,
+    InvalidDefinitionError,
+    SettingsError,
+    UpsertError,
+)
 from sagemaker_pipelines.hooks import upsert
 from sagemaker_pipelines.hooks.ownership import ENVIRONMENT_TAG
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -323,3 +329,32 @@ def test_an_edited_asset_stops_the_upsert_before_anything_is_written(
     with pytest.raises(DefinitionError, match="make compile"):
         hook.upsert_pipeline(envelope)
     assert keys(hook) == []
+
+
+def test_an_argument_that_botocore_does_not_know_is_a_warning(
+    hook: SageMakerPipelineHook, envelope: Envelope, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SageMaker may be newer than what is installed here: it decides."""
+    envelope.definition["Steps"][0]["Arguments"]["Enviroment"] = {}
+    upsert.PipelineUpsert(hook, envelope)
+    warning = capsys.readouterr().out
+    assert "warning" in warning
+    assert "step Evaluate: Unknown Argument member 'Enviroment'" in warning
+    assert "use 'Environment'" in warning
+    assert f"botocore {botocore.__version__}" in warning
+
+
+def test_an_argument_that_the_source_allows_is_no_warning(
+    hook: SageMakerPipelineHook, envelope: Envelope, capsys: pytest.CaptureFixture[str]
+) -> None:
+    envelope.definition["Steps"][0]["Arguments"]["NewMember"] = {}
+    upsert.PipelineUpsert(hook, replace(envelope, allowed_arguments=("Processing.NewMember",)))
+    assert "NewMember" not in capsys.readouterr().out
+
+
+def test_what_no_sagemaker_accepts_stops_the_upsert_before_any_call(
+    hook: SageMakerPipelineHook, envelope: Envelope
+) -> None:
+    envelope.definition["Steps"][0]["Arguments"]["RoleArn"] = 3
+    with pytest.raises(InvalidDefinitionError, match="step Evaluate: RoleArn is 3; make it a string"):
+        upsert.PipelineUpsert(hook, envelope)

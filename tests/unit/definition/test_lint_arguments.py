@@ -1,0 +1,358 @@
+"""The arguments of a step are checked by the shape of the call that SageMaker makes with them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_src.compile import DEFINITIONS
+from sagemaker_pipelines.definition import Envelope, Problem, check, iter_steps, lint
+from sagemaker_pipelines.definition.document import STEP_TYPES
+from sagemaker_pipelines.definition.references import is_expression
+from sagemaker_pipelines.definition.step_shapes import CALLS, step_shape
+from sagemaker_pipelines.exceptions import InvalidDefinitionError
+from tests.unit.definition.samples import MODEL, sound_definition
+
+Arguments = dict[str, Any]
+ROLE = "arn:aws:iam::123456789012:role/Role"
+
+
+def training(**changes: Any) -> dict[str, Any]:
+    arguments = {
+        "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+        "Environment": {"STAGE": "dev"},
+        "HyperParameters": {"eta": "0.2"},
+        "InputDataConfig": [
+            {
+                "ChannelName": "train",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/train"}},
+            }
+        ],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/model"},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30},
+        "RoleArn": ROLE,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+    }
+    return {"Name": "Train", "Type": "Training", "Arguments": {**arguments, **changes}}
+
+
+def processing(**changes: Any) -> dict[str, Any]:
+    arguments = {
+        "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["python3", "x.py"]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
+        },
+        "RoleArn": ROLE,
+    }
+    return {"Name": "Process", "Type": "Processing", "Arguments": {**arguments, **changes}}
+
+
+def definition_of(*steps: dict[str, Any]) -> dict[str, Any]:
+    parameters = [
+        {"Name": "Text", "Type": "String", "DefaultValue": "a"},
+        {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
+        {"Name": "Ratio", "Type": "Float", "DefaultValue": 0.5},
+    ]
+    return {"Version": "2020-12-01", "Parameters": parameters, "Steps": list(steps)}
+
+
+def problems_of(*steps: dict[str, Any]) -> list[Problem]:
+    return lint(definition_of(*steps), MODEL)
+
+
+def one_problem(step: dict[str, Any]) -> Problem:
+    problems = problems_of(step)
+    assert len(problems) == 1, "\n".join(map(str, problems))
+    return problems[0]
+
+
+def cluster(**changes: Any) -> dict[str, Any]:
+    resources = processing()["Arguments"]["ProcessingResources"]["ClusterConfig"]
+    return processing(ProcessingResources={"ClusterConfig": {**resources, **changes}})
+
+
+def specification(**changes: Any) -> dict[str, Any]:
+    return processing(AppSpecification={"ImageUri": "image", **changes})
+
+
+def channel(**changes: Any) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/train", **changes}
+    return training(InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}])
+
+
+CLUSTER = "ProcessingResources.ClusterConfig"
+SOURCE = "InputDataConfig[0].DataSource.S3DataSource"
+
+#: A step; what is said of it; what to do; and whether a newer SageMaker may take it.
+REFUSED: list[tuple[dict[str, Any], str, str, bool]] = [
+    (training(Enviroment={}), "Unknown Argument member 'Enviroment' of a Training", "'Environment'", True),
+    (channel(S3Url="a"), f"Unknown Argument member '{SOURCE}.S3Url'", "use 'S3Uri'", True),
+    (processing(Zzz=1), "Unknown Argument member 'Zzz' of a Processing step", "use one of AppSpec", True),
+    (cluster(InstanceCount="1"), f'{CLUSTER}.InstanceCount is "1"', "make it a whole number", False),
+    (cluster(InstanceCount=True), f"{CLUSTER}.InstanceCount is true", "make it a whole number", False),
+    (cluster(VolumeSizeInGB=0), f"{CLUSTER}.VolumeSizeInGB is 0", "make it at least 1", False),
+    (cluster(VolumeSizeInGB=16385), f"{CLUSTER}.VolumeSizeInGB is 16385", "make it at most 16384", False),
+    (cluster(InstanceType="m5.large"), f"{CLUSTER}.InstanceType is 'm5.large'", "ml.<family>.<size>", False),
+    (channel(S3DataType="S3prefix"), f'{SOURCE}.S3DataType is "S3prefix"', "use 'S3Prefix'", True),
+    (channel(S3Uri="bucket/train"), f'{SOURCE}.S3Uri is "bucket/train"', "the pattern (https|s3)", False),
+    (channel(S3Uri=None), f"{SOURCE} has no S3Uri", "add it", False),
+    (
+        specification(ContainerEntrypoint="python3 x.py"),
+        'AppSpecification.ContainerEntrypoint is "python3 x.py"',
+        "make it a list",
+        False,
+    ),
+    (
+        specification(ContainerArguments=[3]),
+        "AppSpecification.ContainerArguments[0] is 3",
+        "make it a string",
+        False,
+    ),
+    (training(Environment={"N": 3}), "Environment[N] is a number", "make it a string", False),
+    (training(Environment={"1N": "3"}), 'Environment[1N] is "1N"', "match the pattern [a-zA-Z_]", False),
+    (training(HyperParameters={"a": "1" * 2501}), "HyperParameters[a] has 2501 characters", "at most", False),
+    (training(InputDataConfig=[]), "InputDataConfig has 0 entries", "at least 1", False),
+    (
+        training(VpcConfig={"SecurityGroupIds": ["sg-1"], "Subnets": {"Get": "Parameters.Text"}}),
+        'VpcConfig.Subnets is {"Get": "Parameters.Text"}, but an expression may replace a single value only',
+        "make it a list, with expressions inside it",
+        False,
+    ),
+    (
+        training(Environment={"Std:Join": {"On": "", "Values": ["a"]}}),
+        "Environment is {",
+        "make it an object, with expressions inside it",
+        False,
+    ),
+    (
+        training(HyperParameters={"eta": {"Get": "Parameters.Ratio"}}),
+        "HyperParameters[eta] is the Float parameter Ratio",
+        "to_string()",
+        False,
+    ),
+    (
+        cluster(InstanceCount={"Get": "Parameters.Text"}),
+        f"{CLUSTER}.InstanceCount is the String parameter Text",
+        "declare the parameter as Integer",
+        True,
+    ),
+    (training(ResourceConfig="${role_arn}"), 'ResourceConfig is "${role_arn}"', "make it an object", False),
+    (
+        training(ExperimentConfig={"ExperimentName": "e"}),
+        "ExperimentConfig.ExperimentName is set, which SageMaker refuses in a pipeline",
+        "remove it",
+        False,
+    ),
+    ({"Name": "S", "Type": "Transform", "Arguments": {"ModelName": "m", "TransformInput": {"DataSource": {
+        "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/k"}}},
+        "TransformOutput": {"S3OutputPath": "s3://b/o"}}},
+     "the Transform step has no TransformResources", "add it", False),
+    ({"Name": "S", "Type": "Cleanup", "Arguments": {"Resources": {"S3": [{"Step": "a"}]}}},
+     "Resources.S3[0] has no StepName", "add it", False),
+    ({"Name": "S", "Type": "Lineage", "Arguments": {"Contexts": [{"ContextName": "c", "ContextType": "t",
+        "Source": {"SourceURI": "u"}}]}},
+     "Contexts[0].Source has no SourceUri", "add it", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "message", "fix", "newer"), REFUSED, ids=[case[1] for case in REFUSED])
+def test_what_sagemaker_refuses_is_reported_with_its_place_and_the_cure(
+    step: dict[str, Any], message: str, fix: str, newer: bool
+) -> None:
+    problem = next(item for item in problems_of(step) if item.message.startswith(message))
+    assert problem.step == step["Name"]
+    assert fix in problem.fix
+    assert problem.certain is not newer
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        training(),
+        processing(),
+        cluster(InstanceType="ml.z9new-flex.96xlarge"),
+        cluster(InstanceCount={"Get": "Parameters.Count"}),
+        cluster(InstanceType={"Get": "Parameters.Text"}),
+        channel(S3Uri={"Std:Join": {"On": "/", "Values": ["s3:/", {"Get": "Parameters.Count"}]}}),
+        channel(S3Uri="${artifact_bucket}"),
+        training(TrainingJobName="fixed"),
+        training(StoppingCondition=None),
+        {"Name": "S", "Type": "Lambda", "FunctionArn": "f", "Arguments": {"any": {"thing": [1]}}},
+        {"Name": "S", "Type": "Callback", "SqsQueueUrl": "q",
+            "Arguments": {"n": 1, "x": {"Get": "Parameters.Text"}}},
+        {"Name": "S", "Type": "QualityCheck", "Arguments": processing()["Arguments"]},
+        {"Name": "S", "Type": "EMR",
+            "Arguments": {"ClusterId": "j-1", "StepConfig": {"HadoopJarStep": {"Jar": "a"}}}},
+        {"Name": "S", "Type": "Job", "Arguments": {"RoleArn": ROLE, "JobCategory": {"Get": "Parameters.Text"},
+            "JobConfigSchemaVersion": "1.0.0",
+            "JobConfigDocument": {"Std:Join": {"On": "", "Values": ["{}"]}}}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_sagemaker_takes_has_no_problem(step: dict[str, Any]) -> None:
+    assert problems_of(step) == []
+
+
+def test_an_entry_that_may_be_a_secret_is_not_shown() -> None:
+    assert "12345" not in str(one_problem(training(Environment={"PASSWORD": 12345})))
+    assert "hunter2" not in str(one_problem(training(Environment={"PASSWORD": {"value": "hunter2"}})))
+
+
+def test_a_problem_is_allowed_by_the_name_that_it_has() -> None:
+    """The name has the step's type instead of its name, and no indexes, so that it suits every pipeline."""
+    definition = definition_of(channel(S3Url="a"))
+    [problem] = lint(definition, MODEL)
+    assert problem.name == "Training.InputDataConfig.DataSource.S3DataSource.S3Url"
+    assert str(problem).endswith(f"(override: {problem.name}).")
+    assert lint(definition, MODEL, allowed=[problem.name]) == []
+    assert lint(definition, MODEL, allowed=["Training.Other", ""]) == [problem]
+
+
+def test_what_a_newer_sagemaker_may_take_is_a_warning_where_that_is_asked_for() -> None:
+    warned: list[Problem] = []
+    check(definition_of(training(NewMember=1)), MODEL, warn=warned.append)
+    assert [problem.name for problem in warned] == ["Training.NewMember"]
+    with pytest.raises(InvalidDefinitionError, match="InputDataConfig has 0 entries") as refused:
+        check(definition_of(training(NewMember=1, InputDataConfig=[])), MODEL, warn=warned.append)
+    assert len(refused.value.problems) == 1
+    assert len(warned) == 2
+
+
+def test_the_structure_that_the_pipeline_itself_needs_cannot_be_allowed() -> None:
+    definition = definition_of({"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": ["a"]}})
+    assert [problem.name for problem in lint(definition, MODEL)] == [""]
+
+
+def test_every_step_type_has_a_shape_that_is_its_call_s() -> None:
+    """A name that the service sets, and a member that a pipeline may not have, are members of the call."""
+    assert all(step_shape(kind, MODEL) is not None for kind in STEP_TYPES)
+    for call in CALLS.values():
+        members = MODEL.operation_model(call.operation).input_shape.members
+        needed = {name for wanted in call.needed for name in wanted.split("|")}
+        assert {*call.set_by_service, *needed, *(path.split(".")[0] for path in call.refused)} <= {*members}
+
+
+def test_a_call_that_an_older_botocore_lacks_is_not_checked() -> None:
+    class Older:
+        operation_names = ()
+
+        def operation_model(self, operation_name: str) -> Any:
+            raise AssertionError(operation_name)
+
+    assert lint(definition_of(training(Enviroment={})), Older()) == lint(definition_of(training()), MODEL)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value of a step's arguments, with its shape and what holds it."""
+
+    step: str
+    shape: Any
+    holder: Any
+    key: Any
+
+    @property
+    def value(self) -> Any:
+        return self.holder[self.key]
+
+    def replace(self, value: Any) -> None:
+        self.holder[self.key] = value
+
+
+def _inside(found: Found) -> Iterator[Found]:
+    """Yield a value and every value inside it, but no expression."""
+    value, shape = found.value, found.shape
+    if value is None or is_expression(value):
+        return
+    yield found
+    shapes: dict[Any, Any] = {}
+    if shape.type_name == "structure":
+        shapes = {key: shape.members[key] for key in value}
+    elif shape.type_name == "list":
+        shapes = dict.fromkeys(range(len(value)), shape.member)
+    elif shape.type_name == "map":
+        shapes = dict.fromkeys(value, shape.value)
+    for key, child in shapes.items():
+        yield from _inside(Found(found.step, child, value, key))
+
+
+def _found(definition: dict[str, Any]) -> list[Found]:
+    steps = [step for step in iter_steps(definition) if step["Type"] in CALLS]
+    roots = [Found(step["Name"], step_shape(step["Type"], MODEL), step, "Arguments") for step in steps]
+    return [found for root in roots for found in _inside(root)]
+
+
+VALID = {
+    "abalone": Envelope.load(DEFINITIONS / "abalone.json").definition,
+    "scoring": Envelope.load(DEFINITIONS / "scoring.json").definition,
+    "sample": sound_definition(),
+    "training": definition_of(training(), processing()),
+}
+CONTAINERS = ("structure", "list", "map")
+
+
+def rename_member(found: Found, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(found.value)))
+    renamed = data.draw(st.sampled_from([f"{name}s", name[1:], name.swapcase(), f"{name[0]}{name}"]))
+    found.value[renamed] = found.value.pop(name)
+
+
+def wrong_type(found: Found, data: st.DataObject) -> None:
+    wrong = {
+        "string": st.sampled_from([1, 1.5, True, [], {}]),
+        "integer": st.sampled_from(["1", 1.5, True, []]),
+        "long": st.sampled_from(["1", 1.5, True, []]),
+        "float": st.sampled_from(["1", True, []]),
+        "boolean": st.sampled_from(["true", 1, []]),
+    }
+    found.replace(data.draw(wrong.get(found.shape.type_name, st.sampled_from(["", 1, True]))))
+
+
+def out_of_range(found: Found, data: st.DataObject) -> None:
+    bounds = {"min": -1, "max": 1}
+    key = data.draw(st.sampled_from([key for key in bounds if key in found.shape.metadata]))
+    found.replace(found.shape.metadata[key] + bounds[key])
+
+
+def wrong_enum(found: Found, data: st.DataObject) -> None:
+    found.replace(data.draw(st.sampled_from([found.value.swapcase(), f"{found.value} ", ""])))
+
+
+def expression(found: Found, data: st.DataObject) -> None:
+    found.replace(data.draw(st.sampled_from([{"Get": "Parameters.Text"}, {"Std:Join": {"Values": ["a"]}}])))
+
+
+MUTATIONS: dict[Callable[[Found, st.DataObject], None], Callable[[Found], bool]] = {
+    rename_member: lambda found: found.shape.type_name == "structure" and bool(found.value),
+    wrong_type: lambda found: True,
+    out_of_range: lambda found: (
+        found.shape.type_name in ("integer", "float", "long") and bool(found.shape.metadata)
+    ),
+    wrong_enum: lambda found: bool(getattr(found.shape, "enum", None)),
+    expression: lambda found: found.shape.type_name in CONTAINERS,
+}
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_a_valid_definition_has_no_problem(name: str) -> None:
+    assert lint(VALID[name], MODEL) == []
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+@given(data=st.data())
+def test_any_one_mutation_of_a_valid_definition_is_found(
+    mutate: Callable[[Found, st.DataObject], None], data: st.DataObject
+) -> None:
+    definition = copy.deepcopy(VALID[data.draw(st.sampled_from(sorted(VALID)))])
+    places = [found for found in _found(definition) if MUTATIONS[mutate](found)]
+    if places:
+        found = data.draw(st.sampled_from(places))
+        mutate(found, data)
+        assert [problem for problem in lint(definition, MODEL) if problem.step == found.step]
