@@ -68,3 +68,12 @@ def data_uris(definitions: Path, values: dict[str, str], *, region: str) -> tupl
     parameters = [p for e in envelopes for p in parameters_of(e.fill(values, region=region))]
     uris = [str(p.default) for p in parameters if p.name.endswith("Data")]
     return tuple(dict.fromkeys(uri for uri in uris if uri.startswith("s3://")))
+
+
+def allowed_arguments(definitions: Path) -> tuple[str, ...]:
+    """Return the names of arguments that the compiled definitions may have although botocore refuses them.
+
+    :param definitions: the folder of the envelopes.
+    """
+    envelopes = [Envelope.load(path) for path in sorted(definitions.glob("*.json"))]
+    return tuple(sorted({name for envelope in envelopes for name in envelope.allowed_arguments}))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import requests
 
+from stack.account import DEFINITIONS, allowed_arguments
 from stack.airflow_api import AirflowApi
 from stack.airflow_env import airflow_environment
 from stack.bootstrap import bootstrap
@@ -125,6 +126,7 @@ class Stack:
                     *command,
                     *("--data-dir", str(settings.runtime_data_dir)),
                     *("--max-concurrent-executions", str(settings.max_concurrent_executions)),
+                    *(f"--allow-argument={name}" for name in allowed_arguments(DEFINITIONS)),
                 ],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
                 port=settings.runtime_port,

@@ -17,6 +17,7 @@ from local_runtime.progress import StepState, failure_of, follow, log_tail
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import Envelope
+from stack.account import allowed_arguments
 from stack.bootstrap import bootstrap
 from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict_line
 from stack.exceptions import RunFailedError, StackError
@@ -58,7 +59,13 @@ def local_stack(settings: StackSettings, data_dir: Path) -> Iterator[StackSettin
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     server = LocalServer(
-        Settings(data_dir=data_dir, port=0, region=settings.region, account_id=settings.account_id)
+        Settings(
+            data_dir=data_dir,
+            port=0,
+            region=settings.region,
+            account_id=settings.account_id,
+            allowed_arguments=allowed_arguments(DEFINITION.parent),
+        )
     )
     try:
         server.start()
