@@ -57,7 +57,7 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "string": ("String",),
 }
 
-# New instance types come too often for a list: docs/decisions/0011.
+# New instance types come too often for a list.
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 _MAX_SHOWN = 80
 
@@ -140,7 +140,10 @@ class _Walker:
         if kind == "structure":
             yield from self._structure(shape, value, place)
             return
-        yield from self._constraint(shape, value, place)
+        broken = list(self._constraint(shape, value, place))
+        yield from broken
+        if broken:
+            return
         if kind == "list":
             for index, item in enumerate(value):
                 yield from self.walk(shape.member, item, place.entry(index))
@@ -253,9 +256,10 @@ class _Walker:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    by_lower_case = {item.lower(): item for item in known}
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     if near:
-        return f"use {near[0]!r}"
+        return f"use {by_lower_case[near[0]]!r}"
     return f"use one of {', '.join(sorted(known))}" if known else "remove it"
 
 

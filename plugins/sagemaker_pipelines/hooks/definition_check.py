@@ -22,7 +22,7 @@ def check_definition(
     :param definition: the filled definition.
     :param name: what to call it in messages.
     :param allowed: names of arguments that are not checked, such as ``Training.NewMember``.
-    :raises InvalidDefinitionError: it would be refused.
+    :raises InvalidDefinitionError: SageMaker would refuse it.
     """
 
     def warn(problem: Problem) -> None:

@@ -20,6 +20,7 @@ from sagemaker_pipelines.exceptions import InvalidDefinitionError
 from tests.unit.definition.samples import MODEL, sound_definition
 
 Arguments = dict[str, Any]
+ROOT = DEFINITIONS.parent.parent
 ROLE = "arn:aws:iam::123456789012:role/Role"
 
 
@@ -158,7 +159,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, bool]] = [
      "Resources.S3[0] has no StepName", "add it", False),
     ({"Name": "S", "Type": "Lineage", "Arguments": {"Contexts": [{"ContextName": "c", "ContextType": "t",
         "Source": {"SourceURI": "u"}}]}},
-     "Contexts[0].Source has no SourceUri", "add it", False),
+     "Unknown Argument member 'Contexts[0].Source.SourceURI'", "use 'SourceUri'", True),
 ]  # fmt: skip
 
 
@@ -198,6 +199,17 @@ def test_what_sagemaker_refuses_is_reported_with_its_place_and_the_cure(
 )  # fmt: skip
 def test_what_sagemaker_takes_has_no_problem(step: dict[str, Any]) -> None:
     assert problems_of(step) == []
+
+
+def test_the_page_about_the_check_shows_what_it_says() -> None:
+    page = (ROOT / "docs" / "arguments.md").read_text(encoding="utf-8")
+    resources = training()["Arguments"]["ResourceConfig"]
+    for step in (
+        training(Enviroment={}),
+        training(ResourceConfig={**resources, "InstanceType": "m5.large"}),
+        training(InputDataConfig=[]),
+    ):
+        assert f"\n{one_problem(step)}\n" in page
 
 
 def test_an_entry_that_may_be_a_secret_is_not_shown() -> None:
