@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Envelope, canonical, definition_hash, with_job_settings
+from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
 from sagemaker_pipelines.hooks.asset_store import missing_objects
 from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing
@@ -28,8 +29,6 @@ from sagemaker_pipelines.hooks.ownership import (
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
-MAX_INLINE_DEFINITION = 1_048_576
 HASH_TAG = "sagemaker-pipelines:definition-hash"
 ATTEMPTS = 5
 
