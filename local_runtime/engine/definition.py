@@ -17,6 +17,8 @@ from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.parameters import TYPES
 
 _PREFIX = "Unable to parse pipeline definition."
+# A hostile definition cannot make the answer grow.
+_MAX_PROBLEMS = 20
 
 
 def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
@@ -42,7 +44,9 @@ def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, A
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValidationError(f"{_PREFIX} An element has an unexpected form ({error}).") from error
     if problems:
-        _refuse(" ".join(problems))
+        more = len(problems) - _MAX_PROBLEMS
+        shown = [*problems[:_MAX_PROBLEMS], *([f"There are {more} more problems."] if more > 0 else [])]
+        _refuse(" ".join(shown))
     return definition
 
 

@@ -47,6 +47,16 @@ def test_create_and_update_refuse_with_a_validation_exception(
     assert len(sagemaker.list_pipeline_versions(PipelineName=name)["PipelineVersionSummaries"]) == 1
 
 
+def test_an_answer_has_some_of_many_problems(local_runtime: LocalRuntime) -> None:
+    """A definition of 1 MiB can hold half a million of them."""
+    arguments = {"AppSpecification": {"ImageUri": "image"}, "Environment": {f"N{n}": n for n in range(90)}}
+    with pytest.raises(ClientError) as refused:
+        local_runtime.create_pipeline(pipeline(processing("Work", **arguments)))
+    text = refused.value.response["Error"]["Message"]
+    assert text.count("step Work: Environment[") == 20
+    assert text.endswith("There are 70 more problems.")
+
+
 def test_an_allowed_argument_is_accepted(tmp_path: Path) -> None:
     """The runtime's botocore may be older than the AWS that a pipeline is written for."""
     settings = Settings(data_dir=tmp_path / "runtime", port=0, allowed_arguments=("Processing.Enviroment",))
