@@ -7,7 +7,7 @@ from typing import Any
 
 from sagemaker_pipelines.definition.document import iter_steps, objects, value_at
 from sagemaker_pipelines.definition.problem import Problem
-from sagemaker_pipelines.definition.references import Reference, references
+from sagemaker_pipelines.definition.references import Reference, is_expression, references
 
 #: The SDK's ExecutionVariables (sagemaker 3.27.0).
 EXECUTION_VARIABLES = frozenset(
@@ -137,12 +137,22 @@ def _function(name: str, key: str, body: Any) -> Iterator[Problem]:
         )
         return
     body = body if isinstance(body, Mapping) else {}
-    if key == "Std:Join" and not (
-        isinstance(body.get("Values"), list) and isinstance(body.get("On", ""), str)
-    ):
-        yield Problem(name, f"Std:Join has {dict(body)!r}", 'give it {"On": text, "Values": [...]}')
+    if key == "Std:Join":
+        yield from _join(name, body)
     if key == "Std:JsonGet":
         yield from _json_get(name, body)
+
+
+def _join(name: str, body: Mapping[str, Any]) -> Iterator[Problem]:
+    values = body.get("Values")
+    if not (isinstance(values, list) and isinstance(body.get("On", ""), str)):
+        yield Problem(name, f"Std:Join has {dict(body)!r}", 'give it {"On": text, "Values": [...]}')
+        return
+    for value in values:
+        if isinstance(value, list | Mapping) and not is_expression(value):
+            yield Problem(
+                name, f"Std:Join has the value {value!r}", "give it strings, numbers and expressions only"
+            )
 
 
 def _json_get(name: str, body: Mapping[str, Any]) -> Iterator[Problem]:

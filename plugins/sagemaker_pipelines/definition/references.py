@@ -69,11 +69,11 @@ def references(value: Any) -> Iterator[Reference]:
 
 
 def is_expression(value: Any) -> bool:
-    """Say whether a value is ``{"Get": ...}``, or the call of a function such as ``{"Std:Join": ...}``."""
+    """Say whether a value is ``{"Get": "..."}``, or the call of a function such as ``{"Std:Join": ...}``."""
     if not isinstance(value, dict) or len(value) != 1:
         return False
-    key = str(next(iter(value)))
-    return key == "Get" or key.startswith("Std:")
+    [(key, body)] = value.items()
+    return isinstance(body, str) if key == "Get" else str(key).startswith("Std:")
 
 
 def calls(function: str, value: Any) -> bool:

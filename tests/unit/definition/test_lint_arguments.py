@@ -98,6 +98,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, bool]] = [
     (processing(Zzz=1), "Unknown Argument member 'Zzz' of a Processing step", "use one of AppSpec", True),
     (cluster(InstanceCount="1"), f'{CLUSTER}.InstanceCount is "1"', "make it a whole number", False),
     (cluster(InstanceCount=True), f"{CLUSTER}.InstanceCount is true", "make it a whole number", False),
+    (cluster(InstanceCount={"Get": 3}), f'{CLUSTER}.InstanceCount is {{"Get": 3}}', "whole number", False),
     (cluster(VolumeSizeInGB=0), f"{CLUSTER}.VolumeSizeInGB is 0", "make it at least 1", False),
     (cluster(VolumeSizeInGB=16385), f"{CLUSTER}.VolumeSizeInGB is 16385", "make it at most 16384", False),
     (cluster(InstanceType="m5.large"), f"{CLUSTER}.InstanceType is 'm5.large'", "ml.<family>.<size>", False),

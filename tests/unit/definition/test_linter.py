@@ -135,6 +135,13 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
     ("function", lambda d: _argument(d, {"Std:Jion": {}}), "Train", "'Std:Jion' is no function", "Std:Join"),
     ("join", lambda d: _argument(d, {"Std:Join": {"On": "/"}}), "Train", "Std:Join has", "Values"),
     (
+        "join of a list",
+        lambda d: _argument(d, {"Std:Join": {"On": "/", "Values": ["a", ["b"]]}}),
+        "Train",
+        "Std:Join has the value ['b']",
+        "expressions only",
+    ),
+    (
         "json get",
         lambda d: _argument(d, {"Std:JsonGet": {"Path": "a"}}),
         "Train",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline_src import sources
+from pipeline_src.__main__ import main
 from pipeline_src.compile import DEFINITIONS, Compiled, compile_pipeline, differences, write
 from pipeline_src.exceptions import CompileError, UnknownPipelineError
 from pipeline_src.sources import find_sources, select_sources
@@ -262,6 +263,19 @@ def test_an_argument_that_is_not_known_is_refused_until_the_source_allows_it(thi
     third.write_text(f"{THIRD}{NEW_MEMBER}")
     with pytest.raises(InvalidDefinitionError, match=r"'Severity' .* \(override: Fail\.Severity\)"):
         compile_pipeline(select_sources([])[0])
+
+
+def test_the_command_line_refuses_it_in_one_message(
+    third: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    third.write_text(f"{THIRD}{NEW_MEMBER}")
+    monkeypatch.setattr(sys, "argv", ["pipeline_src", "compile", "--check"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Error: third-pipeline: 1 problem in the definition:\n  - step Stop: Unknown")
+    assert "Traceback" not in printed
 
 
 def test_what_the_source_allows_is_written_into_the_envelope(third: Path, target: Path) -> None:
