@@ -7,6 +7,8 @@ import botocore.session
 #: SageMaker's model, which costs a third of a second to read.
 MODEL = botocore.session.get_session().get_service_model("sagemaker")
 
+ROLE = "arn:aws:iam::123456789012:role/Role"
+
 
 def sound_definition() -> dict[str, Any]:
     """A small sound definition: train, report, and a gate with both branches."""
@@ -103,3 +105,46 @@ def sound_definition() -> dict[str, Any]:
             },
         ],
     }
+
+
+def training(**changes: Any) -> dict[str, Any]:
+    """A sound Training step with other arguments."""
+    arguments = {
+        "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+        "Environment": {"STAGE": "dev"},
+        "HyperParameters": {"eta": "0.2"},
+        "InputDataConfig": [
+            {
+                "ChannelName": "train",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/train"}},
+            }
+        ],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/model"},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30},
+        "RoleArn": ROLE,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+    }
+    return {"Name": "Train", "Type": "Training", "Arguments": {**arguments, **changes}}
+
+
+def processing(**changes: Any) -> dict[str, Any]:
+    """A sound Processing step with other arguments."""
+    arguments = {
+        "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["python3", "x.py"]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
+        },
+        "RoleArn": ROLE,
+    }
+    return {"Name": "Process", "Type": "Processing", "Arguments": {**arguments, **changes}}
+
+
+def definition_of(*steps: dict[str, Any]) -> dict[str, Any]:
+    """A definition with a parameter of each of three types."""
+    parameters = [
+        {"Name": "Text", "Type": "String", "DefaultValue": "a"},
+        {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
+        {"Name": "Ratio", "Type": "Float", "DefaultValue": 0.5},
+    ]
+    return {"Version": "2020-12-01", "Parameters": parameters, "Steps": list(steps)}
