@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from botocore.loaders import JSONFileLoader
+from hypothesis import settings
 
 # Airflow reads its configuration when it is imported, so a fixture would come too late.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
@@ -21,6 +22,9 @@ os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "test"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
+# A deadline for each example would fail where the machine is slow.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 # The tests make hundreds of clients, and each would parse its service's model anew.
 _load_file = cache(JSONFileLoader().load_file)
 JSONFileLoader.load_file = lambda self, file_path: _load_file(file_path)

@@ -13,6 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# What a start keeps must outlive the retention of the task state store, as a run can be cleared at any time.
+# Airflow's own example takes it from here; it would be replaced by its name in airflow.sdk.
+from airflow.sdk.execution_time.context import NEVER_EXPIRE as NEVER_EXPIRE
+
 # A trigger's on_kill asks whether its task is still deferred. A trigger has no method for that, and the
 # Amazon provider's own triggers (triggers/emr.py, 9.39) ask this class method. It would be replaced by a
 # method of BaseTrigger, or by an on_kill that Airflow calls for kills only.

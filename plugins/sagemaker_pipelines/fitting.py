@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
@@ -111,9 +112,10 @@ def check_schedulable(dag_id: str, form: Mapping[str, Any]) -> None:
     :raises ValueError: naming each such field.
     """
     open_fields = []
-    for name in form:
+    for name, field in form.items():
         try:
-            Any({name: form[name]}).validate()
+            if isinstance(field, Param):
+                field.resolve()
         except ParamValidationError:
             open_fields.append(name)
     if open_fields:

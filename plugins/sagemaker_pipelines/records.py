@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from airflow.sdk.execution_time.context import NEVER_EXPIRE
+from sagemaker_pipelines.airflow_internals import NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

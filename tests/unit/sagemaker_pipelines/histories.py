@@ -546,5 +546,5 @@ class Runs(AirflowRuns):
         return set()
 
 
-async def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(*arguments)
+async def _at_once(function: Callable[[], Any], **_: Any) -> Any:
+    return function()

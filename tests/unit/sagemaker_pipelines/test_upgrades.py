@@ -17,10 +17,11 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from sagemaker_pipelines.backfills import XCOM_KEYS
 from sagemaker_pipelines.declaration import sagemaker_pipeline_dag
+from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.partitions import Partitions
 from sagemaker_pipelines.records import StartRecord, WaitRecord, Witness
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
-from sagemaker_pipelines.starting import LogicalStart, StartAttempt
+from sagemaker_pipelines.starting import StartAttempt
 from tests.unit.sagemaker_pipelines.samples import TaskStateStore, context_of
 
 HERE = Path(__file__).parent
@@ -131,9 +132,9 @@ def test_the_tasks_of_a_run_read_what_the_earlier_version_pushed(run: dict[str, 
     class Instance:
         log_url, task_id = "", ""
 
-        def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        def xcom_pull(self, task_ids: str, key: str = "return_value", **options: Any) -> Any:
             asked.add(task_ids)
-            return pushed[task_ids, key]
+            return pushed.get((task_ids, key), options.get("default"))
 
     where = Partitions("s3://{artifact_bucket}/dt={date}/")
     dag = sagemaker_pipeline_dag(
@@ -154,10 +155,13 @@ def test_the_tasks_of_a_run_read_what_the_earlier_version_pushed(run: dict[str, 
     }
     strict = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     for task in dag.tasks:
-        for field in task.template_fields:
-            task.render_template(getattr(task, field), context, strict)
+        rendered = {
+            field: task.render_template(getattr(task, field), context, strict)
+            for field in task.template_fields
+        }
         if notifier := getattr(task, "notifier", None):
-            strict.from_string(notifier.subject + notifier.message).render(context)
+            text = strict.from_string(notifier.subject + notifier.message)
+            text.render({**context, "values": rendered["values"]})
     assert asked == {
         "upsert_pipeline",
         "select_inputs",

@@ -67,8 +67,13 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Hanging]]:
         yield endpoints
 
 
-def test_endpoints_that_hang_keep_no_other_wait_and_no_kill_waiting(hanging: list[Hanging]) -> None:
+def test_endpoints_that_hang_keep_no_other_wait_and_no_kill_waiting(
+    hanging: list[Hanging], monkeypatch: pytest.MonkeyPatch
+) -> None:
     healthy = Account(3)
+
+    async def answer_no() -> bool:
+        return False
 
     async def first(trigger: SageMakerPipelineExecutionTrigger | SageMakerPartitionsTrigger) -> None:
         async for _ in trigger.run():
@@ -98,6 +103,7 @@ def test_endpoints_that_hang_keep_no_other_wait_and_no_kill_waiting(hanging: lis
             pipeline_execution_arn=healthy.arns[0], aws_conn_id="aws_hangs_0"
         )
         kill._stop_now = killed.set  # type: ignore[method-assign]
+        monkeypatch.setattr(kill, "_is_still_deferred", answer_no)
         await kill.on_kill()
         assert killed.is_set()
 
