@@ -23,7 +23,7 @@ from tests.packaging.installation import (
     new_environment,
 )
 
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture(scope="module")
