@@ -15,7 +15,7 @@ RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo up down doctor test test-thorough test-all test-long check format compile package bench crash-matrix backfill-test cluster-test version-test clean
+.PHONY: help setup lock run demo up down doctor test test-thorough test-all test-long check format compile package bench crash-matrix backfill-test cluster-test version-test history-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ crash-matrix: setup ## Kill Airflow's processes amid starts and waits; writes do
 cluster-test: setup ## Kill a cluster part by part, with two schedulers, PostgreSQL too (needs both servers)
 	@CLUSTER_TEST=full $(PYTEST) tests/distributed
 
+history-test: setup ## Run 20,000 random histories of starts, kills and clears
+	@$(PYTEST) -m long tests/unit
+
 version-test: setup ## Run the wheel with the oldest and the newest Airflow and Amazon provider that it supports
 	@$(PYTEST) -m long tests/packaging
 
@@ -92,7 +95,7 @@ test-thorough: setup ## Run the rest of what guards a change: crashes, kills, ev
 test-all: setup ## Run both of them at once
 	@$(PYTEST)
 
-test-long: crash-matrix backfill-test cluster-test version-test ## Run what is slow by nature, part by part
+test-long: crash-matrix backfill-test cluster-test version-test history-test ## Run what is slow by nature, part by part
 
 backfill-test: setup ## Backfill 30 days at a quota of four: once, again, and cancelled
 	@$(PYTEST) -m long tests/e2e/backfill
