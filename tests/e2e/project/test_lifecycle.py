@@ -62,6 +62,17 @@ def test_a_process_that_dies_during_the_start_ends_it_with_its_log(
     assert not any(stack.processes.running(name) for name in ALL_PROCESSES)
 
 
+def test_a_stack_that_is_stopped_ends_by_itself(settings: StackSettings) -> None:
+    """No process is killed: each one has said in Airflow's database, or in its log, that it has ended."""
+    stack = Stack(settings)
+    stack.up()
+    assert set(stack.down()) == set(ALL_PROCESSES)
+    with contextlib.closing(sqlite3.connect(settings.airflow_home / "airflow.db")) as database:
+        jobs = dict(database.execute("select job_type, state from job"))
+    assert jobs == dict.fromkeys(["SchedulerJob", "DagProcessorJob", "TriggererJob"], "success")
+    assert "Finished server process" in stack.processes.log_path("airflow-api-server").read_text()
+
+
 def test_a_demo_that_is_told_to_stop_leaves_no_process_behind(
     airflow: Airflow, settings: StackSettings
 ) -> None:
