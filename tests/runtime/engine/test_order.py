@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -60,13 +59,15 @@ def test_independent_steps_run_at_the_same_time(engine: Engine, jobs: FakeJobs) 
 
 @pytest.mark.parametrize("where", ["pipeline", "execution"])
 def test_max_parallel_execution_steps_bounds_what_runs(engine: Engine, jobs: FakeJobs, where: str) -> None:
-    def slow(step_run: StepRun) -> StepOutcome:
-        time.sleep(0.02)
+    pair = threading.Barrier(2, timeout=GENEROUS_SECONDS)
+
+    def meet(step_run: StepRun) -> StepOutcome:
+        pair.wait()
         return succeed(step_run)
 
     limit: dict[str, Any] = {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 2}}
     loose: dict[str, Any] = {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 8}}
-    jobs.behaviours = dict.fromkeys("abcdef", slow)
+    jobs.behaviours = dict.fromkeys("abcdef", meet)
     engine.create(pipeline(*map(processing, "abcdef")), **(limit if where == "pipeline" else loose))
     arn = engine.start(**(limit if where == "execution" else {}))
     assert engine.ended(arn)["ParallelismConfiguration"] == limit["ParallelismConfiguration"]
