@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,25 +24,27 @@ from tests.waiting import until
 
 # A grandchild in a session of its own, an orphan, and the job itself; nothing ends by itself.
 TREE = """
-    import subprocess, sys, time
+    import os, subprocess, time
     subprocess.Popen(["sh", "-c", "setsid sleep {mark} & exec sleep {mark}"])
     subprocess.Popen(["setsid", "sleep", "{mark}"], start_new_session=True)
-    print("grown")
-    {end}
+    while not os.path.exists("{gate}"):
+        time.sleep(0.05)
 """
 
 
-@pytest.mark.parametrize("end", ["time.sleep(3600)", "time.sleep(0.2)"])
-def test_no_process_of_a_job_outlives_it(either_isolation: Runtime, end: str) -> None:
+@pytest.mark.parametrize("status", ["Stopped", "Completed"])
+def test_no_process_of_a_job_outlives_it(either_isolation: Runtime, tmp_path: Path, status: str) -> None:
     """Stopped or ended by itself: its whole tree ends, processes in their own sessions too."""
-    mark = f"{3600 + os.getpid()}.{end.count('0')}{time.monotonic_ns() % 10**6}"
-    runtime = either_isolation
-    runtime.jobs.create("processing", processing_request(runtime, "tree", TREE.format(mark=mark, end=end)))
+    mark = f"{3600 + os.getpid()}.{len(status)}{time.monotonic_ns() % 10**6}"
+    gate, runtime = tmp_path / "gate", either_isolation
+    script = TREE.format(mark=mark, gate=gate)
+    runtime.jobs.create("processing", processing_request(runtime, "tree", script))
     until(lambda: len(processes_with(f"sleep {mark}")) >= 3)
-    if "3600" in end:
+    if status == "Stopped":
         runtime.jobs.stop("processing", "tree")
-    job = runtime.jobs.wait("processing", "tree")
-    assert job["ProcessingJobStatus"] == ("Stopped" if "3600" in end else "Completed")
+    else:
+        gate.touch()
+    assert runtime.jobs.wait("processing", "tree")["ProcessingJobStatus"] == status
     assert processes_with(f"sleep {mark}") == []
 
 
