@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from sagemaker_pipelines.hooks.objects import stored_objects
 from stack.iam import Names, statements
 
 State = Literal["ok", "missing", "unknown"]
@@ -132,17 +133,8 @@ class Doctor:
         return Finding(name="bucket", state="ok", text=name)
 
     def _data(self, uri: str) -> Finding:
-        parts = urlsplit(uri)
         cure = f"aws s3 cp FILE.csv {uri}, or give the URI of your data as a parameter"
-        try:
-            listing = self._client("s3").list_objects_v2(
-                Bucket=parts.netloc, Prefix=parts.path.lstrip("/"), MaxKeys=1
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucket":
-                raise
-            listing = {}
-        for entry in listing.get("Contents", []):
+        for entry in stored_objects(self._client("s3"), uri, page_size=1):
             return Finding(name="data", state="ok", text=f"{uri} ({entry['Size']:,} bytes)")
         return Finding(name="data", state="missing", text=f"nothing at {uri}", cure=cure)
 

@@ -47,6 +47,17 @@ def test_a_bootstrapped_account_has_everything(settings: StackSettings, account:
         assert found[name].state == "ok", found[name]
 
 
+def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
+    settings: StackSettings, account: Account
+) -> None:
+    bootstrap(settings)
+    s3 = client(settings, "s3")
+    s3.put_object(Bucket=settings.bucket, Key="m=10/rows.csv", Body=b"1,2\n")
+    for uri, state in (("m=1", "missing"), ("m=10", "ok"), ("m=10/", "ok"), ("m=10/rows.csv", "ok")):
+        asked = replace(account, data_uris=(f"s3://{settings.bucket}/{uri}",))
+        assert examine(settings, asked)["data"].state == state, uri
+
+
 def test_a_role_that_sagemaker_may_not_assume_is_found(settings: StackSettings, account: Account) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Principal": {"Service": "ec2.amazonaws.com"}}]}
     iam = client(settings, "iam")
