@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from local_runtime.endpoint.validation import validate
+from local_runtime.engine.pipelines import find_pipeline
 from local_runtime.jobs.kinds import JobKind
 from local_runtime.steps.base import StepOutcome, StepRun
 
@@ -27,9 +28,10 @@ def run_job_step(step_run: StepRun, kind: JobKind) -> StepOutcome:
     """
     jobs = step_run.runtime.jobs
     name = own_name(step_run, kind.name_field)
+    arguments = step_run.arguments if kind.kind == "transform" else with_role(step_run, "RoleArn")
     arn = jobs.create(
         kind.kind,
-        validate(f"Create{kind.prefix}", {**step_run.arguments, kind.name_field: name}),
+        validate(f"Create{kind.prefix}", {**arguments, kind.name_field: name}),
         pipeline_execution_arn=step_run.execution["PipelineExecutionArn"],
         step_name=step_run.name,
     )
@@ -50,6 +52,19 @@ def own_name(step_run: StepRun, field: str) -> str:
         return step_run.job_name
     unique = f"{step_run.execution_id}-{step_run.job_name.rpartition('-')[2]}"
     return f"{str(prefix)[: _LONGEST_NAME - len(unique) - 1]}-{unique}"
+
+
+def with_role(step_run: StepRun, field: str) -> dict[str, Any]:
+    """Return a step's arguments, with the pipeline's role where they name none.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html
+
+    :param field: the argument that names the role.
+    """
+    if step_run.arguments.get(field):
+        return step_run.arguments
+    pipeline = find_pipeline(step_run.runtime, step_run.execution["PipelineArn"])
+    return {**step_run.arguments, field: pipeline["RoleArn"]}
 
 
 def _outcome(job: dict[str, Any], kind: JobKind, metadata: dict[str, Any], *, stopped: bool) -> StepOutcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local_runtime.endpoint.validation import validate
 from local_runtime.steps.base import StepOutcome, StepRun
-from local_runtime.steps.job_step import own_name
+from local_runtime.steps.job_step import own_name, with_role
 
 
 class ModelExecutor:
@@ -19,7 +19,8 @@ class ModelExecutor:
         """
         models = step_run.runtime.models
         name = own_name(step_run, "ModelName")
-        arn = models.create_model(validate("CreateModel", {**step_run.arguments, "ModelName": name}))
+        request = {**with_role(step_run, "ExecutionRoleArn"), "ModelName": name}
+        arn = models.create_model(validate("CreateModel", request))
         return StepOutcome(
             status="Succeeded",
             metadata={"Model": {"Arn": arn}},

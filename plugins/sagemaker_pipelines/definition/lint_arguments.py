@@ -167,10 +167,10 @@ class _Walker:
                 )
 
     def _structure(self, shape: Any, value: Mapping[str, Any], place: _Place) -> Iterator[Problem]:
-        by_service = frozenset() if place.path else self.call.set_by_service
         for name in shape.required_members:
+            path = place.member(name).name.partition(".")[2]
             # The SDK writes null for what is not set.
-            if value.get(name) is None and name not in by_service:
+            if value.get(name) is None and path not in self.call.set_by_service:
                 yield self._missing(place, name)
         for name, item in value.items():
             if name not in shape.members:

@@ -46,7 +46,8 @@ class Call:
     """The Create call whose request a step's arguments are.
 
     :param operation: SageMaker's operation.
-    :param set_by_service: required members that a pipeline may leave out, as the service sets them.
+    :param set_by_service: required members that a pipeline may leave out, as the service sets them; as dotted
+        paths without indexes.
     :param refused: members of the shape that a pipeline may not set, as dotted paths.
     :param needed: what must be there although the shape does not require it (``a|b``: one of them).
     """
@@ -63,26 +64,26 @@ _EXPERIMENT = frozenset(
     {"ExperimentConfig.ExperimentName", "ExperimentConfig.RunName", "ExperimentConfig.TrialName"}
 )
 # The baselining job of a check is a processing job (mlops/workflow/_check_job_request.py).
-_PROCESSING = Call("CreateProcessingJob", frozenset({"ProcessingJobName"}), _EXPERIMENT)
+_PROCESSING = Call("CreateProcessingJob", frozenset({"ProcessingJobName", "RoleArn"}), _EXPERIMENT)
 
 #: By step type. The SDK leaves the job's name out (core/workflow/utilities.py, trim_request_dict).
+#: "By default, each step takes on the pipeline execution role":
+#: https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html
 CALLS: Mapping[str, Call] = {
     # ModelDeployConfig and GenerateCandidateDefinitionsOnly "cannot be included" (automl_step.py).
     "AutoML": Call(
         "CreateAutoMLJob",
-        frozenset({"AutoMLJobName"}),
+        frozenset({"AutoMLJobName", "RoleArn"}),
         frozenset({"GenerateCandidateDefinitionsOnly", "ModelDeployConfig"}),
     ),
     "ClarifyCheck": _PROCESSING,
     "Endpoint": Call("CreateEndpoint"),
     "EndpointConfig": Call("CreateEndpointConfig", frozenset({"EndpointConfigName"})),
     "InferenceComponent": Call("CreateInferenceComponent"),
-    "Job": Call("CreateJob", frozenset({"JobName"})),
+    "Job": Call("CreateJob", frozenset({"JobName", "RoleArn"})),
     # CreateModel requires nothing but the name. A model has one container or several, "but not both":
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
-    "Model": Call(
-        "CreateModel", frozenset({"ModelName"}), needed=("ExecutionRoleArn", "PrimaryContainer|Containers")
-    ),
+    "Model": Call("CreateModel", frozenset({"ModelName"}), needed=("PrimaryContainer|Containers",)),
     "Processing": _PROCESSING,
     "QualityCheck": _PROCESSING,
     # CertifyForMarketplace: "not available in the workflow service and will cause rejection" (model_step.py).
@@ -96,7 +97,7 @@ CALLS: Mapping[str, Call] = {
     # The shape dropped AlgorithmSpecification from its required members for serverless training.
     "Training": Call(
         "CreateTrainingJob",
-        frozenset({"TrainingJobName"}),
+        frozenset({"RoleArn", "TrainingJobName"}),
         _EXPERIMENT,
         ("AlgorithmSpecification|ServerlessJobConfig",),
     ),
@@ -105,7 +106,13 @@ CALLS: Mapping[str, Call] = {
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParameterTuningJob.html
     "Tuning": Call(
         "CreateHyperParameterTuningJob",
-        frozenset({"HyperParameterTuningJobName"}),
+        frozenset(
+            {
+                "HyperParameterTuningJobName",
+                "TrainingJobDefinition.RoleArn",
+                "TrainingJobDefinitions.RoleArn",
+            }
+        ),
         needed=("TrainingJobDefinition|TrainingJobDefinitions",),
     ),
 }
@@ -153,7 +160,8 @@ _OWN: Mapping[str, OwnShape] = {
     ),
     "Fail": _structure(
         ["ErrorMessage"],
-        ErrorMessage=OwnShape(type_name="string", metadata={"min": 1, "max": MAX_ERROR_MESSAGE}),
+        # fail_step.py writes an empty one where none is given.
+        ErrorMessage=OwnShape(type_name="string", metadata={"max": MAX_ERROR_MESSAGE}),
     ),
     # for_each_step.py: MAX_CONCURRENCY_MIN and MAX_CONCURRENCY_MAX. The items are a list or an expression.
     "ForEach": _structure(

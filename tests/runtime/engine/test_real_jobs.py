@@ -62,6 +62,30 @@ def test_stop_ends_the_jobs_processes(local_runtime: LocalRuntime) -> None:
     assert step["Metadata"]["ProcessingJob"]["Arn"]
 
 
+def test_a_step_without_a_role_takes_on_the_pipelines(local_runtime: LocalRuntime) -> None:
+    step = job("Work", "print('as the pipeline')")
+    del step["Arguments"]["RoleArn"]
+    model = {"Name": "Model", "Type": "Model", "Arguments": {"PrimaryContainer": {"Image": IMAGE}}}
+    execution = local_runtime.execute(pipeline(step, model))
+    steps = local_runtime.steps(execution["PipelineExecutionArn"])
+    assert execution["PipelineExecutionStatus"] == "Succeeded", steps
+    sagemaker = local_runtime.client("sagemaker")
+    names = {
+        name: next(iter(step["Metadata"].values()))["Arn"].rpartition("/")[2] for name, step in steps.items()
+    }
+    assert sagemaker.describe_processing_job(ProcessingJobName=names["Work"])["RoleArn"] == (
+        local_runtime.role_arn
+    )
+    assert sagemaker.describe_model(ModelName=names["Model"])["ExecutionRoleArn"] == local_runtime.role_arn
+
+
+def test_a_fail_step_needs_no_message(local_runtime: LocalRuntime) -> None:
+    fail = {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": ""}}
+    execution = local_runtime.execute(pipeline(fail))
+    assert execution["PipelineExecutionStatus"] == "Failed"
+    assert local_runtime.steps(execution["PipelineExecutionArn"])["Refuse"]["StepStatus"] == "Failed"
+
+
 @pytest.mark.parametrize(("threshold", "status"), [(100.0, "Succeeded"), (0.0, "Failed")])
 def test_a_condition_reads_a_metric_of_a_training_job(
     local_runtime: LocalRuntime, threshold: float, status: str

@@ -139,6 +139,15 @@ def test_what_sagemaker_refuses_is_reported_with_its_place_and_the_cure(
         channel(S3Uri="${artifact_bucket}"),
         training(TrainingJobName="fixed"),
         training(StoppingCondition=None),
+        training(RoleArn=None),
+        {"Name": "S", "Type": "QualityCheck", "Arguments": processing(RoleArn=None)["Arguments"]},
+        {"Name": "S", "Type": "Model", "Arguments": {"PrimaryContainer": {"Image": "image"}}},
+        {"Name": "S", "Type": "Tuning", "Arguments": {
+            "HyperParameterTuningJobConfig": {"Strategy": "Bayesian",
+                "ResourceLimits": {"MaxParallelTrainingJobs": 1}},
+            "TrainingJobDefinition": {key: value for key, value in training()["Arguments"].items()
+                if key not in ("HyperParameters", "RoleArn")}}},
+        {"Name": "S", "Type": "Fail", "Arguments": {"ErrorMessage": ""}},
         {"Name": "S", "Type": "Lambda", "FunctionArn": "f", "Arguments": {"any": {"thing": [1]}}},
         {"Name": "S", "Type": "Callback", "SqsQueueUrl": "q",
             "Arguments": {"n": 1, "x": {"Get": "Parameters.Text"}}},
@@ -202,7 +211,8 @@ def test_every_step_type_has_a_shape_that_is_its_call_s() -> None:
     for call in CALLS.values():
         members = MODEL.operation_model(call.operation).input_shape.members
         needed = {name for wanted in call.needed for name in wanted.split("|")}
-        assert {*call.set_by_service, *needed, *(path.split(".")[0] for path in call.refused)} <= {*members}
+        paths = call.set_by_service | call.refused
+        assert {*needed, *(path.split(".")[0] for path in paths)} <= {*members}
 
 
 def test_a_call_that_an_older_botocore_lacks_is_not_checked() -> None:

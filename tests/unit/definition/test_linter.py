@@ -57,10 +57,10 @@ BROKEN: list[tuple[str, Callable[[Definition], object], str | None, str, str]] =
         "in every branch",
     ),
     (
-        "no role",
-        lambda d: _train(d)["Arguments"].pop("RoleArn"),
+        "no output",
+        lambda d: _train(d)["Arguments"].pop("OutputDataConfig"),
         "Train",
-        "Training step has no RoleArn",
+        "Training step has no OutputDataConfig",
         "add",
     ),
     (
