@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+from sagemaker_pipelines.hooks.objects import is_absent
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -50,7 +50,7 @@ def _has_checksum(hook: SageMakerPipelineHook, bucket: str, key: str, content: b
     try:
         head = hook.s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
-        if is_missing_object(error):
+        if is_absent(hook.s3, error, bucket, key):
             return False
         raise
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.definition import Gate, Parameter, gate_of
 from sagemaker_pipelines.exceptions import EvaluationError
-from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+from sagemaker_pipelines.hooks.objects import is_absent, split_s3_uri
 from sagemaker_pipelines.reading import finite_number, parse_json
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _read_json(hook: SageMakerPipelineHook, uri: str) -> Any:
     try:
         content = hook.read_object(uri)
     except ClientError as error:
-        if not is_missing_object(error):
+        if not is_absent(hook.s3, error, *split_s3_uri(uri)):
             raise
         raise EvaluationError(
             f"The report {uri} does not exist. Nothing is accepted; check that the evaluation step writes "

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import is_missing_object
+from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing_object
 
 
 def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict[str, Any]]:
@@ -39,6 +39,24 @@ def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict
     except ClientError as error:
         if not is_missing_object(error):
             raise
+
+
+def is_absent(s3: Any, error: ClientError, bucket: str, key: str) -> bool:
+    """Return whether a GetObject or HeadObject failed because its object does not exist.
+
+    S3 denies access to such an object unless the caller may list the bucket. A policy that allows this below
+    a prefix, as docs/iam/airflow.json does, does not count, as these two calls have no prefix: a list tells.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+
+    :param s3: the boto3 client.
+    :param error: what the call answered.
+    :raises ClientError: access was denied, and listing is denied too.
+    """
+    if code_of(error) not in {"403", "AccessDenied"}:
+        return is_missing_object(error)
+    listing = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return all(item["Key"] != key for item in listing.get("Contents", ()))
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:

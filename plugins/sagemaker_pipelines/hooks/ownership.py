@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
-from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing_object
+from sagemaker_pipelines.hooks.aws_errors import code_of
+from sagemaker_pipelines.hooks.objects import is_absent
 from sagemaker_pipelines.reading import parse_json
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _claimed_by(hook: SageMakerPipelineHook, bucket: str, key: str) -> str | Non
     try:
         body = hook.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
-        if is_missing_object(error):
+        if is_absent(hook.s3, error, bucket, key):
             return None
         raise
     try:

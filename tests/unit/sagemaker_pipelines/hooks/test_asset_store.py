@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.hooks.asset_store import missing_objects
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import BUCKET
 
 CONTENTS = {"dev-assets/01/train.py": b"train()", "dev-assets/02/score.py": b"score()"}
+
+
+def denied(operation: str, code: str) -> Callable[..., Any]:
+    """A method of the client that S3 denies."""
+
+    def call(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": "Forbidden"}}, operation)
+
+    return call
 
 
 @pytest.fixture
@@ -89,3 +99,21 @@ def test_an_object_beyond_the_first_page_of_the_list_is_asked_for_by_itself(
     monkeypatch.setattr(stored.s3, "list_objects_v2", lambda **request: list_objects(**request, MaxKeys=1))
     assert missing_objects(stored, BUCKET, CONTENTS) == {}
     assert s3_calls == ["ListObjectsV2", "HeadObject"]
+
+
+def test_an_object_beyond_the_first_page_is_missing_also_where_s3_denies_to_say_so(
+    stored: SageMakerPipelineHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may list below a prefix only is denied access to an object that does not exist."""
+    key = "dev-assets/02/score.py"
+    stored.s3.delete_object(Bucket=BUCKET, Key=key)
+    stored.s3.put_object(Bucket=BUCKET, Key="dev-assets/99/other.py", Body=b"")
+    list_objects = stored.s3.list_objects_v2
+    monkeypatch.setattr(
+        stored.s3, "list_objects_v2", lambda **request: list_objects(**request | {"MaxKeys": 1})
+    )
+    monkeypatch.setattr(stored.s3, "head_object", denied("HeadObject", "403"))
+    assert missing_objects(stored, BUCKET, CONTENTS).keys() == {key}
+    stored.s3.put_object(Bucket=BUCKET, Key=key, Body=CONTENTS[key])
+    with pytest.raises(ClientError, match="HeadObject"):
+        missing_objects(stored, BUCKET, CONTENTS)

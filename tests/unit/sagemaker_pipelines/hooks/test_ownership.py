@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.exceptions import ClientError
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
@@ -99,6 +100,25 @@ def test_a_broken_claim_is_named_with_its_cure(
     hook.s3.put_object(Bucket=BUCKET, Key=key, Body=claim)
     with pytest.raises(SettingsError, match=f"s3://{BUCKET}/{key} says whose .* delete it"):
         claim_prefix(hook, bucket=BUCKET, environment="aws_test")
+
+
+def test_a_prefix_is_claimed_by_who_may_list_only_below_it(
+    hook: SageMakerPipelineHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 denies access to the object that does not exist yet: docs/iam/airflow.json allows no more."""
+    get_object = hook.s3.get_object
+
+    def get(**request: Any) -> Any:
+        try:
+            return get_object(**request)
+        except ClientError as error:
+            error.response["Error"]["Code"] = "AccessDenied"
+            raise
+
+    monkeypatch.setattr(hook.s3, "get_object", get)
+    claim_prefix(hook, bucket=BUCKET, environment="aws_test")
+    with pytest.raises(EnvironmentConflictError):
+        claim_prefix(hook, bucket=BUCKET, environment="aws_other")
 
 
 def test_two_airflows_with_one_connection_id_are_two_environments_unless_they_say_otherwise(
