@@ -55,7 +55,12 @@ class ScheduleClock:
         with self._lock:
             now = self.now()
             for schedule, expression, timezone, enabled in self._schedules():
-                due = next_time(expression, schedule.since, anchor=schedule.anchor, timezone=timezone)
+                try:
+                    due = next_time(expression, schedule.since, anchor=schedule.anchor, timezone=timezone)
+                except (OverflowError, ValueError):
+                    # The clock was moved so far that this one has no next time; the others have.
+                    _log.exception("The next time of %s cannot be told", schedule.arn)
+                    continue
                 if due is None or due > now:
                     continue
                 schedule.since = now

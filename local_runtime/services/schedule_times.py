@@ -36,7 +36,11 @@ def check_expression(expression: str, timezone: str = "UTC") -> None:
         raise ScheduleError(
             f"The expression is {expression!r}, expected at(yyyy-mm-ddThh:mm:ss), rate(...) or cron(...)."
         )
-    next_time(expression, datetime.now(UTC), anchor=datetime.now(UTC), timezone=timezone)
+    now = datetime.now(UTC)
+    try:
+        next_time(expression, now, anchor=now, timezone=timezone)
+    except (OverflowError, ValueError) as error:
+        raise ScheduleError(f"The expression {expression!r} names no time that there is: {error}.") from error
 
 
 def next_time(

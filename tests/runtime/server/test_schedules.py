@@ -149,6 +149,9 @@ def test_a_start_that_fails_goes_to_the_dead_letter_queue(local_runtime: LocalRu
         ({"Target": {"Arn": LAMBDA, "RoleArn": "arn:aws:iam::123456789012:role/r"}}, LAMBDA),
         ({"ScheduleExpression": "cron(0 3 LW * ? *)"}, "LW"),
         ({"ScheduleExpression": "rate(1 week)"}, "rate"),
+        ({"ScheduleExpression": "rate(99999999999 days)"}, "names no time"),
+        ({"ScheduleExpression": "rate(3000000 days)"}, "names no time"),
+        ({"ScheduleExpression": "at(2026-13-01T00:00:00)"}, "names no time"),
         ({"ScheduleExpressionTimezone": "Mars/Olympus"}, "Mars/Olympus"),
     ],
 )
@@ -160,6 +163,18 @@ def test_a_schedule_that_would_not_fire_is_refused_by_name(
         schedule(local_runtime, pipeline, expression, **change)
     assert raised.value.response["Error"]["Code"] == "ValidationException"
     assert local_runtime.client("scheduler").list_schedules()["Schedules"] == []
+
+
+def test_a_schedule_without_a_next_time_costs_no_other_its_start(
+    local_runtime: LocalRuntime, pipeline: str
+) -> None:
+    """Its second time is after the last year of the calendar."""
+    now = datetime.now(UTC)
+    days = (datetime.max.replace(tzinfo=UTC) - now).days - 10
+    schedule(local_runtime, pipeline, f"rate({days} days)", StartDate=now + timedelta(days=20))
+    schedule(local_runtime, pipeline, "rate(1 day)", Name="daily")
+    names = [[arn.rpartition("/")[2] for arn in local_runtime.move_clock(n * DAY)] for n in (21, 1)]
+    assert names == [["nightly", "daily"], ["daily"]]
 
 
 def test_a_refused_update_leaves_the_schedule(local_runtime: LocalRuntime, pipeline: str) -> None:
