@@ -128,12 +128,14 @@ class DurableS3:
 
     def _take_back(self, scope: Scope) -> None:
         """Make memory what the store says, also for the requests that changed the same in between."""
+        if not scope.changing:
+            return
         with self._commit_lock:
             for other in [*self._open]:
                 other.undone = other.undone or (other is not scope and other.competes_with(scope))
             for bucket, key in scope.touched:
                 self._load_object(bucket, key)
-            if scope.changing and not scope.touched:
+            if not scope.touched:
                 self._load_buckets()
             scope.take_back()
 

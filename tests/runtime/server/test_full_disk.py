@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -286,3 +288,24 @@ def test_a_writer_whose_object_another_failed_request_took_back_is_told(
     monkeypatch.undo()
     assert runtimes[0].get(f"s3://{bucket}/k") == b"old"
     assert durable._open == []
+
+
+def test_a_read_that_fails_refuses_nobody_elses_change(
+    runtimes: list[LocalRuntime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read has nothing to take back."""
+    durable = runtimes[0].server._static._s3
+    commit = durable._commit
+
+    def read() -> None:
+        with contextlib.suppress(ValueError), durable.request("GET"):
+            raise ValueError("moto cannot read this request")
+
+    def fail_a_read_first(scope: Any) -> None:
+        reader = threading.Thread(target=read)
+        reader.start()
+        reader.join()
+        commit(scope)
+
+    monkeypatch.setattr(durable, "_commit", fail_a_read_first)
+    runtimes[0].client("s3").create_bucket(Bucket="other")
