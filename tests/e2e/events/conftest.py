@@ -62,6 +62,10 @@ class EventStack(Harness):
             assert not self.api.import_errors()
             for dag_id in DAGS:
                 self.api.unpause(dag_id)
+            # Whichever test comes first may stop the triggerer.
+            self.until(
+                lambda: self.endpoint.calls().get("sqs:ReceiveMessage", 0) >= len(DAGS), "the watchers"
+            )
         except BaseException:
             self.close()
             raise

@@ -46,11 +46,13 @@ def test_a_triggerer_killed_before_the_event_is_stored_loses_nothing(events: Eve
     supervisor = events.process(TRIGGERER)
     # The runner, its child, goes on receiving; nobody stores what it fires.
     supervisor.send_signal(signal.SIGSTOP)
-    partition = events.deliver("2026-01-03")
-    events.until(lambda: events.messages() == (0, 1), "the message to be received")
-    assert events.asset_events(partition) == 0
-    events.kill(TRIGGERER)
-    events.start(TRIGGERER)
+    try:
+        partition = events.deliver("2026-01-03")
+        events.until(lambda: events.messages() == (0, 1), "the message to be received")
+        assert events.asset_events(partition) == 0
+    finally:
+        events.kill(TRIGGERER)
+        events.start(TRIGGERER)
     trained(events, partition)
     emptied(events)
     assert (events.asset_events(partition), events.inputs().count(partition)) == (1, 1)
