@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,13 @@ def test_a_failed_execution_exits_with_1_and_can_be_resumed(runtime: LocalRuntim
 
 
 def test_a_stopped_execution_exits_with_4(runtime: LocalRuntime) -> None:
-    arn = started("--param", "Seconds=60")
+    arn = started("--param", "Seconds=3600")
     assert told("stop", arn)["status"] in {"Stopping", "Stopped"}
     assert run("wait", arn).exit_code == 4
 
 
 def test_a_wait_that_takes_too_long_exits_with_5_and_stops_nothing(runtime: LocalRuntime) -> None:
-    arn = started("--param", "Seconds=60")
+    arn = started("--param", "Seconds=3600")
     assert run("wait", arn, "--timeout", "0.5").exit_code == 5
     assert told("status", arn)["status"] == "Executing"
     run("stop", arn)
@@ -161,9 +162,15 @@ def test_a_wait_that_takes_too_long_exits_with_5_and_stops_nothing(runtime: Loca
 def test_an_interrupted_wait_exits_with_130_and_stops_if_asked(
     runtime: LocalRuntime, option: list[str], status: str
 ) -> None:
-    arn = started("--param", "Seconds=60")
+    arn = started("--param", "Seconds=3600")
     command = [sys.executable, "-m", "sagemaker_pipelines", "wait", arn, *option]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell lets what it starts in the background ignore Ctrl-C, this test run perhaps.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr is not None
     while "Step Count" not in process.stderr.readline():
         assert process.poll() is None
