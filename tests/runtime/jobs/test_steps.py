@@ -101,7 +101,7 @@ def test_a_custom_prefix_begins_the_jobs_name(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"RoleArn": None}, "Value null at 'roleArn' failed to satisfy constraint"),
+        ({"AppSpecification": None}, "Value null at 'appSpecification' failed to satisfy constraint"),
         ({"ProcessingJobName": "../../escape"}, "at 'processingJobName' failed to satisfy constraint"),
         ({"ProcessingResources": {"ClusterConfig": {"InstanceCount": "two"}}}, "can not be converted"),
     ],
