@@ -53,7 +53,7 @@ doctor: setup ## Check an AWS account with read-only calls and say what is missi
 bench: setup ## Measure executions, Airflow's overhead and parse times; prints, asserts nothing
 	@$(BIN)/python -m benchmarks
 
-crash-matrix: setup ## Kill Airflow's processes amid starts and waits; writes docs/crash_matrix.md [OPERATORS=ours]
+crash-matrix: setup ## Kill Airflow's processes during starts and waits; writes docs/crash_matrix.md [OPERATORS=ours]
 	@$(BIN)/python -m tests.e2e.crash $(addprefix --operators ,$(OPERATORS)) --write docs/crash_matrix.md
 
 cluster-test: setup ## Kill a cluster part by part, with two schedulers, PostgreSQL too (needs both servers)

@@ -200,8 +200,9 @@ class StartAttempt:
         return arn
 
     def find_when_killed(self, client: Any) -> str | None:
-        """Return the ARN of what this try or an earlier one has begun, without beginning anything.
+        """Return the ARN of what this try or an earlier one has begun; None where neither has begun anything.
 
+        Only a start whose call is on its way already is sent once more, with the same token.
         It runs in a signal handler, so it asks neither Airflow nor the hook's own client.
 
         :param client: a boto3 client of SageMaker.
