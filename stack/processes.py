@@ -83,6 +83,14 @@ class ProcessTable:
             return None
         return process
 
+    def started(self) -> list[str]:
+        """Return the names of what was started and not stopped, whether it still runs or has died."""
+        return sorted(path.stem for path in self._pids.glob("*.pid"))
+
+    def forget(self, name: str) -> None:
+        """Take it as stopped."""
+        self._pid_path(name).unlink(missing_ok=True)
+
     def listens(self, name: str, port: int) -> bool:
         """Return whether our process, or a child of it, is the one that listens on the port."""
         process = self.running(name)
@@ -146,7 +154,7 @@ class ProcessTable:
         for pid in waiting:
             _signal_group(pid, signal.SIGKILL)
         for name in names:
-            self._pid_path(name).unlink(missing_ok=True)
+            self.forget(name)
         return list(groups)
 
     def log_path(self, name: str) -> Path:

@@ -14,3 +14,8 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     harness = Harness(tmp_path_factory.mktemp("crash")).up()
     yield harness
     harness.close()
+
+
+@pytest.fixture(autouse=True)
+def _whole(harness: Harness) -> None:
+    harness.repair()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +96,25 @@ class Harness:
         return self.api.trigger(dag_id, {"point": point, "task": task}, run_id=run_id)
 
     def until(self, ready: Callable[[], Any], what: str) -> Any:
-        """Return the first true answer."""
-        return until(ready, what, seconds=WAIT_SECONDS)
+        """Return the first true answer.
+
+        :raises ProcessDiedError: a part of the stack died that no test has killed.
+        """
+
+        def ready_or_dead() -> Any:
+            answer = ready()
+            if not answer:
+                self.stack.processes.require_alive(self.stack.processes.started())
+            return answer
+
+        return until(ready_or_dead, what, seconds=WAIT_SECONDS)
+
+    def repair(self) -> None:
+        """Start again what a failed test has left dead."""
+        self.stack.processes.stop([SECOND_TRIGGERER])
+        for name in (SCHEDULER, TRIGGERER):
+            if self.stack.processes.running(name) is None:
+                self.start(name)
 
     def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """Return one task instance."""
@@ -203,6 +222,7 @@ class Harness:
             for child in children:
                 child.kill()
         process.wait(timeout=10)
+        self.stack.processes.forget(name)
 
     def until_scheduler_took_over(self) -> None:
         """Wait until the scheduler knows that the one before it is dead, and has looked after its tasks."""
@@ -230,11 +250,44 @@ class Harness:
         assert process is not None, f"{name} does not run"
         return process
 
-    def signal_family(self, name: str, number: int) -> None:
-        """Send a signal to a process and all its children."""
+    @contextmanager
+    def frozen(self, name: str, *, children: bool = True) -> Iterator[None]:
+        """Freeze a process, with or without its children, where it holds no lock on Airflow's database.
+
+        SQLite has one lock for all: whoever is frozen with it stops the others, and they die of it.
+        """
         process = self.process(name)
-        for member in [process, *process.children(recursive=True)]:
-            member.send_signal(number)
+        family = [process, *(process.children(recursive=True) if children else [])]
+
+        def freeze() -> bool:
+            _signal_all(family, signal.SIGSTOP)
+            if free := self._database_is_free():
+                return free
+            _signal_all(family, signal.SIGCONT)
+            return False
+
+        until(freeze, f"{name} to hold no lock")
+        try:
+            yield
+        finally:
+            _signal_all(family, signal.SIGCONT)
+
+    def _database_is_free(self) -> bool:
+        path = self.settings.airflow_home / "airflow.db"
+        # Others hold the lock for milliseconds.
+        with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                return False
+            database.execute("ROLLBACK")
+        return True
+
+
+def _signal_all(processes: list[psutil.Process], number: int) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -147,12 +147,9 @@ def test_a_triggerer_that_is_restarted_stops_nothing(harness: Harness) -> None:
 
 def test_a_triggerer_that_froze_until_its_triggers_moved_stops_nothing(harness: Harness) -> None:
     run_id = waiting(harness, DEFERRED)
-    harness.signal_family(TRIGGERER, signal.SIGSTOP)
-    try:
+    with harness.frozen(TRIGGERER):
         harness.start(SECOND_TRIGGERER, kind=TRIGGERER)
         harness.until(lambda: len(harness.watched_by(run_id)) > 1, "the second triggerer to watch")
-    finally:
-        harness.signal_family(TRIGGERER, signal.SIGCONT)
     harness.until(
         lambda: "another triggerer watches it" in harness.trigger_log(run_id), "the first to let go of it"
     )

@@ -161,3 +161,8 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStack]:
     stack = EventStack(tmp_path_factory.mktemp("events")).up()
     yield stack
     stack.close()
+
+
+@pytest.fixture(autouse=True)
+def _whole(events: EventStack) -> None:
+    events.repair()
