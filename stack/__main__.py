@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from sagemaker_pipelines.cli.advice import with_advice
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
-from sagemaker_pipelines.hooks.advice import with_advice
 from stack.exceptions import StackError
 from stack.lifecycle import Stack
 from stack.settings import StackSettings

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from sagemaker_pipelines.hooks.objects import stored_objects
+from sagemaker_pipelines.aws.objects import stored_objects
 from stack.iam import Names, statements
 
 State = Literal["ok", "missing", "unknown"]

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
 
+from sagemaker_pipelines.aws.schedules import cron_expression, rate_expression
 from sagemaker_pipelines.exceptions import ScheduleError
-from sagemaker_pipelines.schedules import cron_expression, rate_expression
 
 _AT = re.compile(r"at\((\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\)")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.sweep import executions, pipeline_names
+from sagemaker_pipelines.aws.leftovers import executions, pipeline_names
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.starting import CLOCK_SKEW
 from sagemaker_pipelines.waiting import XCOM_EXECUTION_ARN

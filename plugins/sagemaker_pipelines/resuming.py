@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.errors import code_of
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import ExecutionFailedError, SageMakerPipelinesError
-from sagemaker_pipelines.hooks.aws_errors import code_of
-from sagemaker_pipelines.hooks.watch import ExecutionWatch
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.records import WaitRecord, Witness
 from sagemaker_pipelines.states import Phase, execution_phase

@@ -41,7 +41,7 @@ class PipelineSettings:
     :param artifact_bucket: S3 bucket of assets, outputs and large definitions; its name, no ``s3://``.
     :param role_arn: the role that SageMaker runs pipelines and jobs with.
     :param environment: its name; two Airflows that are one environment give the same. None takes the
-        connection id and the id of the Airflow (see :mod:`sagemaker_pipelines.hooks.ownership`).
+        connection id and the id of the Airflow (see :mod:`sagemaker_pipelines.aws.environment`).
     :param name_prefix: put before the names of pipelines and model package groups, such as ``"dev-"``.
     :param kms_key_id: key for the outputs and volumes of every job, and for uploaded assets.
     :param security_group_ids: with ``subnet_ids``, the VPC configuration of every job; both or neither.

@@ -10,6 +10,11 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines.aws.billing import billable_steps
+from sagemaker_pipelines.aws.errors import is_transient
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.aws.watch import ExecutionWatch, StepLog, is_end
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
@@ -17,12 +22,7 @@ from sagemaker_pipelines.exceptions import (
     SageMakerPipelinesError,
     UnknownStatusError,
 )
-from sagemaker_pipelines.hooks.aws_errors import is_transient
-from sagemaker_pipelines.hooks.billing import billable_steps
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.watch import ExecutionWatch, StepLog, is_end
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.records import WaitRecord, Witness
 from sagemaker_pipelines.resuming import resume_if_needed

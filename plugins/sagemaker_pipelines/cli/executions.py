@@ -87,8 +87,8 @@ def wait(
 @app.command()
 def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", region: Region = None) -> None:
     """Show an execution's steps, their durations and causes, and what they bill."""
-    from sagemaker_pipelines.hooks.billing import billable_steps
-    from sagemaker_pipelines.hooks.execution import step_seconds
+    from sagemaker_pipelines.aws.billing import billable_steps
+    from sagemaker_pipelines.aws.outcome import step_seconds
 
     with reported():
         hook = hook_of(conn_id, region)
@@ -134,7 +134,7 @@ def stop(
     region: Region = None,
 ) -> None:
     """Stop an execution, and see that it stops."""
-    from sagemaker_pipelines.hooks.stopping import stop_execution
+    from sagemaker_pipelines.aws.stopping import stop_execution
 
     with reported():
         hook = hook_of(conn_id, region)

@@ -65,7 +65,7 @@ class _Reader:
 
     def new(self) -> Iterator[dict[str, Any]]:
         """Yield what has been logged since the last call."""
-        from sagemaker_pipelines.hooks.execution import log_of
+        from sagemaker_pipelines.aws.outcome import log_of
 
         for step in self._hook.list_steps(self._arn):
             if self._step in (None, step["StepName"]) and (place := log_of(step)) is not None:

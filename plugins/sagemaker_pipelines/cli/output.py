@@ -26,8 +26,8 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines.cli.advice import with_advice
 from sagemaker_pipelines.exceptions import ParameterError, SageMakerPipelinesError, ScheduleError
-from sagemaker_pipelines.hooks.advice import with_advice
 
 FAILED, WRONG = 1, 2
 _WRONG_INPUT = (ParameterError, ScheduleError)

@@ -7,6 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from sagemaker_pipelines.aws.schedules import (
+    MAX_EVENT_AGE_SECONDS,
+    MAX_RETRY_ATTEMPTS,
+    PipelineSchedule,
+    cron_expression,
+    point_in_time,
+    rate_expression,
+)
 from sagemaker_pipelines.cli.account import connection_of, hook_of
 from sagemaker_pipelines.cli.output import (
     FAILED,
@@ -20,14 +28,6 @@ from sagemaker_pipelines.cli.output import (
 )
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
 from sagemaker_pipelines.exceptions import DefinitionError, ScheduleError
-from sagemaker_pipelines.schedules import (
-    MAX_EVENT_AGE_SECONDS,
-    MAX_RETRY_ATTEMPTS,
-    PipelineSchedule,
-    cron_expression,
-    point_in_time,
-    rate_expression,
-)
 
 app = typer.Typer(
     help="Schedules of EventBridge Scheduler: AWS starts the pipeline, Airflow has no part in it.",

@@ -61,7 +61,7 @@ def _follow(hook: SageMakerPipelineHook, arn: str, timeout: float | None) -> boo
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from sagemaker_pipelines.hooks.watch import ExecutionWatch
+    from sagemaker_pipelines.aws.watch import ExecutionWatch
 
     # Not a terminal: a line is not to be broken.
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 1000)
@@ -106,7 +106,7 @@ def _outcome(hook: SageMakerPipelineHook, arn: str) -> tuple[dict[str, Any], int
 
 
 def _interrupted(hook: SageMakerPipelineHook, arn: str, stop_on_interrupt: bool) -> None:
-    from sagemaker_pipelines.hooks.stopping import stop_execution
+    from sagemaker_pipelines.aws.stopping import stop_execution
 
     if not stop_on_interrupt:
         typer.echo(f"\n{arn} runs on.", err=True)

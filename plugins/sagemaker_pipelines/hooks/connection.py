@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowException, conf
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from sagemaker_pipelines.aws.errors import refuse_broken_answers
 from sagemaker_pipelines.exceptions import SettingsError
-from sagemaker_pipelines.hooks.aws_errors import refuse_broken_answers
 from sagemaker_pipelines.settings import PipelineSettings, table
 
 #: For looks that are made again and again: a call to an endpoint that hangs ends within a minute.

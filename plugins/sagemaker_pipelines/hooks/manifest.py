@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sagemaker_pipelines.hooks.documents import write_json
+from sagemaker_pipelines.aws.documents import write_json
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook

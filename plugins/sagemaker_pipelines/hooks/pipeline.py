@@ -9,14 +9,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.errors import is_missing
+from sagemaker_pipelines.aws.gate import GateReading, read_gate, registered_model_package
+from sagemaker_pipelines.aws.objects import split_s3_uri, stored_objects
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome, conclude, parse_definition
+from sagemaker_pipelines.aws.upsert import PipelineUpsert, UpsertResult
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import DefinitionError
-from sagemaker_pipelines.hooks.aws_errors import is_missing
 from sagemaker_pipelines.hooks.connection import SageMakerConnectionHook
-from sagemaker_pipelines.hooks.evaluation import GateReading, read_gate, registered_model_package
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome, conclude, parse_definition
-from sagemaker_pipelines.hooks.objects import split_s3_uri, stored_objects
-from sagemaker_pipelines.hooks.upsert import PipelineUpsert, UpsertResult
 
 
 class SageMakerPipelineHook(SageMakerConnectionHook):
@@ -31,7 +31,7 @@ class SageMakerPipelineHook(SageMakerConnectionHook):
         """Create or update the pipeline of a compiled definition where it differs from what is deployed.
 
         :param envelope: the compiled definition.
-        :param options: see :class:`~sagemaker_pipelines.hooks.upsert.PipelineUpsert`.
+        :param options: see :class:`~sagemaker_pipelines.aws.upsert.PipelineUpsert`.
         """
         return PipelineUpsert(self, envelope, **options).run()
 
@@ -198,11 +198,11 @@ class SageMakerPipelineHook(SageMakerConnectionHook):
     def execution_outcome(
         self, pipeline_execution_arn: str, *, rejection_steps: Iterable[str] | None = None
     ) -> ExecutionOutcome:
-        """Judge an execution that has ended: see :func:`~sagemaker_pipelines.hooks.execution.conclude`."""
+        """Judge an execution that has ended: see :func:`~sagemaker_pipelines.aws.outcome.conclude`."""
         return conclude(self, pipeline_execution_arn, rejection_steps=rejection_steps)
 
     def read_gate(self, pipeline_execution_arn: str, *, condition_step: str | None = None) -> GateReading:
-        """Read metric and threshold: see :func:`~sagemaker_pipelines.hooks.evaluation.read_gate`."""
+        """Read metric and threshold: see :func:`~sagemaker_pipelines.aws.gate.read_gate`."""
         return read_gate(self, pipeline_execution_arn, condition_step=condition_step)
 
     # -- Model packages --------------------------------------------------------------------------------

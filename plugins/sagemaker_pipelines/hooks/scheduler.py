@@ -9,9 +9,9 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.errors import is_missing
+from sagemaker_pipelines.aws.schedules import PipelineSchedule
 from sagemaker_pipelines.exceptions import ScheduleError
-from sagemaker_pipelines.hooks.aws_errors import is_missing
-from sagemaker_pipelines.schedules import PipelineSchedule
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BranchMixIn
 
+from sagemaker_pipelines.aws.documents import write_json
+from sagemaker_pipelines.aws.gate import GateReading
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
-from sagemaker_pipelines.hooks.documents import write_json
-from sagemaker_pipelines.hooks.evaluation import GateReading
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerPipelineExecutionLink
 from sagemaker_pipelines.run_types import is_backfill

@@ -14,14 +14,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException, mask_secre
 from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines.aws.errors import code_of
+from sagemaker_pipelines.aws.quota import executing_count
+from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.aws.upsert import check_parallelism
+from sagemaker_pipelines.aws.versions import version_id
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
 from sagemaker_pipelines.exceptions import MissingDataError, ParameterError, SageMakerPipelinesError
-from sagemaker_pipelines.hooks.aws_errors import code_of
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.quota import executing_count
-from sagemaker_pipelines.hooks.stopping import stop_execution
-from sagemaker_pipelines.hooks.upsert import check_parallelism
-from sagemaker_pipelines.hooks.versions import version_id
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.masking import is_secret, masked

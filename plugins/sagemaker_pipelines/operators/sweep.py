@@ -12,10 +12,10 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines.aws import leftovers as calls
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.deployment import deployment_id
-from sagemaker_pipelines.hooks import sweep as calls
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.states import execution_phase

@@ -10,12 +10,12 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from sagemaker_pipelines.aws.upsert import check_parallelism
+from sagemaker_pipelines.aws.versions import pinned_version, version_id
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.upsert import check_parallelism
-from sagemaker_pipelines.hooks.versions import pinned_version, version_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

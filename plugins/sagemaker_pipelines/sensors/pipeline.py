@@ -12,8 +12,8 @@ from airflow.sdk import PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from sagemaker_pipelines.airflow_internals import PacedSensorMixin
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.watch import ExecutionWatch
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.waiting import ExecutionWaitMixin
 

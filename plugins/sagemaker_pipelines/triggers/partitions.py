@@ -10,10 +10,10 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sagemaker_pipelines.hooks.aws_errors import Patience
+from sagemaker_pipelines.aws.errors import Patience
+from sagemaker_pipelines.aws.watch import MIN_DELAY_SECONDS
 from sagemaker_pipelines.hooks.connection import POLLING_CONFIG
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.watch import MIN_DELAY_SECONDS
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 

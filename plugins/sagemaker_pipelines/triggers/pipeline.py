@@ -14,8 +14,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.stopping import stop_execution
 from sagemaker_pipelines.triggers.poller import watching
 from sagemaker_pipelines.triggers.threads import KILL, in_thread
 

@@ -15,11 +15,11 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import Patience, is_transient
+from sagemaker_pipelines.aws.errors import Patience, is_transient
+from sagemaker_pipelines.aws.survey import MAX_DESCRIBED, ExecutionSurvey
+from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, StepLog, is_end
 from sagemaker_pipelines.hooks.connection import POLLING_CONFIG
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.survey import MAX_DESCRIBED, ExecutionSurvey
-from sagemaker_pipelines.hooks.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, StepLog, is_end
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 
 # The calls of all waits together, however many they are: a page of ListPipelineExecutions every so many

@@ -23,8 +23,8 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTimeout, TaskDeferred
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator

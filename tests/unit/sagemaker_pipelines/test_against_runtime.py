@@ -15,9 +15,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
+from sagemaker_pipelines.aws.billing import billable_steps
 from sagemaker_pipelines.definition import definition_hash
 from sagemaker_pipelines.exceptions import ExecutionFailedError
-from sagemaker_pipelines.hooks.billing import billable_steps
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator

@@ -15,8 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators import pipeline as operators_pipeline

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from sagemaker_pipelines.aws.objects import split_s3_uri
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError
-from sagemaker_pipelines.hooks.objects import split_s3_uri
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, ROLE
 

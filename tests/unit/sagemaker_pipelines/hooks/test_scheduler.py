@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.unit.sagemaker_pipelines.test_schedules import ROLE, SCHEDULE
 
 from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_pipelines.aws.schedules import PipelineSchedule
 from sagemaker_pipelines.exceptions import ScheduleError
 from sagemaker_pipelines.hooks.scheduler import EventBridgeSchedulerHook
-from sagemaker_pipelines.schedules import PipelineSchedule
-from tests.unit.sagemaker_pipelines.test_schedules import ROLE, SCHEDULE
 
 __all__ = ["local_runtime"]
 

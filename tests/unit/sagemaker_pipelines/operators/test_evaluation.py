@@ -11,9 +11,9 @@ import botocore.session
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from sagemaker_pipelines.aws.gate import GateReading
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import EvaluationError, ExecutionStoppedError
-from sagemaker_pipelines.hooks.evaluation import GateReading
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.evaluation import VERDICTS, SageMakerMetricBranchOperator
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance

@@ -11,9 +11,9 @@ from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipel
 from airflow.providers.common.compat.sdk import AirflowFailException, redact
 from airflow.sdk.exceptions import TaskDeferred
 
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.forms import form_values
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators.pipeline import (

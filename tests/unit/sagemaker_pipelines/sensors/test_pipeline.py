@@ -8,13 +8,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import (
     ExecutionFailedError,
     ExecutionStoppedError,
     FailureCause,
     UnknownStatusError,
 )
-from sagemaker_pipelines.hooks.execution import ExecutionOutcome
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
 
-from sagemaker_pipelines.hooks import aws_errors
-from sagemaker_pipelines.hooks.survey import PAGE_SIZE
+from sagemaker_pipelines.aws import errors as aws_errors
+from sagemaker_pipelines.aws.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
-from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
 from tests.waiting import GENEROUS_SECONDS
 
 PIPELINE_ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/abalone"

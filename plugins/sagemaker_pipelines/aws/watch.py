@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_pipelines.aws.errors import Patience, cure_of
+from sagemaker_pipelines.aws.outcome import MAX_REASON, step_seconds
 from sagemaker_pipelines.exceptions import UnknownStatusError
-from sagemaker_pipelines.hooks.aws_errors import Patience, cure_of
-from sagemaker_pipelines.hooks.execution import MAX_REASON, step_seconds
 from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import execution_phase
 
@@ -79,7 +79,7 @@ class ExecutionWatch:
 
         A status that is not in the table counts as ended: whoever judges it fails loudly.
 
-        :raises AccessError: see :class:`~sagemaker_pipelines.hooks.aws_errors.Patience`.
+        :raises AccessError: see :class:`~sagemaker_pipelines.aws.errors.Patience`.
         """
         try:
             status = str(self.hook.describe_execution(self.pipeline_execution_arn)["PipelineExecutionStatus"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import code_of, cure_of, is_missing, is_missing_object
+from sagemaker_pipelines.aws.errors import code_of, cure_of, is_missing, is_missing_object
 
 _NETWORK = (
     "Check the network, the region, and the endpoint (--endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in "

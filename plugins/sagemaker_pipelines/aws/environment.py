@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.errors import code_of
+from sagemaker_pipelines.aws.objects import is_absent
 from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
-from sagemaker_pipelines.hooks.aws_errors import code_of
-from sagemaker_pipelines.hooks.objects import is_absent
 from sagemaker_pipelines.reading import parse_json
 
 if TYPE_CHECKING:

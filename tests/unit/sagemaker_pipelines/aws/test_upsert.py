@@ -11,6 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
+from sagemaker_pipelines.aws import upsert
+from sagemaker_pipelines.aws.environment import ENVIRONMENT_TAG
 from sagemaker_pipelines.definition import Envelope, canonical, definition_hash
 from sagemaker_pipelines.exceptions import (
     DefinitionError,
@@ -18,8 +20,6 @@ from sagemaker_pipelines.exceptions import (
     SettingsError,
     UpsertError,
 )
-from sagemaker_pipelines.hooks import upsert
-from sagemaker_pipelines.hooks.ownership import ENVIRONMENT_TAG
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.settings import PipelineSettings
 from tests.unit.sagemaker_pipelines.samples import BUCKET, PIPELINE_ARN, ROLE, SCRIPT
@@ -256,7 +256,7 @@ def test_endless_conflicts_end_in_an_error(
     deployed: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.hooks.upsert.time.sleep", lambda _: None)
+    monkeypatch.setattr("sagemaker_pipelines.aws.upsert.time.sleep", lambda _: None)
     for _ in range(upsert.ATTEMPTS):
         versions(sagemaker, 7)
         sagemaker.add_response("describe_pipeline", {**deployed, "PipelineDefinition": "{}"})

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.definition import Envelope, canonical, definition_hash, with_job_settings
-from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
-from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
-from sagemaker_pipelines.hooks.asset_store import missing_objects
-from sagemaker_pipelines.hooks.aws_errors import is_conflict, is_missing
-from sagemaker_pipelines.hooks.definition_check import check_definition
-from sagemaker_pipelines.hooks.definition_diff import definition_diff
-from sagemaker_pipelines.hooks.execution import parse_definition
-from sagemaker_pipelines.hooks.ownership import (
+from sagemaker_pipelines.aws.assets import missing_objects
+from sagemaker_pipelines.aws.definition_check import check_definition
+from sagemaker_pipelines.aws.definition_diff import definition_diff
+from sagemaker_pipelines.aws.environment import (
     ENVIRONMENT_TAG,
     claim_prefix,
     environment_name,
@@ -25,6 +20,11 @@ from sagemaker_pipelines.hooks.ownership import (
     marked,
     settled,
 )
+from sagemaker_pipelines.aws.errors import is_conflict, is_missing
+from sagemaker_pipelines.aws.outcome import parse_definition
+from sagemaker_pipelines.definition import Envelope, canonical, definition_hash, with_job_settings
+from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
+from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.asset_store import missing_objects
+from sagemaker_pipelines.aws.assets import missing_objects
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import BUCKET
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from botocore.stub import ANY, Stubber
 
+from sagemaker_pipelines.aws.quota import executing_count
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.quota import executing_count
 from tests.unit.sagemaker_pipelines.samples import ARN, PIPELINE_ARN
 
 NOW = datetime.now(UTC)

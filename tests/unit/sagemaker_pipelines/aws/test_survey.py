@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_pipelines.aws.survey import ExecutionSurvey
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.survey import ExecutionSurvey
 
 __all__ = ["local_runtime"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.objects import is_absent, split_s3_uri
 from sagemaker_pipelines.definition import Gate, Parameter, gate_of
 from sagemaker_pipelines.exceptions import EvaluationError
-from sagemaker_pipelines.hooks.objects import is_absent, split_s3_uri
 from sagemaker_pipelines.reading import finite_number, parse_json
 
 if TYPE_CHECKING:

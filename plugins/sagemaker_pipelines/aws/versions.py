@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sagemaker_pipelines.aws.outcome import parse_definition
+from sagemaker_pipelines.aws.upsert import UpsertResult
 from sagemaker_pipelines.definition import definition_hash
 from sagemaker_pipelines.exceptions import DefinitionError, ParameterError
-from sagemaker_pipelines.hooks.execution import parse_definition
-from sagemaker_pipelines.hooks.upsert import UpsertResult
 from sagemaker_pipelines.reading import whole_number
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ResponseStreamingError
-
-from sagemaker_pipelines.exceptions import AccessError
-from sagemaker_pipelines.hooks import aws_errors
-from sagemaker_pipelines.hooks.aws_errors import Patience, cure_of, is_transient
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
+
+from sagemaker_pipelines.aws import errors as aws_errors
+from sagemaker_pipelines.aws.errors import Patience, cure_of, is_transient
+from sagemaker_pipelines.exceptions import AccessError
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import ARN
 
 TRANSIENT = [

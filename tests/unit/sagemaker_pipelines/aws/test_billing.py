@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.hooks.billing import billable_steps
+from sagemaker_pipelines.aws.billing import billable_steps
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.hooks.stopping import stop_execution
 from tests.unit.sagemaker_pipelines.samples import ARN
 
 
 @pytest.fixture(autouse=True)
 def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.hooks.stopping.time.sleep", lambda _: None)
+    monkeypatch.setattr("sagemaker_pipelines.aws.stopping.time.sleep", lambda _: None)
 
 
 def described(stubber: Stubber, status: str) -> None:

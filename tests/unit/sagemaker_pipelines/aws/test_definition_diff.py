@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sagemaker_pipelines.hooks.definition_diff import MAX_DIFF_LINES, MAX_LINE_LENGTH, definition_diff
+from sagemaker_pipelines.aws.definition_diff import MAX_DIFF_LINES, MAX_LINE_LENGTH, definition_diff
 
 
 def step(**environment: Any) -> dict[str, Any]:

@@ -15,9 +15,7 @@ from botocore.exceptions import ClientError
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
-from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
-from sagemaker_pipelines.hooks.ownership import (
+from sagemaker_pipelines.aws.environment import (
     ENVIRONMENT_TAG,
     claim_prefix,
     environment_name,
@@ -25,6 +23,8 @@ from sagemaker_pipelines.hooks.ownership import (
     marked,
     settled,
 )
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from tests.unit.sagemaker_pipelines.samples import BUCKET, TaskInstance

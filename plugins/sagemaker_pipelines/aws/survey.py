@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import is_missing
+from sagemaker_pipelines.aws.errors import is_missing
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing_object
+from sagemaker_pipelines.aws.errors import code_of, is_missing_object
 
 
 def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.hooks.objects import is_absent
+from sagemaker_pipelines.aws.objects import is_absent
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.hooks.aws_errors import code_of, is_missing, is_transient
+from sagemaker_pipelines.aws.errors import code_of, is_missing, is_transient
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_internals import Logger

@@ -16,9 +16,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from sagemaker_pipelines.aws.errors import is_transient
+from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, ExecutionWatch, StepLog
 from sagemaker_pipelines.exceptions import AccessError
-from sagemaker_pipelines.hooks.aws_errors import is_transient
-from sagemaker_pipelines.hooks.watch import MAX_BACKOFF_SECONDS, ExecutionWatch, StepLog
 from tests.unit.sagemaker_pipelines.samples import ARN
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_after_a_fault_of_the_credentials_the_connection_is_read_anew(code: str,
 
 
 def test_what_nobody_cures_ends_the_looks_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.hooks.aws_errors.PATIENCE_SECONDS", -1)
+    monkeypatch.setattr("sagemaker_pipelines.aws.errors.PATIENCE_SECONDS", -1)
     with pytest.raises(AccessError, match="Renew the credentials"):
         watch(client_error("ExpiredToken")).look()
 
@@ -129,7 +129,7 @@ def test_a_waiter_delay_below_a_second_is_kept(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_delay_grows_with_faults_and_returns_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
     clock(monkeypatch)
-    monkeypatch.setattr("sagemaker_pipelines.hooks.watch.random.uniform", lambda low, high: high)
+    monkeypatch.setattr("sagemaker_pipelines.aws.watch.random.uniform", lambda low, high: high)
     fault = client_error("ThrottlingException")
     looks = watch(*[fault] * 20, "Executing")
     delays = []
@@ -143,7 +143,7 @@ def test_the_delay_grows_with_faults_and_returns_after_them(monkeypatch: pytest.
 
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     elapsed = [0.0]
-    monkeypatch.setattr("sagemaker_pipelines.hooks.watch.time.monotonic", lambda: 1000 + elapsed[0])
+    monkeypatch.setattr("sagemaker_pipelines.aws.watch.time.monotonic", lambda: 1000 + elapsed[0])
 
     def set_elapsed(seconds: float) -> None:
         elapsed[0] = seconds

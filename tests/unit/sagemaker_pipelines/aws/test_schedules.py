@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from sagemaker_pipelines.aws.schedules import (
+    PipelineSchedule,
+    cron_expression,
+    point_in_time,
+    rate_expression,
+)
 from sagemaker_pipelines.exceptions import ScheduleError
-from sagemaker_pipelines.schedules import PipelineSchedule, cron_expression, point_in_time, rate_expression
 
 ROLE = "arn:aws:iam::123456789012:role/Scheduler"
 SCHEDULE = PipelineSchedule(

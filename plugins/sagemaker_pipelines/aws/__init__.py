@@ -1,0 +1,1 @@
+"""AWS without Airflow: the calls, and what their answers mean."""
