@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
     from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
     from sagemaker_pipelines.partitions import Partitions
-    from sagemaker_pipelines.run_values import form_value, task_value
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+    from sagemaker_pipelines.task.values import form_value, task_value
     from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 
 require_airflow()
@@ -56,7 +56,7 @@ _MODULES = {
     "SelectNewEventsOperator": "operators.events",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
     "form_params": "forms",
-    "form_value": "run_values",
+    "form_value": "task.values",
     "form_values": "forms",
     "pipeline_execution_asset": "assets",
     "run_interval": "intervals",
@@ -64,7 +64,7 @@ _MODULES = {
     "sagemaker_pipeline_dag": "declaration",
     "sagemaker_pipeline_task_group": "declaration",
     "sagemaker_pipeline_tasks": "declaration",
-    "task_value": "run_values",
+    "task_value": "task.values",
     "triggering_events": "events",
 }
 __all__ = [

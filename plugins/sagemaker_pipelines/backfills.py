@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.aws.leftovers import executions, pipeline_names
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.logical_start import LogicalStart
-from sagemaker_pipelines.starting import CLOCK_SKEW
-from sagemaker_pipelines.waiting import XCOM_EXECUTION_ARN
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.starting import CLOCK_SKEW
+from sagemaker_pipelines.task.waiting import XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_client import AirflowClient

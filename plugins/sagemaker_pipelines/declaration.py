@@ -20,8 +20,8 @@ from sagemaker_pipelines.operators.partitions import IfMissing, SageMakerSelectP
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.partitions import Partitions
-from sagemaker_pipelines.run_values import form_value, task_value
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from sagemaker_pipelines.task.values import form_value, task_value
 from sagemaker_pipelines.timetables import timetable_of, watched_assets
 
 if TYPE_CHECKING:

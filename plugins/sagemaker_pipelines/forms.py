@@ -9,8 +9,8 @@ from airflow.sdk import Param
 
 from sagemaker_pipelines.definition import Parameter
 from sagemaker_pipelines.intervals import INTERVAL_END, INTERVAL_START
-from sagemaker_pipelines.run_types import REGISTER_IN_BACKFILL
-from sagemaker_pipelines.run_values import form_value
+from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
+from sagemaker_pipelines.task.values import form_value
 
 PIPELINE_VERSION_ID = "PipelineVersionId"
 #: Fields of the form that belong to the run and not to the definition.

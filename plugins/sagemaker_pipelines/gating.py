@@ -17,9 +17,9 @@ from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOp
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
-from sagemaker_pipelines.run_types import REGISTER_IN_BACKFILL
-from sagemaker_pipelines.run_values import form_value, task_value
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
+from sagemaker_pipelines.task.values import form_value, task_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

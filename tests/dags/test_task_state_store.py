@@ -19,7 +19,7 @@ DAG = '''
 
 from airflow.sdk import DAG, task
 
-from sagemaker_pipelines.records import StartRecord
+from sagemaker_pipelines.task.records import StartRecord
 
 REQUEST = {"PipelineParameters": [{"Name": f"P{i}", "Value": "x" * 1024} for i in range(200)]}
 

@@ -212,7 +212,7 @@ def _who() -> str:
 
 
 def _selection(hook: Any, source: str | None, from_step: str) -> dict[str, Any]:
-    from sagemaker_pipelines.starting import steps_from
+    from sagemaker_pipelines.task.starting import steps_from
 
     if source is None:
         raise ParameterError(

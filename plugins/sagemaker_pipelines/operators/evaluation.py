@@ -16,8 +16,8 @@ from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerPipelineExecutionLink
-from sagemaker_pipelines.run_types import is_backfill
-from sagemaker_pipelines.waiting import is_set
+from sagemaker_pipelines.task.runs import is_backfill
+from sagemaker_pipelines.task.waiting import is_set
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

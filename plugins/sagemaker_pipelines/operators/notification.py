@@ -18,7 +18,7 @@ class NotifyOperator(BaseOperator):
 
     :param notifier: any Airflow notifier; it renders its own templates.
     :param values: what its templates may read as ``{{ values.<name> }}``, such as a
-        :func:`~sagemaker_pipelines.run_values.task_value`, default nothing. Templated.
+        :func:`~sagemaker_pipelines.task.values.task_value`, default nothing. Templated.
 
     https://airflow.apache.org/docs/apache-airflow/stable/howto/notifications.html
     """

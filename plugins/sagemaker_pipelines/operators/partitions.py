@@ -18,7 +18,7 @@ from sagemaker_pipelines.intervals import RunInterval, is_interval_driven, run_i
 from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.messages import listed
 from sagemaker_pipelines.partitions import Partitions, only
-from sagemaker_pipelines.run_types import check_conf
+from sagemaker_pipelines.task.runs import check_conf
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 
 if TYPE_CHECKING:

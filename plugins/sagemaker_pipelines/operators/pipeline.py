@@ -23,10 +23,10 @@ from sagemaker_pipelines.definition import Envelope, check_parameters, parameter
 from sagemaker_pipelines.exceptions import MissingDataError, ParameterError, SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.masking import is_secret, masked
-from sagemaker_pipelines.run_types import check_conf, with_backfill_values
-from sagemaker_pipelines.starting import (
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.runs import check_conf, with_backfill_values
+from sagemaker_pipelines.task.starting import (
     StartAttempt,
     effective_parameters,
     execution_request,
@@ -34,7 +34,7 @@ from sagemaker_pipelines.starting import (
     resume_request,
     steps_from,
 )
-from sagemaker_pipelines.waiting import ExecutionWaitMixin
+from sagemaker_pipelines.task.waiting import ExecutionWaitMixin
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -14,12 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws import leftovers as calls
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.states import execution_phase
-from sagemaker_pipelines.sweeping import (
+from sagemaker_pipelines.task.airflow_id import deployment_id
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.sweeping import (
     AirflowRuns,
     Finding,
     Judge,
@@ -27,7 +27,7 @@ from sagemaker_pipelines.sweeping import (
     SweptExecution,
     SweptModel,
 )
-from sagemaker_pipelines.waiting import is_set
+from sagemaker_pipelines.task.waiting import is_set
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
@@ -58,7 +58,7 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
     :param notifier: run when an orphan or a model is found; its templates see the report as ``sweep`` and
         its table as ``sweep_text``.
     :return: ``{"orphans": [...], "foreign": [...], "models": [...], "watched", "young", "others",
-        "problems"}``, see :class:`~sagemaker_pipelines.sweeping.SweepReport`.
+        "problems"}``, see :class:`~sagemaker_pipelines.task.sweeping.SweepReport`.
     :raises AirflowException: something could not be stopped or deleted; the rest was, and the XCom
         ``report`` holds what is returned otherwise.
     """

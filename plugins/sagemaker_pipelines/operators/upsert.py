@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from sagemaker_pipelines.aws.upsert import check_parallelism
 from sagemaker_pipelines.aws.versions import pinned_version, version_id
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.task.airflow_id import deployment_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

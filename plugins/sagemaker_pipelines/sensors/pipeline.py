@@ -15,7 +15,7 @@ from sagemaker_pipelines.airflow_internals import PacedSensorMixin
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
-from sagemaker_pipelines.waiting import ExecutionWaitMixin
+from sagemaker_pipelines.task.waiting import ExecutionWaitMixin
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.logical_start import LogicalStart
+from sagemaker_pipelines.task.logical_start import LogicalStart
 from stack.exceptions import AirflowApiError
 from stack.notifications import receive
 from tests.e2e.crash.harness import PIPELINE, Harness

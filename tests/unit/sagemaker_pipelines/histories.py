@@ -26,11 +26,11 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
-from sagemaker_pipelines.records import StartRecord
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
-from sagemaker_pipelines.sweeping import AirflowRuns, Finding, Judge, RunState
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.records import StartRecord
+from sagemaker_pipelines.task.sweeping import AirflowRuns, Finding, Judge, RunState
 from tests.unit.sagemaker_pipelines.samples import PIPELINE_ARN, gated_definition
 
 DAG_ID, RUN_ID, DEPLOYMENT = "train", "run", "0123456789abcdef"

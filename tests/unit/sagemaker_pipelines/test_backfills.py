@@ -12,7 +12,7 @@ from local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines import backfills
 from sagemaker_pipelines.airflow_client import AirflowClient
 from sagemaker_pipelines.cli import app
-from sagemaker_pipelines.logical_start import LogicalStart
+from sagemaker_pipelines.task.logical_start import LogicalStart
 
 __all__ = ["local_runtime"]
 

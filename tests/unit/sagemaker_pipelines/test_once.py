@@ -18,12 +18,12 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators import pipeline as operators_pipeline
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
-from sagemaker_pipelines.run_types import with_backfill_values
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.settings import PipelineSettings
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.runs import with_backfill_values
 from tests.unit.sagemaker_pipelines.samples import (
     PIPELINE_ARN,
     TaskInstance,
@@ -485,7 +485,7 @@ def test_a_step_to_begin_with_must_be_there(
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.resuming.KILL_SECONDS", 0.2)
+    monkeypatch.setattr("sagemaker_pipelines.task.resuming.KILL_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -541,9 +541,9 @@ def test_the_next_try_awaits_the_stop_by_one_that_still_lives(
     with pytest.raises(TaskDeferred):
         sensor(endpoint, deferrable=True).execute(context_of(store))
     looks = iter(["Executing", "Executing", "Stopping", "Stopped"])
-    monkeypatch.setattr("sagemaker_pipelines.resuming.KILL_SECONDS", 30)
+    monkeypatch.setattr("sagemaker_pipelines.task.resuming.KILL_SECONDS", 30)
     monkeypatch.setattr(
-        "sagemaker_pipelines.resuming.time.sleep", lambda _: started.update(status=next(looks))
+        "sagemaker_pipelines.task.resuming.time.sleep", lambda _: started.update(status=next(looks))
     )
     resumed_wait(endpoint, store, **changes)
     assert (started["status"], len(endpoint.retries)) == ("Executing", 1)

@@ -17,11 +17,11 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from sagemaker_pipelines.backfills import XCOM_KEYS
 from sagemaker_pipelines.declaration import sagemaker_pipeline_dag
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.partitions import Partitions
-from sagemaker_pipelines.records import StartRecord, WaitRecord, Witness
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
-from sagemaker_pipelines.starting import StartAttempt
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.records import StartRecord, WaitRecord, Witness
+from sagemaker_pipelines.task.starting import StartAttempt
 from tests.unit.sagemaker_pipelines.samples import TaskStateStore, context_of
 
 HERE = Path(__file__).parent

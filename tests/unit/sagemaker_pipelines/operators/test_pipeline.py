@@ -15,10 +15,10 @@ from sagemaker_pipelines.aws.outcome import ExecutionOutcome
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.forms import form_values
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators.pipeline import (
     SageMakerStartPipelineExecutionOperator,
 )
+from sagemaker_pipelines.task.logical_start import LogicalStart
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, TaskStateStore, gated_definition
 
 

@@ -12,8 +12,8 @@ from airflow.sdk import BaseNotifier
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
-from sagemaker_pipelines.logical_start import LogicalStart
 from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
+from sagemaker_pipelines.task.logical_start import LogicalStart
 from tests.unit.sagemaker_pipelines.samples import AirflowOfRuns
 
 DEPLOYMENT = "1234567890abcdef"

@@ -141,7 +141,7 @@ def test_an_execution_that_has_ended_already_is_judged_without_the_triggerer() -
 
 
 def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.waiting.time.time", lambda: 1000.0)
+    monkeypatch.setattr("sagemaker_pipelines.task.waiting.time.time", lambda: 1000.0)
     task = sensor(
         Answers("Executing"),
         deferrable=True,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagemaker_pipelines.definition import Parameter
-from sagemaker_pipelines.logical_start import LogicalStart, display_name_of
-from sagemaker_pipelines.starting import effective_parameters, execution_request
+from sagemaker_pipelines.task.logical_start import LogicalStart, display_name_of
+from sagemaker_pipelines.task.starting import effective_parameters, execution_request
 
 TEXT = st.text(min_size=1, max_size=30)
 STARTS = st.builds(

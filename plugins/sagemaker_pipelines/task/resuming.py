@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.aws.errors import code_of
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import ExecutionFailedError, SageMakerPipelinesError
-from sagemaker_pipelines.logical_start import LogicalStart
-from sagemaker_pipelines.records import WaitRecord, Witness
 from sagemaker_pipelines.states import Phase, execution_phase
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.records import WaitRecord, Witness
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -8,9 +8,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from sagemaker_pipelines.deployment import deployment_id
 from sagemaker_pipelines.exceptions import IntervalError
 from sagemaker_pipelines.intervals import is_interval_driven, run_interval
+from sagemaker_pipelines.task.airflow_id import deployment_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

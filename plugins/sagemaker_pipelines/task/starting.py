@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.definition import Parameter, step_graph
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
-from sagemaker_pipelines.logical_start import LogicalStart
-from sagemaker_pipelines.records import StartRecord, Witness
 from sagemaker_pipelines.states import STOPPED_STATUSES
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.records import StartRecord, Witness
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.run_types import with_backfill_values
+from sagemaker_pipelines.task.runs import with_backfill_values
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from airflow.sdk import Variable
 
-from sagemaker_pipelines import deployment
-from sagemaker_pipelines.deployment import VARIABLE, deployment_id
+from sagemaker_pipelines.task import airflow_id as deployment
+from sagemaker_pipelines.task.airflow_id import VARIABLE, deployment_id
 
 
 class Variables:

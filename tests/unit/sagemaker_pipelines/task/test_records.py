@@ -10,7 +10,7 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagemaker_pipelines.records import StartRecord, WaitRecord, Witness
+from sagemaker_pipelines.task.records import StartRecord, WaitRecord, Witness
 from tests.unit.sagemaker_pipelines.samples import ARN, TaskStateStore, context_of
 
 RECORD = StartRecord(

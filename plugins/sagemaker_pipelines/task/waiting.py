@@ -24,8 +24,8 @@ from sagemaker_pipelines.exceptions import (
 )
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
-from sagemaker_pipelines.records import WaitRecord, Witness
-from sagemaker_pipelines.resuming import resume_if_needed
+from sagemaker_pipelines.task.records import WaitRecord, Witness
+from sagemaker_pipelines.task.resuming import resume_if_needed
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 
 if TYPE_CHECKING:

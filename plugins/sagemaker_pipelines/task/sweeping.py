@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_pipelines.logical_start import LogicalStart
-from sagemaker_pipelines.waiting import XCOM_EXECUTION_ARN
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.waiting import XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_internals import RuntimeTaskInstanceProtocol

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.logical_start import LogicalStart
-from sagemaker_pipelines.sweeping import (
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.sweeping import (
     AirflowRuns,
     Finding,
     Judge,
