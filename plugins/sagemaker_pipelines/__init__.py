@@ -9,16 +9,17 @@ from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.assets import pipeline_execution_asset, s3_partition_asset
+    from sagemaker_pipelines.data.events import triggering_events
+    from sagemaker_pipelines.data.intervals import RunInterval, run_interval
+    from sagemaker_pipelines.data.partitions import Partitions
     from sagemaker_pipelines.declaration import (
         sagemaker_pipeline_dag,
         sagemaker_pipeline_task_group,
         sagemaker_pipeline_tasks,
     )
     from sagemaker_pipelines.definition import Envelope
-    from sagemaker_pipelines.events import triggering_events
     from sagemaker_pipelines.forms import form_params, form_values
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-    from sagemaker_pipelines.intervals import RunInterval, run_interval
     from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
     from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
     from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
     from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
     from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
-    from sagemaker_pipelines.partitions import Partitions
     from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
     from sagemaker_pipelines.task.values import form_value, task_value
     from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
@@ -40,8 +40,8 @@ require_airflow()
 _MODULES = {
     "Envelope": "definition",
     "NotifyOperator": "operators.notification",
-    "Partitions": "partitions",
-    "RunInterval": "intervals",
+    "Partitions": "data.partitions",
+    "RunInterval": "data.intervals",
     "SageMakerFailedStepLogLink": "links.pipeline",
     "SageMakerMetricBranchOperator": "operators.evaluation",
     "SageMakerPipelineExecutionLink": "links.pipeline",
@@ -59,13 +59,13 @@ _MODULES = {
     "form_value": "task.values",
     "form_values": "forms",
     "pipeline_execution_asset": "assets",
-    "run_interval": "intervals",
+    "run_interval": "data.intervals",
     "s3_partition_asset": "assets",
     "sagemaker_pipeline_dag": "declaration",
     "sagemaker_pipeline_task_group": "declaration",
     "sagemaker_pipeline_tasks": "declaration",
     "task_value": "task.values",
-    "triggering_events": "events",
+    "triggering_events": "data.events",
 }
 __all__ = [
     "Envelope",

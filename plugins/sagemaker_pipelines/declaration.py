@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, TaskGroup
 
+from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.fitting import check_data_types, check_form, check_names, check_schedulable, gate_for
 from sagemaker_pipelines.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
@@ -19,7 +20,6 @@ from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.partitions import IfMissing, SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
-from sagemaker_pipelines.partitions import Partitions
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.values import form_value, task_value
 from sagemaker_pipelines.timetables import timetable_of, watched_assets

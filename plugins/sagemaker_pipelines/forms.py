@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from sagemaker_pipelines.data.intervals import INTERVAL_END, INTERVAL_START
 from sagemaker_pipelines.definition import Parameter
-from sagemaker_pipelines.intervals import INTERVAL_END, INTERVAL_START
 from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.task.values import form_value
 

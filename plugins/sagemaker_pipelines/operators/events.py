@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import Asset, BaseOperator
 
-from sagemaker_pipelines.events import (
+from sagemaker_pipelines.data.events import (
     Event,
     EventLedger,
     once,
@@ -21,7 +21,7 @@ from sagemaker_pipelines.events import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-STATE_KEY = "sagemaker_pipelines.events"
+STATE_KEY = "sagemaker_pipelines.data.events"
 # Triggerers' clocks differ, and what one has stored becomes visible a little later.
 CLOCK_SKEW = timedelta(minutes=1)
 

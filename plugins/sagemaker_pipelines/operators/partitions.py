@@ -11,13 +11,13 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
+from sagemaker_pipelines.data.intervals import RunInterval, is_interval_driven, run_intervals, span
+from sagemaker_pipelines.data.manifest import write_manifest
+from sagemaker_pipelines.data.partitions import Partitions, only
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
-from sagemaker_pipelines.hooks.manifest import write_manifest
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.intervals import RunInterval, is_interval_driven, run_intervals, span
 from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.messages import listed
-from sagemaker_pipelines.partitions import Partitions, only
 from sagemaker_pipelines.task.runs import check_conf
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 

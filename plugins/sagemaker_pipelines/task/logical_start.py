@@ -8,8 +8,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from sagemaker_pipelines.data.intervals import is_interval_driven, run_interval
 from sagemaker_pipelines.exceptions import IntervalError
-from sagemaker_pipelines.intervals import is_interval_driven, run_interval
 from sagemaker_pipelines.task.airflow_id import deployment_id
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from botocore.exceptions import EndpointConnectionError
+from tests.unit.sagemaker_pipelines.test_intervals import FORM, at, context
 
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
+from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
-from sagemaker_pipelines.partitions import Partitions
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger, _missing
 from tests.unit.sagemaker_pipelines.samples import ROLE
-from tests.unit.sagemaker_pipelines.test_intervals import FORM, at, context
 
 BUCKET = "partitions"
 DAY = (at("2026-01-02T00:00:00"), at("2026-01-03T00:00:00"))

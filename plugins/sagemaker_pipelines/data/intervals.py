@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_pipelines.events import triggering_events
+from sagemaker_pipelines.data.events import triggering_events
 from sagemaker_pipelines.exceptions import IntervalError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sagemaker_pipelines.data.intervals import RunInterval
 from sagemaker_pipelines.exceptions import IntervalError
-from sagemaker_pipelines.intervals import RunInterval
 
 _FIELD = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
 _ENVIRONMENT_FIELDS = {"artifact_bucket", "name_prefix"}

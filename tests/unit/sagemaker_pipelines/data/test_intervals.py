@@ -16,9 +16,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pendulum import instance
 
+from sagemaker_pipelines.data.intervals import RunInterval, is_interval_driven, run_interval
+from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.exceptions import IntervalError
-from sagemaker_pipelines.intervals import RunInterval, is_interval_driven, run_interval
-from sagemaker_pipelines.partitions import Partitions
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 STUCK = ("Australia/Lord_Howe", "@hourly")

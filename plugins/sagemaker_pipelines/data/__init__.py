@@ -1,0 +1,1 @@
+"""What a run is about: its interval, its partitions, its events."""
