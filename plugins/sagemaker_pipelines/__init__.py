@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
-    from sagemaker_pipelines.assets import pipeline_execution_asset, s3_partition_asset
-    from sagemaker_pipelines.data.events import triggering_events
-    from sagemaker_pipelines.data.intervals import RunInterval, run_interval
-    from sagemaker_pipelines.data.partitions import Partitions
-    from sagemaker_pipelines.declaration import (
+    from sagemaker_pipelines.dag.assets import pipeline_execution_asset, s3_partition_asset
+    from sagemaker_pipelines.dag.declaration import (
         sagemaker_pipeline_dag,
         sagemaker_pipeline_task_group,
         sagemaker_pipeline_tasks,
     )
+    from sagemaker_pipelines.dag.forms import form_params, form_values
+    from sagemaker_pipelines.data.events import triggering_events
+    from sagemaker_pipelines.data.intervals import RunInterval, run_interval
+    from sagemaker_pipelines.data.partitions import Partitions
     from sagemaker_pipelines.definition import Envelope
-    from sagemaker_pipelines.forms import form_params, form_values
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
     from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
     from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
@@ -55,15 +55,15 @@ _MODULES = {
     "SageMakerUpsertPipelineOperator": "operators.upsert",
     "SelectNewEventsOperator": "operators.events",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
-    "form_params": "forms",
+    "form_params": "dag.forms",
     "form_value": "task.values",
-    "form_values": "forms",
-    "pipeline_execution_asset": "assets",
+    "form_values": "dag.forms",
+    "pipeline_execution_asset": "dag.assets",
     "run_interval": "data.intervals",
-    "s3_partition_asset": "assets",
-    "sagemaker_pipeline_dag": "declaration",
-    "sagemaker_pipeline_task_group": "declaration",
-    "sagemaker_pipeline_tasks": "declaration",
+    "s3_partition_asset": "dag.assets",
+    "sagemaker_pipeline_dag": "dag.declaration",
+    "sagemaker_pipeline_task_group": "dag.declaration",
+    "sagemaker_pipeline_tasks": "dag.declaration",
     "task_value": "task.values",
     "triggering_events": "data.events",
 }

@@ -16,9 +16,9 @@ from sagemaker_pipelines import (
     sagemaker_pipeline_dag,
     sagemaker_pipeline_tasks,
 )
+from sagemaker_pipelines.dag.forms import form_params
+from sagemaker_pipelines.dag.timetables import timetable_of
 from sagemaker_pipelines.definition import Parameter
-from sagemaker_pipelines.forms import form_params
-from sagemaker_pipelines.timetables import timetable_of
 from stack.settings import ROOT
 
 ABALONE = ROOT / "dags" / "definitions" / "abalone.json"

@@ -21,8 +21,8 @@ from sagemaker_pipelines import (
     sagemaker_pipeline_task_group,
     task_value,
 )
+from sagemaker_pipelines.dag.forms import RUN_FIELDS
 from sagemaker_pipelines.definition.limits import PARAMETER_NAME
-from sagemaker_pipelines.forms import RUN_FIELDS
 from tests.unit.sagemaker_pipelines.samples import ARN, gated_definition
 
 THRESHOLD = {"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0}

@@ -16,8 +16,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from sagemaker_pipelines.backfills import XCOM_KEYS
+from sagemaker_pipelines.dag.declaration import sagemaker_pipeline_dag
 from sagemaker_pipelines.data.partitions import Partitions
-from sagemaker_pipelines.declaration import sagemaker_pipeline_dag
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord, WaitRecord, Witness

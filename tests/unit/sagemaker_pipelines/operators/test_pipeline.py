@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, redact
 from airflow.sdk.exceptions import TaskDeferred
 
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.dag.forms import form_values
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.forms import form_values
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.pipeline import (
     SageMakerStartPipelineExecutionOperator,

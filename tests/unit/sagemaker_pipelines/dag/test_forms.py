@@ -7,8 +7,8 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import ParamValidationError
 
+from sagemaker_pipelines.dag.forms import form_params, form_values
 from sagemaker_pipelines.definition import Parameter
-from sagemaker_pipelines.forms import form_params, form_values
 
 PARAMETERS = (
     Parameter("Count", "Integer", 1, description="Instances."),

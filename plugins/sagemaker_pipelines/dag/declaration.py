@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, TaskGroup
 
+from sagemaker_pipelines.dag.fitting import (
+    check_data_types,
+    check_form,
+    check_names,
+    check_schedulable,
+    gate_for,
+)
+from sagemaker_pipelines.dag.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
+from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
+from sagemaker_pipelines.dag.timetables import timetable_of, watched_assets
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.fitting import check_data_types, check_form, check_names, check_schedulable, gate_for
-from sagemaker_pipelines.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
-from sagemaker_pipelines.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.partitions import IfMissing, SageMakerSelectPartitionsOperator
@@ -22,7 +29,6 @@ from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecuti
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.values import form_value, task_value
-from sagemaker_pipelines.timetables import timetable_of, watched_assets
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -159,7 +165,7 @@ def sagemaker_pipeline_tasks(
     """Make the tasks of a definition in the current DAG or task group.
 
     A parameter takes the value of the field of the DAG's form that has its name, else its default. The form
-    may have the fields of :func:`~sagemaker_pipelines.forms.run_params` too.
+    may have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params` too.
 
     :param definition: path of the compiled definition.
     :param inputs: partitions that a run reads, by parameter; a manual run reads what its form says.

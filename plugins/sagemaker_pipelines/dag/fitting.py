@@ -8,10 +8,10 @@ from typing import Any
 from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
+from sagemaker_pipelines.dag.forms import RUN_FIELDS
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
 from sagemaker_pipelines.exceptions import GateError
-from sagemaker_pipelines.forms import RUN_FIELDS
 from sagemaker_pipelines.masking import masked
 
 

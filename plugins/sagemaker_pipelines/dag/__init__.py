@@ -1,0 +1,1 @@
+"""A whole DAG, or a task group, from a definition."""
