@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from sagemaker_pipelines.cli.drawing import graph_tree, parameters_table, steps_table
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.drawing import graph_tree, parameters_table, steps_table
 
 
 def show(envelope: Envelope, console: Console) -> None:

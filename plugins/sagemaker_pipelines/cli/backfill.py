@@ -10,7 +10,7 @@ from sagemaker_pipelines.cli.account import hook_of
 from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, print_table, reported
 
 if TYPE_CHECKING:
-    from sagemaker_pipelines.backfills import Backfill, BackfillReport
+    from sagemaker_pipelines.cli.backfills import Backfill, BackfillReport
 
 app = typer.Typer()
 BackfillId = Annotated[
@@ -95,7 +95,7 @@ def _backfill(
 ) -> Backfill:
     # Airflow and boto3 take a second to import, and `--help` needs neither.
     from sagemaker_pipelines.airflow_client import AirflowClient
-    from sagemaker_pipelines.backfills import Backfill
+    from sagemaker_pipelines.cli.backfills import Backfill
 
     airflow = AirflowClient(url, token=token, username=username, password=password)
     return Backfill(airflow, hook_of(conn_id, region), backfill_id)

@@ -79,7 +79,7 @@ def show(
         return
     from rich.console import Console
 
-    from sagemaker_pipelines.drawing import graph_tree, parameters_table, steps_table
+    from sagemaker_pipelines.cli.drawing import graph_tree, parameters_table, steps_table
 
     console = Console()
     console.print(title, style="bold", highlight=False)

@@ -15,7 +15,7 @@ import jinja2
 import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from sagemaker_pipelines.backfills import XCOM_KEYS
+from sagemaker_pipelines.cli.backfills import XCOM_KEYS
 from sagemaker_pipelines.dag.declaration import sagemaker_pipeline_dag
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor

@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from local_runtime.testing import LocalRuntime, local_runtime
-from sagemaker_pipelines import backfills
 from sagemaker_pipelines.airflow_client import AirflowClient
-from sagemaker_pipelines.cli import app
+from sagemaker_pipelines.cli import app, backfills
 from sagemaker_pipelines.task.logical_start import LogicalStart
 
 __all__ = ["local_runtime"]
