@@ -36,13 +36,14 @@ def main() -> None:
 
 def _upsert(runtime: RuntimeProcess) -> tuple[dict[str, int], float]:
     """Return the calls of one upsert by a hook of its own, as a task has, and its seconds."""
+    from sagemaker_pipelines.aws.upsert import upsert_pipeline
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
-    hook = SageMakerPipelineHook(aws_conn_id="aws_default")
+    client = SageMakerPipelineHook(aws_conn_id="aws_default").client
     envelope = Envelope.load(DEFINITION)
-    _ = hook.conn  # making a client is the same for any operator
+    _ = client.sagemaker  # making a client is the same for any operator
     before, began = _calls(runtime), time.perf_counter()
-    hook.upsert_pipeline(envelope)
+    upsert_pipeline(client, envelope)
     seconds = time.perf_counter() - began
     after = _calls(runtime)
     return {name: n - before.get(name, 0) for name, n in after.items() if n > before.get(name, 0)}, seconds

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from sagemaker_pipelines import SageMakerPipelineHook, sagemaker_pipeline_dag, task_value
+from sagemaker_pipelines import SageMakerPipelineHook, read_gate, sagemaker_pipeline_dag, task_value
 
 
 @task
@@ -22,7 +22,7 @@ def choose_inputs() -> dict[str, str]:
     hook = SageMakerPipelineHook()
     settings = hook.settings
     group = f"{settings.name_prefix}abalone"
-    package = params["ModelPackageArn"] or hook.newest_approved_model_package(group)
+    package = params["ModelPackageArn"] or hook.client.newest_approved_model_package(group)
     if package is None:
         raise AirflowFailException(
             f"The group {group} has no Approved model package: approve one, or give ModelPackageArn."
@@ -34,9 +34,9 @@ def choose_inputs() -> dict[str, str]:
 @task
 def check_report(pipeline_execution_arn: str) -> dict[str, Any]:
     """Return where the predictions are and how many, once there is one for each row."""
-    hook = SageMakerPipelineHook()
-    uri = hook.read_gate(pipeline_execution_arn).report_uri
-    report = json.loads(hook.read_object(uri))
+    client = SageMakerPipelineHook().client
+    uri = read_gate(client, pipeline_execution_arn).report_uri
+    report = json.loads(client.read_object(uri))
     if report["rows_in"] == 0 or report["rows_out"] != report["rows_in"]:
         raise AirflowFailException(
             f"{uri} counts {report['rows_in']} rows and {report['rows_out']} predictions; expected one "
@@ -59,7 +59,7 @@ with sagemaker_pipeline_dag(
     },
     pipeline_params={name: task_value("choose_inputs", name) for name in ("ModelPackageArn", "OutputPrefix")},
     data_parameters=["BatchData"],
-    # Missing predictions are a failure here, no rejection.
+    # Missing predictions are a failure here, not a rejection.
     gate=False,
     rejection_steps=[],
 ) as dag:

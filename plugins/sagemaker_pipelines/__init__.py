@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
+    from sagemaker_pipelines.aws.gate import read_gate
     from sagemaker_pipelines.dag.assets import pipeline_execution_asset, s3_partition_asset
     from sagemaker_pipelines.dag.declaration import (
         sagemaker_pipeline_dag,
@@ -55,6 +56,7 @@ _MODULES = {
     "SageMakerUpsertPipelineOperator": "operators.upsert",
     "SelectNewEventsOperator": "operators.events",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
+    "read_gate": "aws.gate",
     "form_params": "dag.forms",
     "form_value": "task.values",
     "form_values": "dag.forms",
@@ -89,6 +91,7 @@ __all__ = [
     "form_value",
     "form_values",
     "pipeline_execution_asset",
+    "read_gate",
     "run_interval",
     "s3_partition_asset",
     "sagemaker_pipeline_dag",

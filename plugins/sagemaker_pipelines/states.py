@@ -26,6 +26,14 @@ class Phase(StrEnum):
         return self is not Phase.RUNNING
 
 
+#: Statuses that are asked for by name.
+EXECUTING, STOPPING, STOPPED, SUCCEEDED, FAILED = (
+    "Executing",
+    "Stopping",
+    "Stopped",
+    "Succeeded",
+    "Failed",
+)
 EXECUTION_PHASES: Mapping[str, Phase] = MappingProxyType(
     {
         "Executing": Phase.RUNNING,
@@ -37,7 +45,7 @@ EXECUTION_PHASES: Mapping[str, Phase] = MappingProxyType(
     }
 )
 #: Of an execution that somebody has asked SageMaker to stop.
-STOPPED_STATUSES = frozenset({"Stopping", "Stopped"})
+STOPPED_STATUSES = frozenset({STOPPING, STOPPED})
 STEP_PHASES: Mapping[str, Phase] = MappingProxyType(
     {
         "Starting": Phase.RUNNING,

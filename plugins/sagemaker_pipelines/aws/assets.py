@@ -6,19 +6,14 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from os.path import commonpath
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.objects import is_absent
 
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
-
-def missing_objects(
-    hook: SageMakerPipelineHook, bucket: str, contents: Mapping[str, bytes]
-) -> dict[str, bytes]:
+def missing_objects(client: SageMakerClient, bucket: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the objects that a bucket does not hold, or holds with other bytes.
 
     It makes one ListObjectsV2 call, whose ETag is the MD5 of an object's bytes. Where it is not (an object
@@ -28,29 +23,29 @@ def missing_objects(
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
 
-    :param hook: what to call AWS with.
+    :param client: what to call AWS with.
     :param bucket: the bucket.
     :param contents: the bytes that are expected, by key.
     """
     if not contents:
         return {}
-    listing = hook.s3.list_objects_v2(Bucket=bucket, Prefix=commonpath([*contents]))
+    listing = client.s3.list_objects_v2(Bucket=bucket, Prefix=commonpath([*contents]))
     etags = {item["Key"]: item["ETag"].strip('"') for item in listing.get("Contents", ())}
 
     def is_stored(key: str, content: bytes) -> bool:
         if etags.get(key) == hashlib.md5(content, usedforsecurity=False).hexdigest():
             return True
         may_be_there = key in etags or listing["IsTruncated"]
-        return may_be_there and _has_checksum(hook, bucket, key, content)
+        return may_be_there and _has_checksum(client, bucket, key, content)
 
     return {key: content for key, content in contents.items() if not is_stored(key, content)}
 
 
-def _has_checksum(hook: SageMakerPipelineHook, bucket: str, key: str, content: bytes) -> bool:
+def _has_checksum(client: SageMakerClient, bucket: str, key: str, content: bytes) -> bool:
     try:
-        head = hook.s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        head = client.s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
-        if is_absent(hook.s3, error, bucket, key):
+        if is_absent(client.s3, error, bucket, key):
             return False
         raise
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()

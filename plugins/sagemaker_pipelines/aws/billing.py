@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.steps import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class StepBilling:
         )
 
 
-def billable_steps(hook: SageMakerPipelineHook, pipeline_execution_arn: str) -> list[StepBilling]:
+def billable_steps(client: SageMakerClient, pipeline_execution_arn: str) -> list[StepBilling]:
     """Return what each step bills that has a job, in the order of the steps.
 
     A training job tells its own billable time; a processing or transform job bills from its start to its
@@ -56,38 +56,28 @@ def billable_steps(hook: SageMakerPipelineHook, pipeline_execution_arn: str) -> 
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
 
-    :param hook: what to ask AWS with: a list of steps, and one call for each job.
+    :param client: what to ask AWS with: a list of steps, and one call for each job.
     :param pipeline_execution_arn: the execution.
     """
-    execution = hook.describe_execution(pipeline_execution_arn)
-    found = []
-    for step in hook.list_steps(pipeline_execution_arn):
-        for job_type in _DESCRIBE:
-            arn = step.get("Metadata", {}).get(f"{job_type}Job", {}).get("Arn")
-            if arn:
-                found.append(_billing(hook, execution, step, job_type, arn))
-    return found
+    execution = client.describe_execution(pipeline_execution_arn)
+    steps = client.list_steps(pipeline_execution_arn)
+    return [_billing(client, execution, step) for step in steps if step.type in _DESCRIBE and step.arn]
 
 
-def _billing(
-    hook: SageMakerPipelineHook,
-    execution: Mapping[str, Any],
-    step: Mapping[str, Any],
-    job_type: str,
-    arn: str,
-) -> StepBilling:
+def _billing(client: SageMakerClient, execution: Mapping[str, Any], step: Step) -> StepBilling:
+    job_type = str(step.type)
     operation, key, resources = _DESCRIBE[job_type]
-    job = getattr(hook.conn, operation)(**{key: arn.rpartition("/")[2]})
+    job = getattr(client.sagemaker, operation)(**{key: step.job_name})
     cluster: Mapping[str, Any] = job
     for part in resources:
         cluster = cluster.get(part, {})
     seconds, source = _seconds(job)
     began = job.get("CreationTime")
-    if "CacheHitResult" in step or (began is not None and began < execution["CreationTime"]):
-        seconds, source = 0.0, "cache hit" if "CacheHitResult" in step else "of another execution"
+    if step.is_cache_hit or (began is not None and began < execution["CreationTime"]):
+        seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
     trained = job.get("TrainingTimeInSeconds")
     return StepBilling(
-        step_name=step["StepName"],
+        step_name=step.name,
         job_type=job_type,
         instance_type=str(cluster.get("InstanceType", "")),
         instance_count=int(cluster.get("InstanceCount") or 1),

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore
 
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.definition import Problem, check
-
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 
 def check_definition(
-    hook: SageMakerPipelineHook, definition: Mapping[str, Any], *, name: str, allowed: Collection[str] = ()
+    client: SageMakerClient, definition: Mapping[str, Any], *, name: str, allowed: Collection[str] = ()
 ) -> None:
     """Raise when SageMaker would refuse a definition; warn when only a newer SageMaker would accept it.
 
-    :param hook: whose client's model is compared, and whose log has the warnings.
+    :param client: whose client's model is compared, and whose log has the warnings.
     :param definition: the filled definition.
     :param name: what to call it in messages.
     :param allowed: names of arguments that are not checked, such as ``Training.NewMember``.
@@ -26,11 +24,11 @@ def check_definition(
     """
 
     def warn(problem: Problem) -> None:
-        hook.log.warning(
+        client.log.warning(
             "Pipeline %s: %s SageMaker will refuse it, unless it knows more than botocore %s does.",
             name,
             problem,
             botocore.__version__,
         )
 
-    check(definition, hook.conn.meta.service_model, name=name, allowed=allowed, warn=warn)
+    check(definition, client.sagemaker.meta.service_model, name=name, allowed=allowed, warn=warn)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagemaker_pipelines.definition import canonical
-from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.messages import cut
 
 MAX_DIFF_LINES = 200
 MAX_LINE_LENGTH = 500
 
 
-def definition_diff(deployed: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def definition_diff(
+    deployed: Mapping[str, Any], new: Mapping[str, Any], *, masked: Callable[[Any], Any]
+) -> str:
     """Return a unified diff of two definitions with secrets masked, of bounded size.
 
     :param deployed: what AWS has.
     :param new: what takes its place.
+    :param masked: masks the secrets in JSON types.
     """
     before, after = (canonical(masked(definition)).splitlines() for definition in (deployed, new))
     lines = [

@@ -6,17 +6,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.objects import is_absent, split_s3_uri
 from sagemaker_pipelines.definition import Gate, Parameter, gate_of
 from sagemaker_pipelines.exceptions import EvaluationError
 from sagemaker_pipelines.reading import finite_number, parse_json
-
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 # A cached step may come from a cached step; a loop would be AWS's fault, but must end here.
 MAX_SOURCES = 20
@@ -47,24 +45,24 @@ class GateReading:
 
 
 def read_gate(
-    hook: SageMakerPipelineHook, pipeline_execution_arn: str, *, condition_step: str | None = None
+    client: SageMakerClient, pipeline_execution_arn: str, *, condition_step: str | None = None
 ) -> GateReading:
     """Compare the metric in the execution's report with the execution's own threshold.
 
-    :param hook: what to ask AWS with.
+    :param client: what to ask AWS with.
     :param pipeline_execution_arn: the execution, which has written its report.
     :param condition_step: the Condition step that is the gate; needed where several read a metric.
     :raises GateError: the execution's definition has no such gate.
     :raises EvaluationError: the report is missing or broken, or its metric is not a finite number.
     """
-    definition = hook.execution_definition(pipeline_execution_arn)
+    definition = client.execution_definition(pipeline_execution_arn)
     gate = gate_of(definition, condition_step=condition_step)
     if gate.metric_name is not None:
-        uri, metric = training_metric(hook, pipeline_execution_arn, gate)
+        uri, metric = training_metric(client, pipeline_execution_arn, gate)
     else:
-        uri = report_uri(hook, pipeline_execution_arn, gate)
-        metric = read_metric(hook, uri, gate.json_path)
-    threshold = _threshold(hook, pipeline_execution_arn, gate)
+        uri = report_uri(client, pipeline_execution_arn, gate)
+        metric = read_metric(client, uri, gate.json_path)
+    threshold = _threshold(client, pipeline_execution_arn, gate)
     return GateReading(
         metric=metric,
         threshold=threshold,
@@ -74,18 +72,18 @@ def read_gate(
     )
 
 
-def report_uri(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate) -> str:
+def report_uri(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> str:
     """Return the S3 URI of the gate's report, found by its step's processing job.
 
     :raises EvaluationError: the step ran no job, or the job has no such output.
     """
-    job_arn = resource_of_step(hook, pipeline_execution_arn, gate.report_step, "ProcessingJob")
+    job_arn = resource_of_step(client, pipeline_execution_arn, gate.report_step, "Processing")
     if job_arn is None:
         raise EvaluationError(
             f"Step {gate.report_step} of {pipeline_execution_arn} ran no processing job, so there is no "
             f"report {gate.file_path}. Look at the step's status and reason."
         )
-    job = hook.describe_processing_job(job_arn.rsplit("/", 1)[-1])
+    job = client.sagemaker.describe_processing_job(ProcessingJobName=job_arn.rpartition("/")[2])
     outputs = {
         output["OutputName"]: output["S3Output"]["S3Uri"]
         for output in job.get("ProcessingOutputConfig", {}).get("Outputs", [])
@@ -99,20 +97,18 @@ def report_uri(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: G
     return f"{outputs[gate.output_name].rstrip('/')}/{gate.file_path}"
 
 
-def training_metric(
-    hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate
-) -> tuple[str, float]:
+def training_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> tuple[str, float]:
     """Return the ARN of the training job that the gate reads, and the job's final value of its metric.
 
     :raises EvaluationError: the step ran no job, or the job has no such metric, or no finite number.
     """
-    job_arn = resource_of_step(hook, pipeline_execution_arn, gate.report_step, "TrainingJob")
+    job_arn = resource_of_step(client, pipeline_execution_arn, gate.report_step, "Training")
     if job_arn is None:
         raise EvaluationError(
             f"Step {gate.report_step} of {pipeline_execution_arn} ran no training job, so there is no metric "
             f"{gate.metric_name}. Look at the step's status and reason."
         )
-    job = hook.describe_training_job(job_arn.rsplit("/", 1)[-1])
+    job = client.sagemaker.describe_training_job(TrainingJobName=job_arn.rpartition("/")[2])
     metrics = {item["MetricName"]: item["Value"] for item in job.get("FinalMetricDataList", ())}
     if gate.metric_name not in metrics:
         raise EvaluationError(
@@ -123,45 +119,41 @@ def training_metric(
 
 
 def resource_of_step(
-    hook: SageMakerPipelineHook, pipeline_execution_arn: str, step_name: str, kind: str
+    client: SageMakerClient, pipeline_execution_arn: str, step_name: str, step_type: str
 ) -> str | None:
     """Return the ARN of what a step made, also where a cache hit or a selective execution took it over.
 
-    :param hook: what to ask AWS with.
+    :param client: what to ask AWS with.
     :param pipeline_execution_arn: the execution.
     :param step_name: the step.
-    :param kind: the key of the step's Metadata: ``ProcessingJob``, ``RegisterModel`` and so on.
+    :param step_type: the step's type: ``Processing``, ``RegisterModel`` and so on.
     """
     arn: str | None = pipeline_execution_arn
     for _ in range(MAX_SOURCES):
         if arn is None:
             return None
-        step = next((step for step in hook.list_steps(arn) if step["StepName"] == step_name), {})
-        found = step.get("Metadata", {}).get(kind, {}).get("Arn")
-        if found:
-            return str(found)
-        arn = _source_of(step) or _source_of_execution(hook, arn, step)
+        step = next((step for step in client.list_steps(arn) if step.name == step_name), None)
+        if step is not None and step.type == step_type and step.arn:
+            return step.arn
+        arn = _source_of_execution(client, arn) if step is None else step.source
     return None
 
 
-def registered_model_package(hook: SageMakerPipelineHook, pipeline_execution_arn: str) -> str | None:
+def registered_model_package(client: SageMakerClient, pipeline_execution_arn: str) -> str | None:
     """Return the ARN of the model package that an execution registered; None where it registered none."""
-    for step in hook.list_steps(pipeline_execution_arn):
-        metadata = step.get("Metadata", {})
-        if "RegisterModel" in metadata and metadata["RegisterModel"].get("Arn"):
-            return str(metadata["RegisterModel"]["Arn"])
-    return None
+    steps = client.list_steps(pipeline_execution_arn)
+    return next((step.arn for step in steps if step.type == "RegisterModel" and step.arn), None)
 
 
-def read_metric(hook: SageMakerPipelineHook, uri: str, json_path: str) -> float:
+def read_metric(client: SageMakerClient, uri: str, json_path: str) -> float:
     """Return the finite number at a path of a JSON report in S3; anything else is an error.
 
-    :param hook: what to ask AWS with.
+    :param client: what to ask AWS with.
     :param uri: the report's S3 URI.
     :param json_path: where in the report, as JsonGet writes it.
     :raises EvaluationError: missing file, broken JSON, wrong path, NaN, infinity, text, boolean.
     """
-    return _finite(_at_path(_read_json(hook, uri), json_path, uri), json_path, uri)
+    return _finite(_at_path(_read_json(client, uri), json_path, uri), json_path, uri)
 
 
 def _finite(value: Any, what: str, source: str) -> float:
@@ -182,11 +174,11 @@ def _finite(value: Any, what: str, source: str) -> float:
     return number
 
 
-def _read_json(hook: SageMakerPipelineHook, uri: str) -> Any:
+def _read_json(client: SageMakerClient, uri: str) -> Any:
     try:
-        content = hook.read_object(uri)
+        content = client.read_object(uri)
     except ClientError as error:
-        if not is_absent(hook.s3, error, *split_s3_uri(uri)):
+        if not is_absent(client.s3, error, *split_s3_uri(uri)):
             raise
         raise EvaluationError(
             f"The report {uri} does not exist. Nothing is accepted; check that the evaluation step writes "
@@ -229,12 +221,12 @@ def _member(value: Any, name: str) -> Any:
     return value[name]
 
 
-def _threshold(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: Gate) -> float:
+def _threshold(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> float:
     name, given = "", str(gate.threshold)
     if isinstance(gate.threshold, Parameter):
         parameter = gate.threshold
         # Whether AWS lists defaults too is not documented; the execution's own definition has them.
-        sent = hook.execution_parameters(pipeline_execution_arn)
+        sent = client.execution_parameters(pipeline_execution_arn)
         name, given = f" {parameter.name}", str(sent.get(parameter.name, parameter.default))
     try:
         return finite_number(given)
@@ -245,17 +237,8 @@ def _threshold(hook: SageMakerPipelineHook, pipeline_execution_arn: str, gate: G
         ) from None
 
 
-def _source_of(step: Mapping[str, Any]) -> str | None:
-    for key in ("CacheHitResult", "SelectiveExecutionResult"):
-        if source := step.get(key, {}).get("SourcePipelineExecutionArn"):
-            return str(source)
-    return None
-
-
-def _source_of_execution(hook: SageMakerPipelineHook, arn: str, step: Mapping[str, Any]) -> str | None:
-    """Return where a selective execution took a step from that it does not list itself."""
-    if step:
-        return None
-    source = hook.describe_execution(arn).get("SelectiveExecutionConfig", {})
+def _source_of_execution(client: SageMakerClient, arn: str) -> str | None:
+    """Return where a selective execution took the steps from that it does not list itself."""
+    source = client.describe_execution(arn).get("SelectiveExecutionConfig", {})
     found: str | None = source.get("SourcePipelineExecutionArn")
     return found

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines.aws.client import Logger
 from sagemaker_pipelines.aws.errors import code_of, is_missing, is_transient
-
-if TYPE_CHECKING:
-    from sagemaker_pipelines.airflow_internals import Logger
+from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.states import EXECUTING, STOPPING, Phase
 
 _RETRY_SECONDS = 0.3
-_RUNNING = {"Executing"}
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopPipelineExecution.html
 _SLOW_STEPS = {
     "Callback": "SageMaker does not stop it, but waits for its token to come back",
@@ -40,10 +38,10 @@ def stop_execution(client: Any, pipeline_execution_arn: str, *, seconds: float, 
         except ClientError:
             log.exception("%s cannot be stopped. Stop it in SageMaker.", pipeline_execution_arn)
             return False
-        if status is not None and status not in _RUNNING:
+        if status is not None and status != EXECUTING:
             log.info("%s is %s", pipeline_execution_arn, status)
-            if status == "Stopping":
-                _tell_slow_steps(client, pipeline_execution_arn, log)
+            if status == STOPPING:
+                _log_slow_steps(client, pipeline_execution_arn, log)
             return True
         if time.monotonic() + _RETRY_SECONDS >= deadline:
             log.error(
@@ -77,7 +75,7 @@ def _attempt(client: Any, pipeline_execution_arn: str, log: Logger) -> str | Non
     return str(described["PipelineExecutionStatus"])
 
 
-def _tell_slow_steps(client: Any, pipeline_execution_arn: str, log: Logger) -> None:
+def _log_slow_steps(client: Any, pipeline_execution_arn: str, log: Logger) -> None:
     try:
         answer = client.list_pipeline_execution_steps(
             PipelineExecutionArn=pipeline_execution_arn, SortOrder="Descending", MaxResults=100
@@ -85,11 +83,6 @@ def _tell_slow_steps(client: Any, pipeline_execution_arn: str, log: Logger) -> N
     except (ClientError, BotoCoreError) as error:
         log.info("Its steps cannot be listed: %s", error)
         return
-    for step in answer["PipelineExecutionSteps"]:
-        for kind, why in _SLOW_STEPS.items():
-            if _runs(step) and kind in step.get("Metadata", {}):
-                log.warning("Step %s still runs: %s", step["StepName"], why)
-
-
-def _runs(step: Mapping[str, Any]) -> bool:
-    return step["StepStatus"] in {"Starting", "Executing", "Stopping"}
+    for step in map(Step.read, answer["PipelineExecutionSteps"]):
+        if step.type in _SLOW_STEPS and step.phase is Phase.RUNNING:
+            log.warning("Step %s still runs: %s", step.name, _SLOW_STEPS[step.type])

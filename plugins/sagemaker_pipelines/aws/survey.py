@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_missing
-
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 # What the hook asks for.
 PAGE_SIZE = 100
@@ -28,14 +25,14 @@ class ExecutionSurvey:
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListPipelineExecutions.html
 
-    :param hook: what to ask AWS with.
+    :param client: what to ask AWS with.
     :param pipeline_name: the pipeline's name or ARN.
     :ivar calls: the calls of the last look.
     :ivar started: when each execution began, as far as AWS has told.
     """
 
-    def __init__(self, hook: SageMakerPipelineHook, pipeline_name: str) -> None:
-        self.hook = hook
+    def __init__(self, client: SageMakerClient, pipeline_name: str) -> None:
+        self.client = client
         self.pipeline_name = pipeline_name
         self.calls = 0
         self.started: dict[str, datetime] = {}
@@ -58,7 +55,7 @@ class ExecutionSurvey:
     def _listed(self, arns: set[str]) -> dict[str, str]:
         statuses: dict[str, str] = {}
         read = 0
-        for summary in self.hook.list_executions(self.pipeline_name, **self._bound(arns)):
+        for summary in self.client.list_executions(self.pipeline_name, **self._bound(arns)):
             read += 1
             arn = summary["PipelineExecutionArn"]
             if arn in arns:
@@ -79,7 +76,7 @@ class ExecutionSurvey:
     def _described(self, arn: str) -> str | ClientError:
         self.calls += 1
         try:
-            execution = self.hook.describe_execution(arn)
+            execution = self.client.describe_execution(arn)
         except ClientError as error:
             if not is_missing(error):
                 raise

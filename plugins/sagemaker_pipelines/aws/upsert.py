@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.assets import missing_objects
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.definition_check import check_definition
 from sagemaker_pipelines.aws.definition_diff import definition_diff
 from sagemaker_pipelines.aws.environment import (
@@ -21,13 +22,15 @@ from sagemaker_pipelines.aws.environment import (
     settled,
 )
 from sagemaker_pipelines.aws.errors import is_conflict, is_missing
-from sagemaker_pipelines.aws.outcome import parse_definition
-from sagemaker_pipelines.definition import Envelope, canonical, definition_hash, with_job_settings
+from sagemaker_pipelines.definition import (
+    Envelope,
+    canonical,
+    definition_hash,
+    parse_definition,
+    with_job_settings,
+)
 from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
 from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
-
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 HASH_TAG = "sagemaker-pipelines:definition-hash"
 ATTEMPTS = 5
@@ -59,10 +62,20 @@ class UpsertResult:
         return asdict(self)
 
 
+def upsert_pipeline(client: SageMakerClient, envelope: Envelope, **options: Any) -> UpsertResult:
+    """Create or update the pipeline of a compiled definition where it differs from what is deployed.
+
+    :param client: what to call AWS with.
+    :param envelope: the compiled definition.
+    :param options: see :class:`PipelineUpsert`.
+    """
+    return PipelineUpsert(client, envelope, **options).run()
+
+
 class PipelineUpsert:
     """One upsert of one compiled definition.
 
-    :param hook: what to call AWS with; its settings fill the placeholders and give every job its KMS key,
+    :param client: what to call AWS with; its settings fill the placeholders and give every job its KMS key,
         VPC and tags.
     :param envelope: the compiled definition.
     :param pipeline_name: name to deploy under; None takes the envelope's with the environment's prefix.
@@ -78,7 +91,7 @@ class PipelineUpsert:
 
     def __init__(
         self,
-        hook: SageMakerPipelineHook,
+        client: SageMakerClient,
         envelope: Envelope,
         *,
         pipeline_name: str | None = None,
@@ -87,28 +100,28 @@ class PipelineUpsert:
         tags: Mapping[str, str] | None = None,
         deployment: str | None = None,
     ) -> None:
-        self.hook = hook
+        self.client = client
         self.envelope = envelope
-        self.settings = hook.settings
+        self.settings = client.settings
         self.role_arn = _required(self.settings.role_arn, "role_arn")
         self.bucket = _required(self.settings.artifact_bucket, "artifact_bucket")
         self.pipeline_name = pipeline_name or envelope.pipeline_name(self.settings.name_prefix)
         self.description = envelope.description if description is None else description
-        self.environment = environment_name(hook, deployment)
+        self.environment = environment_name(client, deployment)
         self.tags = {**self.settings.tags, **(tags or {})}
         self.parallelism = (
             {"MaxParallelExecutionSteps": max_parallel_execution_steps}
             if max_parallel_execution_steps is not None
             else None
         )
-        filled = envelope.fill(self.settings.placeholder_values, region=hook.conn_region_name)
+        filled = envelope.fill(self.settings.placeholder_values, region=client.region)
         self.definition = with_job_settings(
             filled,
             kms_key_id=self.settings.kms_key_id,
             vpc_config=self.settings.vpc_config,
             tags=self.tags,
         )
-        check_definition(hook, self.definition, name=self.pipeline_name, allowed=envelope.allowed_arguments)
+        check_definition(client, self.definition, name=self.pipeline_name, allowed=envelope.allowed_arguments)
         self.hash = definition_hash(self.definition)
 
     def run(self) -> UpsertResult:
@@ -122,8 +135,8 @@ class PipelineUpsert:
         :raises EnvironmentConflictError: it, or its prefix in the bucket, belongs to another environment.
         """
         for attempt in range(ATTEMPTS):
-            version = self.hook.latest_version_id(self.pipeline_name)
-            deployed = self.hook.describe_pipeline(self.pipeline_name, pipeline_version_id=version)
+            version = self.client.latest_version_id(self.pipeline_name)
+            deployed = self.client.describe_pipeline(self.pipeline_name, pipeline_version_id=version)
             owner = environment_of((deployed or {}).get("PipelineDescription"))
             self.environment = settled(f"Pipeline {self.pipeline_name!r}", owner, self.environment)
             try:
@@ -131,7 +144,7 @@ class PipelineUpsert:
             except ClientError as error:
                 if not (is_conflict(error) or is_missing(error)):
                     raise
-                self.hook.log.info("Somebody else is changing %s: %s", self.pipeline_name, error)
+                self.client.log.info("Somebody else is changing %s: %s", self.pipeline_name, error)
                 time.sleep(0.2 * 2**attempt)
         raise UpsertError(
             f"Pipeline {self.pipeline_name!r} was changed by others during each of {ATTEMPTS} attempts. "
@@ -139,47 +152,47 @@ class PipelineUpsert:
         )
 
     def _write(self, deployed: Mapping[str, Any] | None, version: int | None) -> UpsertResult:
-        missing = missing_objects(self.hook, self.bucket, self._assets())
+        missing = missing_objects(self.client, self.bucket, self._assets())
         differs = deployed is None or self._differs(deployed)
         if differs or missing:
-            claim_prefix(self.hook, bucket=self.bucket, environment=self.environment, **self._encryption)
+            claim_prefix(self.client, bucket=self.bucket, environment=self.environment)
         for key, content in missing.items():
             self._put(key, content)
-            self.hook.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
+            self.client.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
         if deployed is None:
             return self._create()
         if differs:
             return self._update(deployed, version)
-        self.hook.log.info("Pipeline %s is up to date (version %s)", self.pipeline_name, version)
+        self.client.log.info("Pipeline %s is up to date (version %s)", self.pipeline_name, version)
         return self._result(deployed["PipelineArn"], version, changed=bool(missing))
 
     def _create(self) -> UpsertResult:
-        answer = self.hook.conn.create_pipeline(
+        answer = self.client.sagemaker.create_pipeline(
             PipelineName=self.pipeline_name,
             Tags=self._pipeline_tags(),
             **self._body(),
         )
         # Not the newest: somebody else may have updated it already.
-        version = self.hook.first_version_id(self.pipeline_name)
-        self.hook.log.info("Created pipeline %s (version %s)", self.pipeline_name, version)
+        version = self.client.first_version_id(self.pipeline_name)
+        self.client.log.info("Created pipeline %s (version %s)", self.pipeline_name, version)
         return self._result(answer["PipelineArn"], version, changed=True, created=True)
 
     def _update(self, deployed: Mapping[str, Any], previous: int | None) -> UpsertResult:
         self._log_diff(deployed)
         arn = deployed["PipelineArn"]
         # Before the update: an upsert that fails between the two still finds a difference when it is retried.
-        self.hook.conn.add_tags(ResourceArn=arn, Tags=self._pipeline_tags())
-        answer = self.hook.conn.update_pipeline(PipelineName=self.pipeline_name, **self._body())
-        version = answer.get("PipelineVersionId") or self.hook.latest_version_id(self.pipeline_name)
+        self.client.sagemaker.add_tags(ResourceArn=arn, Tags=self._pipeline_tags())
+        answer = self.client.sagemaker.update_pipeline(PipelineName=self.pipeline_name, **self._body())
+        version = answer.get("PipelineVersionId") or self.client.latest_version_id(self.pipeline_name)
         if previous is not None and version is not None and version > previous + 1:
-            self.hook.log.warning(
+            self.client.log.warning(
                 "Pipeline %s: versions %s to %s were written by somebody else during this upsert and are no "
                 "longer the newest; starts that pinned them still run them.",
                 self.pipeline_name,
                 previous + 1,
                 version - 1,
             )
-        self.hook.log.info("Updated pipeline %s (version %s)", self.pipeline_name, version)
+        self.client.log.info("Updated pipeline %s (version %s)", self.pipeline_name, version)
         return self._result(arn, version, changed=True)
 
     def _result(self, arn: str, version: int | None, *, changed: bool, created: bool = False) -> UpsertResult:
@@ -230,23 +243,19 @@ class PipelineUpsert:
 
     def _put(self, key: str, body: bytes) -> None:
         # S3 compares the checksum with what arrived, refuses a damaged upload, and keeps it.
-        self.hook.s3.put_object(
-            Bucket=self.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", **self._encryption
+        self.client.s3.put_object(
+            Bucket=self.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", **self.client.encryption
         )
-
-    @property
-    def _encryption(self) -> dict[str, Any]:
-        """The arguments of PutObject that encrypt with the environment's key, if it has one."""
-        key = self.settings.kms_key_id
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
     def _log_diff(self, deployed: Mapping[str, Any]) -> None:
         try:
             before = parse_definition(deployed.get("PipelineDefinition", ""))
         except DefinitionError:
             before = {}
-        self.hook.log.info(
-            "Pipeline %s changes:\n%s", self.pipeline_name, definition_diff(before, self.definition)
+        self.client.log.info(
+            "Pipeline %s changes:\n%s",
+            self.pipeline_name,
+            definition_diff(before, self.definition, masked=self.client.account.masked),
         )
 
 

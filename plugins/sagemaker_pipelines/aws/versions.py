@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sagemaker_pipelines.aws.outcome import parse_definition
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.upsert import UpsertResult
-from sagemaker_pipelines.definition import definition_hash
+from sagemaker_pipelines.definition import definition_hash, parse_definition
 from sagemaker_pipelines.exceptions import DefinitionError, ParameterError
 from sagemaker_pipelines.reading import whole_number
-
-if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 
 def version_id(value: int | str | None) -> int | None:
@@ -29,17 +24,17 @@ def version_id(value: int | str | None) -> int | None:
         ) from None
 
 
-def pinned_version(hook: SageMakerPipelineHook, pipeline_name: str, version: int) -> UpsertResult:
+def pinned_version(client: SageMakerClient, pipeline_name: str, version: int) -> UpsertResult:
     """Return a deployed version as an upsert would, and write nothing.
 
-    :param hook: what to call AWS with.
+    :param client: what to call AWS with.
     :param pipeline_name: the pipeline.
     :param version: its PipelineVersionId.
     :raises DefinitionError: the pipeline has no such version.
     """
-    described = hook.describe_pipeline(pipeline_name, pipeline_version_id=version)
+    described = client.describe_pipeline(pipeline_name, pipeline_version_id=version)
     if described is None:
-        newest = hook.latest_version_id(pipeline_name)
+        newest = client.latest_version_id(pipeline_name)
         raise DefinitionError(
             f"Version {version} of the pipeline {pipeline_name!r} is to be executed, and does not exist; "
             + (f"the newest is {newest}." if newest else "there is no such pipeline: upsert it first.")

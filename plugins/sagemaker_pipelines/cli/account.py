@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sagemaker_pipelines.exceptions import ParameterError
 
 if TYPE_CHECKING:
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.aws.client import SageMakerClient
 
 DEFAULT_CONN_ID = "aws_default"
 
@@ -34,15 +34,15 @@ def leave_no_airflow_behind() -> None:
         os.environ["SAGEMAKER_PIPELINES_PLAIN"] = "1"
 
 
-def hook_of(conn_id: str, region: str | None) -> SageMakerPipelineHook:
-    """Return the hook that a command asks AWS with.
+def client_of(conn_id: str, region: str | None) -> SageMakerClient:
+    """Return what a command asks AWS with.
 
     :param conn_id: the Airflow connection, see :func:`connection_of`.
     :param region: the region; None takes the connection's, or AWS's own settings.
     """
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
-    return SageMakerPipelineHook(aws_conn_id=connection_of(conn_id), region_name=region)
+    return SageMakerPipelineHook(aws_conn_id=connection_of(conn_id), region_name=region).client
 
 
 def connection_of(conn_id: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sagemaker_pipelines.cli.account import hook_of
+from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, print_table, reported
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _backfill(
     from sagemaker_pipelines.cli.backfills import Backfill
 
     airflow = AirflowClient(url, token=token, username=username, password=password)
-    return Backfill(airflow, hook_of(conn_id, region), backfill_id)
+    return Backfill(airflow, client_of(conn_id, region), backfill_id)
 
 
 def _print(report: BackfillReport) -> None:

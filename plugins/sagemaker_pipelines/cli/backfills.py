@@ -13,15 +13,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_pipelines.aws.leftovers import executions, pipeline_names
+from sagemaker_pipelines.aws.leftovers import executions
 from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.starting import CLOCK_SKEW
 from sagemaker_pipelines.task.waiting import XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_client import AirflowClient
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.aws.client import SageMakerClient
 
 #: What the report reads of a run's tasks, whichever of them has pushed it.
 XCOM_KEYS = frozenset({XCOM_EXECUTION_ARN, "metric", "threshold", "verdict", "billable_seconds"})
@@ -112,14 +113,14 @@ class Backfill:
     """One backfill of one Airflow, with the AWS account that its DAG works in.
 
     :param airflow: what to ask Airflow with.
-    :param hook: what to ask AWS with.
+    :param client: what to ask AWS with.
     :param backfill_id: the backfill.
     :raises AirflowRequestError: there is no such backfill.
     """
 
-    def __init__(self, airflow: AirflowClient, hook: SageMakerPipelineHook, backfill_id: int) -> None:
+    def __init__(self, airflow: AirflowClient, client: SageMakerClient, backfill_id: int) -> None:
         self.airflow = airflow
-        self.hook = hook
+        self.client = client
         self.backfill_id = backfill_id
         self.described = airflow.backfill(backfill_id)
         self._since = datetime.fromisoformat(self.described["created_at"]) - CLOCK_SKEW
@@ -162,7 +163,7 @@ class Backfill:
         quiet = 0
         while True:
             statuses = {arn: s for arns in self._executions(run_ids).values() for arn, s in arns.items()}
-            running = [arn for arn, status in statuses.items() if status == "Executing"]
+            running = [arn for arn, status in statuses.items() if status == EXECUTING]
             quiet = 0 if running else quiet + 1
             waited = time.monotonic() - began
             if quiet >= _QUIET_LOOKS or waited >= timeout:
@@ -170,17 +171,18 @@ class Backfill:
             if running and waited >= min(_GRACE_SECONDS, timeout / 2):
                 for arn in running:
                     progress(f"Stopping {arn}")
-                    if stop_execution(self.hook.conn, arn, seconds=10, log=self.hook.log):
+                    if stop_execution(self.client.sagemaker, arn, seconds=10, log=self.client.log):
                         done.directly.append(arn)
             time.sleep(_LOOK_SECONDS)
         done.running = running
-        done.stopped = {arn: status for arn, status in statuses.items() if status in {"Stopping", "Stopped"}}
+        done.stopped = {arn: status for arn, status in statuses.items() if status in STOPPED_STATUSES}
 
     def _executions(self, run_ids: set[str]) -> dict[str, dict[str, str]]:
         """Return the statuses of each run's executions by ARN, newest first, from their descriptions."""
-        names = pipeline_names(self.hook, name_prefix=self.hook.settings.name_prefix)
+        pipelines = self.client.pipelines(self.client.settings.name_prefix)
+        names = [str(pipeline["PipelineName"]) for pipeline in pipelines]
         found: dict[str, dict[str, str]] = {}
-        for summary in executions(self.hook, names, created_after=self._since):
+        for summary in executions(self.client, names, created_after=self._since):
             start = LogicalStart.parse(summary.get("PipelineExecutionDescription"))
             if start is None or start.dag_id != self.described["dag_id"] or start.run_id not in run_ids:
                 continue
@@ -195,7 +197,7 @@ class Backfill:
         status = statuses.get(arn) if arn else None
         if arn and status is None:
             # A resumed execution is older than the backfill.
-            status = str(self.hook.describe_execution(arn)["PipelineExecutionStatus"])
+            status = self.client.execution_status(arn)
         return BackfillDate(
             date=run["logical_date"] or run["run_after"],
             run_id=run["dag_run_id"],

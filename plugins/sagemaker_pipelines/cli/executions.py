@@ -6,11 +6,11 @@ import getpass
 import hashlib
 import secrets
 import socket
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sagemaker_pipelines.cli.account import hook_of
+from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import (
     FAILED,
     AsJson,
@@ -25,6 +25,9 @@ from sagemaker_pipelines.cli.targets import envelope_of
 from sagemaker_pipelines.cli.waiting import wait_for
 from sagemaker_pipelines.definition import check_parameters, parameters_of
 from sagemaker_pipelines.exceptions import ParameterError
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.aws.client import SageMakerClient
 
 app = typer.Typer()
 Arn = Annotated[str, typer.Argument(help="The execution's ARN.")]
@@ -54,18 +57,18 @@ def start(
 ) -> None:
     """Start an execution, after its parameters were checked."""
     with reported():
-        hook = hook_of(conn_id, region)
+        client = client_of(conn_id, region)
         token = token or secrets.token_hex(16)
-        request = _request(hook, target, param or [], version, display_name, token)
+        request = _request(client, target, param or [], version, display_name, token)
         if from_step is not None:
-            request["SelectiveExecutionConfig"] = _selection(hook, source_execution_arn, from_step)
-        arn = hook.start_execution(request)
+            request["SelectiveExecutionConfig"] = _selection(client, source_execution_arn, from_step)
+        arn = client.start_execution(request)
     if not wait:
         started = {"pipeline_execution_arn": arn, "token": token}
         print_json(started) if as_json else print_fields(started)
         return
     typer.echo(f"{arn} (token {token})", err=True)
-    wait_for(hook, arn, timeout=timeout, stop_on_interrupt=stop_on_interrupt, as_json=as_json)
+    wait_for(client, arn, timeout=timeout, stop_on_interrupt=stop_on_interrupt, as_json=as_json)
 
 
 @app.command()
@@ -79,32 +82,28 @@ def wait(
 ) -> None:
     """Wait for an execution; exit with 0 succeeded, 1 failed, 3 rejected, 4 stopped, 5 timeout."""
     with reported():
-        hook = hook_of(conn_id, region)
-        hook.describe_execution(arn)
-    wait_for(hook, arn, timeout=timeout, stop_on_interrupt=stop_on_interrupt, as_json=as_json)
+        client = client_of(conn_id, region)
+        client.describe_execution(arn)
+    wait_for(client, arn, timeout=timeout, stop_on_interrupt=stop_on_interrupt, as_json=as_json)
 
 
 @app.command()
 def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", region: Region = None) -> None:
     """Show an execution's steps, their durations and causes, and what they bill."""
     from sagemaker_pipelines.aws.billing import billable_steps
-    from sagemaker_pipelines.aws.outcome import step_seconds
 
     with reported():
-        hook = hook_of(conn_id, region)
-        execution = hook.describe_execution(arn)
-        steps = hook.list_steps(arn)
-        bills = {bill.step_name: bill for bill in billable_steps(hook, arn)}
+        client = client_of(conn_id, region)
+        execution = client.describe_execution(arn)
+        steps = client.list_steps(arn)
+        bills = {bill.step_name: bill.instance_seconds for bill in billable_steps(client, arn)}
     rows = [
         {
-            "step": step["StepName"],
-            "status": step["StepStatus"],
-            "seconds": step_seconds(step),
-            "billable_seconds": bills[step["StepName"]].instance_seconds
-            if step["StepName"] in bills
-            else None,
-            "cause": step.get("FailureReason")
-            or step.get("Metadata", {}).get("Fail", {}).get("ErrorMessage"),
+            "step": step.name,
+            "status": step.status,
+            "seconds": step.seconds,
+            "billable_seconds": bills.get(step.name),
+            "cause": step.reason,
         }
         for step in steps
     ]
@@ -113,7 +112,7 @@ def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", r
         "name": execution.get("PipelineExecutionDisplayName"),
         "status": execution["PipelineExecutionStatus"],
         "started": execution.get("CreationTime"),
-        "billable_seconds": round(sum(bill.instance_seconds for bill in bills.values()), 1),
+        "billable_seconds": round(sum(bills.values()), 1),
     }
     if as_json:
         print_json({**whole, "steps": rows})
@@ -137,10 +136,10 @@ def stop(
     from sagemaker_pipelines.aws.stopping import stop_execution
 
     with reported():
-        hook = hook_of(conn_id, region)
-        hook.describe_execution(arn)
-        stopped = stop_execution(hook.conn, arn, seconds=seconds, log=hook.log)
-        now = hook.describe_execution(arn)["PipelineExecutionStatus"]
+        client = client_of(conn_id, region)
+        client.describe_execution(arn)
+        stopped = stop_execution(client.sagemaker, arn, seconds=seconds, log=client.log)
+        now = client.execution_status(arn)
     answer = {"pipeline_execution_arn": arn, "status": now}
     print_json(answer) if as_json else print_fields(answer)
     if not stopped:
@@ -159,28 +158,33 @@ def retry(
 ) -> None:
     """Resume an execution that failed or was stopped; its succeeded steps are kept."""
     with reported():
-        hook = hook_of(conn_id, region)
+        client = client_of(conn_id, region)
         token = token or secrets.token_hex(16)
-        hook.describe_owner(arn, _resumed_description(hook, arn))
-        hook.retry_execution(arn, token=_digest(token))
+        client.describe_owner(arn, _resumed_description(client, arn))
+        client.retry_execution(arn, token=_digest(token))
     if wait:
-        wait_for(hook, arn, timeout=timeout, stop_on_interrupt=False, as_json=as_json)
+        wait_for(client, arn, timeout=timeout, stop_on_interrupt=False, as_json=as_json)
         return
     answer = {"pipeline_execution_arn": arn, "token": token}
     print_json(answer) if as_json else print_fields(answer)
 
 
 def _request(
-    hook: Any, target: str, params: list[str], version: int | None, display_name: str | None, token: str
+    client: SageMakerClient,
+    target: str,
+    params: list[str],
+    version: int | None,
+    display_name: str | None,
+    token: str,
 ) -> dict[str, Any]:
     """Return the arguments of StartPipelineExecution, checked."""
     from sagemaker_pipelines.masking import is_secret
 
     if (envelope := envelope_of(target)) is not None:
-        name, parameters = envelope.pipeline_name(hook.settings.name_prefix), envelope.parameters
+        name, parameters = envelope.pipeline_name(client.settings.name_prefix), envelope.parameters
     else:
         name = target
-        parameters = parameters_of(hook.deployed_definition(target, pipeline_version_id=version))
+        parameters = parameters_of(client.deployed_definition(target, pipeline_version_id=version))
     values = check_parameters(parameters, dict(map(_pair, params)), is_secret=is_secret)
     request: dict[str, Any] = {
         "PipelineName": name,
@@ -198,12 +202,12 @@ def _request(
     return request
 
 
-def _resumed_description(hook: Any, arn: str) -> str:
+def _resumed_description(client: SageMakerClient, arn: str) -> str:
     """Return a description by which no DAG run is the execution's owner any longer.
 
     What it was follows, as a start finds its execution by the generation in it.
     """
-    before = hook.describe_execution(arn).get("PipelineExecutionDescription", "")
+    before = client.describe_execution(arn).get("PipelineExecutionDescription", "")
     return f"Resumed by {_who()}. Before: {before}"[:3072]
 
 
@@ -211,14 +215,14 @@ def _who() -> str:
     return f"{getpass.getuser()} on {socket.gethostname()}"
 
 
-def _selection(hook: Any, source: str | None, from_step: str) -> dict[str, Any]:
+def _selection(client: SageMakerClient, source: str | None, from_step: str) -> dict[str, Any]:
     from sagemaker_pipelines.task.starting import steps_from
 
     if source is None:
         raise ParameterError(
             "--from-step needs --source-execution-arn, whose results stand in for the others."
         )
-    steps = steps_from(hook.execution_definition(source), from_step)
+    steps = steps_from(client.execution_definition(source), from_step)
     return {"SourcePipelineExecutionArn": source, "SelectedSteps": [{"StepName": name} for name in steps]}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sagemaker_pipelines.cli.account import hook_of
+from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import (
     AsJson,
     ConnId,
@@ -37,14 +38,12 @@ def list_(
 ) -> None:
     """List the environment's pipelines, or the executions of one."""
     with reported():
-        hook = hook_of(conn_id, region)
+        client = client_of(conn_id, region)
         if name is None:
-            prefix = hook.settings.name_prefix
-            pages = hook.conn.get_paginator("list_pipelines").paginate(SortBy="Name", SortOrder="Ascending")
-            items = [item for page in pages for item in page["PipelineSummaries"]]
-            found = [item for item in items if item["PipelineName"].startswith(prefix)][:limit]
+            items = client.pipelines(client.settings.name_prefix)
         else:
-            found = [item for item, _ in zip(hook.list_executions(name), range(limit), strict=False)]
+            items = client.list_executions(name)
+        found = list(islice(items, limit))
     if as_json:
         print_json(found)
     elif name is None:
@@ -96,8 +95,10 @@ def upsert(
     region: Region = None,
 ) -> None:
     """Create or update the pipeline of a definition where it differs from what is deployed."""
+    from sagemaker_pipelines.aws.upsert import upsert_pipeline
+
     with reported():
-        result = hook_of(conn_id, region).upsert_pipeline(Envelope.load(definition), pipeline_name=name)
+        result = upsert_pipeline(client_of(conn_id, region), Envelope.load(definition), pipeline_name=name)
     if as_json:
         print_json(result.as_dict())
     else:
@@ -108,7 +109,7 @@ def _read(target: str, version: int | None, conn_id: str, region: str | None) ->
     """Return a definition, its parameters and how to call it."""
     if (envelope := envelope_of(target)) is not None:
         return envelope.definition, envelope.parameters, f"{envelope.name}: {envelope.description}"
-    definition = hook_of(conn_id, region).deployed_definition(target, pipeline_version_id=version)
+    definition = client_of(conn_id, region).deployed_definition(target, pipeline_version_id=version)
     return (
         definition,
         parameters_of(definition),

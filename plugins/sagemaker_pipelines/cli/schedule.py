@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from sagemaker_pipelines.aws.schedules import (
     point_in_time,
     rate_expression,
 )
-from sagemaker_pipelines.cli.account import connection_of, hook_of
+from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import (
     FAILED,
     AsJson,
@@ -28,6 +28,9 @@ from sagemaker_pipelines.cli.output import (
 )
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
 from sagemaker_pipelines.exceptions import DefinitionError, ScheduleError
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.aws.scheduler import EventBridgeScheduler
 
 app = typer.Typer(
     help="Schedules of EventBridge Scheduler: AWS starts the pipeline, Airflow has no part in it.",
@@ -83,7 +86,7 @@ def put(
             max_event_age=max_event_age,
             max_retries=max_retries,
         )
-        done = _hook(conn_id, region).put_schedule(schedule, dry_run=dry_run)
+        done = _scheduler(conn_id, region).put_schedule(schedule, dry_run=dry_run)
     _tell_put(schedule, done, as_json=as_json, dry_run=dry_run)
 
 
@@ -99,7 +102,7 @@ def show(
     from sagemaker_pipelines.masking import masked
 
     with reported():
-        schedule = _hook(conn_id, region).get_schedule(name, group=group)
+        schedule = _scheduler(conn_id, region).get_schedule(name, group=group)
     if schedule is None:
         typer.echo(f"Error: There is no schedule {name!r} in the group {group!r}.", err=True)
         raise typer.Exit(FAILED)
@@ -118,7 +121,7 @@ def list_schedules(
     from sagemaker_pipelines.masking import masked
 
     with reported():
-        found = list(_hook(conn_id, region).list_schedules(name_prefix=prefix, group=group))
+        found = list(_scheduler(conn_id, region).list_schedules(name_prefix=prefix, group=group))
     if as_json:
         print_json(masked([schedule.as_dict() for schedule in found]))
         return
@@ -138,18 +141,18 @@ def remove(
 ) -> None:
     """Remove a schedule; one that is not there counts as removed."""
     with reported():
-        was_there = _hook(conn_id, region).delete_schedule(name, group=group)
+        was_there = _scheduler(conn_id, region).delete_schedule(name, group=group)
     if as_json:
         print_json({"name": name, "group": group, "outcome": "removed" if was_there else "absent"})
     else:
         typer.echo(f"Schedule {name} {'removed' if was_there else 'is not there'}.")
 
 
-def _hook(conn_id: str, region: str | None) -> Any:
+def _scheduler(conn_id: str, region: str | None) -> EventBridgeScheduler:
     # Airflow and boto3 take a second to import, and `--help` needs neither.
-    from sagemaker_pipelines.hooks.scheduler import EventBridgeSchedulerHook
+    from sagemaker_pipelines.aws.scheduler import EventBridgeScheduler
 
-    return EventBridgeSchedulerHook(aws_conn_id=connection_of(conn_id), region_name=region)
+    return EventBridgeScheduler(client_of(conn_id, region).account.boto3_client("scheduler"))
 
 
 def _expression(cron: str | None, rate: str | None) -> str:
@@ -178,20 +181,20 @@ def _pipeline(
 
     if (path is None) == (name is None):
         raise ScheduleError("A schedule starts one pipeline: give either --definition or --pipeline.")
-    hook = hook_of(conn_id, region)
+    client = client_of(conn_id, region)
     envelope = Envelope.load(path) if path else None
-    deployed = envelope.pipeline_name(hook.settings.name_prefix) if envelope else str(name)
+    deployed = envelope.pipeline_name(client.settings.name_prefix) if envelope else str(name)
     if envelope:
         # Before AWS is asked for anything.
         values = check_parameters(envelope.parameters, values, is_secret=is_secret)
-    described = hook.describe_pipeline(deployed)
+    described = client.describe_pipeline(deployed)
     if described is None:
         raise DefinitionError(
             f"There is no pipeline {deployed!r}. Upsert it first; a schedule needs its ARN."
         )
     if not envelope:
         values = check_parameters(
-            parameters_of(hook.deployed_definition(deployed)), values, is_secret=is_secret
+            parameters_of(client.deployed_definition(deployed)), values, is_secret=is_secret
         )
     return described["PipelineArn"], values
 

@@ -15,13 +15,13 @@ from sagemaker_pipelines.exceptions import ExecutionError, ExecutionStoppedError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.aws.client import SageMakerClient
 
 REJECTED, STOPPED, TIMEOUT, INTERRUPTED = 3, 4, 5, 130
 
 
 def wait_for(
-    hook: SageMakerPipelineHook,
+    client: SageMakerClient,
     arn: str,
     *,
     timeout: float | None,
@@ -30,7 +30,7 @@ def wait_for(
 ) -> None:
     """Follow an execution to its end, print the outcome, and exit with what became of it.
 
-    :param hook: what to ask AWS with.
+    :param client: what to ask AWS with.
     :param arn: the execution.
     :param timeout: seconds to wait at most; None waits for as long as it takes.
     :param stop_on_interrupt: whether Ctrl-C stops the execution.
@@ -38,15 +38,15 @@ def wait_for(
     """
     try:
         with reported():
-            ended = _follow(hook, arn, timeout)
+            ended = _follow(client, arn, timeout)
     except KeyboardInterrupt:
-        _interrupted(hook, arn, stop_on_interrupt)
+        _interrupted(client, arn, stop_on_interrupt)
         raise typer.Exit(INTERRUPTED) from None
     if not ended:
         typer.echo(f"{arn} has not ended within {timeout:.0f} s; it runs on.", err=True)
         raise typer.Exit(TIMEOUT)
     with reported():
-        outcome, code = _outcome(hook, arn)
+        outcome, code = _outcome(client, arn)
     if as_json:
         print_json(outcome)
     else:
@@ -56,7 +56,7 @@ def wait_for(
         raise typer.Exit(code)
 
 
-def _follow(hook: SageMakerPipelineHook, arn: str, timeout: float | None) -> bool:
+def _follow(client: SageMakerClient, arn: str, timeout: float | None) -> bool:
     """Show a bar and each step's changes on standard error; return whether the execution has ended."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -66,10 +66,10 @@ def _follow(hook: SageMakerPipelineHook, arn: str, timeout: float | None) -> boo
     # Not a terminal: a line is not to be broken.
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 1000)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    total = len(step_graph(hook.execution_definition(arn)))
+    total = len(step_graph(client.execution_definition(arn)))
     deadline = None if timeout is None else time.monotonic() + timeout
     log: Any = _ConsoleLog(console)
-    watch = ExecutionWatch(hook, arn, waiter_delay=10, log=log)
+    watch = ExecutionWatch(client, arn, waiter_delay=10, log=log)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("steps", total=total)
         while watch.look() is None:
@@ -96,21 +96,23 @@ class _ConsoleLog:
     warning = info
 
 
-def _outcome(hook: SageMakerPipelineHook, arn: str) -> tuple[dict[str, Any], int]:
+def _outcome(client: SageMakerClient, arn: str) -> tuple[dict[str, Any], int]:
+    from sagemaker_pipelines.aws.outcome import execution_outcome
+
     try:
-        with_causes = hook.execution_outcome(arn)
+        with_causes = execution_outcome(client, arn)
     except ExecutionError as error:
         typer.echo(f"Error: {error}", err=True)
         return error.as_dict(), STOPPED if isinstance(error, ExecutionStoppedError) else FAILED
     return with_causes.as_dict(), REJECTED if with_causes.rejected else 0
 
 
-def _interrupted(hook: SageMakerPipelineHook, arn: str, stop_on_interrupt: bool) -> None:
+def _interrupted(client: SageMakerClient, arn: str, stop_on_interrupt: bool) -> None:
     from sagemaker_pipelines.aws.stopping import stop_execution
 
     if not stop_on_interrupt:
         typer.echo(f"\n{arn} runs on.", err=True)
         return
     with reported():
-        stop_execution(hook.conn, arn, seconds=30, log=hook.log)
+        stop_execution(client.sagemaker, arn, seconds=30, log=client.log)
     typer.echo(f"\n{arn} is being stopped.", err=True)

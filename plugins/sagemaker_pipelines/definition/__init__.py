@@ -4,7 +4,13 @@ What Airflow parses, what compiles definitions and what executes them share this
 """
 
 from sagemaker_pipelines.definition.annotations import annotate
-from sagemaker_pipelines.definition.document import canonical, definition_hash, iter_steps, s3_data_types
+from sagemaker_pipelines.definition.document import (
+    canonical,
+    definition_hash,
+    iter_steps,
+    parse_definition,
+    s3_data_types,
+)
 from sagemaker_pipelines.definition.envelope import Asset, Envelope
 from sagemaker_pipelines.definition.gate import Gate, gate_of
 from sagemaker_pipelines.definition.graph import step_graph
@@ -35,6 +41,7 @@ __all__ = [
     "iter_steps",
     "lint",
     "parameters_of",
+    "parse_definition",
     "references",
     "s3_data_types",
     "step_graph",

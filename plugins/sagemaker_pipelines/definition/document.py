@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sagemaker_pipelines.exceptions import DefinitionError
+from sagemaker_pipelines.reading import parse_json
+
 VERSION = "2020-12-01"
 
 #: Every type of the SDK's ``StepTypeEnum`` (sagemaker 3.27.0).
@@ -145,3 +148,19 @@ def canonical(definition: Mapping[str, Any]) -> str:
 def definition_hash(definition: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the canonical definition, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical(definition).encode()).hexdigest()
+
+
+def parse_definition(text: str) -> dict[str, Any]:
+    """Return a definition as AWS holds it.
+
+    :raises DefinitionError: it is not a JSON object.
+    """
+    try:
+        definition = parse_json(text)
+    except ValueError as error:
+        raise DefinitionError(
+            f"The deployed definition is not JSON: {error}. Upsert the pipeline again."
+        ) from error
+    if not isinstance(definition, dict):
+        raise DefinitionError("The deployed definition is not a JSON object. Upsert the pipeline again.")
+    return definition

@@ -1,273 +1,137 @@
-"""Call SageMaker for pipelines and their executions."""
+"""Make AWS clients and the environment's settings from an Airflow connection."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from botocore.exceptions import ClientError
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+from airflow.providers.common.compat.sdk import AirflowException, conf
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
-from sagemaker_pipelines.aws.errors import is_missing
-from sagemaker_pipelines.aws.gate import GateReading, read_gate, registered_model_package
-from sagemaker_pipelines.aws.objects import split_s3_uri, stored_objects
-from sagemaker_pipelines.aws.outcome import ExecutionOutcome, conclude, parse_definition
-from sagemaker_pipelines.aws.upsert import PipelineUpsert, UpsertResult
-from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import DefinitionError
-from sagemaker_pipelines.hooks.connection import SageMakerConnectionHook
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.errors import refuse_broken_answers
+from sagemaker_pipelines.exceptions import SettingsError
+from sagemaker_pipelines.masking import masked
+from sagemaker_pipelines.settings import PipelineSettings, table
+
+#: For polling: a call to an endpoint that hangs ends within a minute.
+POLLING_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 
-class SageMakerPipelineHook(SageMakerConnectionHook):
-    """Call SageMaker for pipelines and their executions; a hook holds calls, and no judgement.
+class SageMakerPipelineHook(SageMakerHook):
+    """Hold the client and the settings of one connection; the calls themselves are in :attr:`client`.
 
-    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
+    It takes the arguments of the provider's
+    :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``, ``region_name``,
+    ``verify`` and ``config``. What differs between environments comes from :attr:`settings`.
+
+    :ivar default_config: botocore's Config where neither the hook nor its connection says otherwise.
     """
 
-    # -- Pipelines -------------------------------------------------------------------------------------
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.default_config = Config()
 
-    def upsert_pipeline(self, envelope: Envelope, **options: Any) -> UpsertResult:
-        """Create or update the pipeline of a compiled definition where it differs from what is deployed.
+    @cached_property
+    def client(self) -> SageMakerClient:
+        """The calls of this package, with this connection, region and configuration."""
+        return SageMakerClient(self)
 
-        :param envelope: the compiled definition.
-        :param options: see :class:`~sagemaker_pipelines.aws.upsert.PipelineUpsert`.
+    @property
+    def name(self) -> str:
+        """The connection's id."""
+        return self.aws_conn_id or "default"
+
+    @property
+    def config(self) -> Config:
+        """Botocore's Config: the hook's or else the connection's, over the defaults."""
+        return self.default_config.merge(super().config)
+
+    @cached_property
+    def conn_config(self) -> AwsConnectionWrapper:
+        """The Airflow connection, whose extra the provider takes as it is.
+
+        :raises SettingsError: the extra, or a part of it that is read here, has another shape.
         """
-        return PipelineUpsert(self, envelope, **options).run()
-
-    def latest_version_id(self, pipeline_name: str) -> int | None:
-        """Return the newest PipelineVersionId; None where the pipeline, or a version of it, is missing."""
-        return self._version_id(pipeline_name, "Descending")
-
-    def first_version_id(self, pipeline_name: str) -> int | None:
-        """Return the PipelineVersionId that the pipeline was created with; None as above."""
-        return self._version_id(pipeline_name, "Ascending")
-
-    def _version_id(self, pipeline_name: str, sort_order: str) -> int | None:
-        # Neither CreatePipeline nor DescribePipeline tells the version.
+        where = f"extra of connection {self.aws_conn_id!r}"
         try:
-            answer = self.conn.list_pipeline_versions(
-                PipelineName=pipeline_name, SortOrder=sort_order, MaxResults=1
-            )
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
-        versions = answer["PipelineVersionSummaries"]
-        return int(versions[0]["PipelineVersionId"]) if versions else None
+            config: AwsConnectionWrapper = super().conn_config
+        except (AirflowException, AttributeError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"The {where} cannot be read: {error}. Expected a JSON object as "
+                "https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html "
+                "describes; correct it."
+            ) from error
+        services = table(config.service_config, f"{where}, service_config")
+        table(services.get("sagemaker", {}), f"{where}, service_config.sagemaker")
+        return config
 
-    def describe_pipeline(
-        self, pipeline_name: str, *, pipeline_version_id: int | None = None
-    ) -> dict[str, Any] | None:
-        """Return DescribePipeline's answer, of one version or the newest; None where it is missing."""
-        version = {} if pipeline_version_id is None else {"PipelineVersionId": pipeline_version_id}
+    @cached_property
+    def settings(self) -> PipelineSettings:
+        """The environment of this connection, from its extra and the settings file.
+
+        :raises SettingsError: a setting is unknown or malformed.
+        """
+        return PipelineSettings.load(
+            self.conn_config.get_service_config("sagemaker"),
+            connection_id=self.aws_conn_id,
+            file=conf.get("sagemaker_pipelines", "settings_file", fallback="") or None,
+        )
+
+    def boto3_client(self, service: str) -> Any:
+        """Return a boto3 client of a service, with this hook's connection, region and configuration.
+
+        :raises SettingsError: the endpoint is not a URL.
+        """
+        if service == "sagemaker":
+            return self.conn
+        # The provider's own s3_hook and logs_hook know the connection, but not the hook's region.
+        client = AwsBaseHook(
+            aws_conn_id=self.aws_conn_id,
+            client_type=service,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.config,
+        ).conn
+        return client if service == "s3" else refuse_broken_answers(client)
+
+    def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a new boto3 client of SageMaker, as the provider makes it, that refuses broken answers.
+
+        :raises SettingsError: the endpoint is not a URL.
+        """
         try:
-            answer: dict[str, Any] = self.conn.describe_pipeline(PipelineName=pipeline_name, **version)
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
-        return answer
+            client = super().get_client_type(*args, **kwargs)
+        except ValueError as error:
+            if isinstance(error, BotoCoreError):
+                raise
+            raise SettingsError(
+                f"{error}. Expected a URL such as http://127.0.0.1:4566: correct --endpoint-url, "
+                "AWS_ENDPOINT_URL, or endpoint_url in the extra of the Airflow connection."
+            ) from error
+        return refuse_broken_answers(client)
 
-    def deployed_definition(
-        self, pipeline_name: str, *, pipeline_version_id: int | None = None
-    ) -> dict[str, Any]:
-        """Return the definition that a start would execute.
+    def kill_client(self) -> Any:
+        """Return another client of SageMaker, with short timeouts, for use in a signal handler.
 
-        :raises DefinitionError: there is no such pipeline.
+        The hook's own may be in the middle of a call there, with its locks held.
         """
-        described = self.describe_pipeline(pipeline_name, pipeline_version_id=pipeline_version_id)
-        if described is None:
-            raise DefinitionError(
-                f"There is no pipeline {pipeline_name!r} (version {pipeline_version_id or 'newest'}) in "
-                f"{self.conn_region_name}. Upsert it first."
-            )
-        return parse_definition(described["PipelineDefinition"])
-
-    # -- Executions ------------------------------------------------------------------------------------
-
-    def start_execution(self, request: dict[str, Any]) -> str:
-        """Start an execution and return its ARN.
-
-        :param request: the arguments of StartPipelineExecution.
-            https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
-        """
-        answer = self.conn.start_pipeline_execution(**request)
-        return str(answer["PipelineExecutionArn"])
-
-    def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
-        """Return DescribePipelineExecution's answer."""
-        answer: dict[str, Any] = self.conn.describe_pipeline_execution(
-            PipelineExecutionArn=pipeline_execution_arn
-        )
-        return answer
-
-    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
-        """Return the steps that have begun, oldest first, over all pages."""
-        return list(
-            self._pages(
-                "list_pipeline_execution_steps",
-                "PipelineExecutionSteps",
-                PipelineExecutionArn=pipeline_execution_arn,
-                SortOrder="Ascending",
-            )
+        return self.get_client_type(
+            region_name=self.region_name,
+            config=self.config.merge(
+                Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+            ),
         )
 
-    def list_executions(self, pipeline_name: str, **filters: Any) -> Iterator[dict[str, Any]]:
-        """Yield summaries of a pipeline's executions, newest first, over all pages.
+    def masked(self, value: Any) -> Any:
+        """Return JSON types with the values masked that Airflow masks."""
+        return masked(value)
 
-        :param filters: further arguments of ListPipelineExecutions, such as ``CreatedAfter``.
-        """
-        return self._pages(
-            "list_pipeline_executions",
-            "PipelineExecutionSummaries",
-            PipelineName=pipeline_name,
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            **filters,
-        )
-
-    def execution_parameters(self, pipeline_execution_arn: str) -> dict[str, str]:
-        """Return the parameters that an execution runs with, as AWS tells them."""
-        pairs = self._pages(
-            "list_pipeline_parameters_for_execution",
-            "PipelineParameters",
-            PipelineExecutionArn=pipeline_execution_arn,
-        )
-        return {pair["Name"]: pair["Value"] for pair in pairs}
-
-    def execution_definition(self, pipeline_execution_arn: str) -> dict[str, Any]:
-        """Return the definition that an execution runs, whatever was deployed since."""
-        answer = self.conn.describe_pipeline_definition_for_execution(
-            PipelineExecutionArn=pipeline_execution_arn
-        )
-        return parse_definition(answer["PipelineDefinition"])
-
-    def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
-        """Resume a failed or stopped execution; its succeeded steps are kept.
-
-        :param token: the ClientRequestToken; the same one resumes only once.
-        """
-        self.conn.retry_pipeline_execution(
-            PipelineExecutionArn=pipeline_execution_arn, ClientRequestToken=token
-        )
-
-    def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
-        """Write into an execution's description whose it is from now on; a refusal is only logged.
-
-        :param description: the new PipelineExecutionDescription; None changes nothing.
-        """
-        if description is None:
-            return
-        try:
-            self.conn.update_pipeline_execution(
-                PipelineExecutionArn=pipeline_execution_arn, PipelineExecutionDescription=description
-            )
-        except ClientError as error:
-            self.log.warning("The description of %s stays as it was: %s", pipeline_execution_arn, error)
-
-    def find_execution(
-        self, pipeline_name: str, *, generation: str, created_after: datetime, client: Any = None
-    ) -> str | None:
-        """Return the ARN of the execution that a logical start has begun; None where there is none.
-
-        :param generation: the start's random id, which the execution's description holds whatever was added.
-        :param created_after: no execution older than this is looked at.
-        :param client: the boto3 client to ask with; None takes the hook's own.
-        """
-        pages = (
-            (client or self.conn)
-            .get_paginator("list_pipeline_executions")
-            .paginate(
-                PipelineName=pipeline_name,
-                CreatedAfter=created_after,
-                SortBy="CreationTime",
-                SortOrder="Descending",
-            )
-        )
-        for page in pages:
-            for summary in page["PipelineExecutionSummaries"]:
-                if f" generation={generation}" in summary.get("PipelineExecutionDescription", ""):
-                    return str(summary["PipelineExecutionArn"])
-        return None
-
-    def stop_execution(self, pipeline_execution_arn: str) -> str:
-        """Stop an execution and return its status afterwards; one that has ended is left as it is."""
-        return str(self.stop_pipeline(pipeline_execution_arn, fail_if_not_running=False))
-
-    def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Iterable[str] | None = None
-    ) -> ExecutionOutcome:
-        """Judge an execution that has ended: see :func:`~sagemaker_pipelines.aws.outcome.conclude`."""
-        return conclude(self, pipeline_execution_arn, rejection_steps=rejection_steps)
-
-    def read_gate(self, pipeline_execution_arn: str, *, condition_step: str | None = None) -> GateReading:
-        """Read metric and threshold: see :func:`~sagemaker_pipelines.aws.gate.read_gate`."""
-        return read_gate(self, pipeline_execution_arn, condition_step=condition_step)
-
-    # -- Model packages --------------------------------------------------------------------------------
-
-    def newest_approved_model_package(self, model_package_group_name: str) -> str | None:
-        """Return the ARN of the group's newest Approved model package; None where there is none."""
-        packages = self._pages(
-            "list_model_packages",
-            "ModelPackageSummaryList",
-            ModelPackageGroupName=model_package_group_name,
-            ModelApprovalStatus="Approved",
-            SortBy="CreationTime",
-            SortOrder="Descending",
-        )
-        arns = (
-            str(package["ModelPackageArn"])
-            for package in packages
-            if package["ModelPackageStatus"] == "Completed"
-        )
-        return next(arns, None)
-
-    def registered_model_package(self, pipeline_execution_arn: str) -> str | None:
-        """Return the ARN of the model package that an execution registered; None where there is none."""
-        return registered_model_package(self, pipeline_execution_arn)
-
-    def describe_model_package(self, model_package_name: str) -> dict[str, Any]:
-        """Return DescribeModelPackage's answer, by name or ARN."""
-        answer: dict[str, Any] = self.conn.describe_model_package(ModelPackageName=model_package_name)
-        return answer
-
-    # -- S3 --------------------------------------------------------------------------------------------
-
-    def object_exists(self, uri: str) -> bool:
-        """Return whether S3 holds an object at this URI or below it, as a folder.
-
-        :raises ValueError: the URI is not of the form ``s3://bucket/key``.
-        """
-        return any(True for _ in stored_objects(self.s3, uri, page_size=1))
-
-    def has_data(self, uri: str) -> bool:
-        """Return whether any data lie at this URI or below it; see :meth:`data_objects`."""
-        return any(True for _ in self.data_objects(uri))
-
-    def data_objects(self, uri: str) -> Iterator[str]:
-        """Yield the URIs of the data at this URI or below it, in the order of their keys.
-
-        Empty objects do not count, nor what writers hide until it is complete: names that begin with an
-        underscore or a dot, such as Spark's ``_temporary/``.
-        """
-        bucket, key = split_s3_uri(uri)
-        for item in stored_objects(self.s3, uri):
-            if item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :]):
-                yield f"s3://{bucket}/{item['Key']}"
-
-    def read_object(self, uri: str) -> bytes:
-        """Return the content of the object at this URI."""
-        bucket, key = split_s3_uri(uri)
-        content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return content
-
-    def _pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        token: dict[str, str] = {}
-        while True:
-            answer = getattr(self.conn, operation)(**arguments, MaxResults=100, **token)
-            yield from answer[key]
-            if not answer.get("NextToken"):
-                return
-            token = {"NextToken": answer["NextToken"]}
+    def renew(self) -> None:
+        """Read the connection, and its credentials, anew for the next client."""
+        for name in ("conn", "conn_config"):
+            self.__dict__.pop(name, None)

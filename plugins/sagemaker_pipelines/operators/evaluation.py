@@ -10,9 +10,8 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BranchMixIn
 
-from sagemaker_pipelines.aws.documents import write_json
-from sagemaker_pipelines.aws.gate import GateReading
-from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.gate import GateReading, read_gate, registered_model_package
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerPipelineExecutionLink
@@ -102,15 +101,14 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
 
     def execute(self, context: Context) -> Any:
         """Read, compare, and follow the branch."""
-        SageMakerPipelineExecutionLink.store(context, self, self.hook, self.pipeline_execution_arn)
+        client, arn = self.hook.client, self.pipeline_execution_arn
+        SageMakerPipelineExecutionLink.store(context, self, self.hook, arn)
         try:
-            outcome = self.hook.execution_outcome(
-                self.pipeline_execution_arn, rejection_steps=self.rejection_steps
-            )
-            reading = self.hook.read_gate(self.pipeline_execution_arn, condition_step=self.condition_step)
+            outcome = execution_outcome(client, arn, rejection_steps=self.rejection_steps)
+            reading = read_gate(client, arn, condition_step=self.condition_step)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
-        model_package_arn = self.hook.registered_model_package(self.pipeline_execution_arn)
+        model_package_arn = registered_model_package(client, arn)
         verdict = self._verdict(outcome, reading, model_package_arn)
         self.log.info(
             "Metric %s, threshold %s (%s): %s", reading.metric, reading.threshold, reading.operator, verdict
@@ -141,7 +139,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             "pipeline_execution_arn": self.pipeline_execution_arn,
         }
         try:
-            write_json(self.hook, uri, result)
+            self.hook.client.write_json(uri, result)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
         context["ti"].xcom_push(key="result_uri", value=uri)
@@ -167,7 +165,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
 
     def _approval_verdict(self, model_package_arn: str) -> str:
         """Return what the registered model package's approval means; it may have changed since."""
-        status = str(self.hook.describe_model_package(model_package_arn).get("ModelApprovalStatus"))
+        status = str(self.hook.client.describe_model_package(model_package_arn).get("ModelApprovalStatus"))
         if status not in VERDICTS:
             raise AirflowFailException(
                 f"{model_package_arn} has the approval status {status!r}; known are {', '.join(VERDICTS)}. "

@@ -106,7 +106,8 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
     def execute(self, context: Context) -> dict[str, str | None]:
         """Select, and return once the data are there."""
         selection = self._select(context)
-        missing = [uri for uris in selection.inputs.values() for uri in uris if not self.hook.has_data(uri)]
+        has_data = self.hook.client.has_data
+        missing = [uri for uris in selection.inputs.values() for uri in uris if not has_data(uri)]
         if not missing:
             return self._values(selection)
         text = f"No data yet at {listed(missing)}."
@@ -174,13 +175,13 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         if not of.manifest:
             return self._whole(only(uris))
         below, folder = of.folder(self._environment), of.manifest_folder(self._environment)
-        manifest = write_manifest(self.hook, uris, below=below, folder=folder)
+        manifest = write_manifest(self.hook.client, uris, below=below, folder=folder)
         self.log.info("%s: %s lists the data of %d partitions", name, manifest, len(uris))
         return manifest
 
     def _whole(self, uri: str) -> str:
         """Return a partition's URI with the slash of a folder: SageMaker would take m=1 for m=10/ too."""
-        is_object = next(self.hook.data_objects(uri), uri) == uri
+        is_object = next(self.hook.client.data_objects(uri), uri) == uri
         return uri if is_object else f"{uri.removesuffix('/')}/"
 
     @property

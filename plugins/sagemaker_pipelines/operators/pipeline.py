@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, mask_secre
 from airflow.sdk.exceptions import AirflowRescheduleException
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines.aws.environment import executing_count
 from sagemaker_pipelines.aws.errors import code_of
-from sagemaker_pipelines.aws.quota import executing_count
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.upsert import check_parallelism
 from sagemaker_pipelines.aws.versions import version_id
@@ -166,7 +166,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
 
     def execute(self, context: Context) -> Any:
         """Start, then return the ARN or wait."""
-        attempt = StartAttempt(context, self.pipeline_hook, self.log)
+        attempt = StartAttempt(context, self.client, self.log)
         self.pipeline_params = with_backfill_values(
             context, self.pipeline_params or {}, self.backfill_params or {}
         )
@@ -223,7 +223,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         arn = replaced.pipeline_execution_arn or attempt.find(replaced)
         if arn is not None:
             self.log.info("This start replaces %s", arn)
-            stop_execution(self.pipeline_hook.conn, arn, seconds=20, log=self.log)
+            stop_execution(self.client.sagemaker, arn, seconds=20, log=self.log)
 
     def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
         try:
@@ -248,7 +248,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         if "PipelineName" not in request:
             return
         try:
-            deployed = self.pipeline_hook.deployed_definition(
+            deployed = self.client.deployed_definition(
                 request["PipelineName"], pipeline_version_id=request.get("PipelineVersionId")
             )
         except (ClientError, BotoCoreError, SageMakerPipelinesError) as error:
@@ -262,8 +262,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
 
     def _require_room(self) -> None:
         """Put the start off while the environment has as many executions as its settings allow."""
-        limit = self.pipeline_hook.settings.max_executing
-        if limit is not None and (count := executing_count(self.pipeline_hook, limit=limit)) >= limit:
+        limit = self.client.settings.max_executing
+        if limit is not None and (count := executing_count(self.client, limit=limit)) >= limit:
             raise self._ask_again(f"{count} executions run, and max_executing of the settings is {limit}.")
 
     def _ask_again(self, reason: str) -> AirflowRescheduleException:
@@ -307,20 +307,18 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             return list(self.selected_steps) if self.selected_steps else None
         if source_execution_arn is None:
             raise ParameterError(f"from_step is {from_step!r}, which needs source_execution_arn.")
-        return steps_from(self.pipeline_hook.execution_definition(source_execution_arn), from_step)
+        return steps_from(self.client.execution_definition(source_execution_arn), from_step)
 
     def _parameters(self, version: int | None) -> Any:
         if self.definition not in (None, "", "None"):
             return Envelope.load(self.definition).parameters
-        return parameters_of(
-            self.pipeline_hook.deployed_definition(self.pipeline_name, pipeline_version_id=version)
-        )
+        return parameters_of(self.client.deployed_definition(self.pipeline_name, pipeline_version_id=version))
 
     def _check_data(self, values: Mapping[str, str], version: int | None) -> None:
         """Raise for the data parameters whose URI holds nothing, sent or left to the deployed default."""
         uris = {name: values[name] for name in self.data_parameters if name in values}
         if len(uris) < len(self.data_parameters):
-            deployed = self.pipeline_hook.deployed_definition(self.pipeline_name, pipeline_version_id=version)
+            deployed = self.client.deployed_definition(self.pipeline_name, pipeline_version_id=version)
             defaults = {parameter.name: parameter.default for parameter in parameters_of(deployed)}
             for name in self.data_parameters:
                 if name not in defaults:
@@ -335,7 +333,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
 
     def _exists(self, name: str, uri: str) -> bool:
         try:
-            return self.pipeline_hook.object_exists(uri)
+            return self.client.object_exists(uri)
         except ValueError as error:
             raise ParameterError(f"{name}: {masked({name: str(error)})[name]}") from error
 

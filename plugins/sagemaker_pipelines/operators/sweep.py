@@ -12,7 +12,8 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws import leftovers as calls
+from sagemaker_pipelines.aws import leftovers
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.reading import finite_number
@@ -105,7 +106,7 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
             AirflowRuns(context["ti"]), deployment=deployment_id(context), adopted=_names(self.adopt)
         )
         sweep = _Sweep(
-            self.hook,
+            self.hook.client,
             judge,
             since=now - timedelta(days=_number("lookback_days", self.lookback_days)),
             until=now - timedelta(minutes=_number("min_age_minutes", self.min_age_minutes)),
@@ -125,16 +126,14 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
         if self.pipelines is not None:
             return list(self.pipelines)
         prefix = self.hook.settings.name_prefix if self.name_prefix is None else self.name_prefix
-        return calls.pipeline_names(self.hook, name_prefix=prefix)
+        return [str(pipeline["PipelineName"]) for pipeline in self.hook.client.pipelines(prefix)]
 
 
 class _Sweep:
     """One sweep; each execution is acted on right after it was judged, as its run may go on meanwhile."""
 
-    def __init__(
-        self, hook: SageMakerPipelineHook, judge: Judge, *, since: datetime, until: datetime
-    ) -> None:
-        self._hook = hook
+    def __init__(self, client: SageMakerClient, judge: Judge, *, since: datetime, until: datetime) -> None:
+        self._client = client
         self._judge = judge
         self._since = since
         self._until = until
@@ -143,7 +142,7 @@ class _Sweep:
 
     def look(self, pipelines: Sequence[str], *, stop: bool) -> None:
         """Judge every running execution, and keep those that have ended for :meth:`look_for_models`."""
-        for summary in calls.executions(self._hook, pipelines, created_after=self._since):
+        for summary in leftovers.executions(self._client, pipelines, created_after=self._since):
             start = LogicalStart.parse(summary.get("PipelineExecutionDescription"))
             if execution_phase(summary["PipelineExecutionStatus"]).is_terminal:
                 if start is not None and summary["StartTime"] < self._until:
@@ -178,14 +177,14 @@ class _Sweep:
 
     def _stopped(self, swept: SweptExecution) -> SweptExecution:
         arn = swept.pipeline_execution_arn
-        if not stop_execution(self._hook.conn, arn, seconds=STOP_SECONDS, log=self._hook.log):
+        if not stop_execution(self._client.sagemaker, arn, seconds=STOP_SECONDS, log=self._client.log):
             self.report.problems.append(f"{arn} could not be stopped")
             return swept
         return replace(swept, stopped=True)
 
     def look_for_models(self, *, delete: bool) -> None:
         """Find the models that ended executions of this Airflow have left, and nothing refers to."""
-        models = calls.models(self._hook, created_after=self._since, created_before=self._until)
+        models = leftovers.models(self._client, created_after=self._since, created_before=self._until)
         in_use: set[str] | None = None
         for arn, start in self._ended:
             # SageMaker puts the execution's id into the names: most executions need no further call.
@@ -194,8 +193,8 @@ class _Sweep:
                 continue
             if self._judge.is_needed(start) or not self._judge.is_ours(arn, start):
                 continue
-            for model_arn in sorted(calls.models_of(self._hook, arn) & models.keys()):
-                in_use = calls.models_in_use(self._hook) if in_use is None else in_use
+            for model_arn in sorted(leftovers.models_of(self._client, arn) & models.keys()):
+                in_use = leftovers.models_in_use(self._client) if in_use is None else in_use
                 model = models.pop(model_arn)
                 if model["ModelName"] not in in_use:
                     self._report_model(model, arn, delete=delete)
@@ -209,7 +208,7 @@ class _Sweep:
         )
         if delete:
             try:
-                calls.delete_model(self._hook, swept.model_name)
+                leftovers.delete_model(self._client, swept.model_name)
                 swept = replace(swept, deleted=True)
             except (ClientError, BotoCoreError) as error:
                 self.report.problems.append(f"model {swept.model_name} could not be deleted: {error}")

@@ -10,7 +10,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from sagemaker_pipelines.aws.upsert import check_parallelism
+from sagemaker_pipelines.aws.upsert import check_parallelism, upsert_pipeline
 from sagemaker_pipelines.aws.versions import pinned_version, version_id
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
@@ -79,8 +79,9 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
             version = version_id(self.pipeline_version_id)
             if version is not None:
                 name = self.pipeline_name or envelope.pipeline_name(self.hook.settings.name_prefix)
-                return pinned_version(self.hook, name, version).as_dict()
-            result = self.hook.upsert_pipeline(
+                return pinned_version(self.hook.client, name, version).as_dict()
+            result = upsert_pipeline(
+                self.hook.client,
                 envelope,
                 pipeline_name=self.pipeline_name,
                 description=self.description,

@@ -97,7 +97,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         """Look once; a transient fault counts as "not yet"."""
         if self._watch is None:
             self._watch = ExecutionWatch(
-                self.pipeline_hook, self.pipeline_exec_arn, waiter_delay=self.poke_interval, log=self.log
+                self.client, self.pipeline_exec_arn, waiter_delay=self.poke_interval, log=self.log
             )
         if self._watch.look() is None:
             return False

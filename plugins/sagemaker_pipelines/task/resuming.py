@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.errors import code_of
+from sagemaker_pipelines.aws.outcome import execution_outcome
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import ExecutionFailedError, SageMakerPipelinesError
-from sagemaker_pipelines.states import Phase, execution_phase
+from sagemaker_pipelines.states import EXECUTING, STOPPING, Phase, execution_phase
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sagemaker_pipelines.airflow_internals import Logger
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.aws.client import SageMakerClient
 
 # How long a killed try's execution may take from Stopping to Stopped: a training job saves its checkpoint.
 STOPPING_SECONDS = 900.0
@@ -39,7 +40,7 @@ def resume_token(pipeline_execution_arn: str, number: int) -> str:
 
 def resume_if_needed(
     context: Context,
-    hook: SageMakerPipelineHook,
+    client: SageMakerClient,
     record: WaitRecord,
     *,
     rejection_steps: Iterable[str] | None,
@@ -58,34 +59,34 @@ def resume_if_needed(
     """
     arn, witness = record.pipeline_execution_arn, Witness.of(context)
     kill_may_come = stop_on_kill and record.seen == "watching"
-    phase = execution_phase(_settled_status(hook, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
+    phase = execution_phase(_settled_status(client, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
     # Only a clear of this very task raises its max_tries; one that kills a running try leaves "watching".
     cleared = witness.max_tries != record.witness.max_tries
     record = record.save(context, witness=witness)
     if phase is Phase.STOPPED and (record.seen == "watching" or cleared):
-        return _resume(context, hook, record, log)
-    if phase is Phase.FAILED and _may_help(hook, arn, rejection_steps):
-        return _resume(context, hook, record, log)
+        return _resume(context, client, record, log)
+    if phase is Phase.FAILED and _may_help(client, arn, rejection_steps):
+        return _resume(context, client, record, log)
     return record
 
 
-def _settled_status(hook: SageMakerPipelineHook, arn: str, log: Logger, *, patience: float) -> str:
+def _settled_status(client: SageMakerClient, arn: str, log: Logger, *, patience: float) -> str:
     """Return the status, after a stop that may come has had its time, and after Stopping is over."""
-    watch = ExecutionWatch(hook, arn, waiter_delay=5, log=log)
+    watch = ExecutionWatch(client, arn, waiter_delay=5, log=log)
     began = time.monotonic()
     while True:
         ended = watch.look()
         if ended is not None:
             return ended
-        limit = STOPPING_SECONDS if watch.status == "Stopping" else patience
+        limit = STOPPING_SECONDS if watch.status == STOPPING else patience
         if time.monotonic() - began >= limit:
-            return watch.status or "Executing"
+            return watch.status or EXECUTING
         time.sleep(min(watch.delay(), 1.0))
 
 
-def _may_help(hook: SageMakerPipelineHook, arn: str, rejection_steps: Iterable[str] | None) -> bool:
+def _may_help(client: SageMakerClient, arn: str, rejection_steps: Iterable[str] | None) -> bool:
     try:
-        hook.execution_outcome(arn, rejection_steps=rejection_steps)
+        execution_outcome(client, arn, rejection_steps=rejection_steps)
     except ExecutionFailedError as error:
         return error.can_be_retried
     except SageMakerPipelinesError:
@@ -93,28 +94,28 @@ def _may_help(hook: SageMakerPipelineHook, arn: str, rejection_steps: Iterable[s
     return False
 
 
-def _resume(context: Context, hook: SageMakerPipelineHook, record: WaitRecord, log: Logger) -> WaitRecord:
+def _resume(context: Context, client: SageMakerClient, record: WaitRecord, log: Logger) -> WaitRecord:
     arn, number = record.pipeline_execution_arn, record.next_resume
     # Kept before the call: a try that is killed in between sends the same token again.
     record = record.save(context, seen="watching", resumes=number, resume_delivered=False)
     log.info("Resuming %s (resume %s); its succeeded steps are kept", arn, number)
-    hook.describe_owner(arn, _new_owner(context, hook, arn))
+    client.describe_owner(arn, _new_owner(context, client, arn))
     try:
-        hook.retry_execution(arn, token=resume_token(arn, number))
+        client.retry_execution(arn, token=resume_token(arn, number))
     except ClientError as error:
         # Another try, or a user in SageMaker, was faster.
-        if code_of(error) not in {"ConflictException", "ValidationException"} or not _runs(hook, arn):
+        if code_of(error) not in {"ConflictException", "ValidationException"} or not _runs(client, arn):
             raise
     return record.save(context, resume_delivered=True)
 
 
-def _new_owner(context: Context, hook: SageMakerPipelineHook, arn: str) -> str | None:
+def _new_owner(context: Context, client: SageMakerClient, arn: str) -> str | None:
     """Return the description that makes this task the execution's owner; None where its run is that already.
 
     The generation stays, by which the start that began the execution finds it again.
     """
     own = LogicalStart.new(context)
-    known = LogicalStart.parse(hook.describe_execution(arn).get("PipelineExecutionDescription"))
+    known = LogicalStart.parse(client.describe_execution(arn).get("PipelineExecutionDescription"))
     if known is None:
         return own.description
     if (known.dag_id, known.run_id) == (own.dag_id, own.run_id):
@@ -122,5 +123,5 @@ def _new_owner(context: Context, hook: SageMakerPipelineHook, arn: str) -> str |
     return replace(own, generation=known.generation).description
 
 
-def _runs(hook: SageMakerPipelineHook, arn: str) -> bool:
-    return execution_phase(hook.describe_execution(arn)["PipelineExecutionStatus"]) is Phase.RUNNING
+def _runs(client: SageMakerClient, arn: str) -> bool:
+    return execution_phase(client.execution_status(arn)) is Phase.RUNNING

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sagemaker_pipelines.airflow_internals import Logger
-    from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+    from sagemaker_pipelines.aws.client import SageMakerClient
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
 MAX_DESCRIPTION = 3072
@@ -123,7 +123,7 @@ class StartAttempt:
     its generation.
 
     :param context: the running task's.
-    :param hook: what to call AWS with.
+    :param client: what to call AWS with.
     :param log: where to log.
     :ivar record: the start, once it is prepared.
     :ivar is_retry: whether an earlier try belongs to the same start; after :meth:`send`, whether the
@@ -131,9 +131,9 @@ class StartAttempt:
     :ivar replaced: the earlier start that a user's clear ended before it could end by itself.
     """
 
-    def __init__(self, context: Context, hook: SageMakerPipelineHook, log: Logger) -> None:
+    def __init__(self, context: Context, client: SageMakerClient, log: Logger) -> None:
         self._context = context
-        self._hook = hook
+        self._client = client
         self._log = log
         self._has_called = False
         self.record: StartRecord | None = None
@@ -182,30 +182,30 @@ class StartAttempt:
         """Record that this try finished without being killed."""
         self.record = self._prepared().save(self._context, ended=True)
 
-    def find(self, record: StartRecord, *, client: Any = None) -> str | None:
+    def find(self, record: StartRecord, *, sagemaker: Any = None) -> str | None:
         """Return the ARN of what a start has begun, by its generation; None where there is nothing.
 
-        :param client: the boto3 client to ask with; None takes the hook's.
+        :param sagemaker: the boto3 client to ask with; None takes the usual one.
         """
         if "PipelineName" not in record.request:
             return None
-        arn = self._hook.find_execution(
+        arn = self._client.find_execution(
             record.request["PipelineName"],
             generation=record.generation,
             created_after=datetime.fromisoformat(record.created_at) - CLOCK_SKEW,
-            client=client,
+            sagemaker=sagemaker,
         )
         if arn is not None:
             self._log.info("An earlier try has started %s, and was cut off before it knew", arn)
         return arn
 
-    def find_when_killed(self, client: Any) -> str | None:
+    def find_when_killed(self, sagemaker: Any) -> str | None:
         """Return the ARN of what this try or an earlier one has begun; None where neither has begun anything.
 
         Only a start whose call is on its way already is sent once more, with the same token.
-        It runs in a signal handler, so it asks neither Airflow nor the hook's own client.
+        It runs in a signal handler, so it asks neither Airflow nor with the usual client.
 
-        :param client: a boto3 client of SageMaker.
+        :param sagemaker: a boto3 client of SageMaker.
         """
         if self.record is None:
             return None
@@ -214,10 +214,10 @@ class StartAttempt:
             return str(request["PipelineExecutionArn"]) if self._has_called else None
         if not (self._has_called or self.is_retry):
             return None
-        arn = self.find(self.record, client=client)
+        arn = self.find(self.record, sagemaker=sagemaker)
         if arn is None and self._has_called:
             # The call is on its way: the token makes SageMaker answer both with the same execution.
-            arn = str(client.start_pipeline_execution(**request)["PipelineExecutionArn"])
+            arn = str(sagemaker.start_pipeline_execution(**request)["PipelineExecutionArn"])
         return arn
 
     def _was_stopped(self, record: StartRecord) -> bool:
@@ -225,16 +225,16 @@ class StartAttempt:
         arn = record.pipeline_execution_arn or self.find(record)
         if arn is None:
             return False
-        return self._hook.describe_execution(arn)["PipelineExecutionStatus"] in STOPPED_STATUSES
+        return self._client.execution_status(arn) in STOPPED_STATUSES
 
     def _call(self, request: dict[str, Any]) -> str:
         self._has_called = True
         if "PipelineName" in request:
-            return self._hook.start_execution(request)
+            return self._client.start_execution(request)
         arn = str(request["PipelineExecutionArn"])
         # First, so that the orphan sweep never sees it run under the run that has given it up.
-        self._hook.describe_owner(arn, request.get("PipelineExecutionDescription"))
-        self._hook.retry_execution(arn, token=request["ClientRequestToken"])
+        self._client.describe_owner(arn, request.get("PipelineExecutionDescription"))
+        self._client.retry_execution(arn, token=request["ClientRequestToken"])
         return arn
 
     def _prepared(self) -> StartRecord:

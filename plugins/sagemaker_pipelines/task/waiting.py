@@ -11,10 +11,11 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws.billing import billable_steps
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_transient
-from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.aws.watch import ExecutionWatch, StepLog, is_end
+from sagemaker_pipelines.aws.watch import ExecutionWatch, is_end
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
@@ -76,6 +77,11 @@ class ExecutionWaitMixin:
         hook: SageMakerPipelineHook = self.hook  # type: ignore[attr-defined]
         return hook
 
+    @property
+    def client(self) -> SageMakerClient:
+        """What AWS is asked with."""
+        return self.pipeline_hook.client
+
     def prepare_kill(self) -> None:
         """Make what :meth:`on_kill` needs: it runs in a signal handler, where Airflow cannot be asked."""
         if self.stop_on_kill and self._kill_client is None:
@@ -106,7 +112,7 @@ class ExecutionWaitMixin:
         if is_retry and is_set(self.resume_on_retry):
             resume_if_needed(
                 context,
-                self.pipeline_hook,
+                self.client,
                 record,
                 rejection_steps=self.rejection_steps,
                 stop_on_kill=self.stop_on_kill,
@@ -121,9 +127,7 @@ class ExecutionWaitMixin:
         :param waiter_delay: the longest time between two looks, seconds.
         :param timeout: how long to wait at most, seconds.
         """
-        watch = ExecutionWatch(
-            self.pipeline_hook, pipeline_execution_arn, waiter_delay=waiter_delay, log=self.log
-        )
+        watch = ExecutionWatch(self.client, pipeline_execution_arn, waiter_delay=waiter_delay, log=self.log)
         deadline = time.monotonic() + timeout
         while watch.look() is None:
             if time.monotonic() >= deadline:
@@ -161,12 +165,12 @@ class ExecutionWaitMixin:
 
     def _has_ended(self, pipeline_execution_arn: str) -> bool:
         try:
-            execution = self.pipeline_hook.describe_execution(pipeline_execution_arn)
+            status = self.client.execution_status(pipeline_execution_arn)
         except Exception as error:
             if not is_transient(error):
                 raise
             return False
-        return is_end(str(execution["PipelineExecutionStatus"]))
+        return is_end(status)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Go on after the trigger has fired.
@@ -191,8 +195,8 @@ class ExecutionWaitMixin:
         What a retry cannot change fails without one.
         """
         try:
-            outcome = self.pipeline_hook.execution_outcome(
-                pipeline_execution_arn, rejection_steps=self.rejection_steps
+            outcome = execution_outcome(
+                self.client, pipeline_execution_arn, rejection_steps=self.rejection_steps
             )
         except ExecutionError as error:
             self._report_failure(context, error)
@@ -209,7 +213,7 @@ class ExecutionWaitMixin:
     def _tell_billing(self, context: Context, pipeline_execution_arn: str) -> None:
         """Log what each step bills; a wait does not fail for what it only tells."""
         try:
-            steps = billable_steps(self.pipeline_hook, pipeline_execution_arn)
+            steps = billable_steps(self.client, pipeline_execution_arn)
         except Exception as error:
             self.log.warning("What %s bills cannot be told: %s", pipeline_execution_arn, error)
             return
@@ -222,7 +226,7 @@ class ExecutionWaitMixin:
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
         """Stop an execution that nobody will watch any longer."""
         if self.stop_on_kill:
-            stop_execution(self.pipeline_hook.conn, pipeline_execution_arn, seconds=30, log=self.log)
+            stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
 
     def _report_failure(self, context: Context, error: ExecutionError) -> None:
         self._remember(context, error)
@@ -240,12 +244,12 @@ class ExecutionWaitMixin:
     def _log_steps(self, pipeline_execution_arn: str) -> None:
         """Tell how every step ended: the triggerer reads the steps of many waits in turn only."""
         try:
-            steps = self.pipeline_hook.list_steps(pipeline_execution_arn)
+            steps = self.client.list_steps(pipeline_execution_arn)
         except (ClientError, BotoCoreError) as error:
             self.log.warning("The steps of %s cannot be listed: %s", pipeline_execution_arn, error)
             return
-        for line in StepLog().changes(steps):
-            self.log.info(line)
+        for step in steps:
+            self.log.info("%s", step)
 
     def _log_outcome(self, outcome: ExecutionOutcome) -> None:
         if outcome.rejected:

@@ -12,8 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_pipelines.aws.errors import Patience
 from sagemaker_pipelines.aws.watch import MIN_DELAY_SECONDS
-from sagemaker_pipelines.hooks.connection import POLLING_CONFIG
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 
@@ -114,4 +113,4 @@ class SageMakerPartitionsTrigger(BaseTrigger):
 
 
 def _missing(hook: SageMakerPipelineHook, uris: Sequence[str]) -> list[str]:
-    return [uri for uri in uris if not hook.has_data(uri)]
+    return [uri for uri in uris if not hook.client.has_data(uri)]

@@ -16,10 +16,10 @@ from functools import partial
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.errors import Patience, is_transient
+from sagemaker_pipelines.aws.steps import StepLog
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED, ExecutionSurvey
-from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, StepLog, is_end
-from sagemaker_pipelines.hooks.connection import POLLING_CONFIG
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, is_end
+from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 
 # The calls of all waits together, however many they are: a page of ListPipelineExecutions every so many
@@ -151,7 +151,7 @@ class ExecutionPoller:
         if self._survey is None:
             hook = await self._in_thread(make_hook)
             hook.default_config = POLLING_CONFIG
-            self._survey = ExecutionSurvey(hook, self.pipeline_name)
+            self._survey = ExecutionSurvey(hook.client, self.pipeline_name)
         survey = self._survey
         # A task may have been deferred twice, by a clear: its two waits share a look.
         arns = sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
@@ -189,14 +189,14 @@ class ExecutionPoller:
             del waits[1:]
         for wait in waits:
             try:
-                steps = await self._in_thread(partial(survey.hook.list_steps, wait.pipeline_execution_arn))
+                steps = await self._in_thread(partial(survey.client.list_steps, wait.pipeline_execution_arn))
             except ClientError as error:
                 # The look has told its status already; a missing execution is told there.
                 if is_transient(error):
                     raise
                 continue
-            if lines := wait.step_log.changes(steps):
-                wait.lines += lines
+            if steps := wait.step_log.changes(steps):
+                wait.lines += map(str, steps)
                 wait.tell()
 
     def _on_error(self, error: Exception) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines import Envelope, SageMakerPipelineHook
+from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.settings import PipelineSettings
 from stack.iam import statements
 from stack.settings import ROOT
@@ -98,7 +99,7 @@ def test_two_environments_deploy_into_one_account_side_by_side(
     for name in ("dev", "staging"):
         connection(monkeypatch, local_runtime, name)
         for path in DEFINITIONS:
-            SageMakerPipelineHook(aws_conn_id=f"aws_{name}").upsert_pipeline(Envelope.load(path))
+            upsert_pipeline(SageMakerPipelineHook(aws_conn_id=f"aws_{name}").client, Envelope.load(path))
     sagemaker, s3 = local_runtime.client("sagemaker"), local_runtime.client("s3")
     listed = {p["PipelineName"] for p in sagemaker.list_pipelines()["PipelineSummaries"]}
     expected = {f"{name}-{path.stem}" for name in ("dev", "staging") for path in DEFINITIONS}
@@ -124,7 +125,7 @@ def test_a_connection_with_a_role_works_in_the_roles_account(
     )
     before = calls(local_runtime)
     hook = SageMakerPipelineHook(aws_conn_id="aws_other")
-    hook.upsert_pipeline(Envelope.load(DEFINITIONS[0]))
+    upsert_pipeline(hook.client, Envelope.load(DEFINITIONS[0]))
     after = calls(local_runtime)
     assert set(after["other-key"]) == {"sts:AssumeRole"}
     # Each client assumes the role by itself.

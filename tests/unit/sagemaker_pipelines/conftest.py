@@ -13,9 +13,18 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws  # noqa: TID253 - tests of the hook need an S3
 
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import BUCKET, ROLE, SCRIPT, gated_definition
+from tests.unit.sagemaker_pipelines.stand_in import judgements
+
+
+@pytest.fixture(autouse=True)
+def _judgements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a stand-in for the hook judge by itself."""
+    for name, function in judgements():
+        monkeypatch.setattr(name, function)
 
 
 @pytest.fixture
@@ -63,10 +72,8 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> str:
 def clients() -> dict[str, Any]:
     """The hook's clients, made once: botocore takes a third of a second to read SageMaker's model."""
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    services = {"conn": "sagemaker", "s3": "s3", "logs": "logs"}
-    return {
-        name: boto3.client(service, region_name="us-east-1", **keys) for name, service in services.items()
-    }
+    services = ("sagemaker", "s3", "logs")
+    return {name: boto3.client(name, region_name="us-east-1", **keys) for name in services}
 
 
 @pytest.fixture
@@ -74,25 +81,32 @@ def hook(connection: str, clients: dict[str, Any]) -> Iterator[SageMakerPipeline
     """A hook with an S3 that has the artifact bucket."""
     with mock_aws():
         hook = SageMakerPipelineHook(aws_conn_id=connection)
-        hook.__dict__.update(clients)
-        hook.s3.create_bucket(Bucket=BUCKET)
+        hook.__dict__["conn"] = clients["sagemaker"]
+        hook.client.__dict__.update(clients)
+        hook.client.s3.create_bucket(Bucket=BUCKET)
         yield hook
 
 
 @pytest.fixture
-def sagemaker(hook: SageMakerPipelineHook) -> Iterator[Stubber]:
+def client(hook: SageMakerPipelineHook) -> SageMakerClient:
+    """The hook's client."""
+    return hook.client
+
+
+@pytest.fixture
+def sagemaker(client: SageMakerClient) -> Iterator[Stubber]:
     """What SageMaker answers; every answer must be asked for, in this order."""
-    with Stubber(hook.conn) as stubber:
+    with Stubber(client.sagemaker) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
-def s3_calls(hook: SageMakerPipelineHook) -> Iterator[list[str]]:
+def s3_calls(client: SageMakerClient) -> Iterator[list[str]]:
     """The operations that the hook's S3 is asked for."""
     called: list[str] = []
-    hook.s3.meta.events.register(
+    client.s3.meta.events.register(
         "before-call.s3", lambda model, **_: called.append(model.name), unique_id="record"
     )
     yield called
-    hook.s3.meta.events.unregister("before-call.s3", unique_id="record")
+    client.s3.meta.events.unregister("before-call.s3", unique_id="record")

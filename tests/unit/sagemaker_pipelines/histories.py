@@ -24,14 +24,15 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTime
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord
 from sagemaker_pipelines.task.sweeping import AirflowRuns, Finding, Judge, RunState
 from tests.unit.sagemaker_pipelines.samples import PIPELINE_ARN, gated_definition
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 DAG_ID, RUN_ID, DEPLOYMENT = "train", "run", "0123456789abcdef"
 START, WAIT = "start", "wait"
@@ -57,11 +58,11 @@ class Execution:
     may_stop: bool = False
 
 
-class SageMaker(SageMakerPipelineHook):
+class SageMaker(StandIn):
     """The account, behind the hook's calls; a call may be throttled, or its answer lost."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(aws_conn_id=None, region_name="us-east-1")
+        super().__init__()
         self.world = world
         self.executions: dict[str, Execution] = {}
         self.tokens: dict[str, str] = {}
@@ -93,9 +94,9 @@ class SageMaker(SageMakerPipelineHook):
         return self.tokens[token]
 
     def find_execution(
-        self, pipeline_name: str, *, generation: str, created_after: datetime, client: Any = None
+        self, pipeline_name: str, *, generation: str, created_after: datetime, sagemaker: Any = None
     ) -> str | None:
-        if client is not None:
+        if sagemaker is not None:
             return self.find_now(generation)
         with self._call("find"):
             return self.find_now(generation)
@@ -108,7 +109,7 @@ class SageMaker(SageMakerPipelineHook):
             item = self.executions[pipeline_execution_arn]
             return {"PipelineExecutionStatus": item.status, "PipelineExecutionDescription": item.description}
 
-    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
+    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
         return []
 
     def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
@@ -293,7 +294,7 @@ class World:
 
     def _patched(self) -> list[Any]:
         clock = SimpleNamespace(sleep=self.sleep, monotonic=lambda: self.now, time=lambda: self.now)
-        modules = ("resuming", "waiting", "hooks.stopping")
+        modules = ("task.resuming", "task.waiting", "aws.stopping")
         return [
             *(patch(f"sagemaker_pipelines.{module}.time", clock) for module in modules),
             patch("airflow.sdk.bases.sensor.time.sleep", self.sleep),

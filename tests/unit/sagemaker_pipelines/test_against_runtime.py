@@ -16,6 +16,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from sagemaker_pipelines.aws.billing import billable_steps
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.definition import definition_hash
 from sagemaker_pipelines.exceptions import ExecutionFailedError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -69,10 +71,10 @@ def connection(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def hook() -> SageMakerPipelineHook:
-    hook = SageMakerPipelineHook()
-    hook.s3.create_bucket(Bucket=BUCKET)
-    return hook
+def client() -> SageMakerClient:
+    client = SageMakerPipelineHook().client
+    client.s3.create_bucket(Bucket=BUCKET)
+    return client
 
 
 def runnable_definition(digest: str) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def definition(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def version(hook: SageMakerPipelineHook, definition: Path) -> int:
+def version(client: SageMakerClient, definition: Path) -> int:
     """The deployed version of the definition."""
     return int(upsert(definition)["pipeline_version_id"])
 
@@ -166,10 +168,10 @@ def test_an_accepted_execution_is_followed_to_scoring(version: int, monkeypatch:
     assert pushed["report_uri"] == f"s3://{BUCKET}/dev-gated/evaluation/evaluation.json"
 
 
-def test_a_wait_tells_what_its_execution_bills(version: int, hook: SageMakerPipelineHook) -> None:
+def test_a_wait_tells_what_its_execution_bills(version: int, client: SageMakerClient) -> None:
     ti = TaskInstance()
     outcome = run(TaskStateStore(), version, ti=ti, MseThreshold=6)
-    (bill,) = billable_steps(hook, outcome["pipeline_execution_arn"])
+    (bill,) = billable_steps(client, outcome["pipeline_execution_arn"])
     assert (bill.step_name, bill.job_type, bill.source) == ("Evaluate", "Processing", "start to end")
     assert 0 < bill.instance_seconds == ti.pushed["billable_seconds"]
 
@@ -195,7 +197,7 @@ def test_an_unchanged_definition_is_not_written_again(definition: Path, version:
 
 
 def test_concurrent_upserts_end_with_one_definition_and_each_pins_its_own(
-    definition: Path, hook: SageMakerPipelineHook
+    definition: Path, client: SageMakerClient
 ) -> None:
     document = json.loads(definition.read_text())
     paths = []
@@ -210,17 +212,17 @@ def test_concurrent_upserts_end_with_one_definition_and_each_pins_its_own(
         results = list(pool.map(upsert, paths))
     hashes = [
         definition_hash(
-            hook.deployed_definition("dev-raced", pipeline_version_id=result["pipeline_version_id"])
+            client.deployed_definition("dev-raced", pipeline_version_id=result["pipeline_version_id"])
         )
         for result in results
     ]
     assert hashes == [result["definition_hash"] for result in results]
-    assert definition_hash(hook.deployed_definition("dev-raced")) in hashes
+    assert definition_hash(client.deployed_definition("dev-raced")) in hashes
     assert len({result["pipeline_version_id"] for result in results}) == 4
 
 
 def test_a_start_of_a_pinned_version_runs_it_although_another_was_deployed_since(
-    definition: Path, version: int, hook: SageMakerPipelineHook
+    definition: Path, version: int, client: SageMakerClient
 ) -> None:
     document = json.loads(definition.read_text())
     document["definition"]["Parameters"][1]["DefaultValue"] = 1.0
@@ -233,7 +235,7 @@ def test_a_start_of_a_pinned_version_runs_it_although_another_was_deployed_since
 
 
 def test_the_same_start_twice_is_one_execution_also_when_the_answer_was_lost(
-    version: int, hook: SageMakerPipelineHook
+    version: int, client: SageMakerClient
 ) -> None:
     store = TaskStateStore()
     arn = run(store, version, wait=False)
@@ -244,22 +246,22 @@ def test_the_same_start_twice_is_one_execution_also_when_the_answer_was_lost(
     request = {**kept["request"], "ClientRequestToken": "0" * 32}
     store.set("sagemaker_pipelines.start", {**kept, "request": request, "pipeline_execution_arn": None})
     assert run(store, version, wait=False) == arn
-    descriptions = [found["PipelineExecutionDescription"] for found in hook.list_executions("dev-gated")]
+    descriptions = [found["PipelineExecutionDescription"] for found in client.list_executions("dev-gated")]
     assert descriptions.count(kept["request"]["PipelineExecutionDescription"]) == 1
-    hook.stop_execution(arn)
+    stop_execution(client.sagemaker, arn, seconds=30, log=client.log)
 
 
-def test_a_kill_stops_and_the_retry_resumes(version: int, hook: SageMakerPipelineHook) -> None:
+def test_a_kill_stops_and_the_retry_resumes(version: int, client: SageMakerClient) -> None:
     arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
     store = TaskStateStore()
     killed = sensor(arn)
     killed.begin_wait(context_of(store), arn)
-    until(lambda: hook.list_steps(arn))
+    until(lambda: client.list_steps(arn))
     killed.on_kill()
-    assert hook.describe_execution(arn)["PipelineExecutionStatus"] in {"Stopping", "Stopped"}
+    assert client.describe_execution(arn)["PipelineExecutionStatus"] in {"Stopping", "Stopped"}
     sensor(arn).begin_wait(context_of(store), arn)
-    assert hook.describe_execution(arn)["PipelineExecutionStatus"] == "Executing"
-    hook.stop_execution(arn)
+    assert client.describe_execution(arn)["PipelineExecutionStatus"] == "Executing"
+    stop_execution(client.sagemaker, arn, seconds=30, log=client.log)
     with pytest.raises(AirflowFailException, match="somebody stopped it"):
         sensor(arn, resume_on_retry=False).execute(context_of(store))
 

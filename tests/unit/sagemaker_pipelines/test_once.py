@@ -16,8 +16,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators import pipeline as operators_pipeline
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
@@ -31,17 +31,18 @@ from tests.unit.sagemaker_pipelines.samples import (
     context_of,
     gated_definition,
 )
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours runs afterwards."""
 
 
-class Endpoint(SageMakerPipelineHook):
+class Endpoint(StandIn):
     """A model of SageMaker behind the hook's calls."""
 
     def __init__(self) -> None:
-        super().__init__(aws_conn_id=None, region_name="us-east-1")
+        super().__init__()
         self.executions: dict[str, dict[str, Any]] = {}
         self.tokens: dict[str, str] = {}
         self.cut: str | None = None
@@ -70,7 +71,7 @@ class Endpoint(SageMakerPipelineHook):
         return self.tokens[token]
 
     def find_execution(
-        self, pipeline_name: str, *, generation: str, created_after: datetime, client: Any = None
+        self, pipeline_name: str, *, generation: str, created_after: datetime, sagemaker: Any = None
     ) -> str | None:
         self.calls.append("find")
         assert created_after < datetime.now(UTC)
@@ -88,7 +89,7 @@ class Endpoint(SageMakerPipelineHook):
             "PipelineExecutionDescription": description,
         }
 
-    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
+    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
         return []
 
     def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
@@ -289,8 +290,8 @@ def test_a_kill_before_the_second_trys_call_stops_what_the_first_began(
     task = start(endpoint)
     find = endpoint.find_execution
 
-    def killed_while_it_looks(*args: Any, client: Any = None, **kwargs: Any) -> str | None:
-        if client is None:
+    def killed_while_it_looks(*args: Any, sagemaker: Any = None, **kwargs: Any) -> str | None:
+        if sagemaker is None:
             raise Killed
         return find(*args, **kwargs)
 

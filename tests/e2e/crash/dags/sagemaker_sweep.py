@@ -1,1 +1,66 @@
-../../../../dags/sagemaker_sweep.py
+"""### Find what DAG runs have left in SageMaker, and stop or delete it if asked.
+
+An execution that this Airflow started and that no task watches any longer is an orphan: its run was deleted
+or has ended, or its wait was marked. The scheduled runs only report; trigger a run with the boxes ticked to
+stop or delete. The report is in the task's log and in its XCom; see `docs/sweep.md`.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from sagemaker_pipelines import SageMakerSnsNotifier, SageMakerSweepOperator
+
+with DAG(
+    "sagemaker_sweep",
+    description="Report orphaned executions and left models; stop or delete them if asked",
+    doc_md=__doc__,
+    schedule="@hourly",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "stop_orphans": Param(
+            False,
+            type="boolean",
+            title="Stop orphans",
+            description="Stop the executions of this Airflow that nothing watches.",
+        ),
+        "delete_models": Param(
+            False,
+            type="boolean",
+            title="Delete models",
+            description="Delete the Model resources that ended executions of this Airflow have left.",
+        ),
+        "min_age_minutes": Param(
+            30,
+            type="integer",
+            minimum=0,
+            title="Minimal age (minutes)",
+            description="Leave alone what began later: a start needs a moment until its wait has it.",
+        ),
+        "adopt": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Adopt",
+            description="ARNs or generations of executions that count as this Airflow's on your word.",
+        ),
+    },
+    default_args={
+        "retries": 1,
+        "retry_delay": timedelta(minutes=5),
+    },
+    tags=["sagemaker", "sweep"],
+):
+    SageMakerSweepOperator(
+        task_id="sweep",
+        stop_orphans="{{ params.stop_orphans }}",
+        delete_models="{{ params.delete_models }}",
+        min_age_minutes="{{ params.min_age_minutes }}",
+        adopt="{{ params.adopt | join(',') }}",
+        notifier=SageMakerSnsNotifier(
+            subject="SageMaker: {{ sweep.orphans | length }} orphans, {{ sweep.models | length }} models",
+            message="{{ sweep_text }}",
+        ),
+    )

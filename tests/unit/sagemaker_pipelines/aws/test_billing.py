@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.aws.billing import billable_steps
+from sagemaker_pipelines.aws.steps import Step
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def step(name: str, job_type: str, **fields: Any) -> dict[str, Any]:
+def step(name: str, job_type: str, **fields: Any) -> Step:
     arn = f"arn:aws:sagemaker:us-east-1:1:{job_type.lower()}-job/{name.lower()}"
-    return {"StepName": name, "Metadata": {f"{job_type}Job": {"Arn": arn}}, **fields}
+    metadata = {f"{job_type}Job": {"Arn": arn}}
+    return Step.read({"StepName": name, "StepStatus": "Succeeded", "Metadata": metadata, **fields})
 
 
 def processing(*, created: datetime = START + MINUTE, count: int = 1, **fields: Any) -> dict[str, Any]:
@@ -24,19 +26,19 @@ def processing(*, created: datetime = START + MINUTE, count: int = 1, **fields: 
     return {"CreationTime": created, "ProcessingResources": {"ClusterConfig": cluster}, **fields}
 
 
-def bills(steps: list[dict[str, Any]], **jobs: dict[str, Any]) -> list[str]:
+def bills(steps: list[Step], **jobs: dict[str, Any]) -> list[str]:
     def describe(**name: str) -> dict[str, Any]:
         (job,) = name.values()
         return jobs[job]
 
-    hook: Any = SimpleNamespace(
-        conn=SimpleNamespace(
+    client: Any = SimpleNamespace(
+        sagemaker=SimpleNamespace(
             describe_processing_job=describe, describe_training_job=describe, describe_transform_job=describe
         ),
         describe_execution=lambda _: {"CreationTime": START},
         list_steps=lambda _: steps,
     )
-    return [str(line) for line in billable_steps(hook, "arn")]
+    return [str(line) for line in billable_steps(client, "arn")]
 
 
 def test_processing_bills_from_start_to_end_times_instances() -> None:
@@ -88,7 +90,7 @@ def test_a_job_of_another_execution_bills_nothing_here(
 
 
 def test_a_job_that_never_started_bills_nothing_and_a_step_without_a_job_is_left_out() -> None:
-    condition = {"StepName": "Gate", "Metadata": {"Condition": {"Outcome": "True"}}}
+    condition = Step(name="Gate", status="Succeeded", type="Condition")
     assert bills([step("Prepare", "Processing"), condition], prepare=processing()) == [
         "Prepare: 0 s = 0 s x 1 ml.m5.xlarge (Processing, not started)"
     ]

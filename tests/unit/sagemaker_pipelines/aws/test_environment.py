@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from local_runtime.settings import Settings
 from local_runtime.testing import LocalRuntime
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.environment import (
     ENVIRONMENT_TAG,
     claim_prefix,
@@ -23,6 +24,7 @@ from sagemaker_pipelines.aws.environment import (
     marked,
     settled,
 )
+from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import EnvironmentConflictError, SettingsError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -39,8 +41,8 @@ def runtime(tmp_path: Path) -> Iterator[LocalRuntime]:
 
 def environment(
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, connection: str, **settings: Any
-) -> SageMakerPipelineHook:
-    """Return the hook of an environment in the runtime's account."""
+) -> SageMakerClient:
+    """Return the client of an environment in the runtime's account."""
     own = {"artifact_bucket": runtime.bucket, "role_arn": runtime.role_arn, "name_prefix": "team-"}
     extra = {
         "region_name": runtime.settings.region,
@@ -50,7 +52,7 @@ def environment(
     }
     document = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
     monkeypatch.setenv(f"AIRFLOW_CONN_{connection.upper()}", json.dumps(document))
-    return SageMakerPipelineHook(aws_conn_id=connection)
+    return SageMakerPipelineHook(aws_conn_id=connection).client
 
 
 def state(runtime: LocalRuntime) -> tuple[Any, set[tuple[str, str]]]:
@@ -64,7 +66,7 @@ def test_another_environment_with_the_same_names_is_refused_and_changes_nothing(
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
 ) -> None:
     first = environment(runtime, monkeypatch, "aws_dev")
-    arn = first.upsert_pipeline(envelope).pipeline_arn
+    arn = upsert_pipeline(first, envelope).pipeline_arn
     tags = {t["Key"]: t["Value"] for t in runtime.client("sagemaker").list_tags(ResourceArn=arn)["Tags"]}
     assert tags[ENVIRONMENT_TAG] == "aws_dev"
     before = state(runtime)
@@ -72,41 +74,41 @@ def test_another_environment_with_the_same_names_is_refused_and_changes_nothing(
     with pytest.raises(
         EnvironmentConflictError, match=r"'team-gated'.*'aws_dev'.*'aws_staging'.*name_prefix"
     ):
-        second.upsert_pipeline(envelope)
+        upsert_pipeline(second, envelope)
     assert state(runtime) == before
-    assert first.upsert_pipeline(envelope).changed is False
+    assert upsert_pipeline(first, envelope).changed is False
     third = environment(runtime, monkeypatch, "aws_staging", name_prefix="staging-")
-    assert third.upsert_pipeline(envelope).created
+    assert upsert_pipeline(third, envelope).created
 
 
 def test_another_pipeline_name_does_not_let_an_environment_into_the_prefix(
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
 ) -> None:
-    environment(runtime, monkeypatch, "aws_dev").upsert_pipeline(envelope)
+    upsert_pipeline(environment(runtime, monkeypatch, "aws_dev"), envelope)
     before = state(runtime)
     second = environment(runtime, monkeypatch, "aws_staging")
     with pytest.raises(
         EnvironmentConflictError, match=rf"s3://{runtime.bucket}/team- \(by its .*\) belongs to .*'aws_dev'"
     ):
-        second.upsert_pipeline(envelope, pipeline_name="own-name")
+        upsert_pipeline(second, envelope, pipeline_name="own-name")
     assert state(runtime) == before
 
 
 @pytest.mark.parametrize("claim", [b"", b"[]", b'{"owner": "aws_dev"}', b"[" * 100_000])
 def test_a_broken_claim_is_named_with_its_cure(
-    hook: SageMakerPipelineHook, envelope: Envelope, claim: bytes
+    client: SageMakerClient, envelope: Envelope, claim: bytes
 ) -> None:
     key = "dev-sagemaker-pipelines-environment.json"
-    hook.s3.put_object(Bucket=BUCKET, Key=key, Body=claim)
+    client.s3.put_object(Bucket=BUCKET, Key=key, Body=claim)
     with pytest.raises(SettingsError, match=f"s3://{BUCKET}/{key} says whose .* delete it"):
-        claim_prefix(hook, bucket=BUCKET, environment="aws_test")
+        claim_prefix(client, bucket=BUCKET, environment="aws_test")
 
 
 def test_a_prefix_is_claimed_by_who_may_list_only_below_it(
-    hook: SageMakerPipelineHook, monkeypatch: pytest.MonkeyPatch
+    client: SageMakerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S3 denies access to the object that does not exist yet: docs/iam/airflow.json allows no more."""
-    get_object = hook.s3.get_object
+    get_object = client.s3.get_object
 
     def get(**request: Any) -> Any:
         try:
@@ -115,21 +117,21 @@ def test_a_prefix_is_claimed_by_who_may_list_only_below_it(
             error.response["Error"]["Code"] = "AccessDenied"
             raise
 
-    monkeypatch.setattr(hook.s3, "get_object", get)
-    claim_prefix(hook, bucket=BUCKET, environment="aws_test")
+    monkeypatch.setattr(client.s3, "get_object", get)
+    claim_prefix(client, bucket=BUCKET, environment="aws_test")
     with pytest.raises(EnvironmentConflictError):
-        claim_prefix(hook, bucket=BUCKET, environment="aws_other")
+        claim_prefix(client, bucket=BUCKET, environment="aws_other")
 
 
 def test_two_airflows_with_one_connection_id_are_two_environments_unless_they_say_otherwise(
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
 ) -> None:
-    hook = environment(runtime, monkeypatch, "aws_default")
-    hook.upsert_pipeline(envelope, deployment="1" * 16)
+    client = environment(runtime, monkeypatch, "aws_default")
+    upsert_pipeline(client, envelope, deployment="1" * 16)
     with pytest.raises(EnvironmentConflictError, match='environment = "aws_default"'):
-        hook.upsert_pipeline(envelope, deployment="2" * 16)
+        upsert_pipeline(client, envelope, deployment="2" * 16)
     same = environment(runtime, monkeypatch, "aws_default", environment="aws_default")
-    assert same.upsert_pipeline(envelope, deployment="2" * 16).changed is False
+    assert upsert_pipeline(same, envelope, deployment="2" * 16).changed is False
 
 
 def test_the_upsert_task_deploys_in_the_name_of_its_airflow(
@@ -155,28 +157,28 @@ def test_a_pipeline_that_nobody_has_marked_is_taken_over_once(
 ) -> None:
     stop = {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
     runtime.create_pipeline({"Version": "2020-12-01", "Steps": [stop]}, "team-gated")
-    hook = environment(runtime, monkeypatch, "aws_dev")
-    assert hook.upsert_pipeline(envelope).changed is True
-    assert hook.upsert_pipeline(envelope).changed is False
+    client = environment(runtime, monkeypatch, "aws_dev")
+    assert upsert_pipeline(client, envelope).changed is True
+    assert upsert_pipeline(client, envelope).changed is False
 
 
 def test_of_two_environments_at_once_only_one_gets_the_names(
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
 ) -> None:
-    hooks = [environment(runtime, monkeypatch, name) for name in ("aws_one", "aws_two")]
-    for hook in hooks:  # made before, as a client takes long to make
-        assert hook.conn
-        assert hook.s3
+    clients = [environment(runtime, monkeypatch, name) for name in ("aws_one", "aws_two")]
+    for client in clients:  # made before, as a client takes long to make
+        assert client.sagemaker
+        assert client.s3
 
-    def upsert(hook: SageMakerPipelineHook) -> str:
+    def upsert(client: SageMakerClient) -> str:
         try:
-            hook.upsert_pipeline(envelope)
+            upsert_pipeline(client, envelope)
         except EnvironmentConflictError:
             return "refused"
-        return str(hook.aws_conn_id)
+        return str(client.account.name)
 
     with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(upsert, hooks))
+        done = list(pool.map(upsert, clients))
     assert done.count("refused") == 1
     (winner,) = set(done) - {"refused"}
     described = runtime.client("sagemaker").describe_pipeline(PipelineName="team-gated")
@@ -209,6 +211,5 @@ def test_a_name_without_an_airflow_fits_any(owner: str | None, asks: str, result
 
 
 def test_a_settings_name_holds_no_airflows_id(hook: SageMakerPipelineHook) -> None:
-    named = replace(hook.settings, environment="prod")
-    hook.__dict__["settings"] = named
-    assert environment_name(hook, "1" * 16) == "prod"
+    hook.__dict__["settings"] = replace(hook.settings, environment="prod")
+    assert environment_name(hook.client, "1" * 16) == "prod"

@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ResponseStreamingError
-from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
 
 from sagemaker_pipelines.aws import errors as aws_errors
 from sagemaker_pipelines.aws.errors import Patience, cure_of, is_transient
 from sagemaker_pipelines.exceptions import AccessError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
 from tests.unit.sagemaker_pipelines.samples import ARN
 
 TRANSIENT = [
@@ -189,16 +189,16 @@ HALF = b'{"PipelineExecutionStatus": "Exec'
 )
 def test_an_answer_that_was_cut_short_is_a_transient_fault(answering: Answering, answer: bytes) -> None:
     with pytest.raises(BotoCoreError) as caught:
-        answering(answer).describe_execution(ARN)
+        answering(answer).client.describe_execution(ARN)
     assert is_transient(caught.value)
     assert cure_of(caught.value) is None
 
 
 def test_an_answer_that_was_cut_short_names_the_operation(answering: Answering) -> None:
     with pytest.raises(ResponseStreamingError, match="DescribePipelineExecution was answered with 33 bytes"):
-        answering(HEAD + b"\r\n" + HALF).describe_execution(ARN)
+        answering(HEAD + b"\r\n" + HALF).client.describe_execution(ARN)
 
 
 def test_a_whole_answer_is_read(answering: Answering) -> None:
     answer = HEAD + b'\r\n{"PipelineExecutionStatus": "Executing"}'
-    assert answering(answer).describe_execution(ARN)["PipelineExecutionStatus"] == "Executing"
+    assert answering(answer).client.describe_execution(ARN)["PipelineExecutionStatus"] == "Executing"

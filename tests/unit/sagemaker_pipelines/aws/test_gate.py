@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from sagemaker_pipelines.aws.gate import read_metric, resource_of_step
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.gate import read_gate, read_metric, resource_of_step
 from sagemaker_pipelines.aws.objects import split_s3_uri
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import EvaluationError, GateError
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, JOB_ARN, gated_definition
 
 OTHER = ARN.replace("abcdefgh1234", "source123456")
@@ -20,10 +21,10 @@ TRAINING_ARN = JOB_ARN.replace("processing-job", "training-job")
 PATH = "regression_metrics.mse.value"
 
 
-def store(hook: SageMakerPipelineHook, report: Any) -> None:
+def store(client: SageMakerClient, report: Any) -> None:
     body = report if isinstance(report, bytes) else json.dumps(report).encode()
     bucket, key = split_s3_uri(URI)
-    hook.s3.put_object(Bucket=bucket, Key=key, Body=body)
+    client.s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def mse(value: Any) -> dict[str, Any]:
@@ -85,12 +86,12 @@ def parameters(stubber: Stubber, **values: str) -> None:
     ],
 )
 def test_the_metric_is_compared_with_the_executions_own_threshold_or_its_definitions_default(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, sent: dict[str, str], threshold: float, passed: bool
+    client: SageMakerClient, sagemaker: Stubber, sent: dict[str, str], threshold: float, passed: bool
 ) -> None:
-    store(hook, mse(4.9))
+    store(client, mse(4.9))
     gate(sagemaker)
     parameters(sagemaker, **sent)
-    assert hook.read_gate(ARN).as_dict() == {
+    assert read_gate(client, ARN).as_dict() == {
         "metric": 4.9,
         "threshold": threshold,
         "operator": "LessThanOrEqualTo",
@@ -99,23 +100,23 @@ def test_the_metric_is_compared_with_the_executions_own_threshold_or_its_definit
     }
 
 
-def test_a_constant_threshold_asks_for_no_parameters(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_a_constant_threshold_asks_for_no_parameters(client: SageMakerClient, sagemaker: Stubber) -> None:
     definition = gated_definition()
     definition["Steps"][1]["Arguments"]["Conditions"][0]["RightValue"] = 4
-    store(hook, mse(4.9))
+    store(client, mse(4.9))
     gate(sagemaker, definition)
-    assert not hook.read_gate(ARN).passed
+    assert not read_gate(client, ARN).passed
 
 
 @pytest.mark.parametrize("value", ["six", "nan", "inf", "", "1_000", "\N{ARABIC-INDIC DIGIT SIX}"])
 def test_a_threshold_that_is_no_finite_number_accepts_nothing(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, value: str
+    client: SageMakerClient, sagemaker: Stubber, value: str
 ) -> None:
-    store(hook, mse(4.9))
+    store(client, mse(4.9))
     gate(sagemaker)
     parameters(sagemaker, MseThreshold=value)
     with pytest.raises(EvaluationError, match=r"threshold MseThreshold.*Nothing is accepted"):
-        hook.read_gate(ARN)
+        read_gate(client, ARN)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +146,12 @@ def test_a_threshold_that_is_no_finite_number_accepts_nothing(
     ],
 )
 def test_a_report_that_is_not_a_finite_number_at_the_path_accepts_nothing(
-    hook: SageMakerPipelineHook, report: Any, message: str
+    client: SageMakerClient, report: Any, message: str
 ) -> None:
     if report is not None:
-        store(hook, report)
+        store(client, report)
     with pytest.raises(EvaluationError, match=message) as caught:
-        read_metric(hook, URI, PATH)
+        read_metric(client, URI, PATH)
     assert "Nothing is accepted" in str(caught.value)
     assert URI in str(caught.value)
 
@@ -165,50 +166,50 @@ def test_a_report_that_is_not_a_finite_number_at_the_path_accepts_nothing(
         ("$.a", {"a": 1.5}),
     ],
 )
-def test_the_forms_of_a_json_path_are_read(hook: SageMakerPipelineHook, path: str, document: Any) -> None:
-    store(hook, document)
-    assert read_metric(hook, URI, path) == 1.5
+def test_the_forms_of_a_json_path_are_read(client: SageMakerClient, path: str, document: Any) -> None:
+    store(client, document)
+    assert read_metric(client, URI, path) == 1.5
 
 
 @pytest.mark.parametrize(
     "index", ["\N{ARABIC-INDIC DIGIT ZERO}", "9" * 5000], ids=["another script", "too many digits"]
 )
 def test_an_index_is_written_in_ascii_digits_that_a_list_may_have(
-    hook: SageMakerPipelineHook, index: str
+    client: SageMakerClient, index: str
 ) -> None:
-    store(hook, [1.5])
+    store(client, [1.5])
     with pytest.raises(EvaluationError, match=r"not a path|nothing at"):
-        read_metric(hook, URI, f"[{index}]")
+        read_metric(client, URI, f"[{index}]")
 
 
 def test_an_infinite_threshold_of_the_definition_accepts_nothing(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     definition = gated_definition()
     definition["Steps"][1]["Arguments"]["Conditions"][0]["RightValue"] = float("inf")
-    store(hook, mse(4.9))
+    store(client, mse(4.9))
     gate(sagemaker, definition)
     with pytest.raises(EvaluationError, match=r"threshold of .* is 'inf'"):
-        hook.read_gate(ARN)
+        read_gate(client, ARN)
 
 
-def test_a_path_of_another_language_is_refused(hook: SageMakerPipelineHook) -> None:
-    store(hook, mse(1))
+def test_a_path_of_another_language_is_refused(client: SageMakerClient) -> None:
+    store(client, mse(1))
     with pytest.raises(EvaluationError, match="not a path"):
-        read_metric(hook, URI, "regression_metrics.*")
+        read_metric(client, URI, "regression_metrics.*")
 
 
 @pytest.mark.parametrize("key", ["CacheHitResult", "SelectiveExecutionResult"])
 def test_the_job_of_a_step_that_was_taken_over_is_found_in_its_source(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, key: str
+    client: SageMakerClient, sagemaker: Stubber, key: str
 ) -> None:
     steps(sagemaker, ARN, {"StepName": "Evaluate", key: {"SourcePipelineExecutionArn": OTHER}})
     steps(sagemaker, OTHER, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
-    assert resource_of_step(hook, ARN, "Evaluate", "ProcessingJob") == JOB_ARN
+    assert resource_of_step(client, ARN, "Evaluate", "Processing") == JOB_ARN
 
 
 def test_a_step_that_a_selective_execution_does_not_list_is_found_in_its_source(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     steps(sagemaker, ARN, {"StepName": "Gate"})
     sagemaker.add_response(
@@ -221,30 +222,30 @@ def test_a_step_that_a_selective_execution_does_not_list_is_found_in_its_source(
         },
     )
     steps(sagemaker, OTHER, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
-    assert resource_of_step(hook, ARN, "Evaluate", "ProcessingJob") == JOB_ARN
+    assert resource_of_step(client, ARN, "Evaluate", "Processing") == JOB_ARN
 
 
 def test_executions_that_name_each_other_as_source_end_the_search(
-    hook: SageMakerPipelineHook, monkeypatch: pytest.MonkeyPatch
+    client: SageMakerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = [{"StepName": "Evaluate", "CacheHitResult": {"SourcePipelineExecutionArn": ARN}}]
-    monkeypatch.setattr(hook, "list_steps", lambda _: loop)
-    assert resource_of_step(hook, ARN, "Evaluate", "ProcessingJob") is None
+    loop = [Step(name="Evaluate", status="Succeeded", is_cache_hit=True, source=ARN)]
+    monkeypatch.setattr(client, "list_steps", lambda _: loop)
+    assert resource_of_step(client, ARN, "Evaluate", "Processing") is None
 
 
 def test_a_report_step_without_a_job_and_a_job_without_the_output_are_named(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     definition = {"PipelineDefinition": json.dumps(gated_definition())}
     sagemaker.add_response("describe_pipeline_definition_for_execution", definition)
     steps(sagemaker, ARN, {"StepName": "Evaluate"})
     with pytest.raises(EvaluationError, match=r"Evaluate.*ran no processing job"):
-        hook.read_gate(ARN)
+        read_gate(client, ARN)
     sagemaker.add_response("describe_pipeline_definition_for_execution", definition)
     steps(sagemaker, ARN, {"StepName": "Evaluate", "Metadata": {"ProcessingJob": {"Arn": JOB_ARN}}})
     job(sagemaker, output="metrics")
     with pytest.raises(EvaluationError, match=r"\['metrics'\]; expected 'evaluation'"):
-        hook.read_gate(ARN)
+        read_gate(client, ARN)
 
 
 def training_gate(stubber: Stubber, *metrics: tuple[str, float], job: bool = True) -> None:
@@ -280,10 +281,10 @@ def training_gate(stubber: Stubber, *metrics: tuple[str, float], job: bool = Tru
         )
 
 
-def test_the_metric_of_a_training_job_is_compared(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_the_metric_of_a_training_job_is_compared(client: SageMakerClient, sagemaker: Stubber) -> None:
     training_gate(sagemaker, ("train:rmse", 1.0), ("validation:rmse", 6.5))
     parameters(sagemaker)
-    assert hook.read_gate(ARN).as_dict() == {
+    assert read_gate(client, ARN).as_dict() == {
         "metric": 6.5,
         "threshold": 6.0,
         "operator": "LessThanOrEqualTo",
@@ -301,18 +302,18 @@ def test_the_metric_of_a_training_job_is_compared(hook: SageMakerPipelineHook, s
     ],
 )
 def test_a_training_metric_that_is_not_there_accepts_nothing(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, metrics: Any, job: bool, message: str
+    client: SageMakerClient, sagemaker: Stubber, metrics: Any, job: bool, message: str
 ) -> None:
     training_gate(sagemaker, *metrics, job=job)
     with pytest.raises(EvaluationError, match=message):
-        hook.read_gate(ARN)
+        read_gate(client, ARN)
 
 
-def test_a_definition_without_a_gate_is_an_error(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_a_definition_without_a_gate_is_an_error(client: SageMakerClient, sagemaker: Stubber) -> None:
     definition = gated_definition()
     del definition["Steps"][1]
     sagemaker.add_response(
         "describe_pipeline_definition_for_execution", {"PipelineDefinition": json.dumps(definition)}
     )
     with pytest.raises(GateError):
-        hook.read_gate(ARN)
+        read_gate(client, ARN)

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.outcome import execution_outcome
 from sagemaker_pipelines.exceptions import (
     ExecutionFailedError,
     ExecutionRunningError,
     ExecutionStoppedError,
     UnknownStatusError,
 )
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.states import EXECUTION_PHASES
 from tests.unit.sagemaker_pipelines.samples import ARN, JOB_ARN, gated_definition
 
@@ -44,12 +45,12 @@ def ended(stubber: Stubber, status: str, *steps: dict[str, Any], reason: str | N
     stubber.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": list(steps)})
 
 
-def log(hook: SageMakerPipelineHook, *messages: str) -> None:
+def log(client: SageMakerClient, *messages: str) -> None:
     """Make the log of the job ``job-1``."""
     group, stream = "/aws/sagemaker/ProcessingJobs", "job-1/algo-1"
-    hook.logs.create_log_group(logGroupName=group)
-    hook.logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    hook.logs.put_log_events(
+    client.logs.create_log_group(logGroupName=group)
+    client.logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    client.logs.put_log_events(
         logGroupName=group,
         logStreamName=stream,
         logEvents=[
@@ -64,10 +65,10 @@ def definition(stubber: Stubber) -> None:
     )
 
 
-def test_a_succeeded_execution_tells_its_steps(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_a_succeeded_execution_tells_its_steps(client: SageMakerClient, sagemaker: Stubber) -> None:
     cached = step("Evaluate", "Succeeded", 2.5, CacheHitResult={"SourcePipelineExecutionArn": ARN})
     ended(sagemaker, "Succeeded", cached)
-    assert hook.execution_outcome(ARN).as_dict() == {
+    assert execution_outcome(client, ARN).as_dict() == {
         "pipeline_execution_arn": ARN,
         "status": "Succeeded",
         "rejected": False,
@@ -78,48 +79,48 @@ def test_a_succeeded_execution_tells_its_steps(hook: SageMakerPipelineHook, sage
 
 
 def test_an_execution_that_failed_in_the_gates_fail_step_only_is_rejected(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     ended(sagemaker, "Failed", step("Evaluate", "Succeeded"), step("Other", "Stopped"), fail_step("Reject"))
     definition(sagemaker)
-    outcome = hook.execution_outcome(ARN)
+    outcome = execution_outcome(client, ARN)
     assert (outcome.rejected, outcome.rejection_step) == (True, "Reject")
     assert outcome.rejection_message == "MSE too high"
 
 
-def test_a_dag_may_name_other_rejection_steps(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_a_dag_may_name_other_rejection_steps(client: SageMakerClient, sagemaker: Stubber) -> None:
     ended(sagemaker, "Failed", fail_step("TooFewRows"))
-    assert hook.execution_outcome(ARN, rejection_steps=["TooFewRows"]).rejected
+    assert execution_outcome(client, ARN, rejection_steps=["TooFewRows"]).rejected
 
 
 def test_a_fail_step_that_is_not_named_as_a_rejection_is_a_failure(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     ended(sagemaker, "Failed", fail_step("TooFewRows", "12 rows"))
     definition(sagemaker)
     with pytest.raises(ExecutionFailedError, match="step TooFewRows failed: 12 rows") as caught:
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
     assert not caught.value.can_be_retried
 
 
 def test_a_rejection_beside_another_failed_step_is_a_failure(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     ended(sagemaker, "Failed", fail_step("Reject"), step("Other", "Failed", FailureReason="exit code 1"))
     with pytest.raises(ExecutionFailedError, match="exit code 1"):
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
 
 
 def test_a_failure_is_told_with_reason_and_the_tail_of_the_log(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
-    log(hook, *[f"line {i}\n" for i in range(30)])
+    log(client, *[f"line {i}\n" for i in range(30)])
     failed = step(
         "Evaluate", "Failed", FailureReason="exit code 1", Metadata={"ProcessingJob": {"Arn": JOB_ARN}}
     )
     ended(sagemaker, "Failed", failed, reason="Step failure: One or multiple steps failed.")
     with pytest.raises(ExecutionFailedError) as caught:
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
     cause = caught.value.as_dict()["causes"][0]
     assert (cause["step_name"], cause["reason"], cause["job_arn"]) == ("Evaluate", "exit code 1", JOB_ARN)
     assert (cause["log_group"], cause["log_stream"]) == ("/aws/sagemaker/ProcessingJobs", "job-1/algo-1")
@@ -128,16 +129,16 @@ def test_a_failure_is_told_with_reason_and_the_tail_of_the_log(
 
 
 def test_the_longest_failure_fits_into_xcom_and_says_that_it_was_cut(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
-    log(hook, *["x" * 20_000] * 20)
+    log(client, *["x" * 20_000] * 20)
     job = {"ProcessingJob": {"Arn": JOB_ARN}}
     failed = [
         step(f"Step{i}", "Failed", seconds=i, FailureReason="y" * 20_000, Metadata=job) for i in range(90)
     ]
     ended(sagemaker, "Failed", *failed)
     with pytest.raises(ExecutionFailedError) as caught:
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
     failure = caught.value.as_dict()
     assert [cause["step_name"] for cause in failure["causes"]] == [f"Step{i}" for i in range(90)]
     assert failure["reason"].endswith("... (cut: 20,000 characters in all)")
@@ -148,17 +149,17 @@ def test_the_longest_failure_fits_into_xcom_and_says_that_it_was_cut(
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     failed = step(
         "Evaluate", "Failed", FailureReason="exit code 1", Metadata={"ProcessingJob": {"Arn": JOB_ARN}}
     )
     ended(sagemaker, "Failed", failed)
     with pytest.raises(ExecutionFailedError, match="exit code 1"):
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
 
 
-def test_the_step_that_failed_first_is_named_first(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_the_step_that_failed_first_is_named_first(client: SageMakerClient, sagemaker: Stubber) -> None:
     ended(
         sagemaker,
         "Failed",
@@ -166,19 +167,17 @@ def test_the_step_that_failed_first_is_named_first(hook: SageMakerPipelineHook, 
         step("Early", "Failed", 3, FailureReason="early"),
     )
     with pytest.raises(ExecutionFailedError) as caught:
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
     assert [cause.step_name for cause in caught.value.causes] == ["Early", "Late"]
 
 
-def test_a_failure_without_any_reason_is_told_as_such(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
-) -> None:
+def test_a_failure_without_any_reason_is_told_as_such(client: SageMakerClient, sagemaker: Stubber) -> None:
     ended(sagemaker, "Failed")
     with pytest.raises(ExecutionFailedError, match="AWS gives no reason"):
-        hook.execution_outcome(ARN)
+        execution_outcome(client, ARN)
 
 
-def test_all_pages_of_steps_are_read(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_all_pages_of_steps_are_read(client: SageMakerClient, sagemaker: Stubber) -> None:
     pages = [[step(f"Step{page}{i}", "Succeeded") for i in range(100)] for page in range(3)]
     for number, page in enumerate(pages):
         more = {"NextToken": str(number)} if number < 2 else {}
@@ -192,7 +191,7 @@ def test_all_pages_of_steps_are_read(hook: SageMakerPipelineHook, sagemaker: Stu
                 **({"NextToken": str(number - 1)} if number else {}),
             },
         )
-    assert len(hook.list_steps(ARN)) == 300
+    assert len(client.list_steps(ARN)) == 300
 
 
 TRUTH: dict[str, type[Exception] | None] = {
@@ -212,13 +211,13 @@ def test_the_truth_table_has_every_status_and_an_unknown_one() -> None:
 
 @pytest.mark.parametrize(("status", "error"), TRUTH.items())
 def test_only_succeeded_succeeds(
-    hook: SageMakerPipelineHook, sagemaker: Stubber, status: str, error: type[Exception] | None
+    client: SageMakerClient, sagemaker: Stubber, status: str, error: type[Exception] | None
 ) -> None:
     sagemaker.add_response("describe_pipeline_execution", {"PipelineExecutionStatus": status})
     if error not in {UnknownStatusError, ExecutionRunningError}:
         sagemaker.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": []})
     if error is None:
-        assert hook.execution_outcome(ARN).status == status
+        assert execution_outcome(client, ARN).status == status
     else:
         with pytest.raises(error, match=status):
-            hook.execution_outcome(ARN)
+            execution_outcome(client, ARN)

@@ -29,9 +29,9 @@ def test_few_executions_are_described_and_more_are_listed(local_runtime: LocalRu
     arns = [local_runtime.start(name) for _ in range(count)]
     for arn in arns:
         local_runtime.wait(arn)
-    hook = SageMakerPipelineHook(aws_conn_id=None)
-    hook.__dict__["conn"] = local_runtime.client("sagemaker")
-    survey = ExecutionSurvey(hook, name)
+    client = SageMakerPipelineHook(aws_conn_id=None).client
+    client.__dict__["sagemaker"] = local_runtime.client("sagemaker")
+    survey = ExecutionSurvey(client, name)
     for _ in range(2):
         assert survey.look(arns) == dict.fromkeys(arns, "Succeeded")
         assert survey.calls == 1

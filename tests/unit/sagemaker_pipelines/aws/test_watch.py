@@ -17,9 +17,11 @@ from botocore.exceptions import (
 )
 
 from sagemaker_pipelines.aws.errors import is_transient
-from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, ExecutionWatch, StepLog
+from sagemaker_pipelines.aws.steps import Step, StepLog
+from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, ExecutionWatch
 from sagemaker_pipelines.exceptions import AccessError
 from tests.unit.sagemaker_pipelines.samples import ARN
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 
@@ -29,10 +31,11 @@ def client_error(code: str, status: int = 400) -> ClientError:
     return ClientError(response, "DescribePipelineExecution")
 
 
-class Looks:
-    """Stands for the hook: one answer, or one error, for each look."""
+class Looks(StandIn):
+    """One answer, or one error, for each look."""
 
     def __init__(self, *answers: str | BaseException) -> None:
+        super().__init__()
         self.answers = list(answers)
         self.reconnects = 0
 
@@ -45,16 +48,16 @@ class Looks:
             raise answer
         return {"PipelineExecutionStatus": answer}
 
-    def list_steps(self, arn: str) -> list[dict[str, Any]]:
+    def list_steps(self, arn: str) -> list[Step]:
         return []
 
 
 def watch(*answers: str | BaseException, waiter_delay: float = 30) -> ExecutionWatch:
     return ExecutionWatch(
-        Looks(*answers),  # type: ignore[arg-type] # two of the hook's calls
+        Looks(*answers),
         ARN,
         waiter_delay=waiter_delay,
-        log=logging.getLogger("test"),  # type: ignore[arg-type]
+        log=logging.getLogger("test"),
     )
 
 
@@ -97,7 +100,7 @@ def test_a_transient_fault_is_no_end(fault: BaseException) -> None:
 def test_after_a_fault_of_the_credentials_the_connection_is_read_anew(code: str, reconnects: int) -> None:
     looks = watch(client_error(code), "Succeeded")
     looks.look()
-    assert looks.hook.reconnects == reconnects  # type: ignore[attr-defined]
+    assert vars(looks.client)["reconnects"] == reconnects
 
 
 def test_what_nobody_cures_ends_the_looks_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,23 +154,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return set_elapsed
 
 
-def step(status: str, **fields: Any) -> dict[str, Any]:
-    return {"StepName": "Train", "StepStatus": status, "StartTime": START, **fields}
+def step(status: str, **fields: Any) -> Step:
+    return Step.read({"StepName": "Train", "StepStatus": status, "StartTime": START, **fields})
+
+
+def lines(log: StepLog, *steps: Step) -> list[str]:
+    return list(map(str, log.changes(steps)))
 
 
 def test_each_transition_is_told_once_with_its_duration() -> None:
     log = StepLog()
     ended = step("Succeeded", EndTime=START + timedelta(seconds=3))
-    lines = [log.changes([seen]) for seen in (step("Executing"), step("Executing"), ended, ended)]
-    assert lines == [["Step Train: Executing"], [], ["Step Train: Succeeded after 3.0 s"], []]
+    told = [lines(log, seen) for seen in (step("Executing"), step("Executing"), ended, ended)]
+    assert told == [["Step Train: Executing"], [], ["Step Train: Succeeded after 3.0 s"], []]
 
 
 def test_cache_hits_attempts_and_reasons_are_told() -> None:
     cached = {"SourcePipelineExecutionArn": ARN}
-    assert StepLog().changes([step("Succeeded", CacheHitResult=cached)]) == [
+    assert lines(StepLog(), step("Succeeded", CacheHitResult=cached)) == [
         f"Step Train: Succeeded (cache hit from {ARN})"
     ]
     log = StepLog()
     log.changes([step("Executing", AttemptCount=1)])
-    assert log.changes([step("Executing", AttemptCount=2)]) == ["Step Train: Executing (attempt 2)"]
-    assert log.changes([step("Failed", FailureReason="exit code 1")]) == ["Step Train: Failed: exit code 1"]
+    assert lines(log, step("Executing", AttemptCount=2)) == ["Step Train: Executing (attempt 2)"]
+    assert lines(log, step("Failed", FailureReason="exit code 1")) == ["Step Train: Failed: exit code 1"]

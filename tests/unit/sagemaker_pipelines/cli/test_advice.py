@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from botocore import exceptions as botocore_errors
-from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
 
 from sagemaker_pipelines.cli.advice import with_advice
 from sagemaker_pipelines.exceptions import SettingsError
+from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,16 @@ from sagemaker_pipelines.exceptions import EvaluationError, ExecutionStoppedErro
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.evaluation import VERDICTS, SageMakerMetricBranchOperator
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/dev-gated/1"
 
 
-class Judged(SageMakerPipelineHook):
+class Judged(StandIn):
     """A hook whose execution has an outcome, a metric and perhaps a model package."""
 
     def __init__(self, *, passed: bool | Exception, rejected: bool | Exception, approval: str | None) -> None:
-        super().__init__(aws_conn_id=None)
+        super().__init__()
         self.passed = passed
         self.rejected = rejected
         self.approval = approval
@@ -78,7 +79,7 @@ def branch(
         **arguments,
     )
     task.__dict__["hook"] = Judged(passed=passed, rejected=rejected, approval=approval)
-    task.hook.__dict__["s3"] = s3
+    task.hook.client.__dict__["s3"] = s3
     monkeypatch.setattr(task, "do_branch", lambda _, followed: followed)
     return task.execute({"ti": ti or TaskInstance(), "dag_run": dag_run})  # type: ignore[typeddict-item]
 
@@ -205,9 +206,9 @@ def test_the_result_of_a_date_is_replaced_by_its_next_run(
 ) -> None:
     uri = f"s3://{BUCKET}/results/2026-01-01.json"
     for passed in (True, False):
-        branch(monkeypatch, passed=passed, dag_run=BACKFILL_RUN, s3=hook.s3, result_uri=uri)
-    assert len(hook.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/")["Contents"]) == 1
-    assert json.loads(hook.read_object(uri)) == {
+        branch(monkeypatch, passed=passed, dag_run=BACKFILL_RUN, s3=hook.client.s3, result_uri=uri)
+    assert len(hook.client.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/")["Contents"]) == 1
+    assert json.loads(hook.client.read_object(uri)) == {
         "metric": 9.0,
         "threshold": 6.0,
         "operator": "LessThanOrEqualTo",
@@ -224,5 +225,5 @@ def test_the_result_of_a_date_is_replaced_by_its_next_run(
 
 
 def test_a_result_uri_that_names_no_object_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AirflowFailException, match="'s3://artifacts/results/' is no URI of an object"):
+    with pytest.raises(AirflowFailException, match="'s3://artifacts/results/' is not the URI of an object"):
         branch(monkeypatch, dag_run=BACKFILL_RUN, result_uri="s3://artifacts/results/")

@@ -13,7 +13,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from botocore.exceptions import EndpointConnectionError
-from tests.unit.sagemaker_pipelines.test_intervals import FORM, at, context
 
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
@@ -21,6 +20,7 @@ from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger, _missing
+from tests.unit.sagemaker_pipelines.data.test_intervals import FORM, at, context
 from tests.unit.sagemaker_pipelines.samples import ROLE
 
 BUCKET = "partitions"
@@ -48,7 +48,7 @@ def s3(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Any:
     }
     connection = {"conn_type": "aws", "login": "test", "password": "test-password", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    client = SageMakerPipelineHook().s3
+    client = SageMakerPipelineHook().client.s3
     client.create_bucket(Bucket=BUCKET)
     for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
         client.delete_object(Bucket=BUCKET, Key=item["Key"])
@@ -167,7 +167,7 @@ def test_a_week_of_daily_partitions_is_read_by_a_manifest(s3: Any) -> None:
     manifest = operator.execute_complete(week, {"event": "ready", "missing": []})["InputData"]
     assert manifest is not None
     assert manifest.startswith(f"s3://{BUCKET}/dev-manifests/")
-    assert json.loads(SageMakerPipelineHook().read_object(manifest)) == [
+    assert json.loads(SageMakerPipelineHook().client.read_object(manifest)) == [
         {"prefix": f"s3://{BUCKET}/train/"},
         *(f"{day}/rows.csv" for day in DAYS),
     ]
@@ -201,7 +201,7 @@ def files_of_a_job(manifest: str) -> list[str]:
     client.get_waiter("processing_job_completed_or_stopped").wait(
         ProcessingJobName="reads-a-manifest", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    files: list[str] = json.loads(SageMakerPipelineHook().read_object(f"s3://{BUCKET}/job/files.json"))
+    files: list[str] = json.loads(SageMakerPipelineHook().client.read_object(f"s3://{BUCKET}/job/files.json"))
     return files
 
 
@@ -216,7 +216,7 @@ def test_a_day_within_a_manifests_partitions_is_listed_alone(s3: Any) -> None:
     put(s3, "train/dt=2026-01-02/rows.csv")
     manifest = select(inputs=WEEKLY).execute(context("scheduled", DAY))["InputData"]
     assert manifest is not None
-    listed = json.loads(SageMakerPipelineHook().read_object(manifest))
+    listed = json.loads(SageMakerPipelineHook().client.read_object(manifest))
     assert listed == [{"prefix": f"s3://{BUCKET}/train/"}, "dt=2026-01-02/rows.csv"]
 
 
@@ -230,7 +230,7 @@ def test_a_run_of_events_reads_the_partitions_that_they_name_and_none_between(s3
         put(s3, f"train/dt=2026-01-{day:02}/rows.csv")
     run = context("asset_triggered", None, {}, [event(11), event(5), event(8)])
     selected = select(inputs=WEEKLY).execute(run)
-    listed = json.loads(SageMakerPipelineHook().read_object(str(selected["InputData"])))
+    listed = json.loads(SageMakerPipelineHook().client.read_object(str(selected["InputData"])))
     assert listed[1:] == [f"dt=2026-01-{day}/rows.csv" for day in ("05", "08", "11")]
     assert selected["interval"] == "2026-01-05T00:00:00Z/2026-01-12T00:00:00Z"
     # Without a manifest a parameter holds the one that is new.
@@ -293,7 +293,7 @@ def test_a_transient_fault_ends_no_wait_and_an_error_that_stays_does(
         return answer
 
     trigger = waiting()
-    monkeypatch.setattr(trigger, "hook", lambda: SimpleNamespace(has_data=has_data))
+    monkeypatch.setattr(trigger, "hook", lambda: SimpleNamespace(client=SimpleNamespace(has_data=has_data)))
     assert fired(trigger)["event"] == "ready"
     answers.append(PermissionError("AccessDenied"))
     assert fired(trigger) == {"event": "error", "missing": [URI], "message": "PermissionError: AccessDenied"}

@@ -11,24 +11,26 @@ from airflow.providers.amazon.aws.operators.sagemaker import SageMakerStartPipel
 from airflow.providers.common.compat.sdk import AirflowFailException, redact
 from airflow.sdk.exceptions import TaskDeferred
 
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.dag.forms import form_values
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.pipeline import (
     SageMakerStartPipelineExecutionOperator,
 )
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, TaskInstance, TaskStateStore, gated_definition
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 
-class Recorder(SageMakerPipelineHook):
+class Recorder(StandIn):
     """A hook that keeps the requests of starts, and answers for a deployed pipeline."""
 
     status = "Succeeded"
 
     def __init__(self, *, stored: tuple[str, ...] = ()) -> None:
-        super().__init__(aws_conn_id=None, region_name="us-east-1")
+        super().__init__()
         self.requests: list[dict[str, Any]] = []
         self.stored = stored
         self.calls: list[str] = []
@@ -52,7 +54,7 @@ class Recorder(SageMakerPipelineHook):
     def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
         return {"PipelineExecutionStatus": self.status}
 
-    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
+    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
         return []
 
     def kill_client(self) -> Any:
@@ -206,7 +208,7 @@ def test_a_data_parameter_that_is_no_uri_is_refused(
     ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hook = Recorder()
-    monkeypatch.setattr(hook, "object_exists", SageMakerPipelineHook.object_exists.__get__(hook))
+    monkeypatch.setattr(hook, "object_exists", SageMakerClient.object_exists.__get__(hook))
     with pytest.raises(AirflowFailException, match=r"InputData: 'data\.csv' is not an S3 URI"):
         start(hook, ti, pipeline_params={"InputData": "data.csv"}, data_parameters=["InputData"])
 
@@ -300,6 +302,6 @@ def test_an_error_masks_a_secret(ti: TaskInstance, monkeypatch: pytest.MonkeyPat
             pipeline_params={"DataToken": "s3://hunter2/rows"},
             data_parameters=["DataToken"],
         )
-    monkeypatch.setattr(WithPassword, "object_exists", SageMakerPipelineHook.object_exists)
+    monkeypatch.setattr(WithPassword, "object_exists", SageMakerClient.object_exists)
     with pytest.raises(AirflowFailException, match=r"DataToken: \*\*\*"):
         start(WithPassword(), ti, pipeline_params={"DataToken": "hunter2"}, data_parameters=["DataToken"])

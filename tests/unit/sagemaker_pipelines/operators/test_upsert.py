@@ -27,7 +27,7 @@ def test_the_upsert_returns_what_the_start_pins(
     sagemaker.add_client_error("list_pipeline_versions", "ResourceNotFound")
     sagemaker.add_client_error("describe_pipeline", "ResourceNotFound")
     created: dict[str, Any] = {}
-    hook.conn.meta.events.register(
+    hook.client.sagemaker.meta.events.register(
         "before-parameter-build.sagemaker.CreatePipeline", lambda params, **_: created.update(params)
     )
     sagemaker.add_response("create_pipeline", {"PipelineArn": PIPELINE_ARN})

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import (
     ExecutionFailedError,
     ExecutionStoppedError,
@@ -19,6 +20,7 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.samples import ARN, TaskInstance, TaskStateStore, context_of
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 SUCCEEDED = ExecutionOutcome(pipeline_execution_arn=ARN, status="Succeeded")
 REJECTED = ExecutionOutcome(
@@ -38,11 +40,11 @@ UNKNOWN = UnknownStatusError("pipeline execution", "Paused", ["Succeeded"])
 TERMINAL = ["Succeeded", "Failed", "Stopped", "CompletedWithFailures", "Paused"]
 
 
-class Answers(SageMakerPipelineHook):
+class Answers(StandIn):
     """A hook that gives one status for each look, and one judgement at the end."""
 
     def __init__(self, *statuses: str, judgement: ExecutionOutcome | Exception = SUCCEEDED) -> None:
-        super().__init__(aws_conn_id=None, region_name="us-east-1")
+        super().__init__()
         self.statuses = list(statuses)
         self.judgement = judgement
         self.rejection_steps: Any = "not asked"
@@ -51,8 +53,8 @@ class Answers(SageMakerPipelineHook):
         assert pipeline_execution_arn == ARN
         return {"PipelineExecutionStatus": self.statuses.pop(0)}
 
-    def list_steps(self, pipeline_execution_arn: str) -> list[dict[str, Any]]:
-        return [{"StepName": "Train", "StepStatus": "Executing"}]
+    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
+        return [Step(name="Train", status="Executing")]
 
     def kill_client(self) -> Any:
         return None

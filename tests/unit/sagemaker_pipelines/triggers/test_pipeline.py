@@ -14,7 +14,7 @@ from airflow.models.trigger import Trigger
 from airflow.sdk.serde import serialize
 
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
-from tests.unit.sagemaker_pipelines.hooks.test_watch import Looks, client_error
+from tests.unit.sagemaker_pipelines.aws.test_watch import Looks, client_error
 from tests.unit.sagemaker_pipelines.samples import ARN
 
 ARGUMENTS: dict[str, Any] = {

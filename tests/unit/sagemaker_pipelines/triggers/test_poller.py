@@ -10,22 +10,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.sagemaker_pipelines.hooks.test_watch import client_error
 
 from sagemaker_pipelines.aws import errors as aws_errors
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
+from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 from tests.waiting import GENEROUS_SECONDS
 
 PIPELINE_ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/abalone"
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 
 
-class Account:
-    """Stands for the hook: a pipeline with executions, which counts the calls that they cost."""
+class Account(StandIn):
+    """A pipeline with executions, which counts the calls that they cost."""
 
     def __init__(self, count: int) -> None:
+        super().__init__()
         self.arns = [f"{PIPELINE_ARN}/execution/{number:012}" for number in range(count)]
         self.statuses = dict.fromkeys(self.arns, "Executing")
         self.calls: list[str] = []
@@ -59,9 +62,9 @@ class Account:
             raise client_error("ResourceNotFound")
         return {"PipelineExecutionStatus": self.statuses[arn], "CreationTime": START}
 
-    def list_steps(self, arn: str) -> list[dict[str, Any]]:
+    def list_steps(self, arn: str) -> list[Step]:
         self.calls.append("steps")
-        return [{"StepName": "Train", "StepStatus": "Executing"}]
+        return [Step(name="Train", status="Executing")]
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +85,7 @@ def waits(account: Account, arns: list[str], **arguments: Any) -> list[Any]:
         trigger = SageMakerPipelineExecutionTrigger(
             pipeline_execution_arn=arn, waiter_delay=0.05, **arguments
         )
-        trigger.hook = lambda: account  # type: ignore[method-assign,assignment,return-value]
+        trigger.hook = lambda: account  # type: ignore[method-assign]
         made.append(asyncio.ensure_future(first(trigger)))
     return made
 

@@ -12,8 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from sagemaker_pipelines.hooks.connection import POLLING_CONFIG
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.triggers.test_poller import Account, until, waits
@@ -125,7 +124,7 @@ def test_a_look_is_made_with_short_time_outs_unless_the_connection_has_its_own(
     monkeypatch.setenv("AIRFLOW_CONN_AWS_SLOW", json.dumps({"conn_type": "aws", "extra": extra}))
     hook = SageMakerPipelineHook(aws_conn_id="aws_slow")
     hook.default_config = POLLING_CONFIG
-    for client in (hook.conn, hook.s3):
+    for client in (hook.client.sagemaker, hook.client.s3):
         assert (client.meta.config.connect_timeout, client.meta.config.read_timeout) == (5, 7)
 
 

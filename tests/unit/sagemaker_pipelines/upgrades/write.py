@@ -84,7 +84,7 @@ def trigger_events() -> list[dict[str, Any]]:
 
 def records() -> list[list[Any]]:
     """Return key and value of the task state store's entries, of waits and starts that were cut off."""
-    from sagemaker_pipelines.records import StartRecord, WaitRecord, Witness
+    from sagemaker_pipelines.task.records import StartRecord, WaitRecord, Witness
 
     kept: dict[str, Any] = {}
     store = type("Store", (), {"set": lambda self, key, value: kept.update({key: value})})()

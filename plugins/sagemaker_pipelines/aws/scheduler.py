@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.errors import is_missing
@@ -16,7 +15,7 @@ from sagemaker_pipelines.exceptions import ScheduleError
 
 @dataclass(frozen=True)
 class SchedulePut:
-    """What :meth:`EventBridgeSchedulerHook.put_schedule` has done.
+    """What :meth:`EventBridgeScheduler.put_schedule` has done.
 
     :param outcome: ``"created"``, ``"updated"`` or ``"unchanged"``.
     :param changes: what an update has changed, as name to values before and after.
@@ -26,26 +25,24 @@ class SchedulePut:
     changes: dict[str, tuple[Any, Any]]
 
 
-class EventBridgeSchedulerHook(AwsBaseHook):
-    """Call EventBridge Scheduler; a hook holds calls, and no judgement.
-
-    It takes the arguments of the provider's
-    :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`.
+class EventBridgeScheduler:
+    """The calls of EventBridge Scheduler.
 
     https://docs.aws.amazon.com/scheduler/latest/APIReference/Welcome.html
+
+    :param client: the boto3 client of ``scheduler``.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "scheduler"
-        super().__init__(*args, **kwargs)
+    def __init__(self, client: Any) -> None:
+        self._client = client
 
     def get_schedule(self, name: str, *, group: str = "default") -> PipelineSchedule | None:
         """Return a schedule; None where there is none of this name.
 
-        :raises ScheduleError: it starts something else than a pipeline.
+        :raises ScheduleError: it starts something other than a pipeline.
         """
         try:
-            answer = self.conn.get_schedule(Name=name, GroupName=group)
+            answer = self._client.get_schedule(Name=name, GroupName=group)
         except ClientError as error:
             if is_missing(error):
                 return None
@@ -55,31 +52,32 @@ class EventBridgeSchedulerHook(AwsBaseHook):
     def put_schedule(self, schedule: PipelineSchedule, *, dry_run: bool = False) -> SchedulePut:
         """Create a schedule, or update it where it differs; an equal one is not written.
 
-        :param schedule: as it shall be.
-        :param dry_run: only tell what would be done.
+        :param schedule: as it should be.
+        :param dry_run: only report what would be done.
         :raises ScheduleError: its group does not exist.
         """
         present = self.get_schedule(schedule.name, group=schedule.group)
         if present is None:
             if not self.has_group(schedule.group):
                 raise ScheduleError(
-                    f"There is no schedule group {schedule.group!r} in {self.conn_region_name}. Create it "
-                    f"(aws scheduler create-schedule-group --name {schedule.group}), or take 'default'."
+                    f"There is no schedule group {schedule.group!r} in {self._client.meta.region_name}. "
+                    f"Create it (aws scheduler create-schedule-group --name {schedule.group}), or use "
+                    "'default'."
                 )
             if not dry_run:
-                self.conn.create_schedule(**schedule.request())
+                self._client.create_schedule(**schedule.request())
             return SchedulePut("created", {})
         changes = present.changes_to(schedule)
         if not changes:
             return SchedulePut("unchanged", {})
         if not dry_run:
-            self.conn.update_schedule(**schedule.request())
+            self._client.update_schedule(**schedule.request())
         return SchedulePut("updated", changes)
 
     def has_group(self, group: str) -> bool:
         """Return whether a schedule group exists."""
         try:
-            self.conn.get_schedule_group(Name=group)
+            self._client.get_schedule_group(Name=group)
         except ClientError as error:
             if is_missing(error):
                 return False
@@ -97,7 +95,7 @@ class EventBridgeSchedulerHook(AwsBaseHook):
         filters = {"NamePrefix": name_prefix} if name_prefix else {}
         if group:
             filters["GroupName"] = group
-        for page in self.conn.get_paginator("list_schedules").paginate(**filters):
+        for page in self._client.get_paginator("list_schedules").paginate(**filters):
             for summary in page["Schedules"]:
                 # The list tells neither times nor parameters.
                 if ":pipeline/" in summary["Target"]["Arn"]:
@@ -108,12 +106,12 @@ class EventBridgeSchedulerHook(AwsBaseHook):
     def delete_schedule(self, name: str, *, group: str = "default") -> bool:
         """Delete a schedule and return whether there was one; one that starts no pipeline is refused.
 
-        :raises ScheduleError: it starts something else than a pipeline.
+        :raises ScheduleError: it starts something other than a pipeline.
         """
         if self.get_schedule(name, group=group) is None:
             return False
         try:
-            self.conn.delete_schedule(Name=name, GroupName=group)
+            self._client.delete_schedule(Name=name, GroupName=group)
         except ClientError as error:
             if is_missing(error):
                 return False

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from botocore.stub import ANY, Stubber
 
-from sagemaker_pipelines.aws.quota import executing_count
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.environment import executing_count
 from tests.unit.sagemaker_pipelines.samples import ARN, PIPELINE_ARN
 
 NOW = datetime.now(UTC)
@@ -18,7 +18,11 @@ def _pipelines(stub: Stubber, last: dict[str, datetime]) -> None:
         {"PipelineArn": PIPELINE_ARN, "PipelineName": name, "LastExecutionTime": moment}
         for name, moment in last.items()
     ]
-    stub.add_response("list_pipelines", {"PipelineSummaries": summaries}, {"PipelineNamePrefix": "dev"})
+    stub.add_response(
+        "list_pipelines",
+        {"PipelineSummaries": summaries},
+        {"PipelineNamePrefix": "dev", "SortBy": "Name", "SortOrder": "Ascending", "MaxResults": 100},
+    )
 
 
 def _executions(stub: Stubber, name: str, *statuses: str) -> None:
@@ -37,15 +41,15 @@ def _executions(stub: Stubber, name: str, *statuses: str) -> None:
 
 
 def test_what_runs_is_counted_over_all_pipelines_that_ran_lately(
-    hook: SageMakerPipelineHook, sagemaker: Stubber
+    client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     _pipelines(sagemaker, {"dev-one": NOW, "dev-old": NOW - timedelta(days=3), "dev-two": NOW, "devil": NOW})
     _executions(sagemaker, "dev-one", "Executing", "Succeeded", "Stopping")
     _executions(sagemaker, "dev-two", "Failed", "Executing")
-    assert executing_count(hook, limit=10) == 3
+    assert executing_count(client, limit=10) == 3
 
 
-def test_counting_ends_at_the_limit(hook: SageMakerPipelineHook, sagemaker: Stubber) -> None:
+def test_counting_ends_at_the_limit(client: SageMakerClient, sagemaker: Stubber) -> None:
     _pipelines(sagemaker, {"dev-one": NOW, "dev-two": NOW})
     _executions(sagemaker, "dev-one", "Executing", "Executing", "Executing")
-    assert executing_count(hook, limit=2) == 2
+    assert executing_count(client, limit=2) == 2

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.unit.sagemaker_pipelines.test_schedules import ROLE, SCHEDULE
 
 from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_pipelines.aws.scheduler import EventBridgeScheduler
 from sagemaker_pipelines.aws.schedules import PipelineSchedule
 from sagemaker_pipelines.exceptions import ScheduleError
-from sagemaker_pipelines.hooks.scheduler import EventBridgeSchedulerHook
+from tests.unit.sagemaker_pipelines.aws.test_schedules import ROLE, SCHEDULE
 
 __all__ = ["local_runtime"]
 
@@ -36,66 +35,63 @@ FULL = PipelineSchedule(
 
 
 @pytest.fixture
-def hook(local_runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch) -> EventBridgeSchedulerHook:
-    extra = {"region_name": "us-east-1", "endpoint_url": local_runtime.endpoint_url}
-    connection = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    return EventBridgeSchedulerHook()
+def scheduler(local_runtime: LocalRuntime) -> EventBridgeScheduler:
+    return EventBridgeScheduler(local_runtime.client("scheduler"))
 
 
-def test_what_is_put_is_read_again_whole(hook: EventBridgeSchedulerHook) -> None:
+def test_what_is_put_is_read_again_whole(scheduler: EventBridgeScheduler) -> None:
     for schedule in (SCHEDULE, FULL):
-        assert hook.put_schedule(schedule).outcome == "created"
-        assert hook.get_schedule(schedule.name) == schedule
+        assert scheduler.put_schedule(schedule).outcome == "created"
+        assert scheduler.get_schedule(schedule.name) == schedule
 
 
 def test_an_equal_schedule_is_not_written(
-    hook: EventBridgeSchedulerHook, local_runtime: LocalRuntime
+    scheduler: EventBridgeScheduler, local_runtime: LocalRuntime
 ) -> None:
-    hook.put_schedule(FULL)
-    put = hook.put_schedule(FULL)
+    scheduler.put_schedule(FULL)
+    put = scheduler.put_schedule(FULL)
     assert (put.outcome, put.changes) == ("unchanged", {})
     calls = local_runtime.calls()
     assert (calls["scheduler:CreateSchedule"], calls.get("scheduler:UpdateSchedule", 0)) == (1, 0)
 
 
-def test_a_changed_schedule_is_updated_and_told(hook: EventBridgeSchedulerHook) -> None:
-    hook.put_schedule(FULL)
+def test_a_changed_schedule_is_updated_and_told(scheduler: EventBridgeScheduler) -> None:
+    scheduler.put_schedule(FULL)
     wanted = replace(FULL, state="ENABLED", dead_letter_arn=None, flexible_window=None)
-    assert hook.put_schedule(wanted, dry_run=True).outcome == "updated"
-    assert hook.get_schedule("weekly") == FULL
-    put = hook.put_schedule(wanted)
+    assert scheduler.put_schedule(wanted, dry_run=True).outcome == "updated"
+    assert scheduler.get_schedule("weekly") == FULL
+    put = scheduler.put_schedule(wanted)
     assert put.outcome == "updated"
     assert put.changes.keys() == {"state", "dead_letter_arn", "flexible_window"}
-    assert hook.get_schedule("weekly") == wanted
+    assert scheduler.get_schedule("weekly") == wanted
 
 
 def test_a_missing_group_is_named_with_the_cure(
-    hook: EventBridgeSchedulerHook, local_runtime: LocalRuntime
+    scheduler: EventBridgeScheduler, local_runtime: LocalRuntime
 ) -> None:
     grouped = replace(SCHEDULE, group="ml")
     with pytest.raises(ScheduleError, match="create-schedule-group --name ml"):
-        hook.put_schedule(grouped)
+        scheduler.put_schedule(grouped)
     local_runtime.client("scheduler").create_schedule_group(Name="ml")
-    assert hook.put_schedule(grouped).outcome == "created"
-    assert hook.get_schedule("nightly") is None
+    assert scheduler.put_schedule(grouped).outcome == "created"
+    assert scheduler.get_schedule("nightly") is None
 
 
 def test_only_schedules_of_pipelines_are_listed_and_deleted(
-    hook: EventBridgeSchedulerHook, local_runtime: LocalRuntime
+    scheduler: EventBridgeScheduler, local_runtime: LocalRuntime
 ) -> None:
-    hook.put_schedule(SCHEDULE)
-    hook.put_schedule(FULL)
+    scheduler.put_schedule(SCHEDULE)
+    scheduler.put_schedule(FULL)
     local_runtime.client("scheduler").create_schedule(
         Name="other",
         ScheduleExpression="rate(1 day)",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={"Arn": "arn:aws:sqs:us-east-1:123456789012:q", "RoleArn": ROLE},
     )
-    assert {schedule.name for schedule in hook.list_schedules()} == {"nightly", "weekly"}
-    assert [schedule.name for schedule in hook.list_schedules(name_prefix="n", group="default")] == [
+    assert {schedule.name for schedule in scheduler.list_schedules()} == {"nightly", "weekly"}
+    assert [schedule.name for schedule in scheduler.list_schedules(name_prefix="n", group="default")] == [
         "nightly"
     ]
     with pytest.raises(ScheduleError, match="no SageMaker pipeline"):
-        hook.delete_schedule("other")
-    assert (hook.delete_schedule("nightly"), hook.delete_schedule("nightly")) == (True, False)
+        scheduler.delete_schedule("other")
+    assert (scheduler.delete_schedule("nightly"), scheduler.delete_schedule("nightly")) == (True, False)

@@ -1,0 +1,372 @@
+"""Call SageMaker, and the S3 and the logs beside it, for pipelines and their executions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.aws.errors import is_missing
+from sagemaker_pipelines.aws.objects import split_s3_uri, stored_objects
+from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.definition import parse_definition
+from sagemaker_pipelines.exceptions import DefinitionError, ParameterError
+from sagemaker_pipelines.settings import PipelineSettings
+
+# The most that SageMaker lists in one answer.
+PAGE_SIZE = 100
+
+
+class Logger(Protocol):
+    """What a log takes, whether it is the standard library's or Airflow's."""
+
+    def info(self, message: Any, /, *values: Any) -> Any: ...
+    def warning(self, message: Any, /, *values: Any) -> Any: ...
+    def error(self, message: Any, /, *values: Any) -> Any: ...
+    def exception(self, message: Any, /, *values: Any) -> Any: ...
+
+
+class Account(Protocol):
+    """Where boto3's clients and the settings of one AWS account and region come from."""
+
+    @property
+    def name(self) -> str:
+        """What the account is called where its environment has no name: the Airflow connection's id."""
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """The environment.
+
+        :raises SettingsError: a setting is unknown or malformed.
+        """
+
+    @property
+    def log(self) -> Logger:
+        """Where its work is logged."""
+
+    def boto3_client(self, service: str) -> Any:
+        """Return a boto3 client of a service."""
+
+    def masked(self, value: Any) -> Any:
+        """Return JSON types with the values of secrets masked."""
+
+    def renew(self) -> None:
+        """Read the credentials anew."""
+
+
+class SageMakerClient:
+    """The calls of this package; what they mean is decided elsewhere.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
+
+    :param account: makes the boto3 clients, each when it is first needed.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        """The boto3 client of SageMaker."""
+        return self.account.boto3_client("sagemaker")
+
+    @cached_property
+    def s3(self) -> Any:
+        """The boto3 client of S3."""
+        return self.account.boto3_client("s3")
+
+    @cached_property
+    def logs(self) -> Any:
+        """The boto3 client of CloudWatch Logs."""
+        return self.account.boto3_client("logs")
+
+    @property
+    def region(self) -> str:
+        """The region that SageMaker is called in."""
+        return str(self.sagemaker.meta.region_name)
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """The account's environment."""
+        return self.account.settings
+
+    @property
+    def log(self) -> Logger:
+        """Where to log."""
+        return self.account.log
+
+    def reconnect(self) -> None:
+        """Forget the clients: the next call uses credentials that were renewed in the meantime."""
+        self.account.renew()
+        for name in ("sagemaker", "s3", "logs"):
+            self.__dict__.pop(name, None)
+
+    def pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Yield the items of a List operation of SageMaker, over all pages.
+
+        :param operation: its name in boto3, such as ``"list_pipelines"``.
+        :param key: the member of its answer that holds the items.
+        :param arguments: the operation's.
+        """
+        paginator = self.sagemaker.get_paginator(operation)
+        for page in paginator.paginate(**arguments, PaginationConfig={"PageSize": PAGE_SIZE}):
+            yield from page[key]
+
+    # -- Pipelines -------------------------------------------------------------------------------------
+
+    def pipelines(self, name_prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield the summaries of the pipelines whose names begin with a prefix, in the order of the names.
+
+        :param name_prefix: the environment's; an empty one yields every pipeline of the account and region.
+        """
+        # AWS does not accept a prefix that ends in a hyphen, as the environment's do.
+        stem = name_prefix.rstrip("-")
+        filters = {"PipelineNamePrefix": stem} if stem else {}
+        found = self.pages(
+            "list_pipelines", "PipelineSummaries", SortBy="Name", SortOrder="Ascending", **filters
+        )
+        return (summary for summary in found if summary["PipelineName"].startswith(name_prefix))
+
+    def latest_version_id(self, pipeline_name: str) -> int | None:
+        """Return the newest PipelineVersionId; None where the pipeline, or a version of it, is missing."""
+        return self._version_id(pipeline_name, "Descending")
+
+    def first_version_id(self, pipeline_name: str) -> int | None:
+        """Return the PipelineVersionId that the pipeline was created with; None as above."""
+        return self._version_id(pipeline_name, "Ascending")
+
+    def _version_id(self, pipeline_name: str, sort_order: str) -> int | None:
+        # Neither CreatePipeline nor DescribePipeline returns the version.
+        try:
+            answer = self.sagemaker.list_pipeline_versions(
+                PipelineName=pipeline_name, SortOrder=sort_order, MaxResults=1
+            )
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        versions = answer["PipelineVersionSummaries"]
+        return int(versions[0]["PipelineVersionId"]) if versions else None
+
+    def describe_pipeline(
+        self, pipeline_name: str, *, pipeline_version_id: int | None = None
+    ) -> dict[str, Any] | None:
+        """Return DescribePipeline's answer, of one version or the newest; None where it is missing."""
+        version = {} if pipeline_version_id is None else {"PipelineVersionId": pipeline_version_id}
+        try:
+            answer: dict[str, Any] = self.sagemaker.describe_pipeline(PipelineName=pipeline_name, **version)
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        return answer
+
+    def deployed_definition(
+        self, pipeline_name: str, *, pipeline_version_id: int | None = None
+    ) -> dict[str, Any]:
+        """Return the definition that a start would execute.
+
+        :raises DefinitionError: there is no such pipeline.
+        """
+        described = self.describe_pipeline(pipeline_name, pipeline_version_id=pipeline_version_id)
+        if described is None:
+            raise DefinitionError(
+                f"There is no pipeline {pipeline_name!r} (version {pipeline_version_id or 'newest'}) in "
+                f"{self.region}. Upsert it first."
+            )
+        return parse_definition(described["PipelineDefinition"])
+
+    # -- Executions ------------------------------------------------------------------------------------
+
+    def start_execution(self, request: dict[str, Any]) -> str:
+        """Start an execution and return its ARN.
+
+        :param request: the arguments of StartPipelineExecution.
+            https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
+        """
+        answer = self.sagemaker.start_pipeline_execution(**request)
+        return str(answer["PipelineExecutionArn"])
+
+    def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
+        """Return DescribePipelineExecution's answer."""
+        answer: dict[str, Any] = self.sagemaker.describe_pipeline_execution(
+            PipelineExecutionArn=pipeline_execution_arn
+        )
+        return answer
+
+    def execution_status(self, pipeline_execution_arn: str) -> str:
+        """Return the PipelineExecutionStatus."""
+        return str(self.describe_execution(pipeline_execution_arn)["PipelineExecutionStatus"])
+
+    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
+        """Return the steps that have begun, oldest first."""
+        found = self.pages(
+            "list_pipeline_execution_steps",
+            "PipelineExecutionSteps",
+            PipelineExecutionArn=pipeline_execution_arn,
+            SortOrder="Ascending",
+        )
+        return [Step.read(step) for step in found]
+
+    def list_executions(self, pipeline_name: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Yield summaries of a pipeline's executions, newest first, over all pages.
+
+        :param filters: more arguments of ListPipelineExecutions, such as ``CreatedAfter``.
+        """
+        return self.pages(
+            "list_pipeline_executions",
+            "PipelineExecutionSummaries",
+            PipelineName=pipeline_name,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            **filters,
+        )
+
+    def execution_parameters(self, pipeline_execution_arn: str) -> dict[str, str]:
+        """Return the parameters that an execution runs with, as AWS lists them."""
+        pairs = self.pages(
+            "list_pipeline_parameters_for_execution",
+            "PipelineParameters",
+            PipelineExecutionArn=pipeline_execution_arn,
+        )
+        return {pair["Name"]: pair["Value"] for pair in pairs}
+
+    def execution_definition(self, pipeline_execution_arn: str) -> dict[str, Any]:
+        """Return the definition that an execution runs, whatever has been deployed since."""
+        answer = self.sagemaker.describe_pipeline_definition_for_execution(
+            PipelineExecutionArn=pipeline_execution_arn
+        )
+        return parse_definition(answer["PipelineDefinition"])
+
+    def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
+        """Resume a failed or stopped execution; the steps that have succeeded are kept.
+
+        :param token: the ClientRequestToken; the same one resumes only once.
+        """
+        self.sagemaker.retry_pipeline_execution(
+            PipelineExecutionArn=pipeline_execution_arn, ClientRequestToken=token
+        )
+
+    def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
+        """Write into an execution's description who owns it from now on; a refusal is only logged.
+
+        :param description: the new PipelineExecutionDescription; None changes nothing.
+        """
+        if description is None:
+            return
+        try:
+            self.sagemaker.update_pipeline_execution(
+                PipelineExecutionArn=pipeline_execution_arn, PipelineExecutionDescription=description
+            )
+        except ClientError as error:
+            self.log.warning("The description of %s stays as it was: %s", pipeline_execution_arn, error)
+
+    def find_execution(
+        self, pipeline_name: str, *, generation: str, created_after: datetime, sagemaker: Any = None
+    ) -> str | None:
+        """Return the ARN of the execution that a logical start has begun; None where there is none.
+
+        :param generation: the start's random id, which the execution's description always contains.
+        :param created_after: executions older than this are not looked at.
+        :param sagemaker: the boto3 client to ask with; None takes :attr:`sagemaker`.
+        """
+        pages = (
+            (sagemaker or self.sagemaker)
+            .get_paginator("list_pipeline_executions")
+            .paginate(
+                PipelineName=pipeline_name,
+                CreatedAfter=created_after,
+                SortBy="CreationTime",
+                SortOrder="Descending",
+            )
+        )
+        for page in pages:
+            for summary in page["PipelineExecutionSummaries"]:
+                if f" generation={generation}" in summary.get("PipelineExecutionDescription", ""):
+                    return str(summary["PipelineExecutionArn"])
+        return None
+
+    # -- Model packages --------------------------------------------------------------------------------
+
+    def newest_approved_model_package(self, model_package_group_name: str) -> str | None:
+        """Return the ARN of the group's newest Approved model package; None where there is none."""
+        packages = self.pages(
+            "list_model_packages",
+            "ModelPackageSummaryList",
+            ModelPackageGroupName=model_package_group_name,
+            ModelApprovalStatus="Approved",
+            SortBy="CreationTime",
+            SortOrder="Descending",
+        )
+        arns = (
+            str(package["ModelPackageArn"])
+            for package in packages
+            if package["ModelPackageStatus"] == "Completed"
+        )
+        return next(arns, None)
+
+    def describe_model_package(self, model_package_name: str) -> dict[str, Any]:
+        """Return DescribeModelPackage's answer, by name or ARN."""
+        answer: dict[str, Any] = self.sagemaker.describe_model_package(ModelPackageName=model_package_name)
+        return answer
+
+    # -- S3 --------------------------------------------------------------------------------------------
+
+    def object_exists(self, uri: str) -> bool:
+        """Return whether S3 holds an object at this URI, or below it as a folder.
+
+        :raises ValueError: the URI is not of the form ``s3://bucket/key``.
+        """
+        return any(True for _ in stored_objects(self.s3, uri, page_size=1))
+
+    def has_data(self, uri: str) -> bool:
+        """Return whether there are any data at this URI or below it; see :meth:`data_objects`."""
+        return any(True for _ in self.data_objects(uri))
+
+    def data_objects(self, uri: str) -> Iterator[str]:
+        """Yield the URIs of the data at this URI or below it, in the order of their keys.
+
+        Empty objects do not count, nor what writers hide until it is complete: names that begin with an
+        underscore or a dot, such as Spark's ``_temporary/``.
+        """
+        bucket, key = split_s3_uri(uri)
+        for item in stored_objects(self.s3, uri):
+            if item["Size"] and not re.search(r"(^|/)[_.]", item["Key"][len(key) :]):
+                yield f"s3://{bucket}/{item['Key']}"
+
+    def read_object(self, uri: str) -> bytes:
+        """Return the content of the object at this URI."""
+        bucket, key = split_s3_uri(uri)
+        content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def write_json(self, uri: str, value: object) -> None:
+        """Write one JSON document in one request: a reader sees the earlier one or this one, never a part.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+
+        :param uri: the object, ``s3://bucket/key``; an earlier one is replaced.
+        :param value: JSON types.
+        :raises ParameterError: the URI is not that of an object.
+        """
+        parts = urlsplit(uri, allow_fragments=False)
+        key = parts.path.removeprefix("/")
+        if parts.scheme != "s3" or not parts.netloc or not key or key.endswith("/"):
+            raise ParameterError(f"{uri!r} is not the URI of an object; expected s3://<bucket>/<key>.")
+        body = json.dumps(value, indent=2, sort_keys=True).encode()
+        content_type = "application/json"
+        self.s3.put_object(
+            Bucket=parts.netloc, Key=key, Body=body, ContentType=content_type, **self.encryption
+        )
+
+    @property
+    def encryption(self) -> dict[str, str]:
+        """The arguments of PutObject that encrypt with the environment's key, if it has one."""
+        key = self.settings.kms_key_id
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}

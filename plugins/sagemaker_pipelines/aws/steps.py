@@ -1,0 +1,148 @@
+"""The steps of an execution, as SageMaker lists them.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineExecutionStep.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from sagemaker_pipelines.messages import cut
+from sagemaker_pipelines.states import Phase, step_phase
+
+MAX_REASON = 3072
+# https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
+_LOG_GROUPS = {
+    "Processing": "/aws/sagemaker/ProcessingJobs",
+    "Training": "/aws/sagemaker/TrainingJobs",
+    "Transform": "/aws/sagemaker/TransformJobs",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of an execution.
+
+    :param name: its name in the definition.
+    :param type: its type, as far as the answer shows it: None for a step that has not got as far as a job.
+    :param status: its StepStatus, as AWS writes it.
+    :param started: when it began.
+    :param ended: when it ended.
+    :param attempts: how often it was attempted.
+    :param arn: what it made: a job, a model, a model package.
+    :param reason: why it failed: the message of a Fail step, else the FailureReason.
+    :param outcome: of a Condition step: ``True`` or ``False``, as AWS writes it.
+    :param callback_token: of a Callback step that waits.
+    :param is_cache_hit: whether the cache had its result.
+    :param is_taken_over: whether a selective execution took its result from another execution.
+    :param source: the execution that a result of the cache, or one that was taken over, comes from.
+    """
+
+    name: str
+    status: str
+    type: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    attempts: int = 0
+    arn: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    callback_token: str | None = None
+    is_cache_hit: bool = False
+    is_taken_over: bool = False
+    source: str | None = None
+
+    @classmethod
+    def read(cls, answer: Mapping[str, Any]) -> Self:
+        """Return a step of ListPipelineExecutionSteps' answer."""
+        # It has one member, named after what the step made or did.
+        kind: str | None = next(iter(answer.get("Metadata", {})), None)
+        metadata: Mapping[str, Any] = answer["Metadata"][kind] if kind else {}
+        result = answer.get("CacheHitResult") or answer.get("SelectiveExecutionResult") or {}
+        return cls(
+            name=str(answer["StepName"]),
+            status=str(answer["StepStatus"]),
+            type=kind and kind.removesuffix("Job"),
+            started=answer.get("StartTime"),
+            ended=answer.get("EndTime"),
+            attempts=int(answer.get("AttemptCount") or 0),
+            arn=metadata.get("Arn") or None,
+            reason=(kind == "Fail" and metadata.get("ErrorMessage")) or answer.get("FailureReason") or None,
+            outcome=metadata.get("Outcome"),
+            callback_token=metadata.get("CallbackToken"),
+            is_cache_hit="CacheHitResult" in answer,
+            is_taken_over="SelectiveExecutionResult" in answer,
+            source=result.get("SourcePipelineExecutionArn"),
+        )
+
+    @property
+    def phase(self) -> Phase:
+        """What its status means.
+
+        :raises UnknownStatusError: the status is not in the table.
+        """
+        return step_phase(self.status)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs or where AWS gives no times."""
+        if self.started is None or self.ended is None:
+            return None
+        return round((self.ended - self.started).total_seconds(), 3)
+
+    @property
+    def is_fail_step(self) -> bool:
+        """Whether the pipeline itself decided that it fails."""
+        return self.type == "Fail"
+
+    @property
+    def job_name(self) -> str | None:
+        """The name of its job, with which the names of the job's log streams begin."""
+        return self.arn.rpartition("/")[2] if self.arn else None
+
+    @property
+    def log_group(self) -> str | None:
+        """The CloudWatch log group of its job; None where it has no job."""
+        return _LOG_GROUPS.get(self.type or "") if self.arn else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what downstream tasks see of it, as JSON types."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "seconds": self.seconds,
+            "cache_hit": self.is_cache_hit,
+        }
+
+    def __str__(self) -> str:
+        """Return it as a line of a log."""
+        text = f"Step {self.name}: {self.status}"
+        if self.seconds is not None:
+            text += f" after {self.seconds:.1f} s"
+        if self.is_cache_hit:
+            text += f" (cache hit from {self.source})"
+        if self.attempts > 1:
+            text += f" (attempt {self.attempts})"
+        return f"{text}: {cut(self.reason, MAX_REASON)}" if self.reason else text
+
+
+class StepLog:
+    """Report what has changed between two looks at an execution's steps."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, int]] = {}
+
+    def changes(self, steps: Iterable[Step]) -> list[Step]:
+        """Return each step that has begun, changed its status or been attempted again since the last look."""
+        changed = [step for step in steps if self._seen.get(step.name) != (step.status, step.attempts)]
+        self._seen |= {step.name: (step.status, step.attempts) for step in changed}
+        return changed
+
+
+def failed_steps(steps: Iterable[Step]) -> list[Step]:
+    """Return the failed steps, the one that ended first coming first: later ones often follow from it."""
+    failed = [step for step in steps if step.phase is Phase.FAILED]
+    return sorted(failed, key=lambda step: (step.ended is None, step.ended))
