@@ -67,6 +67,14 @@ def execution_phase(status: str) -> Phase:
     return _phase(EXECUTION_PHASES, "pipeline execution", status)
 
 
+def is_end(status: str) -> bool:
+    """Return whether a status is the end of a wait; one that is not in the table is, to be judged loudly."""
+    try:
+        return execution_phase(status).is_terminal
+    except UnknownStatusError:
+        return True
+
+
 def step_phase(status: str) -> Phase:
     """Return what a StepStatus means.
 

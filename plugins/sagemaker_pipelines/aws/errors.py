@@ -8,17 +8,11 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import ClientError
-
-from sagemaker_pipelines.exceptions import AccessError
-
-# For how long a wait outlives what may also be permanent.
-PATIENCE_SECONDS = 3600.0
 
 _TRANSIENT_CODES = frozenset(
     {
@@ -141,45 +135,6 @@ def cure_of(error: BaseException) -> str | None:
         return _CODES_WITH_CURE.get(code_of(error))
     cures = (cure for kind, cure in _EXCEPTIONS_WITH_CURE.items() if isinstance(error, kind))
     return next(cures, None)
-
-
-class Patience:
-    """Decide whether a wait outlives the faults that its looks meet.
-
-    It outlives transient faults without end, and those with a cure for :data:`PATIENCE_SECONDS`, counted from
-    the first of them since AWS last answered.
-
-    :param clock: the time in seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._since: float | None = None
-
-    def renew(self) -> None:
-        """Begin anew: AWS has answered."""
-        self._since = None
-
-    def endure(self, error: Exception) -> None:
-        """Return where the same read is to be made again later.
-
-        :param error: what the read raised.
-        :raises AccessError: it has had a cure for too long.
-        :raises Exception: the error itself, where it is not transient.
-        """
-        if not is_transient(error):
-            raise error
-        cure = cure_of(error)
-        if cure is None:
-            return
-        now = self._clock()
-        if self._since is None:
-            self._since = now
-        if now - self._since > PATIENCE_SECONDS:
-            raise AccessError(
-                f"AWS could not be asked for {PATIENCE_SECONDS / 60:.0f} minutes: {error}. {cure} Then clear "
-                "the task: it watches the same execution again."
-            ) from error
 
 
 def refuse_broken_answers(client: Any) -> Any:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 from sagemaker_pipelines.aws.client import Logger, SageMakerClient
-from sagemaker_pipelines.aws.errors import Patience, cure_of
+from sagemaker_pipelines.aws.errors import cure_of
+from sagemaker_pipelines.aws.pacing import Patience, backoff, delay_after
 from sagemaker_pipelines.aws.steps import StepLog
-from sagemaker_pipelines.exceptions import UnknownStatusError
-from sagemaker_pipelines.states import execution_phase
-
-MIN_DELAY_SECONDS = 1.0
-MAX_BACKOFF_SECONDS = 300.0
+from sagemaker_pipelines.states import is_end
 
 
 class ExecutionWatch:
@@ -53,7 +49,7 @@ class ExecutionWatch:
 
         A status that is not in the table counts as ended: whoever judges it fails loudly.
 
-        :raises AccessError: see :class:`~sagemaker_pipelines.aws.errors.Patience`.
+        :raises AccessError: see :class:`~sagemaker_pipelines.aws.pacing.Patience`.
         """
         try:
             status = self.client.execution_status(self.pipeline_execution_arn)
@@ -76,17 +72,5 @@ class ExecutionWatch:
 
         After faults it grows, with jitter, so that a throttled account is not asked by all at once.
         """
-        elapsed = time.monotonic() - self._started
-        delay = min(self.waiter_delay, max(MIN_DELAY_SECONDS, elapsed / 10))
-        if not self._faults:
-            return delay
-        backoff = min(MAX_BACKOFF_SECONDS, delay * 2.0 ** min(self._faults, 10))
-        return random.uniform(delay, max(delay, backoff))  # noqa: S311 - jitter, no secret
-
-
-def is_end(status: str) -> bool:
-    """Return whether a status is the end of a wait; one that is not in the table is, to be judged loudly."""
-    try:
-        return execution_phase(status).is_terminal
-    except UnknownStatusError:
-        return True
+        delay = delay_after(time.monotonic() - self._started, self.waiter_delay)
+        return backoff(delay, self._faults) if self._faults else delay

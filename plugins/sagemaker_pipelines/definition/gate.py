@@ -7,6 +7,7 @@ that a DAG need not say it a second time.
 from __future__ import annotations
 
 import operator as operators
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,13 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualTo": operators.ge,
     "LessThan": operators.lt,
     "LessThanOrEqualTo": operators.le,
+}
+_SIGNS = {
+    "Equals": "==",
+    "GreaterThan": ">",
+    "GreaterThanOrEqualTo": ">=",
+    "LessThan": "<",
+    "LessThanOrEqualTo": "<=",
 }
 _MIRRORED = {
     "Equals": "Equals",
@@ -63,6 +71,18 @@ class Gate:
     threshold: Parameter | float
     rejection_steps: tuple[str, ...]
     metric_name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What people call the metric: the last name of its path that is not ``value``."""
+        parts = re.findall(r"""\[['"]([^'"]+)['"]\]|([^.\[\]]+)""", self.json_path)
+        names = [quoted or plain for quoted, plain in parts if plain != "value"]
+        return names[-1] if names else self.json_path
+
+    @property
+    def sign(self) -> str:
+        """The operator as people write it, such as ``<=``."""
+        return _SIGNS[self.operator]
 
     def passes(self, metric: float, threshold: float) -> bool:
         """Say whether a metric passes a threshold. NaN never does."""

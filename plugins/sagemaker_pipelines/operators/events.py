@@ -11,12 +11,12 @@ from airflow.sdk import Asset, BaseOperator
 
 from sagemaker_pipelines.data.events import (
     Event,
-    EventLedger,
     once,
     payloads_of,
     stored_events,
     triggering_events,
 )
+from sagemaker_pipelines.data.ledger import EventLedger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

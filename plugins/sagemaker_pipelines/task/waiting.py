@@ -15,7 +15,7 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.aws.watch import ExecutionWatch, is_end
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
@@ -25,6 +25,7 @@ from sagemaker_pipelines.exceptions import (
 )
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
+from sagemaker_pipelines.states import is_end
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 from sagemaker_pipelines.task.resuming import resume_if_needed
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger

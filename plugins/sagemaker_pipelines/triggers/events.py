@@ -10,7 +10,8 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from sagemaker_pipelines.airflow_internals import SharedStreamProducer
-from sagemaker_pipelines.data.events import EXECUTION, S3, Event, EventLedger
+from sagemaker_pipelines.data.events import EXECUTION, S3, Event
+from sagemaker_pipelines.data.ledger import EventLedger
 from sagemaker_pipelines.hooks.queue import MAX_WAIT_SECONDS, SqsQueueHook
 from sagemaker_pipelines.triggers.queue import QueueMessage, SqsQueueProducer
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sagemaker_pipelines.aws.errors import Patience
-from sagemaker_pipelines.aws.watch import MIN_DELAY_SECONDS
+from sagemaker_pipelines.aws.pacing import Patience, delay_after
 from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
@@ -104,7 +103,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
                     yield self._event("timeout", missing)
                     return
                 # Quick at first, for data that are only a little late.
-                delay = min(self.waiter_delay, max(MIN_DELAY_SECONDS, (time.time() - began) / 10))
+                delay = delay_after(time.time() - began, self.waiter_delay)
                 await asyncio.sleep(max(0.0, min(delay, self.deadline - time.time())))
         yield self._event("ready", [])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import random
 import statistics
 import time
 import weakref
@@ -15,11 +14,12 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.errors import Patience, is_transient
+from sagemaker_pipelines.aws.errors import is_transient
+from sagemaker_pipelines.aws.pacing import Patience, backoff, delay_after
 from sagemaker_pipelines.aws.steps import StepLog
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED, ExecutionSurvey
-from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, MIN_DELAY_SECONDS, is_end
 from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
+from sagemaker_pipelines.states import is_end
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 
 # The calls of all waits together, however many they are: a page of ListPipelineExecutions every so many
@@ -85,7 +85,7 @@ class Wait:
         """
         age = max(0.0, time.time() - self.began)
         distance = age if usual_seconds is None else min(age, abs(usual_seconds - age))
-        return min(self.waiter_delay, max(MIN_DELAY_SECONDS, distance / 10))
+        return delay_after(distance, self.waiter_delay)
 
 
 class ExecutionPoller:
@@ -223,8 +223,7 @@ class ExecutionPoller:
         wanted = min((wait.delay(self.usual_seconds) for wait in self._waits), default=0.0)
         delay = max(floor, wanted)
         if self._faults:
-            backoff = min(MAX_BACKOFF_SECONDS, delay * 2.0 ** min(self._faults, 10))
-            await asyncio.sleep(random.uniform(delay, max(delay, backoff)))  # noqa: S311 - jitter
+            await asyncio.sleep(backoff(delay, self._faults))
             return
         await asyncio.sleep(max(0.0, began + floor - time.monotonic()))
         rest = began + delay - time.monotonic()

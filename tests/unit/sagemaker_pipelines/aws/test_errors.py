@@ -13,7 +13,8 @@ from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ResponseStreamingError
 
 from sagemaker_pipelines.aws import errors as aws_errors
-from sagemaker_pipelines.aws.errors import Patience, cure_of, is_transient
+from sagemaker_pipelines.aws.errors import cure_of, is_transient
+from sagemaker_pipelines.aws.pacing import PATIENCE_SECONDS, Patience
 from sagemaker_pipelines.exceptions import AccessError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
@@ -83,7 +84,7 @@ class Clock:
 def test_a_wait_outlives_a_transient_fault_without_end(error: Exception) -> None:
     assert is_transient(error)
     patience = Patience(clock := Clock())
-    for clock.seconds in (0, 10 * aws_errors.PATIENCE_SECONDS):
+    for clock.seconds in (0, 10 * PATIENCE_SECONDS):
         patience.endure(error)
 
 
@@ -93,7 +94,7 @@ def test_a_wait_outlives_what_somebody_may_cure_for_an_hour_and_then_names_the_c
 ) -> None:
     assert is_transient(error)
     patience = Patience(clock := Clock())
-    for clock.seconds in (0, aws_errors.PATIENCE_SECONDS):
+    for clock.seconds in (0, PATIENCE_SECONDS):
         patience.endure(error)
     clock.seconds += 1
     with pytest.raises(AccessError, match=f"60 minutes.*{cure}.*clear the task"):
@@ -133,7 +134,7 @@ def test_an_answer_renews_the_patience() -> None:
     patience = Patience(clock := Clock())
     patience.endure(client_error("ExpiredToken"))
     patience.renew()
-    clock.seconds = aws_errors.PATIENCE_SECONDS + 1
+    clock.seconds = PATIENCE_SECONDS + 1
     patience.endure(client_error("ExpiredToken"))
 
 

@@ -17,8 +17,9 @@ from botocore.exceptions import (
 )
 
 from sagemaker_pipelines.aws.errors import is_transient
+from sagemaker_pipelines.aws.pacing import MAX_BACKOFF_SECONDS
 from sagemaker_pipelines.aws.steps import Step, StepLog
-from sagemaker_pipelines.aws.watch import MAX_BACKOFF_SECONDS, ExecutionWatch
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import AccessError
 from tests.unit.sagemaker_pipelines.samples import ARN
 from tests.unit.sagemaker_pipelines.stand_in import StandIn
@@ -104,7 +105,7 @@ def test_after_a_fault_of_the_credentials_the_connection_is_read_anew(code: str,
 
 
 def test_what_nobody_cures_ends_the_looks_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sagemaker_pipelines.aws.errors.PATIENCE_SECONDS", -1)
+    monkeypatch.setattr("sagemaker_pipelines.aws.pacing.PATIENCE_SECONDS", -1)
     with pytest.raises(AccessError, match="Renew the credentials"):
         watch(client_error("ExpiredToken")).look()
 
@@ -132,7 +133,7 @@ def test_a_waiter_delay_below_a_second_is_kept(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_delay_grows_with_faults_and_returns_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
     clock(monkeypatch)
-    monkeypatch.setattr("sagemaker_pipelines.aws.watch.random.uniform", lambda low, high: high)
+    monkeypatch.setattr("sagemaker_pipelines.aws.pacing.random.uniform", lambda low, high: high)
     fault = client_error("ThrottlingException")
     looks = watch(*[fault] * 20, "Executing")
     delays = []

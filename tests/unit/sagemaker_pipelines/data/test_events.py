@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sagemaker_pipelines.data.events import EventLedger, parse_message, triggering_events
+from sagemaker_pipelines.data.events import parse_message, triggering_events
+from sagemaker_pipelines.data.ledger import EventLedger
 from sagemaker_pipelines.exceptions import UnreadableMessageError
 from tests.unit.sagemaker_pipelines.event_messages import (
     EXECUTION,

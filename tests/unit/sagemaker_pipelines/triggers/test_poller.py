@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.aws import errors as aws_errors
+from sagemaker_pipelines.aws import pacing
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
@@ -207,7 +207,7 @@ def test_credentials_that_nobody_renews_end_each_wait_after_its_own_patience(
     async def scenario() -> list[dict[str, Any]]:
         old = waits(account, account.arns[:2])
         await until(lambda: len(account.calls) > 1)
-        monkeypatch.setattr(aws_errors, "PATIENCE_SECONDS", 0)
+        monkeypatch.setattr(pacing, "PATIENCE_SECONDS", 0)
         events = list(await asyncio.gather(*old))
         monkeypatch.undo()
         monkeypatch.setattr(poller, "SECONDS_PER_PAGE", 0.05)
