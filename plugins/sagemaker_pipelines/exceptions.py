@@ -32,8 +32,10 @@ Airflow's processes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
+
+from sagemaker_pipelines.failures import FailureCause as FailureCause
 
 # How many problems of a definition a message lists.
 MAX_PROBLEMS = 50
@@ -180,34 +182,6 @@ class UnknownStatusError(SageMakerPipelinesError):
             f"The {self.what} has the status {self.status!r}; known are {', '.join(self.known)}. "
             "It is not taken for success: look at it in SageMaker, and update this package."
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailureCause:
-    """Why one step failed.
-
-    :param step_name: the step.
-    :param reason: its FailureReason, or the message of a Fail step.
-    :param is_fail_step: whether it is a Fail step, that is: failed by the pipeline's own decision.
-    :param job_arn: the job that the step ran.
-    :param log_group: CloudWatch log group of the job.
-    :param log_stream: its newest log stream.
-    :param log_tail: the last lines of that stream.
-    """
-
-    step_name: str
-    reason: str
-    is_fail_step: bool = False
-    job_arn: str | None = None
-    log_group: str | None = None
-    log_stream: str | None = None
-    log_tail: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        text = f"step {self.step_name} failed: {self.reason}"
-        if self.log_group:
-            text += f"\n  log: {self.log_group}, stream {self.log_stream or '(none yet)'}"
-        return text + "".join(f"\n  | {line}" for line in self.log_tail)
 
 
 class ExecutionError(SageMakerPipelinesError):

@@ -87,7 +87,7 @@ def put(
             max_retries=max_retries,
         )
         done = _scheduler(conn_id, region).put_schedule(schedule, dry_run=dry_run)
-    _tell_put(schedule, done, as_json=as_json, dry_run=dry_run)
+    _print_put(schedule, done, as_json=as_json, dry_run=dry_run)
 
 
 @app.command()
@@ -199,7 +199,7 @@ def _pipeline(
     return described["PipelineArn"], values
 
 
-def _tell_put(schedule: PipelineSchedule, done: Any, *, as_json: bool, dry_run: bool) -> None:
+def _print_put(schedule: PipelineSchedule, done: Any, *, as_json: bool, dry_run: bool) -> None:
     from sagemaker_pipelines.masking import masked
 
     if as_json:

@@ -60,7 +60,7 @@ class Wait:
         """Whether there is still something to look for."""
         return self.error is None and not self.has_ended
 
-    def tell(self, status: str | None = None, error: BaseException | None = None) -> None:
+    def wake(self, status: str | None = None, error: BaseException | None = None) -> None:
         """Wake the trigger up.
 
         :param status: what the look saw.
@@ -157,7 +157,7 @@ class ExecutionPoller:
         arns = sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
         seen = await self._in_thread(lambda: survey.look(arns))
         for wait in self._waits:
-            self._tell(wait, seen.get(wait.pipeline_execution_arn), survey)
+            self._report(wait, seen.get(wait.pipeline_execution_arn), survey)
         await self._list_steps(survey)
         self._faults = 0
         for wait in self._waits:
@@ -166,13 +166,13 @@ class ExecutionPoller:
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await in_thread(call, purpose=LOOK, connection=self.connection)
 
-    def _tell(self, wait: Wait, seen: str | ClientError | None, survey: ExecutionSurvey) -> None:
+    def _report(self, wait: Wait, seen: str | ClientError | None, survey: ExecutionSurvey) -> None:
         if started := survey.started.get(wait.pipeline_execution_arn):
             wait.began = min(wait.began, started.timestamp())
         if isinstance(seen, ClientError):
-            wait.tell(error=seen)
+            wait.wake(error=seen)
         elif seen is not None:
-            wait.tell(status=seen)
+            wait.wake(status=seen)
             if wait.has_ended:
                 self._durations.append(time.time() - wait.began)
 
@@ -197,7 +197,7 @@ class ExecutionPoller:
                 continue
             if steps := wait.step_log.changes(steps):
                 wait.lines += map(str, steps)
-                wait.tell()
+                wait.wake()
 
     def _on_error(self, error: Exception) -> None:
         """End the waits that do not outlive an error, and look again for the others with a new connection."""
@@ -209,12 +209,12 @@ class ExecutionPoller:
             try:
                 wait.patience.endure(error)
             except Exception as final:
-                wait.tell(error=final)
+                wait.wake(error=final)
             else:
                 wait.lines.append(
                     f"AWS did not answer (fault {self._faults} in a row), asking again: {error}"
                 )
-                wait.tell()
+                wait.wake()
 
     async def _pause(self, began: float) -> None:
         """Sleep until the next look is due; a new wait brings it forward, within the bound on calls."""
