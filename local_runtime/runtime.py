@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local_runtime.endpoint.faults import FaultPlan
+from local_runtime.faults import FaultPlan
 from local_runtime.settings import Settings
 from local_runtime.store import Store
 

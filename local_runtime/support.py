@@ -12,9 +12,9 @@ from local_runtime.api.registry import ACTIONS
 from local_runtime.endpoint.app import PASSED_ON
 from local_runtime.engine.conditions import CONDITIONS
 from local_runtime.engine.resolver import FUNCTIONS
+from local_runtime.engine.steps import EXECUTORS
 from local_runtime.exceptions import SettingsError
 from local_runtime.service_model import service_model
-from local_runtime.steps import EXECUTORS
 from sagemaker_pipelines.definition.document import STEP_TYPES
 
 BEGIN = "<!-- generated: python -m local_runtime support --update docs/local_runtime.md -->"

@@ -157,7 +157,7 @@ class Endpoint:
         return {step["StepName"]: step for step in found}
 
     def add_fault(self, action: str, kind: str, **fields: Any) -> None:
-        """Add a fault rule (``local_runtime/endpoint/faults.py`` describes the fields)."""
+        """Add a fault rule (``local_runtime/faults.py`` describes the fields)."""
         self._control("POST", "faults", {"action": action, "kind": kind, **fields})
 
     def clear_faults(self) -> None:

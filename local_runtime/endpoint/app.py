@@ -15,10 +15,8 @@ from local_runtime.api.registry import ACTIONS
 from local_runtime.endpoint.browsers import is_loopback, refuse_page
 from local_runtime.endpoint.calls import Call, CallLog, identify
 from local_runtime.endpoint.control import control
-from local_runtime.endpoint.faults import Fault
 from local_runtime.endpoint.iam import simulate_principal_policy
 from local_runtime.endpoint.static import StaticServices
-from local_runtime.endpoint.validation import validate
 from local_runtime.endpoint.wire import (
     MAX_BODY,
     MAX_S3_BODY,
@@ -31,8 +29,10 @@ from local_runtime.endpoint.wire import (
     read_body,
 )
 from local_runtime.exceptions import AwsError
+from local_runtime.faults import Fault
 from local_runtime.runtime import Runtime
 from local_runtime.service_model import operation
+from local_runtime.validation import validate
 
 logger = logging.getLogger(__name__)
 

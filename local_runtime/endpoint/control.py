@@ -19,7 +19,6 @@ import os
 from typing import Any
 
 from local_runtime.endpoint.calls import CallLog
-from local_runtime.endpoint.faults import Fault
 from local_runtime.endpoint.wire import (
     MAX_BODY,
     Answer,
@@ -32,6 +31,7 @@ from local_runtime.endpoint.wire import (
 from local_runtime.engine.record import EXECUTION
 from local_runtime.engine.starts import START_TOKEN
 from local_runtime.exceptions import AwsError, ValidationError
+from local_runtime.faults import Fault
 from local_runtime.runtime import Runtime
 
 PREFIX = "/_local_runtime/"

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from local_runtime.engine.cache import duration_seconds
 from local_runtime.engine.graph import TRIGGERS
 from local_runtime.engine.retry import EXCEPTION_TYPES
+from local_runtime.engine.steps import EXECUTORS
 from local_runtime.exceptions import ValidationError
 from local_runtime.service_model import service_model
-from local_runtime.steps import EXECUTORS
 from sagemaker_pipelines.definition import MAX_INLINE_DEFINITION, iter_steps, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.parameters import TYPES

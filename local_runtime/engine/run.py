@@ -15,7 +15,7 @@ from local_runtime.engine.parameters import typed_values
 from local_runtime.engine.record import STEP_FAILURE, ExecutionRecord
 from local_runtime.engine.selective import selected_names
 from local_runtime.engine.step_runner import StepResult, StepRunner
-from local_runtime.steps.base import StepOutcome
+from local_runtime.engine.steps.base import StepOutcome
 
 if TYPE_CHECKING:
     from local_runtime.engine.graph import Node

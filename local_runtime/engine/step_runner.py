@@ -14,10 +14,10 @@ from local_runtime.engine.cache import StepCache, is_cached
 from local_runtime.engine.record import ExecutionRecord, step_key
 from local_runtime.engine.resolver import Resolver, Scope
 from local_runtime.engine.retry import RetryBudget, failure_type_of
+from local_runtime.engine.steps import EXECUTORS
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import AwsError, LocalRuntimeError
-from local_runtime.steps import EXECUTORS
-from local_runtime.steps.base import StepOutcome, StepRun
 
 if TYPE_CHECKING:
     from local_runtime.engine.graph import Node

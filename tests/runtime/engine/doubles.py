@@ -12,9 +12,9 @@ from typing import Any
 from local_runtime.api import executions, pipelines, tags
 from local_runtime.api.registry import ACTIONS
 from local_runtime.engine.execution import ExecutionService
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
-from local_runtime.steps.base import StepOutcome, StepRun
 from tests.waiting import GENEROUS_SECONDS
 
 assert executions

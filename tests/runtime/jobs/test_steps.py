@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local_runtime.endpoint.faults import CAPACITY_MESSAGE, Fault
+from local_runtime.engine.steps import EXECUTORS
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.exceptions import AwsError, ValidationError
+from local_runtime.faults import CAPACITY_MESSAGE, Fault
 from local_runtime.runtime import Runtime
-from local_runtime.steps import EXECUTORS
-from local_runtime.steps.base import StepOutcome, StepRun
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, processing_request
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abc123def456"

@@ -11,10 +11,10 @@ import pytest
 
 from local_runtime.api.registry import ACTIONS
 from local_runtime.endpoint.app import PASSED_ON
-from local_runtime.endpoint.faults import Fault
+from local_runtime.engine.steps import EXECUTORS
 from local_runtime.exceptions import SettingsError
+from local_runtime.faults import Fault
 from local_runtime.service_model import service_model
-from local_runtime.steps import EXECUTORS
 from local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, load_actions, tables, update
 from local_runtime.testing import Endpoint
 

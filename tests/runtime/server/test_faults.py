@@ -10,8 +10,8 @@ from urllib.error import HTTPError
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from local_runtime.endpoint.faults import Fault, FaultPlan
 from local_runtime.exceptions import ValidationError
+from local_runtime.faults import Fault, FaultPlan
 from local_runtime.testing import LocalRuntime
 
 EMPTY = {

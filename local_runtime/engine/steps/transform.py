@@ -5,9 +5,9 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob
 
 from __future__ import annotations
 
+from local_runtime.engine.steps.base import StepOutcome, StepRun
+from local_runtime.engine.steps.job_step import run_job_step
 from local_runtime.jobs.kinds import TRANSFORM
-from local_runtime.steps.base import StepOutcome, StepRun
-from local_runtime.steps.job_step import run_job_step
 
 
 class TransformExecutor:

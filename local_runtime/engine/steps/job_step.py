@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_runtime.endpoint.validation import validate
 from local_runtime.engine.pipelines import find_pipeline
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.jobs.kinds import JobKind
-from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.validation import validate
 
 # How a job's FailureReason begins, and the exception type that retry policies match.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html

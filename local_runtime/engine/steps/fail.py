@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local_runtime.engine.resolver import as_text
-from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 
 
 class FailExecutor:

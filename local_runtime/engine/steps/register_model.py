@@ -5,9 +5,9 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage
 
 from __future__ import annotations
 
-from local_runtime.endpoint.validation import validate
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.exceptions import AwsError
-from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.validation import validate
 
 
 class RegisterModelExecutor:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from local_runtime.endpoint.validation import validate
-from local_runtime.steps.base import StepOutcome, StepRun
-from local_runtime.steps.job_step import own_name, with_role
+from local_runtime.engine.steps.base import StepOutcome, StepRun
+from local_runtime.engine.steps.job_step import own_name, with_role
+from local_runtime.validation import validate
 
 
 class ModelExecutor:

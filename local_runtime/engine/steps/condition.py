@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local_runtime.engine.conditions import all_hold
-from local_runtime.steps.base import StepOutcome, StepRun
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 
 
 class ConditionExecutor:

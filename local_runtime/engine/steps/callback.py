@@ -10,8 +10,8 @@ import json
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_runtime.engine.callbacks import Callback
+from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.exceptions import AwsError
-from local_runtime.steps.base import StepOutcome, StepRun
 
 # SageMaker gives up on a callback that nobody answers.
 TIMEOUT_SECONDS = 7 * 86_400

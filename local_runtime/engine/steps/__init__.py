@@ -1,0 +1,27 @@
+"""One executor per step type."""
+
+from __future__ import annotations
+
+from local_runtime.engine.steps.base import StepExecutor
+from local_runtime.engine.steps.callback import CallbackExecutor
+from local_runtime.engine.steps.condition import ConditionExecutor
+from local_runtime.engine.steps.fail import FailExecutor
+from local_runtime.engine.steps.model import ModelExecutor
+from local_runtime.engine.steps.processing import ProcessingExecutor
+from local_runtime.engine.steps.register_model import RegisterModelExecutor
+from local_runtime.engine.steps.training import TrainingExecutor
+from local_runtime.engine.steps.transform import TransformExecutor
+
+EXECUTORS: dict[str, StepExecutor] = {
+    executor.step_type: executor
+    for executor in (
+        CallbackExecutor(),
+        ConditionExecutor(),
+        FailExecutor(),
+        ModelExecutor(),
+        ProcessingExecutor(),
+        RegisterModelExecutor(),
+        TrainingExecutor(),
+        TransformExecutor(),
+    )
+}
