@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_runtime.account import new_client
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import Envelope, check_parameters
 
@@ -45,14 +44,7 @@ class Target:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the endpoint."""
-        return boto3.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - any key is accepted on loopback
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        return new_client(service, self.endpoint_url, self.region)
 
 
 def create_bucket(target: Target) -> None:

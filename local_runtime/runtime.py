@@ -1,76 +1,51 @@
-"""One running local runtime: what its parts share."""
+"""The composition root: build the services of one local runtime and give each what it needs."""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
-
-import boto3
-from botocore.config import Config
-
+from local_runtime.account import Account
+from local_runtime.engine.execution import ExecutionService
+from local_runtime.engine.services import Services
 from local_runtime.faults import FaultPlan
-from local_runtime.settings import Settings
-from local_runtime.store import Store
-
-if TYPE_CHECKING:
-    from local_runtime.engine.execution import ExecutionService
-    from local_runtime.jobs import JobService
-    from local_runtime.services.events import EventPublisher
-    from local_runtime.services.models import ModelRegistry
-    from local_runtime.services.schedule_clock import ScheduleClock
-    from local_runtime.services.storage import Storage
+from local_runtime.jobs import JobService
+from local_runtime.services.events import EventPublisher
+from local_runtime.services.models import ModelRegistry
+from local_runtime.services.schedule_clock import ScheduleClock
+from local_runtime.services.storage import Storage
 
 
 class Runtime:
-    """The settings, the store, and the services that act on them.
+    """The services of one local runtime; the actions in ``api/`` call them.
 
-    ``server.py`` builds it and sets the services; everything else receives it.
-
-    :param settings: what it was started with.
-    :param endpoint_url: its own address, for the clients of jobs and services.
+    :param account: what all of them work with.
     """
 
-    jobs: JobService
-    models: ModelRegistry
-    executions: ExecutionService
-    events: EventPublisher
-    schedules: ScheduleClock
-    storage: Storage
-
-    def __init__(self, settings: Settings, endpoint_url: str) -> None:
-        self.settings = settings
-        self.endpoint_url = endpoint_url
+    def __init__(self, account: Account) -> None:
+        self.account = account
         self.faults = FaultPlan()
-        self.store = Store(settings.data_dir / "runtime.sqlite3")
-        self._clients: dict[str, Any] = {}
-        self._clients_lock = threading.Lock()
+        self.storage = Storage(account)
+        self.models = ModelRegistry(account, self.storage)
+        self.jobs = JobService(account, self.storage, self.models, self.faults)
+        self.events = EventPublisher(account)
+        self.executions = ExecutionService(
+            Services(
+                account=account,
+                jobs=self.jobs,
+                models=self.models,
+                storage=self.storage,
+                events=self.events,
+            )
+        )
+        self.schedules = ScheduleClock(account.settings.account_id, self.executions.start)
 
-    def close(self) -> None:
-        """Close the clients' connections and the store."""
-        with self._clients_lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-        self.store.close()
+    def recover(self) -> None:
+        """Mark as failed what an earlier process left running; called once, before the first request.
 
-    def arn(self, resource: str) -> str:
-        """Return a SageMaker ARN: ``arn("pipeline/abalone")``."""
-        return f"arn:aws:sagemaker:{self.settings.region}:{self.settings.account_id}:{resource}"
+        :raises SettingsError: the isolation of jobs that the settings ask for is not available.
+        """
+        self.jobs.recover()
+        self.executions.recover()
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of this endpoint; one per service, made on first use."""
-        with self._clients_lock:
-            if service not in self._clients:
-                self._clients[service] = boto3.client(
-                    service,
-                    region_name=self.settings.region,
-                    endpoint_url=self.endpoint_url,
-                    aws_access_key_id="local",
-                    aws_secret_access_key="local",  # noqa: S106 - any key is accepted on loopback
-                    config=Config(
-                        retries={"total_max_attempts": 3},
-                        max_pool_connections=64,
-                        s3={"addressing_style": "path"},
-                    ),
-                )
-            return self._clients[service]
+    def shutdown(self) -> None:
+        """Stop whatever is still running; the endpoint must still be able to answer the services' calls."""
+        for service in (self.schedules, self.executions, self.jobs, self.events):
+            service.shutdown()

@@ -11,20 +11,15 @@ from typing import IO
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from local_runtime.account import Account
+from local_runtime.api import load_actions
 from local_runtime.endpoint.app import Application
 from local_runtime.endpoint.browsers import is_loopback
 from local_runtime.endpoint.connections import RequestHandler, close_connections
 from local_runtime.endpoint.static import StaticServices
-from local_runtime.engine.execution import ExecutionService
 from local_runtime.exceptions import SettingsError
-from local_runtime.jobs import JobService
 from local_runtime.runtime import Runtime
-from local_runtime.services.events import EventPublisher
-from local_runtime.services.models import ModelRegistry
-from local_runtime.services.schedule_clock import ScheduleClock
-from local_runtime.services.storage import Storage
 from local_runtime.settings import Settings
-from local_runtime.support import load_actions
 
 logger = logging.getLogger(__name__)
 
@@ -61,13 +56,16 @@ class LocalServer:
                 "The local runtime checks no credentials; keep it on 127.0.0.1.",
                 self.settings.host,
             )
+        load_actions()
         listener = _listen(self.settings)
         try:
             self._lock_file = _lock(self.settings)
             host, port = self.settings.host, listener.getsockname()[1]
             self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
-            self.runtime = Runtime(self.settings, self.endpoint_url)
-            self._static = StaticServices(self.settings, self.runtime.store)
+            account = Account(self.settings, self.endpoint_url)
+            # Before the services: it empties moto, in which they may put their own classes.
+            self._static = StaticServices(self.settings, account.store)
+            self.runtime = Runtime(account)
             self._application = Application(self.runtime, self._static)
             self._http = make_server(
                 host,
@@ -82,8 +80,6 @@ class LocalServer:
             raise
         finally:
             listener.close()
-        # Before the first request: the rules and schedules of EventBridge are made to be fired.
-        self.runtime.schedules = ScheduleClock(self.runtime)
         self._serve(self._http)
         return self
 
@@ -93,7 +89,7 @@ class LocalServer:
         )
         self._thread.start()
         try:
-            _start_services(self.runtime)
+            self.runtime.recover()
         except BaseException:
             self.stop()
             raise
@@ -101,17 +97,14 @@ class LocalServer:
 
     def stop(self) -> None:
         """End what runs, and stop listening; the data directory can then be used by another server."""
-        for name in ("schedules", "executions", "jobs", "events"):
-            service = getattr(self.runtime, name, None)
-            if service is not None:
-                service.shutdown()
+        self.runtime.shutdown()
         if self._http is not None and self._thread is not None:
             self._http.shutdown()
             self._thread.join(_STOP_SECONDS)
             close_connections(self._http)
             self._http = None
         self._static.close()
-        self.runtime.close()
+        self.runtime.account.close()
         self._release()
 
     def _release(self) -> None:
@@ -128,17 +121,6 @@ class LocalServer:
     ) -> None:
         """Stop."""
         self.stop()
-
-
-def _start_services(runtime: Runtime) -> None:
-    load_actions()
-    runtime.events = EventPublisher(runtime)
-    runtime.storage = Storage(runtime)
-    runtime.models = ModelRegistry(runtime)
-    runtime.jobs = JobService(runtime)
-    runtime.executions = ExecutionService(runtime)
-    runtime.jobs.recover()
-    runtime.executions.recover()
 
 
 def _listen(settings: Settings) -> socket.socket:

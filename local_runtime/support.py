@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import local_runtime.api
+from local_runtime.api import load_actions
 from local_runtime.api.registry import ACTIONS
 from local_runtime.endpoint.app import PASSED_ON
 from local_runtime.engine.conditions import CONDITIONS
@@ -53,12 +51,6 @@ _FUNCTION_NOTES: Mapping[str, str] = {
     "Std:Join": "texts, numbers and other expressions",
     "Std:JsonGet": "property files of Processing steps; member and index paths",
 }
-
-
-def load_actions() -> None:
-    """Import every module that registers actions."""
-    for module in pkgutil.iter_modules(local_runtime.api.__path__):
-        importlib.import_module(f"local_runtime.api.{module.name}")
 
 
 def tables() -> str:

@@ -20,17 +20,18 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import boto3
 import pytest
-from botocore.config import Config
 
+from local_runtime.account import new_client
 from local_runtime.exceptions import LocalRuntimeError
-from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from sagemaker_pipelines.states import execution_phase
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
 
 _POLL_SECONDS = 0.05
 # SDK v3 refuses a role that SageMaker may not assume.
@@ -74,16 +75,12 @@ class Endpoint:
         """
         key = f"{service}/{retries}"
         if key not in self._clients:
-            self._clients[key] = boto3.client(
+            self._clients[key] = new_client(
                 service,
-                region_name=self.settings.region,
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - any key is accepted on loopback
-                config=Config(
-                    retries={"total_max_attempts": retries, "mode": "standard"},
-                    s3={"addressing_style": "path"},
-                ),
+                self.endpoint_url,
+                self.settings.region,
+                access_key="test",
+                retries={"total_max_attempts": retries, "mode": "standard"},
             )
         return self._clients[key]
 

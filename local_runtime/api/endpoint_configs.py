@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from local_runtime.api.models import select
 from local_runtime.api.paging import page
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.exceptions import ValidationError
+from local_runtime.runtime import Runtime
 from local_runtime.services.tags import delete_tags, put_tags
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 ENDPOINT_CONFIG = "endpoint-config"
 
@@ -24,16 +21,16 @@ def create_endpoint_config(runtime: Runtime, request: Request) -> Response:
         if "ModelName" in variant:
             runtime.models.describe_model(variant["ModelName"])
     name = str(request["EndpointConfigName"])
-    arn = runtime.arn(f"endpoint-config/{name}")
+    arn = runtime.account.arn(f"endpoint-config/{name}")
     config = {
         **{key: value for key, value in request.items() if key != "Tags"},
         "EndpointConfigArn": arn,
         "CreationTime": time.time(),
     }
-    with runtime.store.transaction():
-        if not runtime.store.insert(ENDPOINT_CONFIG, name, config):
+    with runtime.account.store.transaction():
+        if not runtime.account.store.insert(ENDPOINT_CONFIG, name, config):
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
-        put_tags(runtime.store, arn, request.get("Tags") or [])
+        put_tags(runtime.account.store, arn, request.get("Tags") or [])
     return {"EndpointConfigArn": arn}
 
 
@@ -47,9 +44,9 @@ def describe_endpoint_config(runtime: Runtime, request: Request) -> Response:
 def delete_endpoint_config(runtime: Runtime, request: Request) -> Response:
     """Delete an endpoint configuration."""
     arn = _find(runtime, request)["EndpointConfigArn"]
-    with runtime.store.transaction():
-        runtime.store.delete(ENDPOINT_CONFIG, str(request["EndpointConfigName"]))
-        delete_tags(runtime.store, arn)
+    with runtime.account.store.transaction():
+        runtime.account.store.delete(ENDPOINT_CONFIG, str(request["EndpointConfigName"]))
+        delete_tags(runtime.account.store, arn)
     return {}
 
 
@@ -58,15 +55,15 @@ def list_endpoint_configs(runtime: Runtime, request: Request) -> Response:
     """List endpoint configurations, the newest first by default."""
     fields = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
     items = select(
-        runtime.store.list(ENDPOINT_CONFIG), request, name="EndpointConfigName", order="Descending"
+        runtime.account.store.list(ENDPOINT_CONFIG), request, name="EndpointConfigName", order="Descending"
     )
     found, following = page(items, request, key="EndpointConfigArn")
     return {"EndpointConfigs": [{field: item[field] for field in fields} for item in found], **following}
 
 
 def _find(runtime: Runtime, request: Request) -> Response:
-    config = runtime.store.get(ENDPOINT_CONFIG, str(request["EndpointConfigName"]))
+    config = runtime.account.store.get(ENDPOINT_CONFIG, str(request["EndpointConfigName"]))
     if config is None:
-        arn = runtime.arn(f"endpoint-config/{request['EndpointConfigName']}")
+        arn = runtime.account.arn(f"endpoint-config/{request['EndpointConfigName']}")
         raise ValidationError(f'Could not find endpoint configuration "{arn}".')
     return config

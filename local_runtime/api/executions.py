@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from local_runtime.api.paging import created_between, page
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.engine.pipelines import VERSION, find_pipeline, version_key
 from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.runtime import Runtime
 
 _UPDATABLE = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
 
@@ -31,8 +27,8 @@ def describe_pipeline_execution(runtime: Runtime, request: Request) -> Response:
 @action("ListPipelineExecutions")
 def list_pipeline_executions(runtime: Runtime, request: Request) -> Response:
     """List the executions of a pipeline, newest first unless asked otherwise."""
-    pipeline = find_pipeline(runtime, request["PipelineName"])
-    items = runtime.store.list(EXECUTION, parent=pipeline["PipelineArn"])
+    pipeline = find_pipeline(runtime.account, request["PipelineName"])
+    items = runtime.account.store.list(EXECUTION, parent=pipeline["PipelineArn"])
     items = created_between(items, request, "CreationTime")
     sort_key = "PipelineExecutionArn" if request.get("SortBy") == "PipelineExecutionArn" else "CreationTime"
     items.sort(key=lambda item: item[sort_key])
@@ -49,7 +45,7 @@ def list_pipeline_execution_steps(runtime: Runtime, request: Request) -> Respons
     if not arn:
         raise ValidationError("PipelineExecutionArn is missing; give the ARN of the execution.")
     runtime.executions.find(arn)
-    items = sorted(runtime.store.list(STEP, parent=arn), key=lambda step: step["StartTime"])
+    items = sorted(runtime.account.store.list(STEP, parent=arn), key=lambda step: step["StartTime"])
     if request.get("SortOrder", "Descending") == "Descending":
         items.reverse()
     found, following = page(items, request, key="StepName")
@@ -70,7 +66,7 @@ def describe_pipeline_definition_for_execution(runtime: Runtime, request: Reques
     """Return the definition that an execution runs."""
     execution = runtime.executions.find(request["PipelineExecutionArn"])
     key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
-    version = runtime.store.get(VERSION, key)
+    version = runtime.account.store.get(VERSION, key)
     assert version is not None, key
     return {key: version[key] for key in ("PipelineDefinition", "CreationTime")}
 

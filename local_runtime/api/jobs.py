@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.api.paging import page
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.jobs.kinds import KINDS, JobKind
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.runtime import Runtime
 
 _SUMMARY = ("CreationTime", "LastModifiedTime", "SecondaryStatus", "FailureReason", "ExitMessage")
 # Their summaries have no reason; processing has no secondary status to begin with.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.api.models import select
 from local_runtime.api.paging import page
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.exceptions import AwsError
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.runtime import Runtime
 
 _SUMMARY = (
     "ModelPackageName",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.api.paging import page
 from local_runtime.api.registry import Request, Response, action
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.runtime import Runtime
 
 
 @action("CreateModel")

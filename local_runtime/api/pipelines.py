@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.api.paging import created_between, page
 from local_runtime.api.registry import Request, Response, action
@@ -22,10 +22,8 @@ from local_runtime.engine.pipelines import (
     version_key,
 )
 from local_runtime.exceptions import ConflictError, ValidationError
+from local_runtime.runtime import Runtime
 from local_runtime.services.tags import delete_tags, put_tags
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 _DELETED = "deleted-pipeline"
 _COPIED = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
@@ -44,7 +42,7 @@ _SUMMARY = (
 def create_pipeline(runtime: Runtime, request: Request) -> Response:
     """Create a pipeline and its first version; a repeated token answers as the first time."""
     name = request["PipelineName"]
-    arn = pipeline_arn(runtime, name)
+    arn = pipeline_arn(runtime.account, name)
     definition = _definition_text(runtime, request)
     now = time.time()
     body = {
@@ -61,37 +59,39 @@ def create_pipeline(runtime: Runtime, request: Request) -> Response:
         "_token": request["ClientRequestToken"],
         "_fingerprint": _fingerprint(request),
     }
-    with runtime.store.transaction():
-        existing = runtime.store.get(PIPELINE, pipeline_key(arn))
+    with runtime.account.store.transaction():
+        existing = runtime.account.store.get(PIPELINE, pipeline_key(arn))
         if existing is not None:
             _check_repeated(existing, body)
             return {"PipelineArn": existing["PipelineArn"]}
-        runtime.store.insert(PIPELINE, pipeline_key(arn), body)
-        add_version(runtime.store, body, definition)
-        put_tags(runtime.store, arn, request.get("Tags") or ())
+        runtime.account.store.insert(PIPELINE, pipeline_key(arn), body)
+        add_version(runtime.account.store, body, definition)
+        put_tags(runtime.account.store, arn, request.get("Tags") or ())
     return {"PipelineArn": arn}
 
 
 @action("UpdatePipeline")
 def update_pipeline(runtime: Runtime, request: Request) -> Response:
     """Change a pipeline; a definition, even the same one, becomes its next version."""
-    pipeline = find_pipeline(runtime, request["PipelineName"])
+    pipeline = find_pipeline(runtime.account, request["PipelineName"])
     definition = _definition_text(runtime, request) if _has_definition(request) else None
     arn = pipeline["PipelineArn"]
     changes: dict[str, Any] = {key: request[key] for key in _COPIED if key in request}
-    with runtime.store.transaction():
-        pipeline = find_pipeline(runtime, arn)
+    with runtime.account.store.transaction():
+        pipeline = find_pipeline(runtime.account, arn)
         if definition is not None:
-            changes["_latest_version"] = add_version(runtime.store, pipeline, definition)
-        pipeline = runtime.store.update(PIPELINE, pipeline_key(arn), LastModifiedTime=time.time(), **changes)
+            changes["_latest_version"] = add_version(runtime.account.store, pipeline, definition)
+        pipeline = runtime.account.store.update(
+            PIPELINE, pipeline_key(arn), LastModifiedTime=time.time(), **changes
+        )
     return {"PipelineArn": arn, "PipelineVersionId": pipeline["_latest_version"]}
 
 
 @action("DescribePipeline")
 def describe_pipeline(runtime: Runtime, request: Request) -> Response:
     """Return a pipeline with the definition of its latest version, or of the one asked for."""
-    pipeline = find_pipeline(runtime, request["PipelineName"])
-    version = find_version(runtime.store, pipeline, request.get("PipelineVersionId"))
+    pipeline = find_pipeline(runtime.account, request["PipelineName"])
+    version = find_version(runtime.account.store, pipeline, request.get("PipelineVersionId"))
     own = ("PipelineDefinition", "PipelineVersionDisplayName", "PipelineVersionDescription")
     return {**_public(pipeline), **{key: version[key] for key in own if key in version}}
 
@@ -100,7 +100,7 @@ def describe_pipeline(runtime: Runtime, request: Request) -> Response:
 def list_pipelines(runtime: Runtime, request: Request) -> Response:
     """List pipelines, newest first unless asked otherwise."""
     prefix = request.get("PipelineNamePrefix", "")
-    items = [p for p in runtime.store.list(PIPELINE) if p["PipelineName"].startswith(prefix)]
+    items = [p for p in runtime.account.store.list(PIPELINE) if p["PipelineName"].startswith(prefix)]
     items = created_between(items, request, "CreationTime")
     by_name = request.get("SortBy") == "Name"
     items.sort(key=lambda p: p["PipelineName"] if by_name else p["CreationTime"])
@@ -114,31 +114,31 @@ def list_pipelines(runtime: Runtime, request: Request) -> Response:
 def delete_pipeline(runtime: Runtime, request: Request) -> Response:
     """Delete a pipeline with its versions and executions; refused while an execution runs."""
     token = request["ClientRequestToken"]
-    repeated = runtime.store.get(_DELETED, token)
+    repeated = runtime.account.store.get(_DELETED, token)
     if repeated is not None:
         return {"PipelineArn": repeated["PipelineArn"]}
-    arn = find_pipeline(runtime, request["PipelineName"])["PipelineArn"]
+    arn = find_pipeline(runtime.account, request["PipelineName"])["PipelineArn"]
     running = runtime.executions.running(arn)
     if running:
         raise ConflictError(
             f"Cannot delete pipeline '{arn}': {len(running)} of its executions are running "
             f"({', '.join(running)}). Stop them with StopPipelineExecution and wait for their end."
         )
-    with runtime.store.transaction():
-        delete_executions(runtime, arn)
-        runtime.store.delete_children(VERSION, arn)
-        runtime.store.delete(PIPELINE, pipeline_key(arn))
-        delete_tags(runtime.store, arn)
-        runtime.store.insert(_DELETED, token, {"PipelineArn": arn})
+    with runtime.account.store.transaction():
+        delete_executions(runtime.account.store, arn)
+        runtime.account.store.delete_children(VERSION, arn)
+        runtime.account.store.delete(PIPELINE, pipeline_key(arn))
+        delete_tags(runtime.account.store, arn)
+        runtime.account.store.insert(_DELETED, token, {"PipelineArn": arn})
     return {"PipelineArn": arn}
 
 
 @action("ListPipelineVersions")
 def list_pipeline_versions(runtime: Runtime, request: Request) -> Response:
     """List the versions of a pipeline, newest first unless asked otherwise."""
-    pipeline = find_pipeline(runtime, request["PipelineName"])
+    pipeline = find_pipeline(runtime.account, request["PipelineName"])
     items = created_between(
-        runtime.store.list(VERSION, parent=pipeline["PipelineArn"]), request, "CreationTime"
+        runtime.account.store.list(VERSION, parent=pipeline["PipelineArn"]), request, "CreationTime"
     )
     if request.get("SortOrder", "Descending") == "Descending":
         items.reverse()
@@ -150,12 +150,12 @@ def list_pipeline_versions(runtime: Runtime, request: Request) -> Response:
 @action("UpdatePipelineVersion")
 def update_pipeline_version(runtime: Runtime, request: Request) -> Response:
     """Set the display name and description of a version."""
-    pipeline = find_pipeline(runtime, request["PipelineArn"])
+    pipeline = find_pipeline(runtime.account, request["PipelineArn"])
     number = request["PipelineVersionId"]
-    find_version(runtime.store, pipeline, number)
+    find_version(runtime.account.store, pipeline, number)
     keys = ("PipelineVersionDisplayName", "PipelineVersionDescription")
     changes = {key: request[key] for key in keys if key in request}
-    runtime.store.update(VERSION, version_key(pipeline["PipelineArn"], number), **changes)
+    runtime.account.store.update(VERSION, version_key(pipeline["PipelineArn"], number), **changes)
     return {"PipelineArn": pipeline["PipelineArn"], "PipelineVersionId": number}
 
 
@@ -176,18 +176,18 @@ def _definition_text(runtime: Runtime, request: Request) -> str:
     text = request.get("PipelineDefinition") or _read_definition(
         runtime, request["PipelineDefinitionS3Location"]
     )
-    parse_definition(text, allowed=runtime.settings.allowed_arguments)
+    parse_definition(text, allowed=runtime.account.settings.allowed_arguments)
     return str(text)
 
 
 def _read_definition(runtime: Runtime, location: Request) -> str:
     version = {"VersionId": location["VersionId"]} if "VersionId" in location else {}
     try:
-        answer = runtime.client("s3").get_object(
+        answer = runtime.account.client("s3").get_object(
             Bucket=location["Bucket"], Key=location["ObjectKey"], **version
         )
         return str(answer["Body"].read().decode())
-    except (runtime.client("s3").exceptions.ClientError, UnicodeDecodeError) as error:
+    except (runtime.account.client("s3").exceptions.ClientError, UnicodeDecodeError) as error:
         uri = f"s3://{location['Bucket']}/{location['ObjectKey']}"
         raise ValidationError(f"Cannot read the pipeline definition at {uri}: {error}") from error
 

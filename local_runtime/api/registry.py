@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.runtime import Runtime
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-Handler = Callable[["Runtime", Request], Response]
+Handler = Callable[[Runtime, Request], Response]
 
 ACTIONS: dict[str, Handler] = {}
 

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from local_runtime.api.paging import page
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.engine.pipelines import find_pipeline
+from local_runtime.runtime import Runtime
 from local_runtime.services.tags import put_tags, remove_tags, tags_of
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 
 @action("AddTags")
 def add_tags(runtime: Runtime, request: Request) -> Response:
     """Add tags to a resource and return all that it has."""
     arn = _checked(runtime, request)
-    return {"Tags": put_tags(runtime.store, arn, request["Tags"])}
+    return {"Tags": put_tags(runtime.account.store, arn, request["Tags"])}
 
 
 @action("ListTags")
 def list_tags(runtime: Runtime, request: Request) -> Response:
     """List the tags of a resource."""
-    found, following = page([*tags_of(runtime.store, _checked(runtime, request))], request, key="Key")
+    found, following = page([*tags_of(runtime.account.store, _checked(runtime, request))], request, key="Key")
     return {"Tags": found, **following}
 
 
 @action("DeleteTags")
 def delete_tags(runtime: Runtime, request: Request) -> Response:
     """Remove tags from a resource."""
-    remove_tags(runtime.store, _checked(runtime, request), request["TagKeys"])
+    remove_tags(runtime.account.store, _checked(runtime, request), request["TagKeys"])
     return {}
 
 
@@ -44,7 +41,7 @@ def _checked(runtime: Runtime, request: Request) -> str:
     kind, _, name = arn.split(":", 5)[-1].partition("/")
     checks: dict[str, Callable[[], object]] = {
         "pipeline": lambda: (
-            runtime.executions.find(arn) if "/execution/" in name else find_pipeline(runtime, arn)
+            runtime.executions.find(arn) if "/execution/" in name else find_pipeline(runtime.account, arn)
         ),
         "processing-job": lambda: runtime.jobs.describe("processing", name),
         "training-job": lambda: runtime.jobs.describe("training", name),

@@ -64,7 +64,7 @@ class Application:
         self.calls = CallLog()
         self.ready = threading.Event()
         self._static = static
-        self._loopback = is_loopback(runtime.settings.host)
+        self._loopback = is_loopback(runtime.account.settings.host)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

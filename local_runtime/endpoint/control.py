@@ -62,9 +62,9 @@ def _health(runtime: Runtime, ready: bool) -> Answer:
     document = {
         "status": "ok" if ready else "starting",
         "pid": os.getpid(),
-        "data_dir": str(runtime.settings.data_dir),
-        "region": runtime.settings.region,
-        "account_id": runtime.settings.account_id,
+        "data_dir": str(runtime.account.settings.data_dir),
+        "region": runtime.account.settings.region,
+        "account_id": runtime.account.settings.account_id,
     }
     return json_answer(document, status=200 if ready else 503, content_type="application/json")
 
@@ -113,8 +113,8 @@ def _faults(body: bytes) -> list[Fault]:
 
 def forget_tokens(runtime: Runtime) -> int:
     """Forget every ClientRequestToken of starts, stops and retries; return how many starts were forgotten."""
-    with runtime.store.transaction():
-        for execution in runtime.store.list(EXECUTION):
+    with runtime.account.store.transaction():
+        for execution in runtime.account.store.list(EXECUTION):
             arn = execution["PipelineExecutionArn"]
-            runtime.store.update(EXECUTION, arn, _stop_tokens=None, _retry_tokens=None)
-        return runtime.store.delete_all(START_TOKEN)
+            runtime.account.store.update(EXECUTION, arn, _stop_tokens=None, _retry_tokens=None)
+        return runtime.account.store.delete_all(START_TOKEN)

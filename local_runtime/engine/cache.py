@@ -9,10 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from local_runtime.store import Document, Store
+from local_runtime.store import Document, Store
 
 # The arguments whose change means a new run, by step type; outputs are not among them.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html

@@ -6,21 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from local_runtime.engine.callbacks import Callbacks
 from local_runtime.engine.graph import TERMINAL, Graph
 from local_runtime.engine.pipelines import VERSION, definition_of, find_pipeline, version_key
 from local_runtime.engine.record import EXECUTION, STEP, ExecutionRecord
 from local_runtime.engine.run import ExecutionRun
 from local_runtime.engine.selective import selected_names
+from local_runtime.engine.services import Services
 from local_runtime.engine.starts import START_TOKEN, Starts
 from local_runtime.exceptions import AwsError, ResourceLimitError, ResourceNotFoundError, ValidationError
+from local_runtime.store import Document, Store
 from sagemaker_pipelines.states import execution_phase
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
-    from local_runtime.store import Document
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +32,14 @@ class ExecutionService:
 
     Locks are taken in this order: a run's own, this service's, the store's.
 
-    :param runtime: the services.
+    :param services: what executions and their steps work with.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.callbacks = Callbacks()
-        self._runtime = runtime
-        self._starts = Starts(runtime)
+    def __init__(self, services: Services) -> None:
+        self.callbacks = services.callbacks
+        self._services = services
+        self._store = services.account.store
+        self._starts = Starts(services)
         self._lock = threading.RLock()
         self._runs: dict[str, ExecutionRun] = {}
         self._closed = False
@@ -51,7 +49,7 @@ class ExecutionService:
 
         :raises ResourceNotFoundError: there is none.
         """
-        document = self._runtime.store.get(EXECUTION, arn)
+        document = self._store.get(EXECUTION, arn)
         if document is None:
             raise ResourceNotFoundError(f"Pipeline execution '{arn}' does not exist.")
         return document
@@ -77,7 +75,7 @@ class ExecutionService:
         :param request: the request of ``StartPipelineExecution``.
         :raises AwsError: the pipeline, version, parameters, selection, token or quota do not allow it.
         """
-        pipeline = find_pipeline(self._runtime, request["PipelineName"])
+        pipeline = find_pipeline(self._services.account, request["PipelineName"])
         with self._lock:
             known = self._starts.known(pipeline, request)
             if known:
@@ -85,7 +83,7 @@ class ExecutionService:
             start = self._starts.prepare(pipeline, request)
             self._check_quota()
             self._starts.write(start, request)
-            ExecutionRecord(self._runtime, start.execution["PipelineExecutionArn"]).announce()
+            ExecutionRecord(self._services, start.execution["PipelineExecutionArn"]).announce()
             self._run(start.execution, start.definition)
         return str(start.execution["PipelineExecutionArn"])
 
@@ -105,7 +103,7 @@ class ExecutionService:
                 f"Cannot stop pipeline execution '{arn}' with status '{status}'. "
                 "Only pipelines with 'Executing' status can be stopped."
             )
-        self._runtime.store.update(EXECUTION, arn, _stop_tokens=[*execution.get("_stop_tokens", ()), token])
+        self._store.update(EXECUTION, arn, _stop_tokens=[*execution.get("_stop_tokens", ()), token])
 
     def retry(self, arn: str, token: str, parallelism: Mapping[str, Any] | None = None) -> None:
         """Run again what has not succeeded in a Failed or Stopped execution; a repeated token does nothing.
@@ -126,8 +124,8 @@ class ExecutionService:
             self._check_quota()
             definition = self.definition(execution)
             changes = {"ParallelismConfiguration": dict(parallelism)} if parallelism else {}
-            record = ExecutionRecord(self._runtime, arn)
-            with self._runtime.store.transaction():
+            record = ExecutionRecord(self._services, arn)
+            with self._store.transaction():
                 self._forget_unfinished(execution, definition)
                 execution = record.change_execution(
                     "Executing", FailureReason=None, _retry_tokens=[*tokens, token], **changes
@@ -137,7 +135,7 @@ class ExecutionService:
     def update(self, arn: str, changes: Mapping[str, Any]) -> None:
         """Set the display name, description or parallelism of an execution."""
         self.find(arn)
-        execution = self._runtime.store.update(EXECUTION, arn, LastModifiedTime=time.time(), **changes)
+        execution = self._store.update(EXECUTION, arn, LastModifiedTime=time.time(), **changes)
         with self._lock:
             run = self._runs.get(arn)
         if run is not None and "ParallelismConfiguration" in changes:
@@ -146,17 +144,17 @@ class ExecutionService:
     def definition(self, execution: Mapping[str, Any]) -> dict[str, Any]:
         """Return the definition that an execution runs."""
         key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
-        version = self._runtime.store.get(VERSION, key)
+        version = self._store.get(VERSION, key)
         assert version is not None, key
         return definition_of(version)
 
     def recover(self) -> None:
         """Mark what an earlier process left running as Failed; called once, before the first request."""
-        for execution in self._runtime.store.list(EXECUTION):
+        for execution in self._store.list(EXECUTION):
             status = execution["PipelineExecutionStatus"]
             if execution_phase(status).is_terminal:
                 continue
-            record = ExecutionRecord(self._runtime, execution["PipelineExecutionArn"])
+            record = ExecutionRecord(self._services, execution["PipelineExecutionArn"])
             final = "Failed" if status == "Executing" else "Stopped"
             for step in record.steps():
                 if step["StepStatus"] not in TERMINAL:
@@ -184,7 +182,7 @@ class ExecutionService:
     def _check_quota(self) -> None:
         if self._closed:
             raise AwsError("The runtime is shutting down.", code="ServiceUnavailable", status=503)
-        limit = self._runtime.settings.max_concurrent_executions
+        limit = self._services.account.settings.max_concurrent_executions
         used = sum(not run.finishing for run in self._runs.values())
         if used >= limit:
             raise ResourceLimitError(
@@ -195,7 +193,7 @@ class ExecutionService:
 
     def _run(self, execution: Document, definition: Mapping[str, Any]) -> None:
         arn = execution["PipelineExecutionArn"]
-        self._runs[arn] = ExecutionRun(self._runtime, execution, definition, self._ended)
+        self._runs[arn] = ExecutionRun(self._services, execution, definition, self._ended)
         self._runs[arn].start()
 
     def _ended(self, run: ExecutionRun) -> None:
@@ -205,7 +203,7 @@ class ExecutionService:
 
     def _forget_unfinished(self, execution: Document, definition: Mapping[str, Any]) -> None:
         """Remove the steps that a retry runs again: what has not succeeded, and what came after that."""
-        record = ExecutionRecord(self._runtime, execution["PipelineExecutionArn"])
+        record = ExecutionRecord(self._services, execution["PipelineExecutionArn"])
         statuses = {document["StepName"]: document["StepStatus"] for document in record.steps()}
         graph = Graph(definition)
         config = execution.get("SelectiveExecutionConfig")
@@ -219,9 +217,8 @@ class ExecutionService:
                 record.forget_step(name)
 
 
-def delete_executions(runtime: Runtime, pipeline_arn: str) -> None:
+def delete_executions(store: Store, pipeline_arn: str) -> None:
     """Remove the executions of a pipeline with all that belongs to them."""
-    store = runtime.store
     with store.transaction():
         for execution in store.list(EXECUTION, parent=pipeline_arn):
             store.delete_children(STEP, execution["PipelineExecutionArn"])

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local_runtime.account import Account
 from local_runtime.exceptions import ResourceNotFoundError
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
-    from local_runtime.store import Document, Store
+from local_runtime.store import Document, Store
 
 PIPELINE = "pipeline"
 VERSION = "pipeline-version"
 
 
-def pipeline_arn(runtime: Runtime, name: str) -> str:
+def pipeline_arn(account: Account, name: str) -> str:
     """Return the ARN of the pipeline with this name."""
-    return runtime.arn(f"pipeline/{name}")
+    return account.arn(f"pipeline/{name}")
 
 
 def pipeline_key(arn: str) -> str:
@@ -27,15 +25,15 @@ def pipeline_key(arn: str) -> str:
     return arn.lower()
 
 
-def find_pipeline(runtime: Runtime, name_or_arn: str) -> Document:
+def find_pipeline(account: Account, name_or_arn: str) -> Document:
     """Return the document of a pipeline.
 
     :param name_or_arn: either, as every action accepts.
     :raises ResourceNotFoundError: there is none.
     """
     is_arn = name_or_arn.startswith("arn:")
-    arn = name_or_arn if is_arn else pipeline_arn(runtime, name_or_arn)
-    document = runtime.store.get(PIPELINE, pipeline_key(arn))
+    arn = name_or_arn if is_arn else pipeline_arn(account, name_or_arn)
+    document = account.store.get(PIPELINE, pipeline_key(arn))
     if document is None:
         raise ResourceNotFoundError(f"Pipeline '{arn}' does not exist.")
     return document

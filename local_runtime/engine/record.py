@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
-    from local_runtime.store import Document
+from local_runtime.engine.services import Services
+from local_runtime.store import Document
 
 EXECUTION = "execution"
 STEP = "execution-step"
@@ -25,13 +24,13 @@ def step_key(execution_arn: str, name: str) -> str:
 class ExecutionRecord:
     """Read and write the documents of one execution; every change of a status goes out as an event.
 
-    :param runtime: its store and its event publisher are used.
+    :param services: the store and the event publisher are used.
     :param arn: the execution.
     """
 
-    def __init__(self, runtime: Runtime, arn: str) -> None:
-        self._runtime = runtime
-        self._store = runtime.store
+    def __init__(self, services: Services, arn: str) -> None:
+        self._store = services.account.store
+        self._events = services.events
         self.arn = arn
 
     def execution(self) -> Document:
@@ -52,12 +51,12 @@ class ExecutionRecord:
                 EXECUTION, self.arn, PipelineExecutionStatus=status, LastModifiedTime=time.time(), **fields
             )
         if status != previous:
-            self._runtime.events.execution_changed(document, previous)
+            self._events.execution_changed(document, previous)
         return document
 
     def announce(self) -> None:
         """Publish the execution's first status."""
-        self._runtime.events.execution_changed(self.execution(), None)
+        self._events.execution_changed(self.execution(), None)
 
     def start_step(self, step: Any) -> None:
         """Write the document of a step that starts."""
@@ -67,6 +66,7 @@ class ExecutionRecord:
             "StepStatus": "Starting",
             "Metadata": {},
             "_execution_arn": self.arn,
+            "_type": step["Type"],
         }
         for field, source in (("StepDisplayName", "DisplayName"), ("StepDescription", "Description")):
             if step.get(source):
@@ -74,7 +74,7 @@ class ExecutionRecord:
         with self._store.transaction():
             self._store.delete(STEP, step_key(self.arn, step["Name"]))
             self._store.insert(STEP, step_key(self.arn, step["Name"]), body, parent=self.arn)
-        self._runtime.events.step_changed(self.execution(), body, None)
+        self._events.step_changed(self.execution(), body, None)
 
     def reuse_step(self, document: Document) -> None:
         """Write the document of a step whose results another execution provides."""
@@ -90,7 +90,7 @@ class ExecutionRecord:
             assert before is not None, key
             document = self._store.update(STEP, key, StepStatus=status, **fields)
         if status != before["StepStatus"]:
-            self._runtime.events.step_changed(self.execution(), document, before["StepStatus"])
+            self._events.step_changed(self.execution(), document, before["StepStatus"])
         return document
 
     def note_step(self, name: str, **fields: Any) -> None:

@@ -8,19 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from local_runtime.engine.graph import TERMINAL, Graph
+from local_runtime.engine.graph import TERMINAL, Graph, Node
 from local_runtime.engine.parameters import typed_values
 from local_runtime.engine.record import STEP_FAILURE, ExecutionRecord
 from local_runtime.engine.selective import selected_names
+from local_runtime.engine.services import Services
 from local_runtime.engine.step_runner import StepResult, StepRunner
 from local_runtime.engine.steps.base import StepOutcome
-
-if TYPE_CHECKING:
-    from local_runtime.engine.graph import Node
-    from local_runtime.runtime import Runtime
-    from local_runtime.store import Document
+from local_runtime.store import Document
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +25,7 @@ logger = logging.getLogger(__name__)
 class ExecutionRun:
     """Drive one execution; every step has a thread, and the thread that ends a step starts the next ones.
 
-    :param runtime: the services.
+    :param services: what its steps work with.
     :param execution: the execution's document.
     :param definition: the definition of the version that it runs.
     :param on_end: called once, when the execution has its final status.
@@ -36,7 +33,7 @@ class ExecutionRun:
 
     def __init__(
         self,
-        runtime: Runtime,
+        services: Services,
         execution: Document,
         definition: Mapping[str, Any],
         on_end: Callable[[ExecutionRun], None],
@@ -44,8 +41,8 @@ class ExecutionRun:
         self.arn: str = execution["PipelineExecutionArn"]
         self.ended = threading.Event()
         self.finishing = False
-        self._record = ExecutionRecord(runtime, self.arn)
-        self._persist = runtime.store.persist
+        self._record = ExecutionRecord(services, self.arn)
+        self._persist = services.account.store.persist
         self._on_end = on_end
         self._lock = threading.RLock()
         self._threads: dict[str, threading.Thread] = {}
@@ -56,7 +53,7 @@ class ExecutionRun:
         self._limit = _limit(execution)
         self._restore()
         self._runner = StepRunner(
-            runtime,
+            services,
             self._record,
             parameters=typed_values(definition, execution["_parameters"]),
             property_files={

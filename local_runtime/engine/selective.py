@@ -6,14 +6,12 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-selective-ex.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.engine.graph import TRIGGERS, Graph
 from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
-
-if TYPE_CHECKING:
-    from local_runtime.store import Document, Store
+from local_runtime.store import Document, Store
 
 # What a source execution may have ended with (the SDK's SelectiveExecutionConfig names these three).
 _SOURCE_STATUSES = ("Succeeded", "Failed", "Stopped")

@@ -9,7 +9,7 @@ import string
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.engine.graph import Graph
 from local_runtime.engine.parameters import parameter_values, typed_values
@@ -24,12 +24,10 @@ from local_runtime.engine.pipelines import (
 from local_runtime.engine.record import EXECUTION, ExecutionRecord
 from local_runtime.engine.resolver import Resolver, Scope
 from local_runtime.engine.selective import reused_steps
+from local_runtime.engine.services import Services
 from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
-    from local_runtime.store import Document
+from local_runtime.store import Document
 
 START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
 
@@ -53,12 +51,12 @@ class Start:
 class Starts:
     """Check and write the starts of executions.
 
-    :param runtime: the services.
+    :param services: the store keeps the starts.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._store = runtime.store
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.account.store
 
     def known(self, pipeline: Document, request: Mapping[str, Any]) -> str | None:
         """Return the ARN that the request's token started before, or None.
@@ -101,7 +99,7 @@ class Starts:
     def write(self, start: Start, request: Mapping[str, Any]) -> None:
         """Write the execution and its token in one step."""
         arn, parent = start.execution["PipelineExecutionArn"], start.execution["PipelineArn"]
-        record = ExecutionRecord(self._runtime, arn)
+        record = ExecutionRecord(self._services, arn)
         with self._store.transaction():
             self._store.insert(EXECUTION, arn, start.execution, parent=parent)
             for document in start.reused:

@@ -8,20 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.engine.cache import StepCache, is_cached
+from local_runtime.engine.graph import Node
 from local_runtime.engine.record import ExecutionRecord, step_key
 from local_runtime.engine.resolver import Resolver, Scope
 from local_runtime.engine.retry import RetryBudget, failure_type_of
+from local_runtime.engine.services import Services
 from local_runtime.engine.steps import EXECUTORS
 from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import AwsError, LocalRuntimeError
-
-if TYPE_CHECKING:
-    from local_runtime.engine.graph import Node
-    from local_runtime.runtime import Runtime
 
 # The call whose refusal fails a step of each type.
 _CALLS: Mapping[str, str] = {
@@ -60,7 +58,7 @@ def job_name(execution_id: str, step_name: str) -> str:
 class StepRunner:
     """Run the steps of one execution; safe to call from several threads.
 
-    :param runtime: the services.
+    :param services: what steps work with.
     :param record: the execution's documents.
     :param parameters: its parameters, of their declared types.
     :param property_files: per step, the property files that it declares.
@@ -69,20 +67,20 @@ class StepRunner:
 
     def __init__(
         self,
-        runtime: Runtime,
+        services: Services,
         record: ExecutionRecord,
         *,
         parameters: Mapping[str, Any],
         property_files: Mapping[str, list[Mapping[str, Any]]],
         properties: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self._runtime = runtime
+        self._services = services
         self._record = record
         self._parameters = parameters
         self._property_files = property_files
         self._properties = properties
         self._execution = record.execution()
-        self._cache = StepCache(runtime.store, self._execution["PipelineArn"])
+        self._cache = StepCache(services.account.store, self._execution["PipelineArn"])
 
     def run(self, node: Node, stop: threading.Event) -> StepResult:
         """Bring one step to its end.
@@ -101,7 +99,7 @@ class StepRunner:
         name = job_name(self._execution["PipelineExecutionArn"].rpartition("/")[2], node.name)
         step = self._resolver(name).resolve(node.step)
         return StepRun(
-            runtime=self._runtime,
+            services=self._services,
             execution=self._execution,
             step=step,
             arguments=step.get("Arguments") or {},
@@ -117,7 +115,7 @@ class StepRunner:
                 execution=execution_variables(self._execution, name),
                 properties=self._properties,
                 property_files=self._property_files,
-                read=lambda uri: self._runtime.storage.read_bytes(uri),
+                read=self._services.storage.read_bytes,
             )
         )
 

@@ -14,7 +14,7 @@ def upload_model(job: Job) -> str:
     config = job.document["OutputDataConfig"]
     if config.get("CompressionType") == "NONE":
         uri = f"{_output_uri(job)}/model/"
-        job.runtime.storage.upload(job.produced("/opt/ml/model"), uri)
+        job.storage.upload(job.produced("/opt/ml/model"), uri)
         return uri
     return upload_archive(job, "/opt/ml/model", "model.tar.gz", if_empty=True)
 
@@ -29,7 +29,7 @@ def upload_archive(job: Job, container_path: str, name: str, *, if_empty: bool =
     if if_empty or (folder.is_dir() and any(folder.iterdir())):
         archive = job.folder.path / name
         write_archive(folder, archive)
-        job.runtime.storage.upload(archive, uri)
+        job.storage.upload(archive, uri)
     return uri
 
 

@@ -6,15 +6,13 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import JobKind
 from local_runtime.jobs.processes import end_launcher
 from local_runtime.jobs.sandbox import JobFolder
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.store import Store
 
 _log = logging.getLogger(__name__)
 _INTERRUPTED = "InternalServerError: The local runtime ended while the job was running."
@@ -47,10 +45,10 @@ def tidy_up(job: Job, end: End) -> None:
         _log.exception("Could not tidy up after job %s", job.name)
 
 
-def mark_interrupted(runtime: Runtime, kind: JobKind, document: dict[str, Any], jobs: Path) -> None:
+def mark_interrupted(store: Store, kind: JobKind, document: dict[str, Any], jobs: Path) -> None:
     """End what an earlier runtime left of a job, and mark the job as Failed.
 
-    :param runtime: its store has the job.
+    :param store: where the job is.
     :param kind: which kind of job it is.
     :param document: its document.
     :param jobs: the folder of all jobs.
@@ -67,7 +65,7 @@ def mark_interrupted(runtime: Runtime, kind: JobKind, document: dict[str, Any], 
     }
     if kind.kind == "training":
         changes["SecondaryStatus"] = "Failed"
-    runtime.store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
+    store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
     folder = JobFolder(jobs / kind.kind / name)
     if folder.path.is_dir():
         folder.remove_all_but_log()

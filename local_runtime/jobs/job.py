@@ -7,17 +7,16 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local_runtime.account import Account
 from local_runtime.exceptions import JobFailedError, JobStoppedError
 from local_runtime.jobs.kinds import JobKind
 from local_runtime.jobs.logs import JobLog
 from local_runtime.jobs.process import Interrupt, ProcessEnd, run_process
 from local_runtime.jobs.processes import start_time
 from local_runtime.jobs.sandbox import JobFolder, Sandbox
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.services.storage import Storage
 
 _OUT_OF_MEMORY = (
     "ClientError: Please use an instance type with more memory, "
@@ -30,7 +29,8 @@ _LONGEST_REASON = 1024
 class Job:
     """What a job's program works with.
 
-    :param runtime: the services.
+    :param account: its store has the job.
+    :param storage: where its inputs are and its outputs go.
     :param kind: which kind of job it is.
     :param document: its Describe answer at its start, with the private fields.
     :param folder: its files.
@@ -40,7 +40,8 @@ class Job:
 
     def __init__(
         self,
-        runtime: Runtime,
+        account: Account,
+        storage: Storage,
         kind: JobKind,
         document: dict[str, Any],
         *,
@@ -48,11 +49,17 @@ class Job:
         sandbox: Sandbox,
         log: JobLog,
     ) -> None:
-        self.runtime, self.kind, self.document = runtime, kind, document
+        self.storage, self.kind, self.document = storage, kind, document
+        self._store, self._settings = account.store, account.settings
         self.folder, self.sandbox, self.log = folder, sandbox, log
         self.name = str(document[kind.name_field])
         self.interrupt = Interrupt()
         self.lock = threading.RLock()  # held while the document changes by what it was
+
+    @property
+    def longest_seconds(self) -> int:
+        """The longest that any job may run."""
+        return self._settings.job_max_runtime_seconds
 
     def check_not_stopped(self) -> None:
         """Raise JobStoppedError if the end was asked for: called between the stages of a job."""
@@ -61,7 +68,7 @@ class Job:
 
     def update(self, **changes: Any) -> None:
         """Change the job's document."""
-        self.document = self.runtime.store.update(
+        self.document = self._store.update(
             self.kind.document_kind, self.name, LastModifiedTime=time.time(), **changes
         )
 
@@ -70,7 +77,7 @@ class Job:
         self.check_not_stopped()
         target = self.folder.host_path(container_path)
         target.mkdir(parents=True, exist_ok=True)
-        return self.runtime.storage.download(uri, target)
+        return self.storage.download(uri, target)
 
     def write_config(self, container_path: str, content: Any) -> None:
         """Write a JSON file that the container finds.
@@ -120,7 +127,7 @@ class Job:
         """
         if ended.exit_code == 0:
             return
-        if self.runtime.settings.job_memory_mb and self._looks_out_of_memory():
+        if self._settings.job_memory_mb and self._looks_out_of_memory():
             raise JobFailedError(_OUT_OF_MEMORY)
         text = (message or "").strip()[:_LONGEST_REASON]
         raise JobFailedError(f"AlgorithmError: {text}, exit code: {ended.exit_code}")
@@ -145,12 +152,12 @@ class Job:
             return file.read(_LONGEST_REASON * 4).decode("utf-8", "replace")[:_LONGEST_REASON] or None
 
     def _record_process(self, pid: int) -> None:
-        self.runtime.store.update(
+        self._store.update(
             self.kind.document_kind, self.name, _process={"pid": pid, "started": start_time(pid)}
         )
 
     def _seconds_allowed(self) -> float:
-        longest: float = self.runtime.settings.job_max_runtime_seconds
+        longest = self.longest_seconds
         condition = self.document.get("StoppingCondition", {})
         began = self.document.get(self.kind.start_field) or time.time()
         allowed = min(longest, float(condition.get("MaxRuntimeInSeconds", longest)))

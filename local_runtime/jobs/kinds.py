@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal
 
 from local_runtime.exceptions import ValidationError
-
-if TYPE_CHECKING:
-    from local_runtime.jobs.job import Job
-    from local_runtime.runtime import Runtime
 
 Kind = Literal["processing", "training", "transform"]
 FINAL = frozenset({"Completed", "Failed", "Stopped"})
@@ -90,36 +86,6 @@ TRANSFORM = JobKind(
     missing="Could not find requested job with name: {name}",
 )
 KINDS: dict[str, JobKind] = {kind.kind: kind for kind in (PROCESSING, TRAINING, TRANSFORM)}
-
-
-class JobProgram(Protocol):
-    """Runs every job of one kind."""
-
-    kind: JobKind
-
-    def validate(self, runtime: Runtime, request: dict[str, Any]) -> None:
-        """Refuse a request that AWS or this runtime would not run, with an AwsError."""
-        ...
-
-    def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of the new job's Describe answer that its request decides."""
-        ...
-
-    def run(self, job: Job) -> dict[str, Any]:
-        """Run the job to its end and return what its Describe answer gains.
-
-        :raises JobFailedError: it failed.
-        :raises JobStoppedError: it was stopped.
-        """
-        ...
-
-    def stopping(self, job: Job) -> dict[str, Any]:
-        """Return what the Describe answer gains when the end is asked for."""
-        ...
-
-    def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
-        """Return what the Describe answer gains whatever the end was."""
-        ...
 
 
 def check_local_path(path: str, what: str) -> None:

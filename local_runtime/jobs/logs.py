@@ -7,12 +7,11 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.account import Account
 
 _log = logging.getLogger(__name__)
 _BATCH_SECONDS = 0.25
@@ -111,11 +110,11 @@ class LogShipper:
 
     A failing Logs endpoint never fails a job: what was printed is in the job's file.
 
-    :param runtime: whose endpoint is used.
+    :param account: whose endpoint is used.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, account: Account) -> None:
+        self._account = account
         self._groups: set[str] = set()
         self._dirty: set[JobLog] = set()
         self._lock = threading.Lock()
@@ -164,7 +163,7 @@ class LogShipper:
             self._ended.wait(_BATCH_SECONDS)
 
     def _send(self, log: JobLog) -> None:
-        client = self._runtime.client("logs")
+        client = self._account.client("logs")
         if not log.created:
             if log.group not in self._groups:
                 self._create(client.create_log_group, logGroupName=log.group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.exceptions import ValidationError
 from local_runtime.images import find_image
@@ -12,9 +12,6 @@ from local_runtime.jobs.kinds import PROCESSING, check_local_path
 from local_runtime.jobs.resources import note_instance_count, resource_config
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 _MESSAGE = "/opt/ml/output/message"
 _CONFIG = "/opt/ml/config"
@@ -36,7 +33,7 @@ class ProcessingProgram:
 
     kind = PROCESSING
 
-    def validate(self, runtime: Runtime, request: dict[str, Any]) -> None:
+    def validate(self, request: dict[str, Any]) -> None:
         """Refuse images without a local program, and inputs and outputs that are not S3."""
         application = request["AppSpecification"]
         find_image(application["ImageUri"])
@@ -49,7 +46,7 @@ class ProcessingProgram:
         for item in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
             _check_output(item)
 
-    def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request's own fields."""
         return {field: request[field] for field in _DESCRIBED if field in request}
 
@@ -85,7 +82,7 @@ class ProcessingProgram:
         if not timed_out:
             return {}
         seconds = job.document.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
-        limit = seconds or job.runtime.settings.job_max_runtime_seconds
+        limit = seconds or job.longest_seconds
         return {"ExitMessage": f"The job was stopped: it exceeded MaxRuntimeInSeconds ({limit})."}
 
     def _write_configs(self, job: Job) -> None:
@@ -138,4 +135,4 @@ def _upload_output(job: Job, item: dict[str, Any]) -> None:
         return
     target = item["S3Output"]
     job.check_not_stopped()
-    job.runtime.storage.upload(job.produced(target["LocalPath"]), target["S3Uri"])
+    job.storage.upload(job.produced(target["LocalPath"]), target["S3Uri"])

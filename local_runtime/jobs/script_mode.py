@@ -49,7 +49,7 @@ class ScriptMode:
     def stage(self, job: Job) -> None:
         """Download and unpack the source."""
         bucket, key = split_uri(self.source)
-        archive = job.runtime.storage.fetch(bucket, key, job.folder.path / "sourcedir.tar.gz")
+        archive = job.storage.fetch(bucket, key, job.folder.path / "sourcedir.tar.gz")
         folder = job.folder.host_path(CODE)
         unpack(archive, folder)
         refuse_requirements(folder)

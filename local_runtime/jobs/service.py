@@ -9,8 +9,9 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local_runtime.account import Account
 from local_runtime.exceptions import (
     AwsError,
     JobFailedError,
@@ -18,19 +19,20 @@ from local_runtime.exceptions import (
     ResourceInUseError,
     ValidationError,
 )
+from local_runtime.faults import FaultPlan
 from local_runtime.jobs.ending import End, mark_interrupted, tidy_up
 from local_runtime.jobs.job import Job
-from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, JobProgram, job_tags
+from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, job_tags
 from local_runtime.jobs.logs import LogShipper
 from local_runtime.jobs.processes import end_processes_below
 from local_runtime.jobs.processing import ProcessingProgram
+from local_runtime.jobs.program import JobProgram
 from local_runtime.jobs.sandbox import JobFolder, Sandbox
 from local_runtime.jobs.training import TrainingProgram
 from local_runtime.jobs.transform import TransformProgram
+from local_runtime.services.models import ModelRegistry
+from local_runtime.services.storage import Storage
 from local_runtime.services.tags import put_tags
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 # Inside the class, "list" is the method.
 Documents = list[dict[str, Any]]
@@ -44,23 +46,27 @@ class JobService:
 
     More jobs than the machine can bear wait as InProgress until one ends.
 
-    :param runtime: the store, the storage, the models and the endpoint that jobs use.
+    :param account: its store keeps the jobs, and its endpoint is the one that they call.
+    :param storage: where their inputs are and their outputs go.
+    :param models: what transform jobs run.
+    :param faults: says which jobs get no machine.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, account: Account, storage: Storage, models: ModelRegistry, faults: FaultPlan) -> None:
+        self._account, self._storage, self._faults = account, storage, faults
+        self._store = account.store
         # Jobs have another working directory.
-        self._folder = runtime.settings.data_dir.resolve() / "jobs"
+        self._folder = account.settings.data_dir.resolve() / "jobs"
         self._programs: dict[str, JobProgram] = {
             program.kind.kind: program
-            for program in (ProcessingProgram(), TrainingProgram(), TransformProgram())
+            for program in (ProcessingProgram(), TrainingProgram(), TransformProgram(models))
         }
-        self._shipper = LogShipper(runtime)
+        self._shipper = LogShipper(account)
         self._sandbox: Sandbox | None = None
         self._sandbox_lock = threading.Lock()
         self._slots = threading.Condition()
         self._running = 0
-        self._limit = runtime.settings.max_concurrent_jobs or max(4, 2 * (os.cpu_count() or 2))
+        self._limit = account.settings.max_concurrent_jobs or max(4, 2 * (os.cpu_count() or 2))
         self._active: dict[tuple[str, str], tuple[Job, threading.Event]] = {}
         self._active_lock = threading.Lock()
         self._closing = False
@@ -70,7 +76,7 @@ class JobService:
         """How jobs are isolated; probed once."""
         with self._sandbox_lock:
             if self._sandbox is None:
-                self._sandbox = Sandbox(self._runtime.settings, self._runtime.endpoint_url)
+                self._sandbox = Sandbox(self._account.settings, self._account.endpoint_url)
             return self._sandbox
 
     @property
@@ -95,22 +101,22 @@ class JobService:
         :raises AwsError: it is refused.
         """
         job_kind, program = KINDS[kind], self._programs[kind]
-        program.validate(self._runtime, request)
+        program.validate(request)
         document = self._document(job_kind, program, request)
         name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
         sandbox = self.sandbox
         folder = JobFolder(self._folder / kind / name)
-        with self._runtime.store.transaction():
-            if not self._runtime.store.insert(job_kind.document_kind, name, document):
+        with self._store.transaction():
+            if not self._store.insert(job_kind.document_kind, name, document):
                 raise ResourceInUseError(
                     "Job name must be unique within an AWS account and region, "
                     f"and a job with this name already exists ({arn})"
                 )
-            put_tags(self._runtime.store, arn, job_tags(request, pipeline_execution_arn, step_name))
+            put_tags(self._store, arn, job_tags(request, pipeline_execution_arn, step_name))
             # Inside: a job without a folder is none.
             folder.path.mkdir(parents=True, exist_ok=True)
             log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
-        job = Job(self._runtime, job_kind, document, folder=folder, sandbox=sandbox, log=log)
+        job = Job(self._account, self._storage, job_kind, document, folder=folder, sandbox=sandbox, log=log)
         done = threading.Event()
         with self._active_lock:
             self._active[kind, name] = (job, done)
@@ -126,7 +132,7 @@ class JobService:
 
     def list(self, kind: str) -> Documents:
         """Return the Describe answers of every job of a kind, oldest first."""
-        documents = self._runtime.store.list(KINDS[kind].document_kind)
+        documents = self._store.list(KINDS[kind].document_kind)
         return [{k: v for k, v in document.items() if not k.startswith("_")} for document in documents]
 
     def log_path(self, kind: str, name: str) -> Path:
@@ -176,9 +182,9 @@ class JobService:
         """
         _log.info("%s", self.sandbox.description)
         for kind in KINDS.values():
-            for document in self._runtime.store.list(kind.document_kind):
+            for document in self._store.list(kind.document_kind):
                 if document[kind.status_field] not in FINAL:
-                    mark_interrupted(self._runtime, kind, document, self._folder)
+                    mark_interrupted(self._store, kind, document, self._folder)
         end_processes_below(self._folder)
 
     def shutdown(self) -> None:
@@ -194,7 +200,7 @@ class JobService:
         self._shipper.close()
 
     def _get(self, kind: str, name: str) -> dict[str, Any]:
-        document = self._runtime.store.get(KINDS[kind].document_kind, name)
+        document = self._store.get(KINDS[kind].document_kind, name)
         if document is None:
             raise ValidationError(KINDS[kind].missing.format(name=name))
         return document
@@ -203,12 +209,12 @@ class JobService:
         now, name = time.time(), str(request[kind.name_field])
         return {
             kind.name_field: name,
-            kind.arn_field: self._runtime.arn(f"{kind.resource}/{name}"),
+            kind.arn_field: self._account.arn(f"{kind.resource}/{name}"),
             kind.status_field: "InProgress",
             "CreationTime": now,
             "LastModifiedTime": now,
             "_log_stream": f"{name}/algo-1-{int(now)}",
-            **program.describe(self._runtime, request),
+            **program.describe(request),
         }
 
     def _run(self, program: JobProgram, job: Job, done: threading.Event) -> None:
@@ -216,7 +222,7 @@ class JobService:
         try:
             end = self._run_to_end(program, job)
             tidy_up(job, end)
-            self._runtime.store.persist(lambda: self._record_end(program, job, end))
+            self._store.persist(lambda: self._record_end(program, job, end))
         except Exception:
             # The store is closed when the runtime ends without waiting: recover() marks the job.
             if not self._closing:
@@ -255,7 +261,7 @@ class JobService:
             self._active.pop((kind.kind, job.name), None)
 
     def _take_slot(self, job: Job) -> bool:
-        no_machine = self._runtime.faults.capacity_error(f"Create{job.kind.prefix}")
+        no_machine = self._faults.capacity_error(f"Create{job.kind.prefix}")
         if no_machine:
             raise JobFailedError(no_machine)
         with self._slots:

@@ -48,9 +48,9 @@ def _stage_manifest(job: Job, uri: str, container_path: str) -> list[Path]:
     """Download the objects of a manifest: ``[{"prefix": "s3://bucket/folder/"}, "key", ...]``."""
     folder = job.folder.host_path(container_path)
     files = []
-    for bucket, prefix, key in manifest_entries(uri, job.runtime.storage.read_bytes(uri)):
+    for bucket, prefix, key in manifest_entries(uri, job.storage.read_bytes(uri)):
         job.check_not_stopped()
-        files.append(job.runtime.storage.fetch(bucket, prefix + key, folder / relative_key(key, "")))
+        files.append(job.storage.fetch(bucket, prefix + key, folder / relative_key(key, "")))
     return files
 
 

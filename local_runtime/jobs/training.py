@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.exceptions import JobStoppedError, ValidationError
 from local_runtime.images import built_in, find_image
@@ -15,9 +15,6 @@ from local_runtime.jobs.resources import note_instance_count, resource_config
 from local_runtime.jobs.script_mode import CODE, ScriptMode
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 _FAILURE = "/opt/ml/output/failure"
 _INPUT = "/opt/ml/input"
@@ -60,7 +57,7 @@ class TrainingProgram:
 
     kind = TRAINING
 
-    def validate(self, runtime: Runtime, request: dict[str, Any]) -> None:
+    def validate(self, request: dict[str, Any]) -> None:
         """Refuse images without a local program, and channels that are not files from S3."""
         algorithm = request["AlgorithmSpecification"]
         if not algorithm.get("TrainingImage"):
@@ -80,7 +77,7 @@ class TrainingProgram:
         if "CheckpointConfig" in request:
             _check_checkpoints(request["CheckpointConfig"])
 
-    def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request's own fields and the first status."""
         fields = {field: request[field] for field in _DESCRIBED if field in request}
         return fields | {
@@ -143,7 +140,7 @@ def _upload_outputs(job: Job) -> None:
     checkpoints = job.document.get("CheckpointConfig")
     if checkpoints:
         folder = job.produced(checkpoints.get("LocalPath") or _CHECKPOINTS)
-        job.runtime.storage.upload(folder, checkpoints["S3Uri"])
+        job.storage.upload(folder, checkpoints["S3Uri"])
 
 
 def _check_checkpoints(config: dict[str, Any]) -> None:
@@ -190,7 +187,7 @@ def _stage(job: Job) -> None:
 def _stage_checkpoints(job: Job, config: dict[str, Any]) -> None:
     path = config.get("LocalPath") or _CHECKPOINTS
     job.folder.host_path(path).mkdir(parents=True, exist_ok=True)
-    if job.runtime.storage.list(config["S3Uri"]):
+    if job.storage.list(config["S3Uri"]):
         job.download(config["S3Uri"], path)
 
 

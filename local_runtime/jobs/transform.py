@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_runtime.exceptions import JobFailedError, ValidationError
 from local_runtime.images import Image, built_in, find_image
@@ -16,10 +16,8 @@ from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import TRANSFORM
 from local_runtime.jobs.resources import note_instance_count
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
+from local_runtime.services.models import ModelRegistry
 from local_runtime.services.storage import split_uri
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 _DESCRIBED = (
     "ModelName",
@@ -44,13 +42,19 @@ _NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 
 class TransformProgram:
-    """Send a model's containers the inputs, and the last one's answers to S3."""
+    """Send a model's containers the inputs, and the last one's answers to S3.
+
+    :param models: the models that are named.
+    """
 
     kind = TRANSFORM
 
-    def validate(self, runtime: Runtime, request: dict[str, Any]) -> None:
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
+
+    def validate(self, request: dict[str, Any]) -> None:
         """Refuse a missing model, unknown images, and settings that do not go together."""
-        for container in runtime.models.containers(request["ModelName"]):
+        for container in self._models.containers(request["ModelName"]):
             find_image(container["Image"])
         source = request["TransformInput"]["DataSource"]["S3DataSource"]
         check_s3_source(source, "TransformInput")
@@ -72,7 +76,7 @@ class TransformProgram:
                 f"JoinSource Input needs the same SplitType and AssembleWith, not {split!r} and {assemble!r}."
             )
 
-    def describe(self, runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request's own fields with AWS's defaults."""
         fields = {field: request[field] for field in _DESCRIBED if field in request}
         fields["TransformInput"] = {
@@ -91,7 +95,7 @@ class TransformProgram:
         job.update(TransformStartTime=time.time())
         note_instance_count(job, request["TransformResources"].get("InstanceCount", 1))
         files = _stage_inputs(job)
-        containers = job.runtime.models.containers(request["ModelName"])
+        containers = self._models.containers(request["ModelName"])
         data_log = job.open_log("data-log")
         try:
             data_log.note(_settings_line(request))
@@ -101,7 +105,7 @@ class TransformProgram:
         finally:
             data_log.close()
         output = job.produced(f"{_WORK}/output")
-        job.runtime.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
+        job.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
         return {}
 
     def stopping(self, job: Job) -> dict[str, Any]:
@@ -194,7 +198,7 @@ def _stage_model(job: Job, container: dict[str, Any]) -> None:
 
 def _fetch(job: Job, uri: str) -> Path:
     job.check_not_stopped()
-    return job.runtime.storage.fetch(*split_uri(uri), job.folder.path / "archive.tar.gz")
+    return job.storage.fetch(*split_uri(uri), job.folder.path / "archive.tar.gz")
 
 
 def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:

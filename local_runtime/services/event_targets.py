@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.events import exceptions as rule_errors  # noqa: TID253 - this module is about moto's EventBridge
 from moto.events import models as rules  # noqa: TID253
@@ -23,10 +23,8 @@ from moto.sqs.models import sqs_backends  # noqa: TID253
 from local_runtime.services.schedule_times import check_expression
 from sagemaker_pipelines.exceptions import ScheduleError
 
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
-
 _log = logging.getLogger(__name__)
+StartExecution = Callable[[Mapping[str, Any]], str]
 _STOCK = rules.Rule, schedules.Schedule
 _FOR_RULES = "SageMaker pipelines, SQS queues, log groups and event buses"
 _FOR_SCHEDULES = "SageMaker pipelines and SQS queues"
@@ -44,14 +42,14 @@ _SCHEDULE_TARGETS = {("sagemaker", "pipeline"), ("sqs", "")}
 class EventTargets:
     """Deliver to the targets of moto's rules and schedules in this process; like moto, one place for all.
 
-    :param runtime: its executions are started.
+    :param start_execution: is given a request of ``StartPipelineExecution`` and returns the ARN.
     :param now: the time that rules and schedules are made at.
     """
 
     current: EventTargets
 
-    def __init__(self, runtime: Runtime, now: Callable[[], datetime]) -> None:
-        self._runtime = runtime
+    def __init__(self, start_execution: StartExecution, now: Callable[[], datetime]) -> None:
+        self._start_execution = start_execution
         self.now = now
         EventTargets.current = self
         rules.Rule, schedules.Schedule = DeliveringRule, CheckedSchedule
@@ -72,7 +70,7 @@ class EventTargets:
             "PipelineParameters": given.get("PipelineParameterList") or [],
             "ClientRequestToken": token,
         }
-        arn = self._runtime.executions.start(request)
+        arn = self._start_execution(request)
         _log.info("%s started %s", cause, arn)
 
     def send(self, target: Mapping[str, Any], cause: str, deliver: Callable[[], None]) -> None:

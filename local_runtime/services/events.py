@@ -12,14 +12,10 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from local_runtime.engine.graph import Graph
+from local_runtime.account import Account
 from sagemaker_pipelines.states import execution_phase
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +30,14 @@ Entry = dict[str, Any]
 class EventPublisher:
     """Put events on the bus, in order, from a thread of its own; no failure reaches the caller.
 
-    :param runtime: its client, and its executions' definitions.
+    :param account: its client puts them.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, account: Account) -> None:
+        self._account = account
         self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], dict[str, Any]] | None] = (
             queue.SimpleQueue()
         )
-        self._step_types = lru_cache(maxsize=64)(self._read_step_types)
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
@@ -70,7 +65,7 @@ class EventPublisher:
         """Announce a step's new status.
 
         :param execution: its execution's document.
-        :param step: its document, as ``ListPipelineExecutionSteps`` shows it.
+        :param step: its document.
         :param previous_status: its status before; None at the start.
         """
         detail = {
@@ -78,6 +73,7 @@ class EventPublisher:
             "stepStartTime": _time(step.get("StartTime")),
             "stepEndTime": _time(step.get("EndTime")),
             "stepName": step["StepName"],
+            "stepType": step.get("_type"),
             "currentStepStatus": step["StepStatus"],
             "previousStepStatus": previous_status,
             "failureReason": step.get("FailureReason"),
@@ -100,15 +96,12 @@ class EventPublisher:
             try:
                 entries = [self._entry(*change) for change in batch if change is not None]
                 if entries:
-                    self._runtime.client("events").put_events(Entries=entries)
+                    self._account.client("events").put_events(Entries=entries)
             except Exception:
                 logger.exception("%d events could not be delivered", len(batch))
 
     def _entry(self, detail_type: str, execution: Mapping[str, Any], detail: dict[str, Any]) -> Entry:
         pipeline, arn = execution["PipelineArn"], execution["PipelineExecutionArn"]
-        if detail_type == STEP_CHANGE:
-            types = self._step_types(arn, execution.get("PipelineVersionId"))
-            detail["stepType"] = types.get(detail["stepName"])
         detail = {**detail, "pipelineArn": pipeline, "pipelineExecutionArn": arn}
         return {
             "Source": "aws.sagemaker",
@@ -117,11 +110,6 @@ class EventPublisher:
             "Time": time.time(),
             "Detail": json.dumps({k: v for k, v in detail.items() if v is not None}),
         }
-
-    def _read_step_types(self, arn: str, _version: int | None) -> dict[str, str]:
-        executions = self._runtime.executions
-        graph = Graph(executions.definition(executions.find(arn)))
-        return {name: str(node.step["Type"]) for name, node in graph.nodes.items()}
 
 
 def _time(value: Any) -> str | None:

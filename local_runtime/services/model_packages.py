@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local_runtime.account import Account
 from local_runtime.exceptions import ConflictError, ValidationError
 from local_runtime.services.tags import delete_tags, put_tags
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
-    from local_runtime.store import Document
+from local_runtime.store import Document
 
 GROUP = "model-package-group"
 PACKAGE = "model-package"
@@ -24,12 +22,12 @@ _REPLACED = ("ApprovalDescription", "InferenceSpecification", "ModelCard", "Mode
 class ModelPackages:
     """Create, find, change and delete model packages and their groups, in AWS's shapes.
 
-    :param runtime: the services; the store keeps everything.
+    :param account: its store keeps everything.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._store = runtime.store
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
 
     def create_model_package_group(self, request: Mapping[str, Any]) -> str:
         """Create a group and return its ARN.
@@ -37,7 +35,7 @@ class ModelPackages:
         :raises ValidationError: it exists.
         """
         name = str(request["ModelPackageGroupName"])
-        arn = self._runtime.arn(f"model-package-group/{name}")
+        arn = self._account.arn(f"model-package-group/{name}")
         group = {
             "ModelPackageGroupName": name,
             "ModelPackageGroupArn": arn,
@@ -162,7 +160,7 @@ class ModelPackages:
     def _group(self, name_or_arn: str) -> Document:
         group = self._store.get(GROUP, name_or_arn.rpartition("model-package-group/")[2])
         if group is None:
-            arn = self._runtime.arn(f"model-package-group/{name_or_arn.rpartition('/')[2]}")
+            arn = self._account.arn(f"model-package-group/{name_or_arn.rpartition('/')[2]}")
             raise ValidationError(f"Model Package Group {arn} does not exist.")
         return group
 
@@ -170,7 +168,7 @@ class ModelPackages:
         arn = (
             name_or_arn
             if name_or_arn.startswith("arn:")
-            else self._runtime.arn(f"model-package/{name_or_arn}")
+            else self._account.arn(f"model-package/{name_or_arn}")
         )
         package = self._store.get(PACKAGE, arn)
         if package is None:
@@ -184,11 +182,11 @@ class ModelPackages:
         return {
             "ModelPackageGroupName": name,
             "ModelPackageVersion": version,
-            "ModelPackageArn": self._runtime.arn(f"model-package/{name}/{version}"),
+            "ModelPackageArn": self._account.arn(f"model-package/{name}/{version}"),
         }
 
     def _unversioned(self, name: str) -> dict[str, Any]:
-        return {"ModelPackageName": name, "ModelPackageArn": self._runtime.arn(f"model-package/{name}")}
+        return {"ModelPackageName": name, "ModelPackageArn": self._account.arn(f"model-package/{name}")}
 
 
 def _described(request: Mapping[str, Any]) -> dict[str, Any]:

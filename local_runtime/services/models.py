@@ -6,15 +6,25 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from local_runtime.account import Account
 from local_runtime.exceptions import ValidationError
 from local_runtime.services.model_packages import ModelPackages
+from local_runtime.services.storage import Storage
 from local_runtime.services.tags import delete_tags, put_tags
 
 MODEL = "model"
 
 
 class ModelRegistry(ModelPackages):
-    """Everything about models that outlives a job, in AWS's shapes and durable."""
+    """Everything about models that outlives a job, in AWS's shapes and durable.
+
+    :param account: its store keeps everything.
+    :param storage: where the models' artifacts are.
+    """
+
+    def __init__(self, account: Account, storage: Storage) -> None:
+        super().__init__(account)
+        self._storage = storage
 
     def create_model(self, request: Mapping[str, Any]) -> str:
         """Create a model and return its ARN.
@@ -24,7 +34,7 @@ class ModelRegistry(ModelPackages):
             is deployed).
         """
         name = str(request["ModelName"])
-        arn = self._runtime.arn(f"model/{name}")
+        arn = self._account.arn(f"model/{name}")
         for container in _containers_of(request):
             self._check_container(container)
         model = {
@@ -46,7 +56,7 @@ class ModelRegistry(ModelPackages):
         """
         model = self._store.get(MODEL, name)
         if model is None:
-            raise ValidationError(f'Could not find model "{self._runtime.arn(f"model/{name}")}".')
+            raise ValidationError(f'Could not find model "{self._account.arn(f"model/{name}")}".')
         return model
 
     def list_models(self) -> list[dict[str, Any]]:
@@ -95,8 +105,7 @@ class ModelRegistry(ModelPackages):
             raise ValidationError(f"Could not find model data at {uri}.")
 
     def _has_data(self, uri: str) -> bool:
-        storage = self._runtime.storage
-        return storage.exists(uri) or bool(storage.list(uri))
+        return self._storage.exists(uri) or bool(self._storage.list(uri))
 
     def _check_package(self, name_or_arn: str) -> None:
         package = self.describe_model_package(name_or_arn)

@@ -6,16 +6,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.events.models import events_backends  # noqa: TID253 - moto keeps the rules
 from moto.scheduler.models import scheduler_backends  # noqa: TID253 - and the schedules
 
-from local_runtime.services.event_targets import EventTargets
+from local_runtime.services.event_targets import EventTargets, StartExecution
 from local_runtime.services.schedule_times import next_time
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0  # AWS's own precision is a minute
@@ -27,15 +24,16 @@ class ScheduleClock:
 
     What was missed between two looks, as on a machine that slept, is made up for once and not for each time.
 
-    :param runtime: its executions are started.
+    :param account_id: the account that owns the rules and schedules.
+    :param start_execution: is given a request of ``StartPipelineExecution`` and returns the ARN.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._account_id = runtime.settings.account_id
+    def __init__(self, account_id: str, start_execution: StartExecution) -> None:
+        self._account_id = account_id
         self._moved = timedelta()
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._targets = EventTargets(runtime, self.now)
+        self._targets = EventTargets(start_execution, self.now)
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
         self._thread.start()
 

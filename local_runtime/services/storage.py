@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_runtime.account import Account
 from local_runtime.exceptions import ResourceNotFoundError, ValidationError
-
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
 
 # Inside the class, "list" is the method.
 Uris = list[str]
@@ -60,15 +58,15 @@ class Storage:
     Every object moves in one plain GET or PUT: against moto, ranged downloads by several threads are
     20 times slower.
 
-    :param runtime: whose endpoint and credentials are used.
+    :param account: whose endpoint is used.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     @property
     def _s3(self) -> Any:
-        return self._runtime.client("s3")
+        return self._account.client("s3")
 
     def read_bytes(self, uri: str) -> bytes:
         """Return an object's content.
@@ -115,7 +113,7 @@ class Storage:
             raise ResourceNotFoundError(
                 f'No S3 objects found under S3 URL "{uri_or_prefix}" given in input data source. '
                 f'Please ensure that the bucket "{bucket}" exists in the selected region '
-                f"({self._runtime.settings.region}) and that objects exist under that S3 prefix."
+                f"({self._account.settings.region}) and that objects exist under that S3 prefix."
             )
         return [self.fetch(bucket, key, folder / relative_key(key, prefix)) for key in keys]
 

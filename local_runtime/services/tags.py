@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from local_runtime.exceptions import ValidationError
-
-if TYPE_CHECKING:
-    from local_runtime.store import Store
+from local_runtime.store import Store
 
 Tag = dict[str, str]
 

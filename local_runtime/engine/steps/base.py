@@ -6,17 +6,16 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
-if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+from local_runtime.engine.services import Services
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRun:
     """One attempt at one step.
 
-    :param runtime: the services.
+    :param services: what steps work with.
     :param execution: the execution's document (``PipelineExecutionArn``, ``PipelineArn``, ...).
     :param step: the step with every reference resolved; a Condition step without its branches.
     :param arguments: its ``Arguments``, resolved.
@@ -26,7 +25,7 @@ class StepRun:
         (``pipelines-<execution id>-<step>-<random>``); ``Execution.TrainingJobName`` resolves to it.
     """
 
-    runtime: Runtime
+    services: Services
     execution: dict[str, Any]
     step: dict[str, Any]
     arguments: dict[str, Any]

@@ -27,7 +27,7 @@ class CallbackExecutor:
 
         :raises AwsError: the queue does not take the message.
         """
-        callbacks = step_run.runtime.executions.callbacks
+        callbacks = step_run.services.callbacks
         callback = callbacks.open(step_run.execution["PipelineExecutionArn"], step_run.step)
         metadata = {"CallbackToken": callback.token, "SqsQueueUrl": step_run.step["SqsQueueUrl"]}
         step_run.record({"Callback": metadata})
@@ -61,7 +61,7 @@ def _send(step_run: StepRun, callback: Callback, status: str) -> None:
         "arguments": step_run.arguments,
     }
     try:
-        step_run.runtime.client("sqs").send_message(
+        step_run.services.account.client("sqs").send_message(
             QueueUrl=step_run.step["SqsQueueUrl"], MessageBody=json.dumps(body)
         )
     except ClientError as error:

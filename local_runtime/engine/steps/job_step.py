@@ -26,7 +26,7 @@ def run_job_step(step_run: StepRun, kind: JobKind) -> StepOutcome:
     :param kind: which kind of job.
     :raises AwsError: the job is refused.
     """
-    jobs = step_run.runtime.jobs
+    jobs = step_run.services.jobs
     name = own_name(step_run, kind.name_field)
     arguments = step_run.arguments if kind.kind == "transform" else with_role(step_run, "RoleArn")
     arn = jobs.create(
@@ -37,7 +37,7 @@ def run_job_step(step_run: StepRun, kind: JobKind) -> StepOutcome:
     )
     metadata = {kind.prefix: {"Arn": arn}}
     # A job that is not recorded would go on although its step has failed.
-    step_run.runtime.store.persist(lambda: step_run.record(metadata))
+    step_run.services.account.store.persist(lambda: step_run.record(metadata))
     job = jobs.wait(kind.kind, name, step_run.stop)
     return _outcome(job, kind, metadata, stopped=step_run.stop.is_set())
 
@@ -63,7 +63,7 @@ def with_role(step_run: StepRun, field: str) -> dict[str, Any]:
     """
     if step_run.arguments.get(field):
         return step_run.arguments
-    pipeline = find_pipeline(step_run.runtime, step_run.execution["PipelineArn"])
+    pipeline = find_pipeline(step_run.services.account, step_run.execution["PipelineArn"])
     return {**step_run.arguments, field: pipeline["RoleArn"]}
 
 

@@ -17,7 +17,7 @@ class ModelExecutor:
 
         :raises AwsError: the request is refused.
         """
-        models = step_run.runtime.models
+        models = step_run.services.models
         name = own_name(step_run, "ModelName")
         request = {**with_role(step_run, "ExecutionRoleArn"), "ModelName": name}
         arn = models.create_model(validate("CreateModel", request))

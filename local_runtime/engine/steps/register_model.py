@@ -20,7 +20,7 @@ class RegisterModelExecutor:
 
         :raises AwsError: the request is refused.
         """
-        models = step_run.runtime.models
+        models = step_run.services.models
         request = validate("CreateModelPackage", step_run.arguments)
         group = request.get("ModelPackageGroupName")
         if group:
@@ -34,7 +34,7 @@ class RegisterModelExecutor:
 
 
 def _ensure_group(step_run: StepRun, name: str) -> None:
-    models = step_run.runtime.models
+    models = step_run.services.models
     try:
         models.create_model_package_group({"ModelPackageGroupName": name})
     except AwsError:

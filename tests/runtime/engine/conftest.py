@@ -23,4 +23,4 @@ def engine(tmp_path: Path, jobs: FakeJobs) -> Iterator[Engine]:
     engine = Engine(tmp_path)
     yield engine
     engine.runtime.executions.shutdown()
-    engine.runtime.store.close()
+    engine.runtime.account.store.close()

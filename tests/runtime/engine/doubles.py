@@ -7,13 +7,15 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from local_runtime.account import Account
 from local_runtime.api import executions, pipelines, tags
 from local_runtime.api.registry import ACTIONS
 from local_runtime.engine.execution import ExecutionService
+from local_runtime.engine.services import Services
 from local_runtime.engine.steps.base import StepOutcome, StepRun
-from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from tests.waiting import GENEROUS_SECONDS
 
@@ -97,11 +99,12 @@ class Engine:
         self.events = Events()
         self.objects = Objects()
         settings = Settings(data_dir=data_dir, max_concurrent_executions=limit)
-        self.runtime = Runtime(settings, endpoint_url)
-        services: Any = self.runtime
-        services.events = self.events
-        services.storage = self.objects
-        self.runtime.executions = ExecutionService(self.runtime)
+        account = Account(settings, endpoint_url)
+        nothing: Any = None
+        events: Any = self.events
+        storage: Any = self.objects
+        services = Services(account=account, jobs=nothing, models=nothing, storage=storage, events=events)
+        self.runtime: Any = SimpleNamespace(account=account, executions=ExecutionService(services))
 
     def call(self, name: str, **request: Any) -> dict[str, Any]:
         return ACTIONS[name](self.runtime, request)

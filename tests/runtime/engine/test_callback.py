@@ -30,7 +30,7 @@ class Queue:
     """The consumer's side of a callback step."""
 
     def __init__(self, engine: Engine) -> None:
-        self._sqs = engine.runtime.client("sqs")
+        self._sqs = engine.runtime.account.client("sqs")
         self.url = self._sqs.create_queue(QueueName=token())["QueueUrl"]
 
     def receive(self) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def test_a_step_has_sagemakers_fields(engine: Engine) -> None:
     ],
 )
 def test_a_missing_execution_is_not_found(engine: Engine, action: str, request_: dict[str, Any]) -> None:
-    arn = engine.runtime.arn("pipeline/demo/execution/nowhere12345")
+    arn = engine.runtime.account.arn("pipeline/demo/execution/nowhere12345")
     with pytest.raises(ResourceNotFoundError, match=re.escape(f"'{arn}' does not exist")):
         engine.call(action, PipelineExecutionArn=arn, **request_)
 

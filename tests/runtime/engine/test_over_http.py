@@ -88,7 +88,7 @@ def test_tags_of_what_does_not_exist_are_refused(local_runtime: LocalRuntime) ->
         "model-package-group/gone",
     ]
     for resource in resources:
-        arn = local_runtime.runtime.arn(resource)
+        arn = local_runtime.runtime.account.arn(resource)
         with pytest.raises(ClientError, match=r"does not exist|[nN]ot [fF]ind|not found"):
             local_runtime.client("sagemaker").list_tags(ResourceArn=arn)
 

@@ -81,7 +81,7 @@ def test_a_repeated_create_token_answers_again_and_refuses_another_request(engin
 def test_a_missing_pipeline_is_not_found_under_its_arn(
     engine: Engine, action: str, request_: dict[str, Any]
 ) -> None:
-    arn = engine.runtime.arn("pipeline/nowhere")
+    arn = engine.runtime.account.arn("pipeline/nowhere")
     for name in ("nowhere", arn):
         with pytest.raises(ResourceNotFoundError) as error:
             engine.call(action, PipelineName=name, **request_)

@@ -6,16 +6,20 @@ import os
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.server import ThreadedMotoServer  # noqa: TID253 - it is the endpoint
 
+from local_runtime.account import Account
+from local_runtime.faults import FaultPlan
 from local_runtime.jobs import JobService
-from local_runtime.runtime import Runtime
 from local_runtime.services.models import ModelRegistry
 from local_runtime.services.storage import Storage
 from local_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from local_runtime.runtime import Runtime
 
 BUCKET = "job-tests"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
@@ -23,7 +27,20 @@ XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
 
 ROOT = Path(__file__).parents[3]
-StartRuntime = Callable[..., Runtime]
+
+
+class JobRuntime:
+    """The services that run jobs, without the server, the engine and the schedules."""
+
+    def __init__(self, settings: Settings, endpoint_url: str) -> None:
+        self.account = Account(settings, endpoint_url)
+        self.faults = FaultPlan()
+        self.storage = Storage(self.account)
+        self.models = ModelRegistry(self.account, self.storage)
+        self.jobs = JobService(self.account, self.storage, self.models, self.faults)
+
+
+StartRuntime = Callable[..., JobRuntime]
 
 
 @pytest.fixture(scope="session")
@@ -37,36 +54,35 @@ def endpoint_url() -> Iterator[str]:
 
 @pytest.fixture
 def start_runtime(endpoint_url: str, tmp_path: Path) -> Iterator[StartRuntime]:
-    started: list[Runtime] = []
+    started: list[JobRuntime] = []
 
-    def start(**settings: Any) -> Runtime:
+    def start(**settings: Any) -> JobRuntime:
         data_dir = tmp_path / f"data-{len(started)}"
         data_dir.mkdir()
-        runtime = Runtime(Settings(**{"data_dir": data_dir, **settings}), endpoint_url)
-        runtime.storage = Storage(runtime)
-        runtime.models = ModelRegistry(runtime)
-        runtime.jobs = JobService(runtime)
-        runtime.client("s3").create_bucket(Bucket=BUCKET)
+        runtime = JobRuntime(Settings(**{"data_dir": data_dir, **settings}), endpoint_url)
+        runtime.account.client("s3").create_bucket(Bucket=BUCKET)
         started.append(runtime)
         return runtime
 
     yield start
     for runtime in started:
         runtime.jobs.shutdown()
-        runtime.store.close()
+        runtime.account.store.close()
 
 
 @pytest.fixture
-def runtime(start_runtime: StartRuntime) -> Runtime:
+def runtime(start_runtime: StartRuntime) -> JobRuntime:
     return start_runtime()
 
 
 @pytest.fixture(params=["namespace", pytest.param("rewrite", marks=pytest.mark.thorough)])
-def either_isolation(request: pytest.FixtureRequest, start_runtime: StartRuntime) -> Runtime:
+def either_isolation(request: pytest.FixtureRequest, start_runtime: StartRuntime) -> JobRuntime:
     return start_runtime(isolation=request.param)
 
 
-def processing_request(runtime: Runtime, name: str, script: str, **changes: Any) -> dict[str, Any]:
+def processing_request(
+    runtime: JobRuntime | Runtime, name: str, script: str, **changes: Any
+) -> dict[str, Any]:
     """Return a request that runs a script, uploaded for it, and sends ``/opt/ml/processing/out`` to S3."""
     uri = f"s3://{BUCKET}/{name}/code/script.py"
     runtime.storage.write_bytes(uri, textwrap.dedent(script).encode())
@@ -110,13 +126,13 @@ def s3_input(name: str, uri: str, path: str, **source: Any) -> dict[str, Any]:
     }
 
 
-def run_processing(runtime: Runtime, name: str, script: str, **changes: Any) -> dict[str, Any]:
+def run_processing(runtime: JobRuntime, name: str, script: str, **changes: Any) -> dict[str, Any]:
     """Run a script as a processing job to its end and return the Describe answer."""
     runtime.jobs.create("processing", processing_request(runtime, name, script, **changes))
     return runtime.jobs.wait("processing", name)
 
 
-def output(runtime: Runtime, name: str) -> str:
+def output(runtime: JobRuntime, name: str) -> str:
     """Return what a processing job printed."""
     return runtime.jobs.log_path("processing", name).read_text()
 
@@ -139,25 +155,20 @@ def processes_with(mark: str) -> list[int]:
 DRIVER = """
 import sys, time
 from pathlib import Path
-from local_runtime.jobs import JobService
-from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
-from local_runtime.services.storage import Storage
 sys.path.insert(0, {folder!r})
-from conftest import output, run_processing, processing_request
+from conftest import JobRuntime, output, run_processing, processing_request
 
-runtime = Runtime(Settings(data_dir=Path({data!r}), isolation={isolation!r}), {endpoint!r})
-runtime.storage = Storage(runtime)
-runtime.jobs = JobService(runtime)
+runtime = JobRuntime(Settings(data_dir=Path({data!r}), isolation={isolation!r}), {endpoint!r})
 {body}
 """
 
 
-def driver(runtime: Runtime, body: str, isolation: str | None = None) -> str:
+def driver(runtime: JobRuntime, body: str, isolation: str | None = None) -> str:
     return DRIVER.format(
         folder=str(Path(__file__).parent),
-        data=str(runtime.settings.data_dir),
+        data=str(runtime.account.settings.data_dir),
         isolation=isolation,
-        endpoint=runtime.endpoint_url,
+        endpoint=runtime.account.endpoint_url,
         body=textwrap.dedent(body),
     )

@@ -18,13 +18,13 @@ from tests.waiting import until
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     data_dir: Path = tmp_path_factory.mktemp("server")
     with LocalServer(Settings(data_dir=data_dir, port=0)) as running:
-        running.runtime.client("s3").create_bucket(Bucket=BUCKET)
+        running.runtime.account.client("s3").create_bucket(Bucket=BUCKET)
         yield running
 
 
 @pytest.fixture
 def sagemaker(server: LocalServer) -> Any:
-    return server.runtime.client("sagemaker")
+    return server.runtime.account.client("sagemaker")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_output_arrives_in_the_log_group_and_can_be_followed_by_token(
     sagemaker.create_processing_job(
         **processing_request(served, "followed", script, Environment={"GATE": str(gate)})
     )
-    logs = served.client("logs")
+    logs = served.account.client("logs")
     group = "/aws/sagemaker/ProcessingJobs"
 
     def first_answer() -> dict[str, Any] | None:

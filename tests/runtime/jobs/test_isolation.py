@@ -14,11 +14,11 @@ import pytest
 
 from local_runtime.exceptions import SettingsError
 from local_runtime.jobs.sandbox import Sandbox
-from local_runtime.runtime import Runtime
 from local_runtime.settings import Settings
 from tests.runtime.jobs.conftest import (
     BUCKET,
     ROOT,
+    JobRuntime,
     StartRuntime,
     driver,
     output,
@@ -28,7 +28,7 @@ from tests.runtime.jobs.conftest import (
 )
 
 
-def test_concurrent_jobs_have_their_own_opt_ml(either_isolation: Runtime) -> None:
+def test_concurrent_jobs_have_their_own_opt_ml(either_isolation: JobRuntime) -> None:
     runtime = either_isolation
     script = """
         import os, time
@@ -47,7 +47,7 @@ def test_concurrent_jobs_have_their_own_opt_ml(either_isolation: Runtime) -> Non
 
 
 def test_the_servers_environment_is_not_inherited(
-    either_isolation: Runtime, monkeypatch: pytest.MonkeyPatch
+    either_isolation: JobRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real-secret")
@@ -76,7 +76,7 @@ def test_the_servers_environment_is_not_inherited(
     assert seen["OMP_NUM_THREADS"] == "1"
 
 
-def test_a_job_can_use_s3_of_the_same_endpoint(either_isolation: Runtime) -> None:
+def test_a_job_can_use_s3_of_the_same_endpoint(either_isolation: JobRuntime) -> None:
     either_isolation.storage.write_bytes(f"s3://{BUCKET}/shared/x", b"from s3")
     script = f"""
         import boto3
@@ -91,7 +91,7 @@ def test_the_runtimes_data_are_hidden_and_its_interpreter_is_read_only(start_run
     runtime = start_runtime(isolation="namespace")
     script = f"""
         import os, sys
-        print(os.listdir({str(runtime.settings.data_dir)!r}))
+        print(os.listdir({str(runtime.account.settings.data_dir)!r}))
         try:
             open(os.path.join(sys.prefix, "probe"), "w")
         except OSError as error:
@@ -134,7 +134,7 @@ def interpreter_for_nobody() -> str | None:
 
 
 @pytest.mark.parametrize("isolation", ["namespace", "rewrite"])
-def test_jobs_run_for_an_ordinary_user(runtime: Runtime, isolation: str) -> None:
+def test_jobs_run_for_an_ordinary_user(runtime: JobRuntime, isolation: str) -> None:
     interpreter = interpreter_for_nobody()
     if interpreter is None:
         pytest.skip("needs root, setpriv, and an interpreter that other users may start")
@@ -146,7 +146,7 @@ def test_jobs_run_for_an_ordinary_user(runtime: Runtime, isolation: str) -> None
     # pytest's own folders are closed to other users.
     data = Path(tempfile.mkdtemp())
     shutil.chown(data, "nobody")
-    code = driver(runtime, body, isolation).replace(str(runtime.settings.data_dir), str(data))
+    code = driver(runtime, body, isolation).replace(str(runtime.account.settings.data_dir), str(data))
     modules = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT)])
     environment = {"PATH": os.environ["PATH"], "HOME": str(data), "PYTHONPATH": modules}
     command = [*_AS_NOBODY, interpreter, "-c", code]
@@ -175,7 +175,7 @@ def can_unshare() -> bool:
     ids=["no user namespaces", "no new /proc, as in most containers"],
 )
 def test_where_the_kernel_allows_less_the_next_best_is_chosen_and_said(
-    runtime: Runtime, without: str, expected: str
+    runtime: JobRuntime, without: str, expected: str
 ) -> None:
     if not can_unshare():
         pytest.skip("this machine has no user namespaces to take away")

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from local_runtime.jobs.logs import JobLog, LogShipper
-from local_runtime.runtime import Runtime
+from tests.runtime.jobs.conftest import JobRuntime
 
 
-def messages(runtime: Runtime, log: JobLog) -> list[str]:
+def messages(runtime: JobRuntime, log: JobLog) -> list[str]:
     """Return every message of a log's stream."""
-    logs, found, token = runtime.client("logs"), [], None
+    logs, found, token = runtime.account.client("logs"), [], None
     while True:
         more: dict[str, Any] = {"nextToken": token} if token else {}
         answer = logs.get_log_events(
@@ -23,11 +23,13 @@ def messages(runtime: Runtime, log: JobLog) -> list[str]:
         token = answer["nextForwardToken"]
 
 
-def open_log(runtime: Runtime, name: str, folder: Path) -> JobLog:
-    return LogShipper(runtime).open("/aws/sagemaker/ProcessingJobs", f"{name}/algo-1-1", folder / name)
+def open_log(runtime: JobRuntime, name: str, folder: Path) -> JobLog:
+    return LogShipper(runtime.account).open(
+        "/aws/sagemaker/ProcessingJobs", f"{name}/algo-1-1", folder / name
+    )
 
 
-def test_lines_are_whole_whatever_the_pieces_they_come_in(runtime: Runtime, tmp_path: Path) -> None:
+def test_lines_are_whole_whatever_the_pieces_they_come_in(runtime: JobRuntime, tmp_path: Path) -> None:
     log = open_log(runtime, "pieces", tmp_path)
     for piece in (b"fi", b"rst\nsec", b"ond\n", b"third"):
         log.write(piece)
@@ -36,7 +38,7 @@ def test_lines_are_whole_whatever_the_pieces_they_come_in(runtime: Runtime, tmp_
     assert (tmp_path / "pieces").read_bytes() == b"first\nsecond\nthird"
 
 
-def test_blank_lines_are_kept_in_the_file_only(runtime: Runtime, tmp_path: Path) -> None:
+def test_blank_lines_are_kept_in_the_file_only(runtime: JobRuntime, tmp_path: Path) -> None:
     log = open_log(runtime, "blank", tmp_path)
     log.write(b"a\n\n  \nb\n")
     log.close()
@@ -44,7 +46,7 @@ def test_blank_lines_are_kept_in_the_file_only(runtime: Runtime, tmp_path: Path)
     assert (tmp_path / "blank").read_bytes() == b"a\n\n  \nb\n"
 
 
-def test_more_lines_than_one_call_takes_arrive_in_order(runtime: Runtime, tmp_path: Path) -> None:
+def test_more_lines_than_one_call_takes_arrive_in_order(runtime: JobRuntime, tmp_path: Path) -> None:
     log = open_log(runtime, "many", tmp_path)
     lines = [f"line {number}" for number in range(12_000)]
     log.write("\n".join(lines).encode())
@@ -52,7 +54,7 @@ def test_more_lines_than_one_call_takes_arrive_in_order(runtime: Runtime, tmp_pa
     assert messages(runtime, log) == lines
 
 
-def test_a_line_longer_than_an_event_is_cut_into_events(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_line_longer_than_an_event_is_cut_into_events(runtime: JobRuntime, tmp_path: Path) -> None:
     log = open_log(runtime, "long", tmp_path)
     log.write(b"x" * 600_000 + b"\nend\n")
     log.close()
@@ -62,15 +64,15 @@ def test_a_line_longer_than_an_event_is_cut_into_events(runtime: Runtime, tmp_pa
     assert found[-1] == "end"
 
 
-def test_bytes_that_are_no_text_do_not_stop_the_log(runtime: Runtime, tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_do_not_stop_the_log(runtime: JobRuntime, tmp_path: Path) -> None:
     log = open_log(runtime, "bytes", tmp_path)
     log.write(b"\xff\xfe\nafter\n")
     log.close()
     assert messages(runtime, log) == ["\ufffd\ufffd", "after"]
 
 
-def test_a_logs_endpoint_that_fails_costs_only_the_stream(runtime: Runtime, tmp_path: Path) -> None:
-    runtime._clients["logs"] = _Refusing()
+def test_a_logs_endpoint_that_fails_costs_only_the_stream(runtime: JobRuntime, tmp_path: Path) -> None:
+    runtime.account._clients["logs"] = _Refusing()
     log = open_log(runtime, "refused", tmp_path)
     log.write(b"kept\n")
     log.close()
@@ -78,10 +80,10 @@ def test_a_logs_endpoint_that_fails_costs_only_the_stream(runtime: Runtime, tmp_
 
 
 def test_lines_that_could_not_be_sent_are_sent_with_the_next(
-    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runtime: JobRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = runtime.client("logs")
-    shipper = LogShipper(runtime)
+    client = runtime.account.client("logs")
+    shipper = LogShipper(runtime.account)
     log = shipper.open("/aws/sagemaker/ProcessingJobs", "again/algo-1-1", tmp_path / "again")
     shipper.ship(log)
     with monkeypatch.context() as patched:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.runtime import Runtime
 from tests.runtime.jobs.conftest import (
     ROOT,
+    JobRuntime,
     StartRuntime,
     driver,
     output,
@@ -33,7 +33,7 @@ TREE = """
 
 
 @pytest.mark.parametrize("status", ["Stopped", "Completed"])
-def test_no_process_of_a_job_outlives_it(either_isolation: Runtime, tmp_path: Path, status: str) -> None:
+def test_no_process_of_a_job_outlives_it(either_isolation: JobRuntime, tmp_path: Path, status: str) -> None:
     """Stopped or ended by itself: its whole tree ends, processes in their own sessions too."""
     mark = f"{3600 + os.getpid()}.{len(status)}{time.monotonic_ns() % 10**6}"
     gate, runtime = tmp_path / "gate", either_isolation
@@ -49,7 +49,7 @@ def test_no_process_of_a_job_outlives_it(either_isolation: Runtime, tmp_path: Pa
 
 
 @pytest.mark.thorough
-def test_a_job_that_ignores_sigterm_is_killed(runtime: Runtime) -> None:
+def test_a_job_that_ignores_sigterm_is_killed(runtime: JobRuntime) -> None:
     script = """
         import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -63,7 +63,7 @@ def test_a_job_that_ignores_sigterm_is_killed(runtime: Runtime) -> None:
     assert runtime.jobs.wait("processing", "deaf", stop)["ProcessingJobStatus"] == "Stopped"
 
 
-def test_a_job_gets_sigterm_first(runtime: Runtime) -> None:
+def test_a_job_gets_sigterm_first(runtime: JobRuntime) -> None:
     script = """
         import signal, sys, time
         def save(*_):
@@ -87,7 +87,7 @@ def test_the_memory_limit_fails_a_job_as_aws_does(start_runtime: StartRuntime) -
     assert job["FailureReason"].startswith("ClientError: Please use an instance type with more memory")
 
 
-def test_the_longest_runtime_stops_a_job(either_isolation: Runtime) -> None:
+def test_the_longest_runtime_stops_a_job(either_isolation: JobRuntime) -> None:
     condition = {"MaxRuntimeInSeconds": 1}
     job = run_processing(
         either_isolation, "slow", "import time; time.sleep(3600)", StoppingCondition=condition

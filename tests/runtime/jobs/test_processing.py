@@ -6,9 +6,9 @@ import json
 import pytest
 
 from local_runtime.exceptions import ResourceInUseError, ValidationError
-from local_runtime.runtime import Runtime
 from tests.runtime.jobs.conftest import (
     BUCKET,
+    JobRuntime,
     output,
     processing_request,
     run_processing,
@@ -16,7 +16,7 @@ from tests.runtime.jobs.conftest import (
 )
 
 
-def test_a_script_finds_its_inputs_and_its_outputs_reach_s3(either_isolation: Runtime) -> None:
+def test_a_script_finds_its_inputs_and_its_outputs_reach_s3(either_isolation: JobRuntime) -> None:
     """A script with hard-coded /opt/ml paths runs unmodified in both isolation modes."""
     runtime = either_isolation
     runtime.storage.write_bytes(f"s3://{BUCKET}/in/a.csv", b"1\n2\n")
@@ -46,7 +46,7 @@ def test_a_script_finds_its_inputs_and_its_outputs_reach_s3(either_isolation: Ru
     assert job["CreationTime"] <= job["ProcessingStartTime"] <= job["ProcessingEndTime"]
 
 
-def test_a_failed_job_gives_its_exit_message_and_code(runtime: Runtime) -> None:
+def test_a_failed_job_gives_its_exit_message_and_code(runtime: JobRuntime) -> None:
     script = """
         open("/opt/ml/output/message", "w").write("column 7 is not a number")
         raise SystemExit(4)
@@ -57,7 +57,7 @@ def test_a_failed_job_gives_its_exit_message_and_code(runtime: Runtime) -> None:
     assert job["FailureReason"] == "AlgorithmError: column 7 is not a number, exit code: 4"
 
 
-def test_a_missing_input_is_named(runtime: Runtime) -> None:
+def test_a_missing_input_is_named(runtime: JobRuntime) -> None:
     request = processing_request(runtime, "no-input", "")
     request["ProcessingInputs"].append(
         s3_input("data", f"s3://{BUCKET}/nowhere/x.csv", "/opt/ml/processing/d")
@@ -68,7 +68,7 @@ def test_a_missing_input_is_named(runtime: Runtime) -> None:
     assert f's3://{BUCKET}/nowhere/x.csv"' in job["FailureReason"]
 
 
-def test_arguments_environment_and_configuration_are_the_containers(either_isolation: Runtime) -> None:
+def test_arguments_environment_and_configuration_are_the_containers(either_isolation: JobRuntime) -> None:
     script = """
         import json, os, sys
         config = json.load(open("/opt/ml/config/processingjobconfig.json"))
@@ -87,7 +87,7 @@ def test_arguments_environment_and_configuration_are_the_containers(either_isola
     assert seen == [["--rows", "10"], "6.0", "arguments", "algo-1"]
 
 
-def test_a_manifest_names_the_objects(runtime: Runtime) -> None:
+def test_a_manifest_names_the_objects(runtime: JobRuntime) -> None:
     runtime.storage.write_bytes(f"s3://{BUCKET}/m/one.csv", b"1")
     runtime.storage.write_bytes(f"s3://{BUCKET}/m/two.csv", b"2")
     manifest = json.dumps([{"prefix": f"s3://{BUCKET}/m/"}, "two.csv"]).encode()
@@ -103,7 +103,7 @@ def test_a_manifest_names_the_objects(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("key", ["../../escape.py", "a/../../../escape.py"])
-def test_a_key_cannot_leave_the_job_folder(runtime: Runtime, key: str) -> None:
+def test_a_key_cannot_leave_the_job_folder(runtime: JobRuntime, key: str) -> None:
     manifest = json.dumps([{"prefix": f"s3://{BUCKET}/"}, key]).encode()
     runtime.storage.write_bytes(f"s3://{BUCKET}/evil.json", manifest)
     request = processing_request(runtime, "evil", "")
@@ -113,11 +113,11 @@ def test_a_key_cannot_leave_the_job_folder(runtime: Runtime, key: str) -> None:
     job = runtime.jobs.wait("processing", "evil")
     assert job["ProcessingJobStatus"] == "Failed"
     assert "leaves it" in job["FailureReason"]
-    assert not list(runtime.settings.data_dir.rglob("escape.py"))
+    assert not list(runtime.account.settings.data_dir.rglob("escape.py"))
 
 
 @pytest.mark.parametrize("link", ["/opt/ml/processing/out", "/opt/ml/output/message"])
-def test_a_link_out_of_the_folder_is_not_followed(runtime: Runtime, link: str) -> None:
+def test_a_link_out_of_the_folder_is_not_followed(runtime: JobRuntime, link: str) -> None:
     """In the container it leads elsewhere than on this machine, whose files are none of the job's."""
     script = f"""
         import os, shutil
@@ -131,7 +131,7 @@ def test_a_link_out_of_the_folder_is_not_followed(runtime: Runtime, link: str) -
     assert runtime.storage.list(f"s3://{BUCKET}/link/out") == []
 
 
-def test_requirements_are_refused(runtime: Runtime) -> None:
+def test_requirements_are_refused(runtime: JobRuntime) -> None:
     request = processing_request(runtime, "requirements", "print('ran')")
     runtime.storage.write_bytes(f"s3://{BUCKET}/requirements/code/requirements.txt", b"left-pad\n")
     request["ProcessingInputs"][0]["S3Input"]["S3Uri"] = f"s3://{BUCKET}/requirements/code/"
@@ -142,7 +142,7 @@ def test_requirements_are_refused(runtime: Runtime) -> None:
     assert "ran" not in output(runtime, "requirements")
 
 
-def test_a_job_cannot_install_into_the_runtimes_environment(either_isolation: Runtime) -> None:
+def test_a_job_cannot_install_into_the_runtimes_environment(either_isolation: JobRuntime) -> None:
     script = """
         import pathlib, subprocess, sys
         pathlib.Path("pack").mkdir()
@@ -158,14 +158,14 @@ def test_a_job_cannot_install_into_the_runtimes_environment(either_isolation: Ru
     assert importlib.util.find_spec("intruder") is None
 
 
-def test_pip_is_refused_inside_a_job(runtime: Runtime) -> None:
+def test_pip_is_refused_inside_a_job(runtime: JobRuntime) -> None:
     script = "import subprocess; raise SystemExit(subprocess.call(['pip3', 'install', 'left-pad']))"
     job = run_processing(runtime, "pip", script)
     assert job["ProcessingJobStatus"] == "Failed"
     assert "pip is refused" in output(runtime, "pip")
 
 
-def test_an_unknown_image_is_refused_by_name_with_those_known(runtime: Runtime) -> None:
+def test_an_unknown_image_is_refused_by_name_with_those_known(runtime: JobRuntime) -> None:
     request = processing_request(runtime, "image", "")
     request["AppSpecification"]["ImageUri"] = (
         "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2"
@@ -176,20 +176,20 @@ def test_an_unknown_image_is_refused_by_name_with_those_known(runtime: Runtime) 
     assert "sagemaker-scikit-learn, sagemaker-xgboost" in refused.value.message
 
 
-def test_a_name_can_be_used_once(runtime: Runtime) -> None:
+def test_a_name_can_be_used_once(runtime: JobRuntime) -> None:
     run_processing(runtime, "once", "")
     with pytest.raises(ResourceInUseError, match="a job with this name already exists"):
         runtime.jobs.create("processing", processing_request(runtime, "once", ""))
 
 
-def test_only_the_log_is_left_of_a_job(runtime: Runtime) -> None:
+def test_only_the_log_is_left_of_a_job(runtime: JobRuntime) -> None:
     run_processing(runtime, "tidy", "print('hello')")
     log = runtime.jobs.log_path("processing", "tidy")
     assert [path.name for path in log.parent.iterdir()] == ["output.log"]
     assert log.read_text() == "hello\n"
 
 
-def test_several_instances_run_on_one_machine_and_the_log_says_so(runtime: Runtime) -> None:
+def test_several_instances_run_on_one_machine_and_the_log_says_so(runtime: JobRuntime) -> None:
     request = processing_request(runtime, "several", "")
     request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] = 3
     runtime.jobs.create("processing", request)

@@ -5,22 +5,29 @@ from typing import Any
 
 import pytest
 
+from local_runtime.engine.services import Services
 from local_runtime.engine.steps import EXECUTORS
 from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.exceptions import AwsError, ValidationError
 from local_runtime.faults import CAPACITY_MESSAGE, Fault
-from local_runtime.runtime import Runtime
-from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, processing_request
+from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, JobRuntime, processing_request
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abc123def456"
 
 
 def step_run(
-    runtime: Runtime, kind: str, arguments: dict[str, Any], stop: threading.Event | None = None
+    runtime: JobRuntime, kind: str, arguments: dict[str, Any], stop: threading.Event | None = None
 ) -> StepRun:
     recorded: list[dict[str, Any]] = []
+    events: Any = None
     return StepRun(
-        runtime=runtime,
+        services=Services(
+            account=runtime.account,
+            jobs=runtime.jobs,
+            models=runtime.models,
+            storage=runtime.storage,
+            events=events,
+        ),
         execution={"PipelineExecutionArn": EXECUTION},
         step={"Name": "Step", "Type": kind, "Arguments": arguments},
         arguments=arguments,
@@ -31,14 +38,14 @@ def step_run(
 
 
 def run_script(
-    runtime: Runtime, script: str, stop: threading.Event | None = None, **changes: Any
+    runtime: JobRuntime, script: str, stop: threading.Event | None = None, **changes: Any
 ) -> StepOutcome:
     request = processing_request(runtime, "step", script, **changes)
     del request["ProcessingJobName"]
     return EXECUTORS["Processing"].run(step_run(runtime, "Processing", request, stop))
 
 
-def test_a_job_step_exposes_the_jobs_description(runtime: Runtime) -> None:
+def test_a_job_step_exposes_the_jobs_description(runtime: JobRuntime) -> None:
     outcome = run_script(runtime, "")
     arn = "arn:aws:sagemaker:us-east-1:123456789012:processing-job/pipelines-abc123def456-Step-AbCdEfGhIj"
     assert outcome.status == "Succeeded"
@@ -47,14 +54,14 @@ def test_a_job_step_exposes_the_jobs_description(runtime: Runtime) -> None:
     assert outcome.properties["ProcessingJobStatus"] == "Completed"
 
 
-def test_a_failed_job_fails_the_step_and_is_not_retried(runtime: Runtime) -> None:
+def test_a_failed_job_fails_the_step_and_is_not_retried(runtime: JobRuntime) -> None:
     outcome = run_script(runtime, "raise SystemExit(3)")
     assert outcome.status == "Failed"
     assert outcome.failure_reason == "ClientError: AlgorithmError: , exit code: 3"
     assert outcome.failure_type is None
 
 
-def test_a_job_without_capacity_has_the_type_that_retry_policies_match(runtime: Runtime) -> None:
+def test_a_job_without_capacity_has_the_type_that_retry_policies_match(runtime: JobRuntime) -> None:
     runtime.faults.add(Fault(action="CreateProcessingJob", kind="capacity", count=1))
     outcome = run_script(runtime, "")
     assert outcome.failure_reason == f"ClientError: {CAPACITY_MESSAGE}"
@@ -62,7 +69,7 @@ def test_a_job_without_capacity_has_the_type_that_retry_policies_match(runtime: 
 
 
 def test_a_fault_inside_the_runtime_is_an_internal_job_error(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: JobRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def explode(*_: Any) -> None:
         raise RuntimeError("disk on fire")
@@ -73,13 +80,13 @@ def test_a_fault_inside_the_runtime_is_an_internal_job_error(
     assert outcome.failure_type == "SageMaker.JOB_INTERNAL_ERROR"
 
 
-def test_a_stop_ends_the_job_and_the_step_is_stopped(runtime: Runtime) -> None:
+def test_a_stop_ends_the_job_and_the_step_is_stopped(runtime: JobRuntime) -> None:
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
     assert run_script(runtime, "import time; time.sleep(3600)", stop).status == "Stopped"
 
 
-def test_a_job_that_ran_out_of_time_fails_the_step(runtime: Runtime) -> None:
+def test_a_job_that_ran_out_of_time_fails_the_step(runtime: JobRuntime) -> None:
     outcome = run_script(
         runtime, "import time; time.sleep(3600)", StoppingCondition={"MaxRuntimeInSeconds": 1}
     )
@@ -88,7 +95,7 @@ def test_a_job_that_ran_out_of_time_fails_the_step(runtime: Runtime) -> None:
     assert "exceeded MaxRuntimeInSeconds (1)" in outcome.failure_reason
 
 
-def test_a_custom_prefix_begins_the_jobs_name(runtime: Runtime) -> None:
+def test_a_custom_prefix_begins_the_jobs_name(runtime: JobRuntime) -> None:
     request = processing_request(runtime, "step", "")
     request["ProcessingJobName"] = "nightly-" + "x" * 60
     outcome = EXECUTORS["Processing"].run(step_run(runtime, "Processing", request))
@@ -107,7 +114,7 @@ def test_a_custom_prefix_begins_the_jobs_name(runtime: Runtime) -> None:
     ],
 )
 def test_arguments_are_checked_as_the_request_that_they_are(
-    runtime: Runtime, changes: dict[str, Any], message: str
+    runtime: JobRuntime, changes: dict[str, Any], message: str
 ) -> None:
     """What a definition holds is checked like what a client sends, names that become paths above all."""
     request = {**processing_request(runtime, "step", ""), **changes}
@@ -115,13 +122,13 @@ def test_arguments_are_checked_as_the_request_that_they_are(
         EXECUTORS["Processing"].run(step_run(runtime, "Processing", request))
 
 
-def container(runtime: Runtime) -> dict[str, Any]:
+def container(runtime: JobRuntime) -> dict[str, Any]:
     uri = f"s3://{BUCKET}/steps/model.tar.gz"
     runtime.storage.write_bytes(uri, b"archive")
     return {"Image": SKLEARN, "ModelDataUrl": uri}
 
 
-def test_a_registration_makes_its_group_and_counts_versions(runtime: Runtime) -> None:
+def test_a_registration_makes_its_group_and_counts_versions(runtime: JobRuntime) -> None:
     request = {
         "ModelPackageGroupName": "steps",
         "ModelApprovalStatus": "Approved",
@@ -135,7 +142,7 @@ def test_a_registration_makes_its_group_and_counts_versions(runtime: Runtime) ->
     assert second.properties["ModelApprovalStatus"] == "Approved"
 
 
-def test_a_model_is_made_from_an_approved_package_only(runtime: Runtime) -> None:
+def test_a_model_is_made_from_an_approved_package_only(runtime: JobRuntime) -> None:
     def register(status: str) -> str:
         request = {
             "ModelPackageGroupName": "gate",

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_runtime.exceptions import ResourceNotFoundError, ValidationError
-from local_runtime.runtime import Runtime
 from local_runtime.services.storage import relative_key, split_uri
-from tests.runtime.jobs.conftest import BUCKET
+from tests.runtime.jobs.conftest import BUCKET, JobRuntime
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_what_is_no_s3_uri_is_refused(uri: str) -> None:
         split_uri(uri)
 
 
-def test_a_folder_comes_back_as_it_went(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_folder_comes_back_as_it_went(runtime: JobRuntime, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "deep").mkdir(parents=True)
     (source / "a.bin").write_bytes(b"\0\1")
@@ -56,7 +55,7 @@ def test_a_folder_comes_back_as_it_went(runtime: Runtime, tmp_path: Path) -> Non
     assert (tmp_path / "back" / "a.bin").read_bytes() == b"\0\1"
 
 
-def test_an_exact_key_wins_over_keys_that_begin_with_it(runtime: Runtime, tmp_path: Path) -> None:
+def test_an_exact_key_wins_over_keys_that_begin_with_it(runtime: JobRuntime, tmp_path: Path) -> None:
     runtime.storage.write_bytes(f"s3://{BUCKET}/exact/a.csv", b"1")
     runtime.storage.write_bytes(f"s3://{BUCKET}/exact/a.csv.out", b"2")
     assert [path.name for path in runtime.storage.download(f"s3://{BUCKET}/exact/a.csv", tmp_path)] == [
@@ -65,13 +64,13 @@ def test_an_exact_key_wins_over_keys_that_begin_with_it(runtime: Runtime, tmp_pa
 
 
 @pytest.mark.thorough
-def test_more_objects_than_one_page_are_listed(runtime: Runtime) -> None:
+def test_more_objects_than_one_page_are_listed(runtime: JobRuntime) -> None:
     for number in range(1005):
         runtime.storage.write_bytes(f"s3://{BUCKET}/page/{number:04}", b"")
     assert len(runtime.storage.list(f"s3://{BUCKET}/page/")) == 1005
 
 
-def test_a_file_that_links_out_of_the_folder_is_not_uploaded(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_file_that_links_out_of_the_folder_is_not_uploaded(runtime: JobRuntime, tmp_path: Path) -> None:
     """A job could otherwise have a file of this machine uploaded for it."""
     (tmp_path / "secret").write_text("secret")
     folder = tmp_path / "output"
@@ -80,7 +79,7 @@ def test_a_file_that_links_out_of_the_folder_is_not_uploaded(runtime: Runtime, t
     assert runtime.storage.upload(folder, f"s3://{BUCKET}/links") == []
 
 
-def test_what_is_missing_is_named(runtime: Runtime, tmp_path: Path) -> None:
+def test_what_is_missing_is_named(runtime: JobRuntime, tmp_path: Path) -> None:
     with pytest.raises(ResourceNotFoundError, match=f"s3://{BUCKET}/none"):
         runtime.storage.read_bytes(f"s3://{BUCKET}/none")
     with pytest.raises(ResourceNotFoundError, match='S3 URL "s3://no-such-bucket/x"'):

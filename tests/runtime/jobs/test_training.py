@@ -10,13 +10,12 @@ import pytest
 import xgboost  # noqa: TID253 - the models are loaded with it
 
 from local_runtime.exceptions import ValidationError
-from local_runtime.runtime import Runtime
-from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST
+from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST, JobRuntime
 
 HYPERPARAMETERS = {"num_round": "5", "max_depth": "3", "objective": "reg:squarederror", "seed": "7"}
 
 
-def upload_table(runtime: Runtime, prefix: str) -> None:
+def upload_table(runtime: JobRuntime, prefix: str) -> None:
     random = np.random.default_rng(1)
     features = random.normal(size=(200, 3))
     table = np.column_stack([features @ [1.0, -2.0, 0.5], features])
@@ -50,21 +49,21 @@ def training_request(name: str, prefix: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def run_training(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+def run_training(runtime: JobRuntime, request: dict[str, Any]) -> dict[str, Any]:
     runtime.jobs.create("training", request)
     return runtime.jobs.wait("training", request["TrainingJobName"])
 
 
-def log_of(runtime: Runtime, name: str) -> str:
+def log_of(runtime: JobRuntime, name: str) -> str:
     return runtime.jobs.log_path("training", name).read_text()
 
 
-def members(runtime: Runtime, uri: str) -> dict[str, bytes]:
+def members(runtime: JobRuntime, uri: str) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(runtime.storage.read_bytes(uri))) as tar:
         return {item.name: tar.extractfile(item).read() for item in tar if item.isfile()}  # type: ignore[union-attr]
 
 
-def test_algorithm_mode_trains_and_keeps_the_model(either_isolation: Runtime) -> None:
+def test_algorithm_mode_trains_and_keeps_the_model(either_isolation: JobRuntime) -> None:
     runtime = either_isolation
     upload_table(runtime, "algo")
     job = run_training(runtime, training_request("algo", "algo"))
@@ -76,7 +75,7 @@ def test_algorithm_mode_trains_and_keeps_the_model(either_isolation: Runtime) ->
     assert booster.num_boosted_rounds() == 5
 
 
-def test_metrics_are_printed_as_the_container_does_and_described(runtime: Runtime) -> None:
+def test_metrics_are_printed_as_the_container_does_and_described(runtime: JobRuntime) -> None:
     upload_table(runtime, "metrics")
     job = run_training(runtime, training_request("metrics", "metrics"))
     lines = [line for line in log_of(runtime, "metrics").splitlines() if line.startswith("[4]")]
@@ -87,7 +86,7 @@ def test_metrics_are_printed_as_the_container_does_and_described(runtime: Runtim
     assert set(final) == {"train:rmse", "validation:rmse"}
 
 
-def test_the_statuses_and_times_are_those_of_a_completed_job(runtime: Runtime) -> None:
+def test_the_statuses_and_times_are_those_of_a_completed_job(runtime: JobRuntime) -> None:
     upload_table(runtime, "states")
     job = run_training(runtime, training_request("states", "states"))
     assert job["SecondaryStatus"] == "Completed"
@@ -97,7 +96,7 @@ def test_the_statuses_and_times_are_those_of_a_completed_job(runtime: Runtime) -
     assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
 
 
-def test_the_same_seed_gives_the_same_archive(runtime: Runtime) -> None:
+def test_the_same_seed_gives_the_same_archive(runtime: JobRuntime) -> None:
     upload_table(runtime, "same")
     first, second = (
         run_training(runtime, training_request(name, "same"))["ModelArtifacts"]["S3ModelArtifacts"]
@@ -106,7 +105,7 @@ def test_the_same_seed_gives_the_same_archive(runtime: Runtime) -> None:
     assert runtime.storage.read_bytes(first) == runtime.storage.read_bytes(second)
 
 
-def test_old_tags_pickle_the_model(runtime: Runtime) -> None:
+def test_old_tags_pickle_the_model(runtime: JobRuntime) -> None:
     upload_table(runtime, "old")
     request = training_request("old", "old")
     request["AlgorithmSpecification"]["TrainingImage"] = XGBOOST.replace("3.2-0", "1.2-2")
@@ -116,7 +115,7 @@ def test_old_tags_pickle_the_model(runtime: Runtime) -> None:
     assert members(runtime, job["ModelArtifacts"]["S3ModelArtifacts"])["xgboost-model"].startswith(b"\x80")
 
 
-def test_libsvm_is_the_type_of_a_channel_without_one(runtime: Runtime) -> None:
+def test_libsvm_is_the_type_of_a_channel_without_one(runtime: JobRuntime) -> None:
     lines = "".join(f"{i % 7} 0:{i % 5} 2:{i % 3}\n" for i in range(60)).encode()
     runtime.storage.write_bytes(f"s3://{BUCKET}/svm/train/a", lines)
     request = training_request("svm", "svm")
@@ -136,7 +135,9 @@ def test_libsvm_is_the_type_of_a_channel_without_one(runtime: Runtime) -> None:
         ({"_kfold": "5"}, "Hyperparameter _kfold"),
     ],
 )
-def test_a_bad_hyperparameter_is_named(runtime: Runtime, changes: dict[str, str | None], reason: str) -> None:
+def test_a_bad_hyperparameter_is_named(
+    runtime: JobRuntime, changes: dict[str, str | None], reason: str
+) -> None:
     upload_table(runtime, "hp")
     values = {key: value for key, value in {**HYPERPARAMETERS, **changes}.items() if value is not None}
     job = run_training(runtime, training_request("hp", "hp", HyperParameters=values))
@@ -144,7 +145,7 @@ def test_a_bad_hyperparameter_is_named(runtime: Runtime, changes: dict[str, str 
     assert reason in job["FailureReason"]
 
 
-def test_a_header_row_is_named(runtime: Runtime) -> None:
+def test_a_header_row_is_named(runtime: JobRuntime) -> None:
     runtime.storage.write_bytes(f"s3://{BUCKET}/header/train/a.csv", b"rings,length\n1,2\n")
     request = training_request("header", "header")
     request["InputDataConfig"] = [channel("train", f"s3://{BUCKET}/header/train/")]
@@ -152,7 +153,7 @@ def test_a_header_row_is_named(runtime: Runtime) -> None:
     assert "a.csv: row 1, column 1 is 'rings'" in job["FailureReason"]
 
 
-def test_metrics_of_the_container_can_be_asked_for(runtime: Runtime) -> None:
+def test_metrics_of_the_container_can_be_asked_for(runtime: JobRuntime) -> None:
     upload_table(runtime, "extra")
     values = {**HYPERPARAMETERS, "eval_metric": "mae,r2"}
     job = run_training(runtime, training_request("extra", "extra", HyperParameters=values))
@@ -160,7 +161,7 @@ def test_metrics_of_the_container_can_be_asked_for(runtime: Runtime) -> None:
     assert names == {"train:mae", "train:r2", "validation:mae", "validation:r2"}
 
 
-def script_request(runtime: Runtime, name: str, script: str, image: str = SKLEARN) -> dict[str, Any]:
+def script_request(runtime: JobRuntime, name: str, script: str, image: str = SKLEARN) -> dict[str, Any]:
     """Return a request of the classic script mode."""
     archive = io.BytesIO()
     content = textwrap.dedent(script).encode()
@@ -180,7 +181,7 @@ def script_request(runtime: Runtime, name: str, script: str, image: str = SKLEAR
     return request
 
 
-def test_classic_script_mode_passes_hyperparameters_and_keeps_model_and_output(runtime: Runtime) -> None:
+def test_classic_script_mode_passes_hyperparameters_and_keeps_model_and_output(runtime: JobRuntime) -> None:
     script = """
         import os, sys
         open(os.environ["SM_MODEL_DIR"] + "/weights", "w").write(" ".join(sys.argv[1:]))
@@ -198,7 +199,7 @@ def test_classic_script_mode_passes_hyperparameters_and_keeps_model_and_output(r
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("loss", 0.25)]
 
 
-def test_checkpoints_of_a_failed_job_are_there_for_the_next(runtime: Runtime) -> None:
+def test_checkpoints_of_a_failed_job_are_there_for_the_next(runtime: JobRuntime) -> None:
     script = """
         import os
         path = "/opt/ml/checkpoints/round"
@@ -215,7 +216,7 @@ def test_checkpoints_of_a_failed_job_are_there_for_the_next(runtime: Runtime) ->
     assert runtime.storage.read_bytes(f"s3://{BUCKET}/checkpoints/round") == b"2"
 
 
-def test_a_failing_script_gives_what_it_wrote_as_the_reason(runtime: Runtime) -> None:
+def test_a_failing_script_gives_what_it_wrote_as_the_reason(runtime: JobRuntime) -> None:
     script = "open('/opt/ml/output/failure', 'w').write('no convergence'); raise SystemExit(9)"
     job = run_training(runtime, script_request(runtime, "diverge", script))
     assert job["FailureReason"] == "AlgorithmError: no convergence, exit code: 9"
@@ -223,7 +224,7 @@ def test_a_failing_script_gives_what_it_wrote_as_the_reason(runtime: Runtime) ->
     assert "ModelArtifacts" not in job
 
 
-def test_the_longest_runtime_stops_the_job_and_keeps_what_it_saved(runtime: Runtime) -> None:
+def test_the_longest_runtime_stops_the_job_and_keeps_what_it_saved(runtime: JobRuntime) -> None:
     script = """
         import time
         open("/opt/ml/model/checkpoint", "w").write("half")
@@ -237,7 +238,7 @@ def test_the_longest_runtime_stops_the_job_and_keeps_what_it_saved(runtime: Runt
     assert members(runtime, uri) == {"checkpoint": b"half"}
 
 
-def test_a_stop_is_seen_in_the_secondary_statuses(runtime: Runtime) -> None:
+def test_a_stop_is_seen_in_the_secondary_statuses(runtime: JobRuntime) -> None:
     runtime.jobs.create("training", script_request(runtime, "halted", "import time; time.sleep(3600)"))
     runtime.jobs.stop("training", "halted")
     job = runtime.jobs.wait("training", "halted")
@@ -245,7 +246,7 @@ def test_a_stop_is_seen_in_the_secondary_statuses(runtime: Runtime) -> None:
     assert [item["Status"] for item in job["SecondaryStatusTransitions"]][-2:] == ["Stopping", "Stopped"]
 
 
-def test_an_image_without_an_algorithm_needs_a_script(runtime: Runtime) -> None:
+def test_an_image_without_an_algorithm_needs_a_script(runtime: JobRuntime) -> None:
     request = training_request("none", "none")
     request["AlgorithmSpecification"]["TrainingImage"] = SKLEARN
     with pytest.raises(ValidationError, match="has no algorithm of its own"):

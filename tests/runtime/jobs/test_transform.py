@@ -13,8 +13,7 @@ import pytest
 import xgboost  # noqa: TID253 - the models are made with it
 
 from local_runtime.exceptions import ValidationError
-from local_runtime.runtime import Runtime
-from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST
+from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST, JobRuntime
 
 ROWS = b"1,2,3\n4,5,6\n7,8,9\n"
 # Answers the sum of each row, and says how many rows it was sent at once.
@@ -40,7 +39,7 @@ SUMS = """
 """
 
 
-def upload_model(runtime: Runtime, name: str, files: dict[str, bytes]) -> str:
+def upload_model(runtime: JobRuntime, name: str, files: dict[str, bytes]) -> str:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for path, content in files.items():
@@ -52,7 +51,7 @@ def upload_model(runtime: Runtime, name: str, files: dict[str, bytes]) -> str:
     return uri
 
 
-def script_container(runtime: Runtime, name: str, script: str, factor: str = "1") -> dict[str, Any]:
+def script_container(runtime: JobRuntime, name: str, script: str, factor: str = "1") -> dict[str, Any]:
     files = {"code/inference.py": textwrap.dedent(script).encode(), "factor": factor.encode()}
     return {
         "Image": SKLEARN,
@@ -61,7 +60,7 @@ def script_container(runtime: Runtime, name: str, script: str, factor: str = "1"
     }
 
 
-def create_model(runtime: Runtime, name: str, *containers: dict[str, Any]) -> None:
+def create_model(runtime: JobRuntime, name: str, *containers: dict[str, Any]) -> None:
     if len(containers) == 1:
         request: dict[str, Any] = {"PrimaryContainer": containers[0]}
     else:
@@ -91,21 +90,21 @@ def transform_request(name: str, **changes: Any) -> dict[str, Any]:
     return request
 
 
-def log_of(runtime: Runtime, name: str) -> str:
+def log_of(runtime: JobRuntime, name: str) -> str:
     return runtime.jobs.log_path("transform", name).read_text()
 
 
-def run_transform(runtime: Runtime, name: str, rows: bytes = ROWS, **changes: Any) -> dict[str, Any]:
+def run_transform(runtime: JobRuntime, name: str, rows: bytes = ROWS, **changes: Any) -> dict[str, Any]:
     runtime.storage.write_bytes(f"s3://{BUCKET}/{name}/in/rows.csv", rows)
     runtime.jobs.create("transform", transform_request(name, **changes))
     return runtime.jobs.wait("transform", name)
 
 
-def result(runtime: Runtime, name: str) -> bytes:
+def result(runtime: JobRuntime, name: str) -> bytes:
     return runtime.storage.read_bytes(f"s3://{BUCKET}/{name}/out/rows.csv.out")
 
 
-def sums(runtime: Runtime, name: str, rows: bytes = ROWS, **changes: Any) -> bytes:
+def sums(runtime: JobRuntime, name: str, rows: bytes = ROWS, **changes: Any) -> bytes:
     """Transform rows with the model that sums them and return the output."""
     create_model(runtime, name, script_container(runtime, name, SUMS))
     job = run_transform(runtime, name, rows, **changes)
@@ -119,7 +118,7 @@ def train_booster() -> tuple[Any, Any]:
     return xgboost.train({"max_depth": 3}, matrix, num_boost_round=4), features
 
 
-def test_an_xgboost_model_scores_every_row(either_isolation: Runtime) -> None:
+def test_an_xgboost_model_scores_every_row(either_isolation: JobRuntime) -> None:
     booster, features = train_booster()
     container = {
         "Image": XGBOOST,
@@ -137,7 +136,7 @@ def test_an_xgboost_model_scores_every_row(either_isolation: Runtime) -> None:
     assert job["TransformStartTime"] <= job["TransformEndTime"]
 
 
-def test_a_pickled_model_of_an_old_tag_is_loaded(runtime: Runtime) -> None:
+def test_a_pickled_model_of_an_old_tag_is_loaded(runtime: JobRuntime) -> None:
     booster, features = train_booster()
     container = {
         "Image": XGBOOST.replace("3.2-0", "1.2-2"),
@@ -150,24 +149,24 @@ def test_a_pickled_model_of_an_old_tag_is_loaded(runtime: Runtime) -> None:
     assert len(result(runtime, "pickled").splitlines()) == 2
 
 
-def test_many_records_go_into_one_request(runtime: Runtime) -> None:
+def test_many_records_go_into_one_request(runtime: JobRuntime) -> None:
     assert sums(runtime, "many") == b"6.0\n15.0\n24.0\n"
     assert "REQUEST 3" in log_of(runtime, "many")
 
 
-def test_a_single_record_goes_into_each_request(runtime: Runtime) -> None:
+def test_a_single_record_goes_into_each_request(runtime: JobRuntime) -> None:
     assert sums(runtime, "single", BatchStrategy="SingleRecord") == b"6.0\n15.0\n24.0\n"
     assert log_of(runtime, "single").count("REQUEST 1") == 3
 
 
-def test_requests_stay_within_the_largest_payload(runtime: Runtime) -> None:
+def test_requests_stay_within_the_largest_payload(runtime: JobRuntime) -> None:
     row = ",".join(["1"] * 200_000).encode()
     rows = b"\n".join([row] * 5)
     assert sums(runtime, "payload", rows, MaxPayloadInMB=1) == b"200000.0\n" * 5
     assert log_of(runtime, "payload").splitlines() == ["REQUEST 2", "REQUEST 2", "REQUEST 1"]
 
 
-def test_a_record_beyond_the_largest_payload_fails_the_job(runtime: Runtime) -> None:
+def test_a_record_beyond_the_largest_payload_fails_the_job(runtime: JobRuntime) -> None:
     create_model(runtime, "large", script_container(runtime, "large", SUMS))
     job = run_transform(runtime, "large", b"1," * 700_000 + b"1\n", MaxPayloadInMB=1)
     assert job["TransformJobStatus"] == "Failed"
@@ -175,12 +174,12 @@ def test_a_record_beyond_the_largest_payload_fails_the_job(runtime: Runtime) -> 
     assert "Too much data for max payload size" in log_of(runtime, "large")
 
 
-def test_a_filter_a_join_and_a_filter_shape_csv(runtime: Runtime) -> None:
+def test_a_filter_a_join_and_a_filter_shape_csv(runtime: JobRuntime) -> None:
     processing = {"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-1]"}
     assert sums(runtime, "shape", DataProcessing=processing) == b"1,5.0\n4,11.0\n7,17.0\n"
 
 
-def test_json_lines_are_joined_under_the_output_key(runtime: Runtime) -> None:
+def test_json_lines_are_joined_under_the_output_key(runtime: JobRuntime) -> None:
     rows = b'{"id": 1, "x": [1, 2]}\n{"id": 2, "x": [3, 4]}\n'
     changes = {
         "TransformInput": {"ContentType": "application/jsonlines"},
@@ -194,7 +193,7 @@ def test_json_lines_are_joined_under_the_output_key(runtime: Runtime) -> None:
     ]
 
 
-def test_containers_of_a_pipeline_pass_their_answers_on(runtime: Runtime) -> None:
+def test_containers_of_a_pipeline_pass_their_answers_on(runtime: JobRuntime) -> None:
     first = script_container(runtime, "chain/a", SUMS, factor="10")
     second = script_container(runtime, "chain/b", SUMS, factor="2")
     create_model(runtime, "chain", first, second)
@@ -203,7 +202,7 @@ def test_containers_of_a_pipeline_pass_their_answers_on(runtime: Runtime) -> Non
     assert result(runtime, "chain") == b"120.0\n300.0\n480.0\n"
 
 
-def test_outputs_keep_the_structure_of_the_inputs(runtime: Runtime) -> None:
+def test_outputs_keep_the_structure_of_the_inputs(runtime: JobRuntime) -> None:
     runtime.storage.write_bytes(f"s3://{BUCKET}/tree/in/a/b/part.csv", b"1,1,1\n")
     sums(runtime, "tree")
     assert runtime.storage.list(f"s3://{BUCKET}/tree/out/") == [
@@ -212,14 +211,14 @@ def test_outputs_keep_the_structure_of_the_inputs(runtime: Runtime) -> None:
     ]
 
 
-def test_a_script_that_raises_fails_the_job_with_its_traceback_in_the_log(runtime: Runtime) -> None:
+def test_a_script_that_raises_fails_the_job_with_its_traceback_in_the_log(runtime: JobRuntime) -> None:
     create_model(runtime, "raises", script_container(runtime, "raises", SUMS))
     job = run_transform(runtime, "raises", b"1,2,three\n")
     assert job["FailureReason"] == "AlgorithmError: See job logs for more information"
     assert "could not convert string to float: 'three'" in log_of(runtime, "raises")
 
 
-def test_requirements_beside_a_model_are_refused(runtime: Runtime) -> None:
+def test_requirements_beside_a_model_are_refused(runtime: JobRuntime) -> None:
     files = {"code/inference.py": b"", "code/requirements.txt": b"left-pad\n"}
     container = {"Image": SKLEARN, "ModelDataUrl": upload_model(runtime, "wants", files)}
     create_model(runtime, "wants", container)
@@ -228,17 +227,17 @@ def test_requirements_beside_a_model_are_refused(runtime: Runtime) -> None:
     )
 
 
-def test_an_archive_cannot_leave_the_model_folder(runtime: Runtime) -> None:
+def test_an_archive_cannot_leave_the_model_folder(runtime: JobRuntime) -> None:
     container = {"Image": SKLEARN, "ModelDataUrl": upload_model(runtime, "escape", {"../../evil": b"x"})}
     create_model(runtime, "escape", container)
     job = run_transform(runtime, "escape")
     assert "Cannot unpack" in job["FailureReason"]
-    assert not list(runtime.settings.data_dir.rglob("evil"))
+    assert not list(runtime.account.settings.data_dir.rglob("evil"))
 
 
 @pytest.mark.parametrize("place", ["/opt/ml/code", "/opt/ml/transform/plan.json"])
 def test_a_container_cannot_lead_the_files_of_the_next_one_elsewhere(
-    runtime: Runtime, tmp_path: Path, place: str
+    runtime: JobRuntime, tmp_path: Path, place: str
 ) -> None:
     outside = tmp_path / "outside"
     script = f"""
@@ -263,12 +262,12 @@ def test_a_container_cannot_lead_the_files_of_the_next_one_elsewhere(
     assert (list(outside.iterdir()) == []) if outside.is_dir() else (outside.read_text() == "untouched")
 
 
-def test_a_missing_model_is_refused(runtime: Runtime) -> None:
+def test_a_missing_model_is_refused(runtime: JobRuntime) -> None:
     with pytest.raises(ValidationError, match="Could not find model"):
         runtime.jobs.create("transform", transform_request("absent"))
 
 
-def test_a_join_needs_equal_splitting_and_assembling(runtime: Runtime) -> None:
+def test_a_join_needs_equal_splitting_and_assembling(runtime: JobRuntime) -> None:
     create_model(runtime, "unequal", script_container(runtime, "unequal", SUMS))
     request = transform_request(
         "unequal", TransformOutput={"AssembleWith": "None"}, DataProcessing={"JoinSource": "Input"}

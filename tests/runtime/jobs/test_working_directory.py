@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from local_runtime.runtime import Runtime
-from tests.runtime.jobs.conftest import BUCKET, SKLEARN, XGBOOST, output, run_processing
+from tests.runtime.jobs.conftest import BUCKET, SKLEARN, XGBOOST, JobRuntime, output, run_processing
 from tests.runtime.jobs.test_training import channel, log_of, members, run_training, training_request
 
 
-def archive(runtime: Runtime, uri: str, **files: str) -> str:
+def archive(runtime: JobRuntime, uri: str, **files: str) -> str:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as tar:
         for name, text in files.items():
@@ -28,7 +27,7 @@ def archive(runtime: Runtime, uri: str, **files: str) -> str:
 
 
 def script_request(
-    runtime: Runtime, name: str, program: str, image: str = SKLEARN, files: dict[str, str] | None = None
+    runtime: JobRuntime, name: str, program: str, image: str = SKLEARN, files: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """Return a training request of the classic script mode with these source files."""
     source = archive(runtime, f"s3://{BUCKET}/{name}/source/sourcedir.tar.gz", **files or {})
@@ -42,7 +41,7 @@ def script_request(
     return request
 
 
-def test_a_processing_job_starts_in_a_root_of_its_own(runtime: Runtime) -> None:
+def test_a_processing_job_starts_in_a_root_of_its_own(runtime: JobRuntime) -> None:
     """AWS's evaluation scripts unpack the model to ``..`` and open it by its name."""
     script = """
         import os, tarfile
@@ -61,7 +60,7 @@ def test_a_processing_job_starts_in_a_root_of_its_own(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("image", [SKLEARN, XGBOOST])
-def test_a_training_script_starts_beside_its_files(either_isolation: Runtime, image: str) -> None:
+def test_a_training_script_starts_beside_its_files(either_isolation: JobRuntime, image: str) -> None:
     files = {
         "train.py": "print(open('beside.txt').read(), __import__('helper').NAME)",
         "beside.txt": "beside",
@@ -74,7 +73,7 @@ def test_a_training_script_starts_beside_its_files(either_isolation: Runtime, im
 
 
 @pytest.mark.parametrize("first_line", ["#!/bin/bash\n", ""])
-def test_a_shell_entry_point_calls_a_script_beside_it(runtime: Runtime, first_line: str) -> None:
+def test_a_shell_entry_point_calls_a_script_beside_it(runtime: JobRuntime, first_line: str) -> None:
     """As in the toolkit it is executed, so that its first line counts; without one a shell reads it."""
     files = {
         "run.sh": f'{first_line}echo "bash: ${{BASH_VERSION:+yes}}"; python train.py "$@"\n',
@@ -89,7 +88,7 @@ def test_a_shell_entry_point_calls_a_script_beside_it(runtime: Runtime, first_li
     assert "['train.py', '--text', 'a b $(id)']" in log_of(runtime, name)
 
 
-def test_hyperparameters_are_spelled_as_the_toolkit_does(runtime: Runtime) -> None:
+def test_hyperparameters_are_spelled_as_the_toolkit_does(runtime: JobRuntime) -> None:
     files = {"train.py": "import os, sys; print(sys.argv[1:], os.environ['SM_HPS'])"}
     request = script_request(runtime, "spelled", "train.py", files=files)
     request["HyperParameters"] |= {"none": "null", "flag": "true", "table": '{"b": 1, "a": "x"}', "n": "3"}
@@ -99,7 +98,7 @@ def test_hyperparameters_are_spelled_as_the_toolkit_does(runtime: Runtime) -> No
     assert '{"flag":true,"n":3,"none":null,"table":{"a":"x","b":1}}' in log_of(runtime, "spelled")
 
 
-def test_the_sdks_repacking_job_adds_a_script_to_a_model(runtime: Runtime) -> None:
+def test_the_sdks_repacking_job_adds_a_script_to_a_model(runtime: JobRuntime) -> None:
     """SDK v2 adds this job before a model with an entry point; an argument that is null is left empty."""
     archive(runtime, f"s3://{BUCKET}/repack/model/model.tar.gz", weights="1 2")
     # As SDK v2 writes it into the job's source.
@@ -138,7 +137,7 @@ def test_the_sdks_repacking_job_adds_a_script_to_a_model(runtime: Runtime) -> No
     assert packed == {"weights": b"1 2", "code/inference.py": b"def model_fn(folder): ..."}
 
 
-def test_a_program_outside_of_the_source_is_left_alone(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_program_outside_of_the_source_is_left_alone(runtime: JobRuntime, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o600)

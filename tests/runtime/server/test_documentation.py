@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from local_runtime.api import load_actions
 from local_runtime.api.registry import ACTIONS
 from local_runtime.endpoint.app import PASSED_ON
 from local_runtime.engine.steps import EXECUTORS
 from local_runtime.exceptions import SettingsError
 from local_runtime.faults import Fault
 from local_runtime.service_model import service_model
-from local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, load_actions, tables, update
+from local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, tables, update
 from local_runtime.testing import Endpoint
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "local_runtime.md"

@@ -129,7 +129,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_running_until_it_can(
     local_runtime = runtimes[0]
     arn = local_runtime.start(local_runtime.create_pipeline(waiting_job(tmp_path / "gate")))
     until((tmp_path / "started").exists, "the job")
-    database = local_runtime.runtime.store._db
+    database = local_runtime.runtime.account.store._db
     database.execute("PRAGMA query_only = ON")
     (tmp_path / "gate").touch()
     until(lambda: "The store cannot be written" in caplog.text, "the end to be refused")
@@ -146,7 +146,7 @@ def test_a_stop_that_was_refused_can_be_asked_for_again(runtimes: list[LocalRunt
     local_runtime = runtimes[0]
     arn = local_runtime.start(local_runtime.create_pipeline(waiting_job(tmp_path / "gate")))
     until((tmp_path / "started").exists, "the job")
-    database, sagemaker = local_runtime.runtime.store._db, local_runtime.client("sagemaker")
+    database, sagemaker = local_runtime.runtime.account.store._db, local_runtime.client("sagemaker")
     database.execute("PRAGMA query_only = ON")
     refused(sagemaker.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=token())
     database.execute("PRAGMA query_only = OFF")
@@ -246,7 +246,7 @@ def fill_account(s3: Any, bucket: str) -> None:
 def test_a_change_that_the_store_refuses_is_answered_with_500_and_changes_nothing(
     runtimes: list[LocalRuntime], change: str
 ) -> None:
-    s3, bucket, database = runtimes[0].client("s3"), runtimes[0].bucket, runtimes[0].runtime.store._db
+    s3, bucket, database = runtimes[0].client("s3"), runtimes[0].bucket, runtimes[0].runtime.account.store._db
     fill_account(s3, bucket)
     before, files = everything(runtimes[0]), bodies(runtimes[0].settings)
     database.execute("PRAGMA query_only = ON")

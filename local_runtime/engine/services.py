@@ -1,0 +1,32 @@
+"""What executions and their steps work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from local_runtime.account import Account
+from local_runtime.engine.callbacks import Callbacks
+from local_runtime.jobs import JobService
+from local_runtime.services.events import EventPublisher
+from local_runtime.services.models import ModelRegistry
+from local_runtime.services.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The services that the engine and its steps call.
+
+    :param account: its store keeps the executions.
+    :param jobs: runs the jobs of steps.
+    :param models: keeps the models and model packages that steps create.
+    :param storage: where property files are.
+    :param events: is told of every change of a status.
+    :param callbacks: the callbacks that steps wait for.
+    """
+
+    account: Account
+    jobs: JobService
+    models: ModelRegistry
+    storage: Storage
+    events: EventPublisher
+    callbacks: Callbacks = field(default_factory=Callbacks)
