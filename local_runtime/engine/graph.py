@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 from sagemaker_pipelines.definition.document import locate_steps, own_part
@@ -150,13 +151,15 @@ def _nodes(definition: Definition) -> Iterator[Node]:
 
 
 def _ordered(nodes: Mapping[str, Node]) -> dict[str, Node]:
-    """Return the nodes in the definition's order, each after everything that it waits for."""
+    """Return the nodes in the definition's order, each after everything that it waits for.
+
+    :raises graphlib.CycleError: some of them wait for each other.
+    """
+    sorter = TopologicalSorter({name: node.upstream for name, node in nodes.items()})
+    sorter.prepare()
     order: dict[str, Node] = {}
-    while len(order) < len(nodes):
-        ready = {
-            name: node for name, node in nodes.items() if name not in order and node.upstream <= order.keys()
-        }
-        if not ready:
-            raise ValueError(f"the steps {sorted(set(nodes) - set(order))} wait for each other")
-        order.update(ready)
+    while sorter.is_active():
+        ready = set(sorter.get_ready())
+        order.update((name, node) for name, node in nodes.items() if name in ready)
+        sorter.done(*ready)
     return order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from sagemaker_pipelines.definition.document import locate_steps, own_part
@@ -40,22 +41,11 @@ def step_graph(definition: Mapping[str, Any]) -> dict[str, set[str]]:
 
 
 def find_cycle(graph: Mapping[str, set[str]]) -> list[str]:
-    """Return the steps of one cycle in the order they wait for each other, or an empty list."""
-    done: set[str] = set()
-    for start in graph:
-        path: list[str] = []
-        stack: list[tuple[str, Iterator[str]]] = [(start, iter(sorted(graph[start])))]
-        while stack:
-            node, waits_for = stack[-1]
-            if len(path) < len(stack):
-                path.append(node)
-            found = next((name for name in waits_for if name in graph and name not in done), None)
-            if found is None:
-                done.add(node)
-                stack.pop()
-                path.pop()
-            elif found in path:
-                return [*path[path.index(found) :], found]
-            else:
-                stack.append((found, iter(sorted(graph[found]))))
+    """Return the steps of one cycle, each waiting for the next, or an empty list."""
+    try:
+        TopologicalSorter({name: sorted(graph[name]) for name in graph}).prepare()
+    except CycleError as error:
+        # graphlib lists each step before the one that waits for it.
+        cycle: list[str] = error.args[1]
+        return cycle[::-1]
     return []
