@@ -17,7 +17,7 @@ from local_runtime.engine.resolver import Resolver, Scope
 from local_runtime.engine.retry import RetryBudget, failure_type_of
 from local_runtime.engine.services import Services
 from local_runtime.engine.steps import EXECUTORS
-from local_runtime.engine.steps.base import StepOutcome, StepRun
+from local_runtime.engine.steps.base import MAX_NAME, StepOutcome, StepRun
 from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import AwsError, LocalRuntimeError
 
@@ -31,7 +31,6 @@ _CALLS: Mapping[str, str] = {
     "Callback": "sqs:SendMessage",
 }
 
-_NAME_LENGTH = 63
 _ALPHABET = string.ascii_lowercase + string.digits + string.ascii_uppercase
 
 
@@ -50,7 +49,7 @@ class StepResult:
 def job_name(execution_id: str, step_name: str) -> str:
     """Return a fresh name for a step's job, at most 63 characters as SageMaker allows."""
     suffix = "".join(secrets.choice(_ALPHABET) for _ in range(10))
-    room = _NAME_LENGTH - len(f"pipelines-{execution_id}--{suffix}")
+    room = MAX_NAME - len(f"pipelines-{execution_id}--{suffix}")
     trimmed = step_name.replace("_", "-")[:room].strip("-")
     return f"pipelines-{execution_id}-{trimmed}-{suffix}"
 

@@ -29,6 +29,11 @@ class JobKind:
     missing: str
 
     @property
+    def needs_role(self) -> bool:
+        """Whether its Create request names a role; a transform job has its model's."""
+        return self.kind != "transform"
+
+    @property
     def document_kind(self) -> str:
         """Its kind in the store."""
         return f"{self.kind}-job"

@@ -6,11 +6,10 @@ from local_runtime.engine.steps.base import StepExecutor
 from local_runtime.engine.steps.callback import CallbackExecutor
 from local_runtime.engine.steps.condition import ConditionExecutor
 from local_runtime.engine.steps.fail import FailExecutor
+from local_runtime.engine.steps.job import JobExecutor
 from local_runtime.engine.steps.model import ModelExecutor
-from local_runtime.engine.steps.processing import ProcessingExecutor
 from local_runtime.engine.steps.register_model import RegisterModelExecutor
-from local_runtime.engine.steps.training import TrainingExecutor
-from local_runtime.engine.steps.transform import TransformExecutor
+from local_runtime.jobs.kinds import PROCESSING, TRAINING, TRANSFORM
 
 EXECUTORS: dict[str, StepExecutor] = {
     executor.step_type: executor
@@ -19,9 +18,9 @@ EXECUTORS: dict[str, StepExecutor] = {
         ConditionExecutor(),
         FailExecutor(),
         ModelExecutor(),
-        ProcessingExecutor(),
+        JobExecutor("Processing", PROCESSING),
         RegisterModelExecutor(),
-        TrainingExecutor(),
-        TransformExecutor(),
+        JobExecutor("Training", TRAINING),
+        JobExecutor("Transform", TRANSFORM),
     )
 }

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from local_runtime.engine.pipelines import find_pipeline
 from local_runtime.engine.services import Services
+
+#: The longest name of a job or a model.
+MAX_NAME = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,32 @@ class StepRun:
     def execution_id(self) -> str:
         """The last part of the execution's ARN."""
         return str(self.execution["PipelineExecutionArn"]).rpartition("/")[2]
+
+    def resource_name(self, field: str) -> str:
+        """Return the name of the attempt's job or resource.
+
+        A definition with custom prefixes names the resource itself; the random part of the attempt's name
+        makes it unique.
+
+        :param field: the argument that may hold a prefix.
+        """
+        prefix = self.arguments.get(field)
+        if not prefix:
+            return self.job_name
+        unique = f"{self.execution_id}-{self.job_name.rpartition('-')[2]}"
+        return f"{str(prefix)[: MAX_NAME - len(unique) - 1]}-{unique}"
+
+    def with_role(self, field: str) -> dict[str, Any]:
+        """Return the step's arguments, with the pipeline's role where they name none.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html
+
+        :param field: the argument that names the role.
+        """
+        if self.arguments.get(field):
+            return self.arguments
+        pipeline = find_pipeline(self.services.account, self.execution["PipelineArn"])
+        return {**self.arguments, field: pipeline["RoleArn"]}
 
 
 @dataclass(frozen=True, kw_only=True)

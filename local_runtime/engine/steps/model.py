@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from local_runtime.engine.steps.base import StepOutcome, StepRun
-from local_runtime.engine.steps.job_step import own_name, with_role
 from local_runtime.validation import validate
 
 
@@ -18,8 +17,8 @@ class ModelExecutor:
         :raises AwsError: the request is refused.
         """
         models = step_run.services.models
-        name = own_name(step_run, "ModelName")
-        request = {**with_role(step_run, "ExecutionRoleArn"), "ModelName": name}
+        name = step_run.resource_name("ModelName")
+        request = {**step_run.with_role("ExecutionRoleArn"), "ModelName": name}
         arn = models.create_model(validate("CreateModel", request))
         return StepOutcome(
             status="Succeeded",
