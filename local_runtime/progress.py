@@ -11,6 +11,7 @@ from typing import Any
 
 from local_runtime.deployment import Target
 from sagemaker_pipelines.definition import Gate, gate_of
+from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.definition.parameters import Parameter
 from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.states import execution_phase
@@ -156,9 +157,7 @@ def _reported(target: Target, step: StepState, gate: Gate) -> float:
     prefix = str(outputs[gate.output_name]["S3Output"]["S3Uri"]).rstrip("/")
     bucket, _, key = f"{prefix}/{gate.file_path}".removeprefix("s3://").partition("/")
     document = json.load(target.client("s3").get_object(Bucket=bucket, Key=key)["Body"])
-    for part in gate.json_path.split("."):
-        document = document[part]
-    return float(document)
+    return float(value_at(document, gate.json_path))
 
 
 def _threshold(sagemaker: Any, arn: str, threshold: Parameter | float) -> float:

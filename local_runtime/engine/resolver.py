@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jsonpath_ng import parse as parse_json_path
-from jsonpath_ng.exceptions import JSONPathError
-
 from local_runtime.exceptions import ResolutionError
+from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.definition.references import parse_reference
 
 FUNCTIONS = frozenset({"Get", "Std:Join", "Std:JsonGet"})
@@ -192,18 +190,23 @@ def json_path_value(document: Any, path: str, source: str) -> Any:
     """Return the one scalar that a JSON path finds.
 
     :param source: where the document came from, for the error's text.
-    :raises ResolutionError: the path is malformed, finds nothing, several values, or a container.
+    :raises ResolutionError: the path is malformed, or finds nothing, an object or a list.
     """
     try:
-        found = [match.value for match in parse_json_path(path).find(document)]
-    except (JSONPathError, AttributeError, TypeError, ValueError) as error:
-        raise ResolutionError(f"Invalid JSON path {path!r}: {error}.") from error
-    if len(found) != 1 or isinstance(found[0], (dict, list)):
-        seen = "nothing" if not found else f"{len(found)} values" if len(found) > 1 else "an object or a list"
+        found = value_at(document, path)
+    except ValueError as error:
+        raise ResolutionError(f"Invalid JSON path {path!r}: {error}") from error
+    except LookupError as error:
         raise ResolutionError(
-            f"The JSON path {path!r} finds {seen} in {source}; expected one string, number or boolean."
+            f"The JSON path {path!r} finds nothing in {source}: {error}; correct the path, or what the step "
+            "writes into the file."
+        ) from error
+    if isinstance(found, (dict, list)):
+        raise ResolutionError(
+            f"The JSON path {path!r} finds an object or a list in {source}; expected one string, number or "
+            "boolean."
         )
-    return found[0]
+    return found
 
 
 def as_text(value: Any) -> str:

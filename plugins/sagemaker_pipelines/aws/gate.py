@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,13 +12,12 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.objects import is_absent, split_s3_uri
 from sagemaker_pipelines.definition import Gate, Parameter, gate_of
+from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.exceptions import EvaluationError
 from sagemaker_pipelines.reading import finite_number, parse_json
 
 # A cached step may come from a cached step; a loop would be AWS's fault, but must end here.
 MAX_SOURCES = 20
-# JsonGet's path: regression_metrics.mse.value, classes[0].f1, metrics['a.b']
-_PATH_PART = re.compile(r"""\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[['"]([^'"]+)['"]\]""", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,31 +192,15 @@ def _read_json(client: SageMakerClient, uri: str) -> Any:
 
 
 def _at_path(document: Any, json_path: str, uri: str) -> Any:
-    value = document
-    position, path = 0, json_path.removeprefix("$")
-    while position < len(path):
-        part = _PATH_PART.match(path, position)
-        if part is None:
-            raise EvaluationError(
-                f"{json_path!r} is not a path that JsonGet knows, such as metrics.mse.value."
-            )
-        name, index, quoted = part.groups()
-        try:
-            value = value[int(index)] if index is not None else _member(value, name or quoted)
-        except (KeyError, IndexError, TypeError, ValueError):
-            seen = sorted(value) if isinstance(value, Mapping) else type(value).__name__
-            raise EvaluationError(
-                f"{uri} has nothing at {json_path}: at {path[: part.start()] or 'its top'} there is {seen}. "
-                "Nothing is accepted; correct the path in the definition or the evaluation script."
-            ) from None
-        position = part.end()
-    return value
-
-
-def _member(value: Any, name: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise TypeError(name)
-    return value[name]
+    try:
+        return value_at(document, json_path)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
+    except LookupError as error:
+        raise EvaluationError(
+            f"{uri} has nothing at {json_path}: {error}. Nothing is accepted; correct the path in the "
+            "definition or the evaluation script."
+        ) from error
 
 
 def _threshold(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> float:

@@ -144,7 +144,7 @@ def test_json_get_reads_an_s3_uri() -> None:
     [
         ("metrics.rmse", "finds nothing in s3://x"),
         ("metrics", "finds an object or a list"),
-        ("folds[*]", "finds 2 values"),
+        ("folds[*]", "is neither a name nor an index"),
         ("metrics[[", "Invalid JSON path"),
     ],
 )
