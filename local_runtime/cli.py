@@ -22,6 +22,7 @@ from local_runtime.progress import follow, log_tail, steps_of, verdict_of
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 app = typer.Typer(add_completion=False, no_args_is_help=False)
 
@@ -116,7 +117,7 @@ def run(
         with StepDisplay(console).showing() as display:
             status = follow(target.client("sagemaker"), arn, display.update)
         _summarise(console, target, arn, status, compiled)
-    raise typer.Exit(0 if status == "Succeeded" else 1)
+    raise typer.Exit(0 if execution_phase(status) is Phase.SUCCEEDED else 1)
 
 
 @app.command()
@@ -160,7 +161,7 @@ def _summarise(console: Console, target: Target, arn: str, status: str, envelope
     if verdict is not None:
         console.print(verdict_line(verdict), highlight=False)
     logs = target.client("logs")
-    for step in (step for step in steps if step.status == "Failed"):
+    for step in (step for step in steps if step_phase(step.status) is Phase.FAILED):
         for line in failure_lines(step, log_tail(logs, step)):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 

@@ -10,8 +10,14 @@ from rich.live import Live
 from rich.table import Table
 
 from local_runtime.progress import StepState, Verdict, failure_of
+from sagemaker_pipelines.states import Phase, step_phase
 
-_STYLES = {"Succeeded": "green", "Failed": "red", "Stopped": "yellow", "Executing": "cyan"}
+_STYLES = {
+    Phase.SUCCEEDED: "green",
+    Phase.FAILED: "red",
+    Phase.STOPPED: "yellow",
+    Phase.RUNNING: "cyan",
+}
 _SIGNS = {
     "LessThanOrEqualTo": "<=",
     "LessThan": "<",
@@ -61,7 +67,7 @@ def steps_table(steps: list[StepState]) -> Table:
     table.add_column("status")
     table.add_column("seconds", justify="right")
     for step in steps:
-        status = f"[{_STYLES.get(step.status, 'default')}]{step.status}[/]"
+        status = f"[{_STYLES[step_phase(step.status)]}]{step.status}[/]"
         table.add_row(step.name, status, f"{step.seconds:.1f}")
     return table
 

@@ -14,7 +14,7 @@ from sagemaker_pipelines.definition import Gate, gate_of
 from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.definition.parameters import Parameter
 from sagemaker_pipelines.exceptions import GateError
-from sagemaker_pipelines.states import execution_phase
+from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 _POLL_SECONDS = 0.1
 # Step metadata that names a job, and the log group of its kind.
@@ -130,7 +130,7 @@ def verdict_of(target: Target, arn: str, definition: Mapping[str, Any]) -> Verdi
         return None
     sagemaker = target.client("sagemaker")
     report = next((step for step in steps_of(sagemaker, arn) if step.name == gate.report_step), None)
-    if report is None or report.status != "Succeeded":
+    if report is None or step_phase(report.status) is not Phase.SUCCEEDED:
         return None
     metric = (
         _training_metric(sagemaker, report, gate) if gate.metric_name else _reported(target, report, gate)

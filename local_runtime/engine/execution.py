@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from local_runtime.engine.graph import TERMINAL, Graph
+from local_runtime.engine.graph import Graph
 from local_runtime.engine.pipelines import VERSION, definition_of, find_pipeline, version_key
 from local_runtime.engine.record import EXECUTION, STEP, ExecutionRecord
 from local_runtime.engine.run import ExecutionRun
@@ -17,7 +17,7 @@ from local_runtime.engine.services import Services
 from local_runtime.engine.starts import START_TOKEN, Starts
 from local_runtime.exceptions import AwsError, ResourceLimitError, ResourceNotFoundError, ValidationError
 from local_runtime.store import Document, Store
-from sagemaker_pipelines.states import execution_phase
+from sagemaker_pipelines.states import STOPPED_STATUSES, Phase, execution_phase, step_phase
 
 logger = logging.getLogger(__name__)
 
@@ -155,9 +155,9 @@ class ExecutionService:
             if execution_phase(status).is_terminal:
                 continue
             record = ExecutionRecord(self._services, execution["PipelineExecutionArn"])
-            final = "Failed" if status == "Executing" else "Stopped"
+            final = "Stopped" if status in STOPPED_STATUSES else "Failed"
             for step in record.steps():
-                if step["StepStatus"] not in TERMINAL:
+                if not step_phase(step["StepStatus"]).is_terminal:
                     record.change_step(
                         step["StepName"], final, FailureReason=INTERRUPTED, EndTime=time.time()
                     )
@@ -204,14 +204,16 @@ class ExecutionService:
     def _forget_unfinished(self, execution: Document, definition: Mapping[str, Any]) -> None:
         """Remove the steps that a retry runs again: what has not succeeded, and what came after that."""
         record = ExecutionRecord(self._services, execution["PipelineExecutionArn"])
-        statuses = {document["StepName"]: document["StepStatus"] for document in record.steps()}
+        succeeded = {
+            step["StepName"] for step in record.steps() if step_phase(step["StepStatus"]) is Phase.SUCCEEDED
+        }
         graph = Graph(definition)
         config = execution.get("SelectiveExecutionConfig")
         if config:
             graph = graph.restricted_to(selected_names(config))
         kept: set[str] = set()
         for name, node in graph.nodes.items():
-            if statuses.get(name) == "Succeeded" and node.upstream <= kept:
+            if name in succeeded and node.upstream <= kept:
                 kept.add(name)
             else:
                 record.forget_step(name)

@@ -9,18 +9,23 @@ from typing import Any, Literal
 
 from sagemaker_pipelines.definition.document import locate_steps, own_part
 from sagemaker_pipelines.definition.references import references
-from sagemaker_pipelines.states import STEP_PHASES
+from sagemaker_pipelines.states import STEP_PHASES, Phase
 
 Definition = Mapping[str, Any]
 Step = Mapping[str, Any]
 
-TERMINAL = frozenset(status for status, phase in STEP_PHASES.items() if phase.is_terminal)
+
+def _statuses(*phases: Phase) -> frozenset[str]:
+    return frozenset(status for status, phase in STEP_PHASES.items() if phase in phases)
+
+
+TERMINAL = _statuses(Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED)
 
 # What a ``DependsOn`` entry's Trigger accepts (``sagemaker.mlops.workflow.step_dependency``).
 TRIGGERS: Mapping[str, frozenset[str]] = {
-    "Completed": frozenset({"Succeeded"}),
-    "Failed": frozenset({"Failed"}),
-    "Stopped": frozenset({"Stopped"}),
+    "Completed": _statuses(Phase.SUCCEEDED),
+    "Failed": _statuses(Phase.FAILED),
+    "Stopped": _statuses(Phase.STOPPED),
     "Any": TERMINAL,
 }
 

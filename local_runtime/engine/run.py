@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from local_runtime.engine.graph import TERMINAL, Graph, Node
+from local_runtime.engine.graph import Graph, Node
 from local_runtime.engine.parameters import typed_values
 from local_runtime.engine.record import STEP_FAILURE, ExecutionRecord
 from local_runtime.engine.selective import selected_names
@@ -18,6 +18,7 @@ from local_runtime.engine.services import Services
 from local_runtime.engine.step_runner import StepResult, StepRunner
 from local_runtime.engine.steps.base import StepOutcome
 from local_runtime.store import Document
+from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class ExecutionRun:
             for stop in self._stops.values():
                 stop.set()
             for name, status in self._statuses.items():
-                if status not in TERMINAL:
+                if not step_phase(status).is_terminal:
                     self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
             self._record.change_execution("Failed", FailureReason=reason)
             self.ended.set()
@@ -224,7 +225,7 @@ class ExecutionRun:
     def _finish(self) -> None:
         self.finishing = True  # before a client can see the final status
         status = self._final_status()
-        reason = STEP_FAILURE if status in ("Failed", "CompletedWithFailures") else None
+        reason = STEP_FAILURE if execution_phase(status) is Phase.FAILED else None
         self._record.change_execution(status, FailureReason=reason)
         self.ended.set()
         self._on_end(self)
@@ -235,7 +236,7 @@ class ExecutionRun:
         if self._halted:
             return "Failed"
         own = {name: self._statuses[name] for name in self._graph.nodes if name in self._statuses}
-        bad = {name: status for name, status in own.items() if status != "Succeeded"}
+        bad = {name: status for name, status in own.items() if step_phase(status) is not Phase.SUCCEEDED}
         unhandled = {status for name, status in bad.items() if not self._graph.handled(name, own)}
         if unhandled:
             return "Failed" if "Failed" in unhandled else "Stopped"
