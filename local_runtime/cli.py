@@ -108,9 +108,10 @@ def run(
     compiled = Envelope.load(envelope)
     settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
     with _target(settings, endpoint_url) as target:
-        create_bucket(target)
+        s3 = target.client("s3")
+        create_bucket(s3, target.bucket, target.region)
         for file, key in files.items():
-            target.client("s3").upload_file(file, target.bucket, key)
+            s3.upload_file(file, target.bucket, key)
         deploy(compiled, target)
         arn = start(compiled, target, dict(parameters))
         console.print(arn, highlight=False, soft_wrap=True)

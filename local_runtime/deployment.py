@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -37,8 +38,8 @@ class Target:
         """Return the bucket and the role that the SDK would take in the runtime's account."""
         return cls(
             endpoint_url=endpoint_url,
-            bucket=f"sagemaker-{settings.region}-{settings.account_id}",
-            role_arn=f"arn:aws:iam::{settings.account_id}:role/SageMakerExecutionRole",
+            bucket=settings.bucket,
+            role_arn=settings.role_arn,
             region=settings.region,
         )
 
@@ -47,16 +48,14 @@ class Target:
         return new_client(service, self.endpoint_url, self.region)
 
 
-def create_bucket(target: Target) -> None:
-    """Create the artifact bucket unless it is there."""
-    region = {"CreateBucketConfiguration": {"LocationConstraint": target.region}}
-    try:
-        target.client("s3").create_bucket(
-            Bucket=target.bucket, **({} if target.region == "us-east-1" else region)
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-            raise
+def create_bucket(s3: Any, bucket: str, region: str) -> None:
+    """Create a bucket unless it exists.
+
+    :param s3: a boto3 client.
+    """
+    location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
+        s3.create_bucket(Bucket=bucket, **location)
 
 
 def deploy(envelope: Envelope, target: Target) -> str:

@@ -35,3 +35,13 @@ class Settings:
     job_max_runtime_seconds: int = 86_400
     isolation: str | None = None
     allowed_arguments: tuple[str, ...] = ()
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that the SDK uses by default in this account and region."""
+        return f"sagemaker-{self.region}-{self.account_id}"
+
+    @property
+    def role_arn(self) -> str:
+        """The execution role that the local runtime's own commands and fixtures use."""
+        return f"arn:aws:iam::{self.account_id}:role/SageMakerExecutionRole"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sqlite3
@@ -28,6 +29,16 @@ CREATE TABLE IF NOT EXISTS documents (
 );
 CREATE INDEX IF NOT EXISTS documents_by_parent ON documents (kind, parent, sequence);
 """
+
+
+def public(document: Mapping[str, Any]) -> Document:
+    """Return a document without its private fields, whose names begin with an underscore."""
+    return {key: value for key, value in document.items() if not key.startswith("_")}
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """Return what tells a request from one with other fields."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Store:

@@ -26,6 +26,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from local_runtime.account import new_client
+from local_runtime.deployment import create_bucket
 from local_runtime.exceptions import LocalRuntimeError
 from local_runtime.settings import Settings
 from sagemaker_pipelines.states import execution_phase
@@ -53,8 +54,8 @@ class Endpoint:
     def __init__(self, endpoint_url: str, settings: Settings) -> None:
         self.endpoint_url = endpoint_url
         self.settings = settings
-        self.bucket = f"sagemaker-{settings.region}-{settings.account_id}"
-        self.role_arn = f"arn:aws:iam::{settings.account_id}:role/SageMakerExecutionRole"
+        self.bucket = settings.bucket
+        self.role_arn = settings.role_arn
         self._clients: dict[str, Any] = {}
 
     @property
@@ -86,8 +87,7 @@ class Endpoint:
 
     def _create_account(self) -> None:
         """Create what an account has before its first pipeline: the bucket and the execution role."""
-        with contextlib.suppress(self.client("s3").exceptions.BucketAlreadyOwnedByYou):
-            self.client("s3").create_bucket(Bucket=self.bucket)
+        create_bucket(self.client("s3"), self.bucket, self.settings.region)
         with contextlib.suppress(self.client("iam").exceptions.EntityAlreadyExistsException):
             self.client("iam").create_role(
                 RoleName=self.role_arn.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(_TRUST)

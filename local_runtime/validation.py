@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from local_runtime.exceptions import AwsError, ValidationError
 from local_runtime.service_model import operation
@@ -25,6 +26,19 @@ _JSON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
 # AWS answers with the first violations only, and so a hostile request cannot make the text grow.
 _MAX_VIOLATIONS = 10
 _MAX_SHOWN = 1024
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    :raises ValueError: it is not JSON; ``NaN`` and ``Infinity``, which Python takes, are not.
+    :raises RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def validate(action: str, request: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from local_runtime.api.models import select
-from local_runtime.api.paging import page
+from local_runtime.api.paging import page, pick
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.exceptions import ValidationError
 from local_runtime.runtime import Runtime
@@ -58,7 +58,7 @@ def list_endpoint_configs(runtime: Runtime, request: Request) -> Response:
         runtime.account.store.list(ENDPOINT_CONFIG), request, name="EndpointConfigName", order="Descending"
     )
     found, following = page(items, request, key="EndpointConfigArn")
-    return {"EndpointConfigs": [{field: item[field] for field in fields} for item in found], **following}
+    return {"EndpointConfigs": [pick(item, fields) for item in found], **following}
 
 
 def _find(runtime: Runtime, request: Request) -> Response:

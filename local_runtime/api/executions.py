@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from local_runtime.api.paging import created_between, page
+from operator import itemgetter
+
+from local_runtime.api.paging import arranged, page, within
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.engine.pipelines import VERSION, find_pipeline, version_key
 from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
 from local_runtime.runtime import Runtime
+from local_runtime.store import public
 
 _UPDATABLE = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
 
@@ -21,19 +24,20 @@ def start_pipeline_execution(runtime: Runtime, request: Request) -> Response:
 @action("DescribePipelineExecution")
 def describe_pipeline_execution(runtime: Runtime, request: Request) -> Response:
     """Return an execution."""
-    return _public(runtime.executions.find(request["PipelineExecutionArn"]))
+    return public(runtime.executions.find(request["PipelineExecutionArn"]))
 
 
 @action("ListPipelineExecutions")
 def list_pipeline_executions(runtime: Runtime, request: Request) -> Response:
     """List the executions of a pipeline, newest first unless asked otherwise."""
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
-    items = runtime.account.store.list(EXECUTION, parent=pipeline["PipelineArn"])
-    items = created_between(items, request, "CreationTime")
+    executions = runtime.account.store.list(EXECUTION, parent=pipeline["PipelineArn"])
     sort_key = "PipelineExecutionArn" if request.get("SortBy") == "PipelineExecutionArn" else "CreationTime"
-    items.sort(key=lambda item: item[sort_key])
-    if request.get("SortOrder", "Descending") == "Descending":
-        items.reverse()
+    items = arranged(
+        (item for item in executions if within(item["CreationTime"], request, "Created")),
+        request,
+        itemgetter(sort_key),
+    )
     found, following = page(items, request, key="PipelineExecutionArn")
     return {"PipelineExecutionSummaries": [_summary(item) for item in found], **following}
 
@@ -45,11 +49,9 @@ def list_pipeline_execution_steps(runtime: Runtime, request: Request) -> Respons
     if not arn:
         raise ValidationError("PipelineExecutionArn is missing; give the ARN of the execution.")
     runtime.executions.find(arn)
-    items = sorted(runtime.account.store.list(STEP, parent=arn), key=lambda step: step["StartTime"])
-    if request.get("SortOrder", "Descending") == "Descending":
-        items.reverse()
+    items = arranged(runtime.account.store.list(STEP, parent=arn), request, itemgetter("StartTime"))
     found, following = page(items, request, key="StepName")
-    return {"PipelineExecutionSteps": [_public(step) for step in found], **following}
+    return {"PipelineExecutionSteps": [public(step) for step in found], **following}
 
 
 @action("ListPipelineParametersForExecution")
@@ -107,10 +109,6 @@ def send_pipeline_execution_step_failure(runtime: Runtime, request: Request) -> 
     """Answer a callback step with a failure."""
     reason = request.get("FailureReason")
     return {"PipelineExecutionArn": runtime.executions.callbacks.fail(request["CallbackToken"], reason)}
-
-
-def _public(document: Request) -> Response:
-    return {key: value for key, value in document.items() if not key.startswith("_")}
 
 
 def _summary(execution: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_runtime.api.paging import page
+from local_runtime.api.paging import arranged, page, pick, within
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.jobs.kinds import KINDS, JobKind
 from local_runtime.runtime import Runtime
@@ -34,8 +34,8 @@ def _register(kind: JobKind) -> None:
     @action(f"List{kind.prefix}s")
     def list_jobs(runtime: Runtime, request: Request) -> Response:
         jobs = [job for job in runtime.jobs.list(kind.kind) if _matches(job, kind, request)]
-        jobs.sort(key=_order(kind, request), reverse=request.get("SortOrder", "Descending") == "Descending")
-        found, following = page(jobs, request, key=kind.name_field)
+        items = arranged(jobs, request, _order(kind, request))
+        found, following = page(items, request, key=kind.name_field)
         return {f"{kind.prefix}Summaries": [_summary(job, kind) for job in found], **following}
 
 
@@ -45,15 +45,8 @@ def _matches(job: Mapping[str, Any], kind: JobKind, request: Request) -> bool:
     return (
         part in job[kind.name_field].lower()
         and status in (None, job[kind.status_field])
-        and all(
-            _within(job[field], request.get(f"{field}After"), request.get(f"{field}Before"))
-            for field in ("CreationTime", "LastModifiedTime")
-        )
+        and all(within(job[field], request, field) for field in ("CreationTime", "LastModifiedTime"))
     )
-
-
-def _within(time: float, after: float | None, before: float | None) -> bool:
-    return (after is None or time > float(after)) and (before is None or time < float(before))
 
 
 def _order(kind: JobKind, request: Request) -> Callable[[Mapping[str, Any]], Any]:
@@ -65,7 +58,7 @@ def _order(kind: JobKind, request: Request) -> Callable[[Mapping[str, Any]], Any
 def _summary(job: Mapping[str, Any], kind: JobKind) -> dict[str, Any]:
     own = (kind.name_field, kind.arn_field, kind.status_field, kind.end_field)
     left_out = _NOT_IN_SUMMARY.get(kind.kind, set())
-    return {field: job[field] for field in (*own, *_SUMMARY) if field in job and field not in left_out}
+    return pick(job, (field for field in (*own, *_SUMMARY) if field not in left_out))
 
 
 for _kind in KINDS.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from local_runtime.api.models import select
-from local_runtime.api.paging import page
+from local_runtime.api.paging import page, pick
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.exceptions import AwsError
 from local_runtime.runtime import Runtime
@@ -55,7 +55,7 @@ def list_model_package_groups(runtime: Runtime, request: Request) -> Response:
     groups = runtime.models.list_model_package_groups()
     items = select(groups, request, name="ModelPackageGroupName", order="Ascending")
     found, following = page(items, request, key="ModelPackageGroupArn")
-    return {"ModelPackageGroupSummaryList": [_pick(item, _GROUP_SUMMARY) for item in found], **following}
+    return {"ModelPackageGroupSummaryList": [pick(item, _GROUP_SUMMARY) for item in found], **following}
 
 
 @action("CreateModelPackage")
@@ -80,7 +80,7 @@ def batch_describe_model_package(runtime: Runtime, request: Request) -> Response
     fields = (*_SUMMARY, "InferenceSpecification", "ModelPackageRegistrationType")
     for arn in request["ModelPackageArnList"]:
         try:
-            summaries[arn] = _pick(runtime.models.describe_model_package(arn), fields)
+            summaries[arn] = pick(runtime.models.describe_model_package(arn), fields)
         except AwsError as error:
             errors[arn] = {"ErrorCode": error.code, "ErrorResponse": error.message}
     return {"ModelPackageSummaries": summaries, "BatchDescribeModelPackageErrorMap": errors}
@@ -114,8 +114,4 @@ def list_model_packages(runtime: Runtime, request: Request) -> Response:
     name = "ModelPackageGroupName" if group else "ModelPackageName"
     items = select(packages, request, name=name, order="Ascending")
     found, following = page(items, request, key="ModelPackageArn")
-    return {"ModelPackageSummaryList": [_pick(item, _SUMMARY) for item in found], **following}
-
-
-def _pick(item: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    return {field: item[field] for field in fields if field in item}
+    return {"ModelPackageSummaryList": [pick(item, _SUMMARY) for item in found], **following}

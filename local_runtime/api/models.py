@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from local_runtime.api.paging import page
+from local_runtime.api.paging import arranged, page, pick, within
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.runtime import Runtime
 
@@ -35,7 +35,7 @@ def list_models(runtime: Runtime, request: Request) -> Response:
     fields = ("ModelName", "ModelArn", "CreationTime")
     items = select(runtime.models.list_models(), request, name="ModelName", order="Descending")
     found, following = page(items, request, key="ModelArn")
-    return {"Models": [{field: item[field] for field in fields} for item in found], **following}
+    return {"Models": [pick(item, fields) for item in found], **following}
 
 
 def select(
@@ -46,15 +46,16 @@ def select(
     :param name: the field that ``NameContains`` and ``SortBy=Name`` look at.
     :param order: the default of ``SortOrder``.
     """
-    after, before = request.get("CreationTimeAfter"), request.get("CreationTimeBefore")
     part = str(request.get("NameContains", "")).lower()
-    found = [
+    found = (
         dict(item)
         for item in items
-        if part in str(item.get(name, "")).lower()
-        and (after is None or item["CreationTime"] > float(after))
-        and (before is None or item["CreationTime"] < float(before))
-    ]
+        if part in str(item.get(name, "")).lower() and within(item["CreationTime"], request, "CreationTime")
+    )
     by_name = request.get("SortBy") == "Name"
-    found.sort(key=lambda item: (str(item.get(name, "")) if by_name else "", item["CreationTime"]))
-    return found if request.get("SortOrder", order) == "Ascending" else found[::-1]
+    return arranged(
+        found,
+        request,
+        lambda item: (str(item.get(name, "")) if by_name else "", item["CreationTime"]),
+        order=order,
+    )

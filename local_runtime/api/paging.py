@@ -1,9 +1,9 @@
-"""Sorting, filters and pages of List actions."""
+"""Filters, order, summaries and pages of List actions."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from local_runtime.exceptions import ValidationError
@@ -13,17 +13,34 @@ Item = dict[str, Any]
 MAX_RESULTS = 100
 
 
-def created_between(items: Iterable[Item], request: Mapping[str, Any], field: str) -> list[Item]:
-    """Return the items created after ``CreatedAfter`` and before ``CreatedBefore``.
+def within(time: float, request: Mapping[str, Any], name: str) -> bool:
+    """Return whether a time is inside the range that a request gives.
 
-    :param field: the item's field that holds its creation time.
+    :param name: what its two fields begin with, such as ``CreationTime`` of ``CreationTimeAfter``.
     """
-    after, before = request.get("CreatedAfter"), request.get("CreatedBefore")
-    return [
-        item
-        for item in items
-        if (after is None or item[field] > float(after)) and (before is None or item[field] < float(before))
-    ]
+    after, before = request.get(f"{name}After"), request.get(f"{name}Before")
+    return (after is None or time > float(after)) and (before is None or time < float(before))
+
+
+def arranged(
+    items: Iterable[Item],
+    request: Mapping[str, Any],
+    key: Callable[[Item], Any],
+    *,
+    order: str = "Descending",
+) -> list[Item]:
+    """Return the items in the order that a request asks for.
+
+    :param key: what they are sorted by.
+    :param order: the default of ``SortOrder``.
+    """
+    found = sorted(items, key=key)
+    return found if request.get("SortOrder", order) == "Ascending" else found[::-1]
+
+
+def pick(item: Mapping[str, Any], fields: Iterable[str]) -> Item:
+    """Return the fields of an item that its summary shows."""
+    return {field: item[field] for field in fields if field in item}
 
 
 def page(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
+from operator import itemgetter
 from typing import Any
 
-from local_runtime.api.paging import created_between, page
+from local_runtime.api.paging import arranged, page, pick, within
 from local_runtime.api.registry import Request, Response, action
 from local_runtime.engine.definition import parse_definition
 from local_runtime.engine.execution import delete_executions
@@ -24,6 +23,7 @@ from local_runtime.engine.pipelines import (
 from local_runtime.exceptions import ConflictError, ValidationError
 from local_runtime.runtime import Runtime
 from local_runtime.services.tags import delete_tags, put_tags
+from local_runtime.store import fingerprint, public
 
 _DELETED = "deleted-pipeline"
 _COPIED = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
@@ -57,7 +57,7 @@ def create_pipeline(runtime: Runtime, request: Request) -> Response:
         **{key: request[key] for key in _COPIED if key in request},
         "_latest_version": 1,
         "_token": request["ClientRequestToken"],
-        "_fingerprint": _fingerprint(request),
+        "_fingerprint": fingerprint(request),
     }
     with runtime.account.store.transaction():
         existing = runtime.account.store.get(PIPELINE, pipeline_key(arn))
@@ -93,19 +93,21 @@ def describe_pipeline(runtime: Runtime, request: Request) -> Response:
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
     version = find_version(runtime.account.store, pipeline, request.get("PipelineVersionId"))
     own = ("PipelineDefinition", "PipelineVersionDisplayName", "PipelineVersionDescription")
-    return {**_public(pipeline), **{key: version[key] for key in own if key in version}}
+    return {**public(pipeline), **{key: version[key] for key in own if key in version}}
 
 
 @action("ListPipelines")
 def list_pipelines(runtime: Runtime, request: Request) -> Response:
     """List pipelines, newest first unless asked otherwise."""
     prefix = request.get("PipelineNamePrefix", "")
-    items = [p for p in runtime.account.store.list(PIPELINE) if p["PipelineName"].startswith(prefix)]
-    items = created_between(items, request, "CreationTime")
-    by_name = request.get("SortBy") == "Name"
-    items.sort(key=lambda p: p["PipelineName"] if by_name else p["CreationTime"])
-    if request.get("SortOrder", "Descending") == "Descending":
-        items.reverse()
+    found = [
+        pipeline
+        for pipeline in runtime.account.store.list(PIPELINE)
+        if pipeline["PipelineName"].startswith(prefix)
+        and within(pipeline["CreationTime"], request, "Created")
+    ]
+    sort_key = "PipelineName" if request.get("SortBy") == "Name" else "CreationTime"
+    items = arranged(found, request, itemgetter(sort_key))
     found, following = page(items, request, key="PipelineArn")
     return {"PipelineSummaries": [_summary(pipeline) for pipeline in found], **following}
 
@@ -137,11 +139,12 @@ def delete_pipeline(runtime: Runtime, request: Request) -> Response:
 def list_pipeline_versions(runtime: Runtime, request: Request) -> Response:
     """List the versions of a pipeline, newest first unless asked otherwise."""
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
-    items = created_between(
-        runtime.account.store.list(VERSION, parent=pipeline["PipelineArn"]), request, "CreationTime"
+    versions = runtime.account.store.list(VERSION, parent=pipeline["PipelineArn"])
+    items = arranged(
+        (version for version in versions if within(version["CreationTime"], request, "Created")),
+        request,
+        itemgetter("PipelineVersionId"),
     )
-    if request.get("SortOrder", "Descending") == "Descending":
-        items.reverse()
     found, following = page(items, request, key="PipelineVersionId")
     summaries = [{k: v for k, v in item.items() if k != "PipelineDefinition"} for item in found]
     return {"PipelineVersionSummaries": summaries, **following}
@@ -206,16 +209,8 @@ def _check_repeated(existing: Request, body: Request) -> None:
         )
 
 
-def _fingerprint(request: Request) -> str:
-    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _public(document: Request) -> Response:
-    return {key: value for key, value in document.items() if not key.startswith("_")}
-
-
 def _summary(pipeline: Request) -> Response:
-    summary = {key: pipeline[key] for key in _SUMMARY if key in pipeline}
+    summary = pick(pipeline, _SUMMARY)
     if "LastRunTime" in pipeline:
         summary["LastExecutionTime"] = pipeline["LastRunTime"]
     return summary

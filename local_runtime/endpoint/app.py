@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import socket
 import threading
@@ -32,7 +31,7 @@ from local_runtime.exceptions import AwsError
 from local_runtime.faults import Fault
 from local_runtime.runtime import Runtime
 from local_runtime.service_model import operation
-from local_runtime.validation import validate
+from local_runtime.validation import read_json, validate
 
 logger = logging.getLogger(__name__)
 
@@ -198,11 +197,6 @@ def _refuse_action(action: str) -> Answer:
 
 def _json_body(environ: Environ) -> Any:
     try:
-        # json.loads would accept NaN and Infinity, which are not JSON.
-        return json.loads(read_body(environ) or b"{}", parse_constant=_refuse_constant)
+        return read_json(read_body(environ) or b"{}")
     except (ValueError, RecursionError) as error:
         raise AwsError(f"The request's body is not JSON: {error}", code="SerializationException") from error
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")

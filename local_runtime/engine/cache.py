@@ -5,13 +5,11 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from local_runtime.store import Document, Store
+from local_runtime.store import Document, Store, fingerprint
 
 # The arguments whose change means a new run, by step type; outputs are not among them.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
@@ -88,5 +86,4 @@ class StepCache:
 
     def _key(self, step: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
         inputs = {name: arguments.get(name) for name in KEY_ARGUMENTS[step["Type"]]}
-        text = json.dumps(inputs, sort_keys=True, default=str)
-        return f"{self._pipeline_arn}/{step['Name']}/{hashlib.sha256(text.encode()).hexdigest()}"
+        return f"{self._pipeline_arn}/{step['Name']}/{fingerprint(inputs)}"

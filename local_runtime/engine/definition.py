@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -12,6 +11,7 @@ from local_runtime.engine.retry import EXCEPTION_TYPES
 from local_runtime.engine.steps import EXECUTORS
 from local_runtime.exceptions import ValidationError
 from local_runtime.service_model import service_model
+from local_runtime.validation import read_json
 from sagemaker_pipelines.definition import MAX_INLINE_DEFINITION, iter_steps, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.parameters import TYPES
@@ -31,7 +31,7 @@ def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, A
     if len(text) > MAX_INLINE_DEFINITION:
         _refuse(f"It has {len(text)} characters, expected at most {MAX_INLINE_DEFINITION}.")
     try:
-        definition = json.loads(text, parse_constant=_no_constant)
+        definition = read_json(text)
     except (ValueError, RecursionError) as error:
         raise ValidationError(f"{_PREFIX} It is not valid JSON: {error}.") from error
     if not isinstance(definition, dict):
@@ -52,10 +52,6 @@ def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, A
 
 def _refuse(detail: str) -> NoReturn:
     raise ValidationError(f"{_PREFIX} {detail}")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unsupported(definition: Mapping[str, Any]) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 import string
 import time
@@ -27,7 +25,7 @@ from local_runtime.engine.selective import reused_steps
 from local_runtime.engine.services import Services
 from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
-from local_runtime.store import Document
+from local_runtime.store import Document, fingerprint
 
 START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
 
@@ -163,5 +161,4 @@ def _token_key(pipeline_arn: str, request: Mapping[str, Any]) -> str:
 
 
 def _fingerprint(request: Mapping[str, Any]) -> str:
-    text = json.dumps({k: v for k, v in request.items() if k != "PipelineName"}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return fingerprint({key: value for key, value in request.items() if key != "PipelineName"})

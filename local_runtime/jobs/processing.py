@@ -9,29 +9,30 @@ from local_runtime.exceptions import ValidationError
 from local_runtime.images import find_image
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import PROCESSING, check_local_path
+from local_runtime.jobs.program import JobProgram
 from local_runtime.jobs.resources import note_instance_count, resource_config
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
 
 _MESSAGE = "/opt/ml/output/message"
 _CONFIG = "/opt/ml/config"
-_DESCRIBED = (
-    "ProcessingInputs",
-    "ProcessingOutputConfig",
-    "ProcessingResources",
-    "StoppingCondition",
-    "AppSpecification",
-    "Environment",
-    "NetworkConfig",
-    "RoleArn",
-    "ExperimentConfig",
-)
 
 
-class ProcessingProgram:
+class ProcessingProgram(JobProgram):
     """Run a processing container's command on its inputs and upload its outputs."""
 
     kind = PROCESSING
+    described = (
+        "ProcessingInputs",
+        "ProcessingOutputConfig",
+        "ProcessingResources",
+        "StoppingCondition",
+        "AppSpecification",
+        "Environment",
+        "NetworkConfig",
+        "RoleArn",
+        "ExperimentConfig",
+    )
 
     def validate(self, request: dict[str, Any]) -> None:
         """Refuse images without a local program, and inputs and outputs that are not S3."""
@@ -45,10 +46,6 @@ class ProcessingProgram:
             _check_input(item)
         for item in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
             _check_output(item)
-
-    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the request's own fields."""
-        return {field: request[field] for field in _DESCRIBED if field in request}
 
     def run(self, job: Job) -> dict[str, Any]:
         """Stage, run, upload."""
@@ -73,10 +70,6 @@ class ProcessingProgram:
             _upload_output(job, item)
         return {}
 
-    def stopping(self, job: Job) -> dict[str, Any]:
-        """Return nothing more: only the status changes."""
-        return {}
-
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
         """Say why a job was stopped that nobody stopped."""
         if not timed_out:
@@ -88,7 +81,7 @@ class ProcessingProgram:
     def _write_configs(self, job: Job) -> None:
         request = job.document
         cluster = request["ProcessingResources"]["ClusterConfig"]
-        config = {field: request[field] for field in _DESCRIBED if field in request}
+        config = self.describe(request)
         config |= {"ProcessingJobArn": request["ProcessingJobArn"], "ProcessingJobName": job.name}
         job.write_config(f"{_CONFIG}/processingjobconfig.json", config)
         job.write_config(f"{_CONFIG}/resourceconfig.json", resource_config(cluster.get("InstanceType")))

@@ -1,38 +1,41 @@
-"""What the program of each kind of job answers to."""
+"""What the program of each kind of job does."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import JobKind
 
 
-class JobProgram(Protocol):
+class JobProgram(ABC):
     """Runs every job of one kind."""
 
-    kind: JobKind
+    kind: ClassVar[JobKind]
+    #: The fields of a request that its Describe answer repeats.
+    described: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def validate(self, request: dict[str, Any]) -> None:
         """Refuse a request that AWS or this runtime would not run, with an AwsError."""
-        ...
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the new job's Describe answer that its request decides."""
-        ...
+        return {field: request[field] for field in self.described if field in request}
 
+    @abstractmethod
     def run(self, job: Job) -> dict[str, Any]:
-        """Run the job to its end and return what its Describe answer gains.
+        """Run the job to its end and return the fields that its Describe answer gains.
 
         :raises JobFailedError: it failed.
         :raises JobStoppedError: it was stopped.
         """
-        ...
 
     def stopping(self, job: Job) -> dict[str, Any]:
-        """Return what the Describe answer gains when the end is asked for."""
-        ...
+        """Return the fields that the Describe answer gains when the job is asked to stop."""
+        return {}
 
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
-        """Return what the Describe answer gains whatever the end was."""
-        ...
+        """Return the fields that the Describe answer gains however the job ended."""
+        return {}

@@ -33,6 +33,7 @@ from local_runtime.jobs.transform import TransformProgram
 from local_runtime.services.models import ModelRegistry
 from local_runtime.services.storage import Storage
 from local_runtime.services.tags import put_tags
+from local_runtime.store import public
 
 # Inside the class, "list" is the method.
 Documents = list[dict[str, Any]]
@@ -128,12 +129,11 @@ class JobService:
 
         :raises ValidationError: there is no such job.
         """
-        return {key: value for key, value in self._get(kind, name).items() if not key.startswith("_")}
+        return public(self._get(kind, name))
 
     def list(self, kind: str) -> Documents:
         """Return the Describe answers of every job of a kind, oldest first."""
-        documents = self._store.list(KINDS[kind].document_kind)
-        return [{k: v for k, v in document.items() if not k.startswith("_")} for document in documents]
+        return [public(document) for document in self._store.list(KINDS[kind].document_kind)]
 
     def log_path(self, kind: str, name: str) -> Path:
         """Return the file that keeps a job's output."""

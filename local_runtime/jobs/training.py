@@ -11,6 +11,7 @@ from local_runtime.jobs.artifacts import upload_archive, upload_model
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
 from local_runtime.jobs.metrics import final_metrics
+from local_runtime.jobs.program import JobProgram
 from local_runtime.jobs.resources import note_instance_count, resource_config
 from local_runtime.jobs.script_mode import CODE, ScriptMode
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
@@ -19,26 +20,6 @@ from local_runtime.services.storage import split_uri
 _FAILURE = "/opt/ml/output/failure"
 _INPUT = "/opt/ml/input"
 _CHECKPOINTS = "/opt/ml/checkpoints"
-_DESCRIBED = (
-    "HyperParameters",
-    "AlgorithmSpecification",
-    "RoleArn",
-    "InputDataConfig",
-    "OutputDataConfig",
-    "ResourceConfig",
-    "VpcConfig",
-    "StoppingCondition",
-    "EnableNetworkIsolation",
-    "EnableInterContainerTrafficEncryption",
-    "EnableManagedSpotTraining",
-    "CheckpointConfig",
-    "ExperimentConfig",
-    "Environment",
-    "RetryStrategy",
-    "DebugHookConfig",
-    "ProfilerConfig",
-    "TensorBoardOutputConfig",
-)
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",
@@ -52,10 +33,30 @@ _MESSAGES = {
 }
 
 
-class TrainingProgram:
+class TrainingProgram(JobProgram):
     """Run a training container's command, or the local program of its algorithm, and keep the model."""
 
     kind = TRAINING
+    described = (
+        "HyperParameters",
+        "AlgorithmSpecification",
+        "RoleArn",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ResourceConfig",
+        "VpcConfig",
+        "StoppingCondition",
+        "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+        "CheckpointConfig",
+        "ExperimentConfig",
+        "Environment",
+        "RetryStrategy",
+        "DebugHookConfig",
+        "ProfilerConfig",
+        "TensorBoardOutputConfig",
+    )
 
     def validate(self, request: dict[str, Any]) -> None:
         """Refuse images without a local program, and channels that are not files from S3."""
@@ -79,8 +80,7 @@ class TrainingProgram:
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request's own fields and the first status."""
-        fields = {field: request[field] for field in _DESCRIBED if field in request}
-        return fields | {
+        return super().describe(request) | {
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [_transition("Starting", time.time())],
         }

@@ -14,25 +14,12 @@ from local_runtime.images import Image, built_in, find_image
 from local_runtime.jobs.archives import unpack
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import TRANSFORM
+from local_runtime.jobs.program import JobProgram
 from local_runtime.jobs.resources import note_instance_count
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.models import ModelRegistry
 from local_runtime.services.storage import split_uri
 
-_DESCRIBED = (
-    "ModelName",
-    "MaxConcurrentTransforms",
-    "ModelClientConfig",
-    "MaxPayloadInMB",
-    "BatchStrategy",
-    "Environment",
-    "TransformInput",
-    "TransformOutput",
-    "DataCaptureConfig",
-    "TransformResources",
-    "DataProcessing",
-    "ExperimentConfig",
-)
 _ROOT, _MODEL, _CODE = "/opt/ml", "/opt/ml/model", "/opt/ml/code"
 _WORK = "/opt/ml/transform"
 _DEFAULT_PAYLOAD_MB = 6
@@ -41,13 +28,27 @@ _LAST_PICKLED = (1, 2, 99)
 _NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 
-class TransformProgram:
+class TransformProgram(JobProgram):
     """Send a model's containers the inputs, and the last one's answers to S3.
 
     :param models: the models that are named.
     """
 
     kind = TRANSFORM
+    described = (
+        "ModelName",
+        "MaxConcurrentTransforms",
+        "ModelClientConfig",
+        "MaxPayloadInMB",
+        "BatchStrategy",
+        "Environment",
+        "TransformInput",
+        "TransformOutput",
+        "DataCaptureConfig",
+        "TransformResources",
+        "DataProcessing",
+        "ExperimentConfig",
+    )
 
     def __init__(self, models: ModelRegistry) -> None:
         self._models = models
@@ -78,7 +79,7 @@ class TransformProgram:
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request's own fields with AWS's defaults."""
-        fields = {field: request[field] for field in _DESCRIBED if field in request}
+        fields = super().describe(request)
         fields["TransformInput"] = {
             "CompressionType": "None",
             "SplitType": "None",
@@ -106,14 +107,6 @@ class TransformProgram:
             data_log.close()
         output = job.produced(f"{_WORK}/output")
         job.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
-        return {}
-
-    def stopping(self, job: Job) -> dict[str, Any]:
-        """Return nothing more: only the status changes."""
-        return {}
-
-    def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
-        """Return nothing more: a transform job has no further fields."""
         return {}
 
 
@@ -202,10 +195,9 @@ def _fetch(job: Job, uri: str) -> Path:
 
 
 def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:
-    strategy = job.document.get("BatchStrategy", "MultiRecord")
     return {
         "SAGEMAKER_BATCH": "true",
-        "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD" if strategy == "MultiRecord" else "SINGLE_RECORD",
+        "SAGEMAKER_BATCH_STRATEGY": _strategy(job.document),
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(job.document.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)),
         "SM_MODEL_DIR": _MODEL,
         **container.get("Environment", {}),
@@ -213,11 +205,14 @@ def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _strategy(request: dict[str, Any]) -> str:
+    multi = request.get("BatchStrategy", "MultiRecord") == "MultiRecord"
+    return "MULTI_RECORD" if multi else "SINGLE_RECORD"
+
+
 def _settings_line(request: dict[str, Any]) -> str:
-    strategy = (
-        "MULTI_RECORD" if request.get("BatchStrategy", "MultiRecord") == "MultiRecord" else "SINGLE_RECORD"
-    )
     return (
         f"[sagemaker logs]: MaxConcurrentTransforms={request.get('MaxConcurrentTransforms', 1)}, "
-        f"MaxPayloadInMB={request.get('MaxPayloadInMB', _DEFAULT_PAYLOAD_MB)}, BatchStrategy={strategy}"
+        f"MaxPayloadInMB={request.get('MaxPayloadInMB', _DEFAULT_PAYLOAD_MB)}, "
+        f"BatchStrategy={_strategy(request)}"
     )

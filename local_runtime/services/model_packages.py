@@ -9,7 +9,7 @@ from typing import Any
 from local_runtime.account import Account
 from local_runtime.exceptions import ConflictError, ValidationError
 from local_runtime.services.tags import delete_tags, put_tags
-from local_runtime.store import Document
+from local_runtime.store import Document, public
 
 GROUP = "model-package-group"
 PACKAGE = "model-package"
@@ -56,11 +56,11 @@ class ModelPackages:
 
         :raises ValidationError: there is none.
         """
-        return _public(self._group(name_or_arn))
+        return public(self._group(name_or_arn))
 
     def list_model_package_groups(self) -> list[dict[str, Any]]:
         """Return every group, oldest first."""
-        return [_public(group) for group in self._store.list(GROUP)]
+        return [public(group) for group in self._store.list(GROUP)]
 
     def delete_model_package_group(self, name_or_arn: str) -> None:
         """Delete an empty group.
@@ -114,12 +114,12 @@ class ModelPackages:
 
         :raises ValidationError: there is none.
         """
-        return _public(self._package(name_or_arn))
+        return public(self._package(name_or_arn))
 
     def list_model_packages(self, group: str | None = None) -> list[dict[str, Any]]:
         """Return every package, or those of one group (its name or ARN), oldest first."""
         parent = self._group(group)["ModelPackageGroupName"] if group else None
-        return [_public(package) for package in self._store.list(PACKAGE, parent=parent)]
+        return [public(package) for package in self._store.list(PACKAGE, parent=parent)]
 
     def update_model_package(self, request: Mapping[str, Any]) -> str:
         """Change a package's approval, metadata or specifications, and return its ARN.
@@ -218,7 +218,3 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
         raise ValidationError(
             f"CustomerMetadataProperties would have {len(metadata)} entries; at most {_MAX_METADATA} fit."
         )
-
-
-def _public(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if not key.startswith("_")}
