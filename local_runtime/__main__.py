@@ -1,4 +1,4 @@
-"""``python -m local_runtime``: serve, or run one definition."""
+"""``python -m local_runtime``: serve, or execute one definition."""
 
 from local_runtime.cli import main
 

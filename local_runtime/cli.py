@@ -26,27 +26,31 @@ from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 app = typer.Typer(add_completion=False, no_args_is_help=False)
 
-DataDir = Annotated[Path, typer.Option(help="Everything that outlives the process: objects, jobs, records.")]
+DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
 
 
 @app.callback(invoke_without_command=True)
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 4566,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 means any free port.")] = 4566,
     data_dir: DataDir = Path(".state/runtime"),
     region: Annotated[str, typer.Option(help="The region of every ARN.")] = "us-east-1",
-    account_id: Annotated[str, typer.Option(help="The account of every ARN.")] = "123456789012",
-    max_concurrent_executions: Annotated[int, typer.Option(help="SageMaker's quota.")] = 20,
-    max_concurrent_jobs: Annotated[int | None, typer.Option(help="Jobs at once; two per core.")] = None,
-    job_memory_mb: Annotated[int | None, typer.Option(help="Memory limit of one job, MiB.")] = None,
-    job_max_runtime_seconds: Annotated[int, typer.Option(help="Time limit of any job.")] = 86_400,
+    account_id: Annotated[str, typer.Option(help="The account ID of every ARN.")] = "123456789012",
+    max_concurrent_executions: Annotated[int, typer.Option(help="The quota of concurrent executions.")] = 20,
+    max_concurrent_jobs: Annotated[
+        int | None, typer.Option(help="Concurrent jobs; two per core by default.")
+    ] = None,
+    job_memory_mb: Annotated[int | None, typer.Option(help="Memory limit of each job, in MiB.")] = None,
+    job_max_runtime_seconds: Annotated[
+        int, typer.Option(help="Time limit of every job, in seconds.")
+    ] = 86_400,
     isolation: Annotated[
-        str | None, typer.Option(help="How jobs see /opt/ml: namespace or rewrite; probed by default.")
+        str | None, typer.Option(help="How jobs see /opt/ml: namespace or rewrite; chosen by default.")
     ] = None,
     allow_argument: Annotated[
         list[str] | None,
-        typer.Option(help="An argument of steps that is not to be refused, such as Training.NewMember."),
+        typer.Option(help="A step argument to accept unchecked, such as Training.NewMember."),
     ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG shows every request.")] = "INFO",
 ) -> None:
@@ -71,7 +75,7 @@ def serve(
 
 
 def serve_until_signal(settings: Settings) -> None:
-    """Serve in this process until SIGTERM or SIGINT, then stop in order.
+    """Serve in this process until SIGTERM or SIGINT, then shut down cleanly.
 
     :raises SettingsError: the port or the data directory cannot be used.
     """
@@ -81,7 +85,7 @@ def serve_until_signal(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     with LocalServer(settings) as server:
-        # Read by scripts that start it on a free port.
+        # Scripts that start the local runtime on a free port read this line.
         print(f"Local runtime at {server.endpoint_url} with {settings.data_dir}", flush=True)
         print(f"Jobs: {server.runtime.jobs.sandbox.description}", flush=True)
         ended.wait()
@@ -90,21 +94,21 @@ def serve_until_signal(settings: Settings) -> None:
 @app.command()
 def run(
     envelope: Annotated[Path, typer.Argument(help="A compiled definition: dags/definitions/<name>.json.")],
-    param: Annotated[list[str] | None, typer.Option(help="A parameter's value, NAME=VALUE.")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="The value of a parameter, as NAME=VALUE.")] = None,
     upload: Annotated[
-        list[str] | None, typer.Option(help="A file to put into the bucket first, FILE=KEY.")
+        list[str] | None, typer.Option(help="A file to upload to the bucket first, as FILE=KEY.")
     ] = None,
     data_dir: DataDir = Path(".state/run"),
     endpoint_url: Annotated[
-        str | None, typer.Option(help="A running local runtime; without it, one is started for this run.")
+        str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
     ] = None,
 ) -> None:
-    """Execute a definition, show its steps as they run, and exit with 1 if the execution fails."""
+    """Execute a definition, show its steps as they run, and exit with 1 unless the execution succeeds."""
     _configure_logging("WARNING")
     console = Console()
     parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
     if missing := [file for file in files if not Path(file).is_file()]:
-        raise SettingsError(f"--upload names {missing[0]!r}, which is no file: give FILE=KEY.")
+        raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
     compiled = Envelope.load(envelope)
     settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
     with _target(settings, endpoint_url) as target:
@@ -117,21 +121,21 @@ def run(
         console.print(arn, highlight=False, soft_wrap=True)
         with StepDisplay(console).showing() as display:
             status = follow(target.client("sagemaker"), arn, display.update)
-        _summarise(console, target, arn, status, compiled)
+        _print_summary(console, target, arn, status, compiled)
     raise typer.Exit(0 if execution_phase(status) is Phase.SUCCEEDED else 1)
 
 
 @app.command()
 def support(
-    update: Annotated[Path | None, typer.Option(help="Write the tables into this document.")] = None,
+    update: Annotated[Path | None, typer.Option(help="Replace the tables in this document.")] = None,
 ) -> None:
-    """Print what is supported, partial and refused: step types, functions, conditions, actions."""
+    """Print which step types, functions, conditions and actions are supported, partial or refused."""
     from local_runtime import support as registry
 
     if update is None:
         print(registry.tables(), end="")
     else:
-        print(f"{update}: {'updated' if registry.update(update) else 'was current'}")
+        print(f"{update}: {'updated' if registry.update(update) else 'already up to date'}")
 
 
 @contextmanager
@@ -153,7 +157,7 @@ def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
     return pairs
 
 
-def _summarise(console: Console, target: Target, arn: str, status: str, envelope: Envelope) -> None:
+def _print_summary(console: Console, target: Target, arn: str, status: str, envelope: Envelope) -> None:
     steps = steps_of(target.client("sagemaker"), arn)
     console.print(f"\n{envelope.name}: {status}", highlight=False)
     if not console.is_terminal:
@@ -168,7 +172,7 @@ def _summarise(console: Console, target: Target, arn: str, status: str, envelope
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is printed in one line."""
+    """Run the command line; an error that the user can fix is printed in one line."""
     try:
         app(prog_name="python -m local_runtime")
     except (SettingsError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What ``python -m local_runtime run`` shows: a live table on a terminal, lines elsewhere."""
+"""The output of ``python -m local_runtime run``: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SIGNS = {
 class StepDisplay:
     """Show steps as they change.
 
-    :param console: where to.
+    :param console: where they are shown.
     """
 
     def __init__(self, console: Console) -> None:
@@ -40,7 +40,7 @@ class StepDisplay:
 
     @contextmanager
     def showing(self) -> Iterator[StepDisplay]:
-        """Show inside; a terminal's table is redrawn in place."""
+        """Show the steps inside the block; on a terminal, the table is redrawn in place."""
         if not self._console.is_terminal:
             yield self
             return
@@ -49,7 +49,7 @@ class StepDisplay:
             yield self
 
     def update(self, steps: list[StepState]) -> None:
-        """Show the steps as they are now; without a terminal, a line for each that changed."""
+        """Show the current steps; without a terminal, print a line for each step that changed."""
         if self._live is not None:
             self._live.update(steps_table(steps))
             return
@@ -61,7 +61,7 @@ class StepDisplay:
 
 
 def steps_table(steps: list[StepState]) -> Table:
-    """Return each step with its status and seconds."""
+    """Return a table of the steps with their status and seconds."""
     table = Table(box=None, pad_edge=False)
     table.add_column("step")
     table.add_column("status")
@@ -73,12 +73,12 @@ def steps_table(steps: list[StepState]) -> Table:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """Return the metric beside its threshold in one line."""
+    """Return one line with the metric and its threshold."""
     sign = _SIGNS.get(verdict.operator, verdict.operator)
     outcome = "passed" if verdict.passed else "rejected"
     return f"metric {verdict.metric:.4f}, wanted {sign} {verdict.threshold:g}: {outcome}"
 
 
 def failure_lines(step: StepState, tail: list[str]) -> list[str]:
-    """Return why a step failed, and the last lines of its job."""
+    """Return lines that say why a step failed, with the last lines of its job."""
     return [f"{step.name}: {failure_of(step)}", *(f"  | {line}" for line in tail)]

@@ -1,4 +1,4 @@
-"""Deploy a compiled definition to an endpoint and start it, with boto3 alone."""
+"""Upsert a compiled definition at an endpoint and start it, with boto3 alone."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sagemaker_pipelines.definition import Envelope, check_parameters
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where a definition is deployed to.
+    """Where a definition is sent.
 
-    :param endpoint_url: the endpoint of every client.
+    :param endpoint_url: where the clients connect to.
     :param bucket: the artifact bucket.
     :param role_arn: the execution role.
-    :param region: decides the images' URIs.
-    :param name_prefix: put before the pipeline's name and its keys; may be empty.
+    :param region: the region, which decides the images' URIs.
+    :param name_prefix: the prefix of the pipeline's name and keys; may be empty.
     """
 
     endpoint_url: str
@@ -35,7 +35,7 @@ class Target:
 
     @classmethod
     def of(cls, endpoint_url: str, settings: Settings) -> Target:
-        """Return the bucket and the role that the SDK would take in the runtime's account."""
+        """Return the target with the account's default bucket and role."""
         return cls(
             endpoint_url=endpoint_url,
             bucket=settings.bucket,

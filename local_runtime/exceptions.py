@@ -3,7 +3,7 @@
 ::
 
     LocalRuntimeError
-    ├── SettingsError            the command line or the data directory cannot be used
+    ├── SettingsError            the settings or the data directory cannot be used
     ├── JobFailedError           ends a job as Failed, with AWS's FailureReason
     ├── JobStoppedError          ends a job as Stopped
     ├── ResolutionError          an expression of the definition has no value
@@ -19,11 +19,11 @@ from __future__ import annotations
 
 
 class LocalRuntimeError(Exception):
-    """Any error that the local runtime raises itself."""
+    """Any error that the local runtime raises."""
 
 
 class SettingsError(LocalRuntimeError):
-    """The local runtime cannot start as it was asked to."""
+    """The local runtime cannot start with these settings."""
 
 
 class ResolutionError(LocalRuntimeError):
@@ -35,7 +35,7 @@ class JobFailedError(LocalRuntimeError):
 
 
 class JobStoppedError(LocalRuntimeError):
-    """The job ends as Stopped: someone asked for it, or its time is up (then ``timed_out``)."""
+    """The job ends as Stopped: somebody stopped it, or it ran out of time (then ``timed_out``)."""
 
     def __init__(self, *, timed_out: bool = False) -> None:
         super().__init__("The job ran out of time." if timed_out else "The job was stopped.")
@@ -73,13 +73,13 @@ class ResourceNotFoundError(AwsError):
 
 
 class ResourceInUseError(AwsError):
-    """The named resource exists already or is used by another one."""
+    """The named resource already exists or is in use."""
 
     code = "ResourceInUse"
 
 
 class ResourceLimitError(AwsError):
-    """A quota is reached."""
+    """A quota has been reached."""
 
     code = "ResourceLimitExceeded"
 

@@ -1,6 +1,6 @@
-"""Faults on demand: what AWS does on a bad day, for tests of its clients.
+"""Faults on demand, to test how clients handle them.
 
-Rules are kept in memory and are asked in the order in which they were added; the first that fires wins.
+Rules are kept in memory and apply in the order in which they were added; the first that fires wins.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ CAPACITY_MESSAGE = (
 class Fault:
     """One rule.
 
-    :param action: what it hits: ``"StartPipelineExecution"``, ``"s3:PutObject"``, ``"logs:*"``; a name
-        without a service is SageMaker's. ``*`` matches any action of SageMaker, ``*:*`` any request.
+    :param action: what it applies to: ``"StartPipelineExecution"``, ``"s3:PutObject"``, ``"logs:*"``; a name
+        without a service belongs to SageMaker. ``*`` matches any action of SageMaker, ``*:*`` any request.
     :param kind: ``throttle`` (ThrottlingException), ``error500`` (InternalFailure), ``drop_before`` (the
-        connection ends and nothing happened), ``drop_after`` (it ends although the action took effect),
-        ``latency`` (the answer waits), ``capacity`` (the job of a matching Create...Job call fails with
-        a CapacityError).
-    :param count: how many times it fires; None has no end.
-    :param probability: how likely a matching request is hit, 0 to 1.
-    :param seed: the seed of those draws.
-    :param seconds: the wait of ``latency``.
+        connection is dropped and nothing has happened), ``drop_after`` (the connection is dropped although
+        the action took effect), ``latency`` (the answer is delayed), ``capacity`` (the job of a matching
+        Create...Job call fails with a CapacityError).
+    :param count: how many times it fires; None means without limit.
+    :param probability: the probability that a matching request is affected, from 0 to 1.
+    :param seed: the seed of the random draws.
+    :param seconds: the delay of ``latency``.
     """
 
     action: str
@@ -47,14 +47,14 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise ValidationError(f"kind {self.kind!r} is not one of {', '.join(get_args(Kind))}")
+            raise ValidationError(f"kind is {self.kind!r}; expected one of {', '.join(get_args(Kind))}.")
         if not 0 <= self.probability <= 1:
-            raise ValidationError(f"probability {self.probability!r} is not between 0 and 1")
+            raise ValidationError(f"probability is {self.probability!r}; expected a number between 0 and 1.")
         if self.count is not None and self.count < 1:
-            raise ValidationError(f"count {self.count!r} is not positive")
+            raise ValidationError(f"count is {self.count!r}; expected a positive number.")
         if not 0 <= self.seconds <= 3600:
-            raise ValidationError(f"seconds {self.seconds!r} is not between 0 and 3600")
-        self._random = random.Random(self.seed)  # noqa: S311 - reproducible draws, no secret
+            raise ValidationError(f"seconds is {self.seconds!r}; expected a number between 0 and 3600.")
+        self._random = random.Random(self.seed)  # noqa: S311 - the draws are reproducible, not secret
 
     @classmethod
     def from_document(cls, document: Any) -> Fault:
@@ -71,12 +71,12 @@ class Fault:
             "seconds": (int, float),
         }
         if not isinstance(document, dict) or not {"action", "kind"} <= document.keys():
-            raise ValidationError("a fault is a JSON object with action and kind")
+            raise ValidationError("A fault must be a JSON object with action and kind.")
         for name, value in document.items():
             if name not in types:
-                raise ValidationError(f"unknown field {name!r} of a fault; known are {', '.join(types)}")
+                raise ValidationError(f"A fault has no field {name!r}; expected some of {', '.join(types)}.")
             if isinstance(value, bool) or not isinstance(value, types[name]):
-                raise ValidationError(f"{name} {value!r} has the wrong type")
+                raise ValidationError(f"{name} is {value!r}, which has the wrong type.")
         return cls(**document)
 
     def as_document(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Fault:
         return {k: v for k, v in asdict(self).items() if not k.startswith("_")}
 
     def fires(self, name: str) -> bool:
-        """Return whether the rule hits this call, and count it if it does."""
+        """Return whether the rule applies to this call, and count it if it does."""
         if self.count is not None and self.fired >= self.count:
             return False
         pattern = self.action if ":" in self.action else f"sagemaker:{self.action}"
@@ -114,18 +114,18 @@ class FaultPlan:
             self._faults.clear()
 
     def as_documents(self) -> list[dict[str, Any]]:
-        """Return the rules, each with how often it fired."""
+        """Return the rules, each with the number of times it has fired."""
         with self._lock:
             return [fault.as_document() for fault in self._faults]
 
     def take(self, name: str) -> Fault | None:
-        """Return the rule that hits this request, if any; capacity rules hit jobs, not requests."""
+        """Return the rule that applies to this request, or None; capacity rules apply to jobs only."""
         with self._lock:
             faults = (f for f in self._faults if f.kind != "capacity")
             return next((f for f in faults if f.fires(name)), None)
 
     def capacity_error(self, action: str) -> str | None:
-        """Return the FailureReason of a job that gets no machine, or None.
+        """Return the FailureReason if the job gets no machine, or None.
 
         :param action: the action that creates the job, such as ``"CreateTrainingJob"``; a pipeline's
             steps count as calls of it.

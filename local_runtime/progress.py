@@ -1,4 +1,4 @@
-"""Follow an execution, and tell how it ended: steps with status and seconds, causes, metric and threshold."""
+"""Follow an execution and report its end: steps with status and seconds, causes, metric and threshold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 _POLL_SECONDS = 0.1
-# Step metadata that names a job, and the log group of its kind.
+# The key of the step's metadata that names a job, and the log group of that kind of job.
 _LOG_GROUPS = {
     "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
     "TrainingJob": "/aws/sagemaker/TrainingJobs",
@@ -27,11 +27,11 @@ _LOG_GROUPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class StepState:
-    """What is known of one step.
+    """The state of one step.
 
     :param name: its name.
     :param status: its status.
-    :param seconds: how long it has run, or ran.
+    :param seconds: how long it has been running, or ran.
     :param failure_reason: why it failed.
     :param metadata: its ``Metadata``.
     """
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def steps_of(sagemaker: Any, arn: str) -> list[StepState]:
-    """Return the steps that have started, in the order of their start."""
+    """Return the steps that have started, in the order in which they started."""
     now = datetime.now(UTC)
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
         PipelineExecutionArn=arn, SortOrder="Ascending"
@@ -73,14 +73,14 @@ def steps_of(sagemaker: Any, arn: str) -> list[StepState]:
 
 
 def follow(sagemaker: Any, arn: str, on_change: Callable[[list[StepState]], None]) -> str:
-    """Wait for an execution's end and return its status.
+    """Wait until an execution has ended and return its status.
 
     :param sagemaker: a boto3 client.
     :param arn: the execution.
-    :param on_change: called at every look with the steps as they are.
+    :param on_change: called with the current steps at every poll.
     """
     while True:
-        # The status is read before the steps: after its end no step changes any more.
+        # The status is read before the steps, since no step changes after the end of the execution.
         execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         on_change(steps_of(sagemaker, arn))
         status = str(execution["PipelineExecutionStatus"])
@@ -92,11 +92,11 @@ def follow(sagemaker: Any, arn: str, on_change: Callable[[list[StepState]], None
 def failure_of(step: StepState) -> str:
     """Return why a step failed: a Fail step's message, or its failure reason."""
     message = (step.metadata.get("Fail") or {}).get("ErrorMessage")
-    return str(message or step.failure_reason or "no reason is given")
+    return str(message or step.failure_reason or "no reason was given")
 
 
 def log_tail(logs: Any, step: StepState, *, lines: int = 15) -> list[str]:
-    """Return the last lines that a step's job printed; none if it has no job or no output."""
+    """Return the last lines of a step's job; an empty list if it has no job or no output."""
     for kind, group in _LOG_GROUPS.items():
         arn = (step.metadata.get(kind) or {}).get("Arn")
         if arn:
@@ -119,10 +119,10 @@ def _tail(logs: Any, group: str, job: str, lines: int) -> list[str]:
 
 
 def verdict_of(target: Target, arn: str, definition: Mapping[str, Any]) -> Verdict | None:
-    """Compare an execution's metric with its threshold, as the definition's gate does.
+    """Compare an execution's metric with its threshold, as the gate of the definition does.
 
     :param definition: the definition, filled or not.
-    :return: None if the definition has no gate, or the execution did not get to its report.
+    :return: None if the definition has no gate, or the execution did not reach its report.
     """
     try:
         gate = gate_of(definition)

@@ -1,4 +1,4 @@
-"""The HTTP server: where the services are put together, started and stopped."""
+"""The HTTP server of a local runtime."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _STOP_SECONDS = 10.0
 class LocalServer:
     """A local runtime in this process: an HTTP server in a thread, and the services behind it.
 
-    Also a context manager. One process runs one server at a time, since moto's state is global.
+    It is also a context manager. A process can run one server at a time, since moto's state is global.
 
-    :param settings: how to start it; port 0 takes a free port.
+    :param settings: how to start it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,14 +46,14 @@ class LocalServer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> LocalServer:
-        """Listen, bring back what the data directory holds, and answer.
+        """Start listening, restore what the data directory holds, and answer requests.
 
-        :raises SettingsError: the port or the data directory is taken or cannot be used.
+        :raises SettingsError: the port or the data directory is in use or cannot be used.
         """
         if not is_loopback(self.settings.host):
             logger.warning(
-                "Listening on %s: whoever reaches this port can run programs on this machine. "
-                "The local runtime checks no credentials; keep it on 127.0.0.1.",
+                "Listening on %s: anyone who can reach this port can run programs on this machine. "
+                "The local runtime does not check credentials; keep it on 127.0.0.1.",
                 self.settings.host,
             )
         load_actions()
@@ -63,7 +63,7 @@ class LocalServer:
             host, port = self.settings.host, listener.getsockname()[1]
             self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
             account = Account(self.settings, self.endpoint_url)
-            # Before the services: it empties moto, in which they may put their own classes.
+            # Before the services: it resets moto, into which they put their own classes.
             self._static = StaticServices(self.settings, account.store)
             self.runtime = Runtime(account)
             self._application = Application(self.runtime, self._static)
@@ -96,7 +96,7 @@ class LocalServer:
         self._application.ready.set()
 
     def stop(self) -> None:
-        """End what runs, and stop listening; the data directory can then be used by another server."""
+        """Stop whatever is running and stop listening. Another server can then use the data directory."""
         self.runtime.shutdown()
         if self._http is not None and self._thread is not None:
             self._http.shutdown()
@@ -129,29 +129,32 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         raise SettingsError(
-            f"{settings.host} port {settings.port} cannot be listened on: {error}. "
-            "Stop the process that holds it, or choose another port (0 takes a free one)."
+            f"Cannot listen on {settings.host} port {settings.port}: {error}. "
+            "Stop the process that uses the port, or choose another one (0 means any free port)."
         ) from error
 
 
 def _lock(settings: Settings) -> IO[str]:
-    """Hold the data directory for this server alone, until the process ends however it may."""
+    """Lock the data directory for this server until the process ends, however it ends."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         file = (settings.data_dir / "lock").open("w")
     except OSError as error:
-        raise SettingsError(f"The data directory {settings.data_dir} cannot be used: {error}") from error
+        raise SettingsError(
+            f"The data directory {settings.data_dir} cannot be used: {error}. "
+            "Choose a directory that this user can write to."
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
         raise SettingsError(
-            f"The data directory {settings.data_dir} is used by another local runtime. "
-            "Stop that one, or choose another directory."
+            f"The data directory {settings.data_dir} is in use by another local runtime. "
+            "Stop it, or choose another directory."
         ) from error
     return file
 
 
 def _reachable(host: str) -> str:
-    """Return where this machine reaches a server that listens on every address."""
+    """Return the host at which this machine reaches a server that may listen on every address."""
     return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound

@@ -16,6 +16,6 @@ def service_model() -> ServiceModel:
 
 @cache
 def operation(action: str) -> OperationModel | None:
-    """Return the model of one action; None if AWS has no such action."""
+    """Return the model of an action; None if AWS has no such action."""
     model = service_model()
     return model.operation_model(action) if action in model.operation_names else None

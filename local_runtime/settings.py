@@ -1,4 +1,4 @@
-"""How one local runtime is set up."""
+"""The settings of a local runtime."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ class Settings:
 
     :param data_dir: everything that outlives the process: the store, S3 objects, job folders.
     :param host: the address to listen on.
-    :param port: the port to listen on; 0 takes a free one.
-    :param region: the region of every ARN and default of every client.
+    :param port: the port to listen on; 0 means any free port.
+    :param region: the region of every ARN, and the default region of every client.
     :param account_id: the twelve-digit account of every ARN.
-    :param max_concurrent_executions: SageMaker's quota of executions that run at once.
-    :param max_concurrent_jobs: jobs whose processes run at once, others wait; None takes two per core.
-    :param job_memory_mb: address-space limit of each process of a job, MiB; None sets none.
-    :param job_max_runtime_seconds: the longest any job may run, whatever its StoppingCondition says.
-    :param isolation: ``"namespace"`` or ``"rewrite"`` (see ``sandbox.py``); None probes at start-up.
-    :param allowed_arguments: names of steps' arguments that SageMaker's model does not know, or not so, and
-        that a pipeline may have all the same, such as ``Training.NewMember``.
+    :param max_concurrent_executions: SageMaker's quota of concurrent executions.
+    :param max_concurrent_jobs: how many jobs run at the same time while the others wait; None means two per
+        core.
+    :param job_memory_mb: the address-space limit of each process of a job, in MiB; None means no limit.
+    :param job_max_runtime_seconds: the longest that any job may run, whatever its StoppingCondition says.
+    :param isolation: ``"namespace"`` or ``"rewrite"`` (see ``sandbox.py``); None chooses what the
+        machine supports.
+    :param allowed_arguments: names of step arguments that a pipeline may have although SageMaker's model does
+        not know them or their form, such as ``Training.NewMember``.
     """
 
     data_dir: Path

@@ -1,4 +1,4 @@
-"""Documents by kind and key, in SQLite: what must outlive the process."""
+"""JSON documents by kind and key, in SQLite: everything that must outlive the process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def public(document: Mapping[str, Any]) -> Document:
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:
-    """Return what tells a request from one with other fields."""
+    """Return a hash that differs for requests with different fields."""
     return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -47,7 +47,7 @@ class Store:
     A document may name a parent (an execution's pipeline); :meth:`list` follows creation order.
     Safe to use from several threads; what a transaction wrote survives ``kill -9``.
 
-    :param path: the database file; ``":memory:"`` keeps nothing.
+    :param path: the database file; ``":memory:"`` keeps nothing after the process.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -65,7 +65,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make every read and write inside one atomic step; an exception undoes it. May be nested."""
+        """Run the reads and writes inside as one atomic step, which an exception undoes. May be nested."""
         with self._lock:
             self._depth += 1
             try:
@@ -75,7 +75,7 @@ class Store:
                 if self._depth == 1:
                     self._db.execute("COMMIT")
             except BaseException:
-                # A full disk can end the transaction by itself, or fail COMMIT and leave it open.
+                # A full disk can end the transaction, or make COMMIT fail and leave the transaction open.
                 if self._depth == 1 and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -83,16 +83,16 @@ class Store:
                 self._depth -= 1
 
     def persist(self, change: Callable[[], None]) -> None:
-        """Repeat a change that must not be lost until the disk takes it; nothing may be locked meanwhile.
+        """Make a change that must not be lost, retrying until it is written. The caller must hold no lock.
 
-        :param change: makes the change; called again while SQLite cannot write, as on a full disk.
+        :param change: makes the change; it is called again while SQLite cannot write, as on a full disk.
         :raises sqlite3.ProgrammingError: the store is closed.
         """
         while True:
             try:
                 return change()
             except sqlite3.OperationalError as error:
-                _log.warning("The store cannot be written, trying again in a second: %s", error)
+                _log.warning("Writing to the store failed; retrying in a second: %s", error)
                 time.sleep(_RETRY_SECONDS)
 
     def insert(self, kind: str, key: str, body: Mapping[str, Any], *, parent: str = "") -> bool:

@@ -1,4 +1,4 @@
-"""What is supported, from the registries themselves: the tables of ``docs/local_runtime.md``."""
+"""The tables of ``docs/local_runtime.md``: what is supported, taken from the registries themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sagemaker_pipelines.definition.document import STEP_TYPES
 BEGIN = "<!-- generated: python -m local_runtime support --update docs/local_runtime.md -->"
 END = "<!-- end of the generated part -->"
 
-# What is missing of a step type or action that works otherwise. Everything else of it works as on AWS.
+# What a partly supported step type or action lacks. Everything else about it works as on AWS.
 PARTIAL_STEPS: Mapping[str, str] = {
     "Model": "creates models; artifacts are not repacked",
     "Processing": (
@@ -82,7 +82,9 @@ def update(path: Path) -> bool:
     text = path.read_text(encoding="utf-8")
     begin, end = text.find(BEGIN), text.find(END)
     if begin < 0 or end < begin:
-        raise SettingsError(f"{path} has no part between {BEGIN!r} and {END!r} to be replaced.")
+        raise SettingsError(
+            f"{path} has no generated part; expected the lines {BEGIN!r} and {END!r}. Add them."
+        )
     changed = text[:begin] + tables() + text[end + len(END) :].removeprefix("\n")
     path.write_text(changed, encoding="utf-8")
     return changed != text

@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that point any AWS client of another process here."""
+        """The environment variables that point the AWS clients of another process at this endpoint."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -69,10 +69,10 @@ class Endpoint:
         }
 
     def client(self, service: str, *, retries: int = 1) -> Any:
-        """Return a boto3 client that shows every error at once.
+        """Return a boto3 client that by default does not retry.
 
         :param service: such as ``"sagemaker"``.
-        :param retries: how often a request is tried in all.
+        :param retries: the total number of attempts of a request.
         """
         key = f"{service}/{retries}"
         if key not in self._clients:
@@ -86,7 +86,7 @@ class Endpoint:
         return self._clients[key]
 
     def _create_account(self) -> None:
-        """Create what an account has before its first pipeline: the bucket and the execution role."""
+        """Create what the first pipeline of an account needs: the bucket and the execution role."""
         create_bucket(self.client("s3"), self.bucket, self.settings.region)
         with contextlib.suppress(self.client("iam").exceptions.EntityAlreadyExistsException):
             self.client("iam").create_role(
@@ -105,7 +105,7 @@ class Endpoint:
         return body
 
     def create_pipeline(self, definition: Mapping[str, Any], name: str | None = None) -> str:
-        """Create a pipeline and return its name, a fresh one if none is given."""
+        """Create a pipeline and return its name; by default a new name is made."""
         name = name or f"pipeline-{uuid.uuid4().hex[:8]}"
         self.client("sagemaker").create_pipeline(
             PipelineName=name,
@@ -127,7 +127,7 @@ class Endpoint:
     def wait(self, arn: str, *, timeout: float = 120.0) -> dict[str, Any]:
         """Wait until an execution has ended and return its description.
 
-        :raises TimeoutError: it did not end in time.
+        :raises TimeoutError: it has not ended in time.
         """
         sagemaker, deadline = self.client("sagemaker"), time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -135,12 +135,12 @@ class Endpoint:
             if execution_phase(execution["PipelineExecutionStatus"]).is_terminal:
                 return execution
             time.sleep(_POLL_SECONDS)
-        raise TimeoutError(f"{arn} did not end in {timeout:.0f} s: {self.steps(arn)}")
+        raise TimeoutError(f"{arn} has not ended after {timeout:.0f} s: {self.steps(arn)}")
 
     def execute(
         self, definition: Mapping[str, Any], parameters: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Create a pipeline, start it, wait for its end and return the execution's description."""
+        """Create a pipeline, execute it, wait for its end and return the execution's description."""
         return self.wait(self.start(self.create_pipeline(definition), parameters))
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
@@ -167,11 +167,11 @@ class Endpoint:
         return counts
 
     def forget_tokens(self) -> None:
-        """Let the endpoint forget every ClientRequestToken."""
+        """Make the endpoint forget every ClientRequestToken."""
         self._control("DELETE", "tokens")
 
     def move_clock(self, seconds: float) -> list[str]:
-        """Move the clock of schedules on, and return the ARNs of the rules and schedules that fired then."""
+        """Advance the clock of schedules and return the ARNs of the rules and schedules that fired."""
         fired: list[str] = self._control("POST", "clock", {"seconds": seconds})["fired"]
         return fired
 
@@ -189,7 +189,7 @@ class Endpoint:
 
 
 class LocalRuntime(Endpoint):
-    """A local runtime in this process, with its bucket.
+    """A local runtime in this process.
 
     :param settings: its settings.
     """
@@ -208,15 +208,15 @@ class LocalRuntime(Endpoint):
         return self.server.runtime
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the server."""
         super().close()
         self.server.stop()
 
 
 class RuntimeProcess(Endpoint):
-    """A local runtime in a process of its own, which can be killed and started again.
+    """A local runtime in its own process, which can be killed and started again.
 
-    :param settings: its settings; the data directory stays.
+    :param settings: its settings; the data directory outlives the process.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -246,12 +246,14 @@ class RuntimeProcess(Endpoint):
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("Local runtime at "):
-            raise LocalRuntimeError(f"the local runtime did not start: {line!r}; its output has the cause")
+            raise LocalRuntimeError(
+                f"The local runtime did not start; its first line was {line!r}. Its output has the cause."
+            )
         super().close()
         self.endpoint_url = line.split()[3]
 
     def kill(self) -> None:
-        """End the server as a crash does: SIGKILL."""
+        """Kill the server with SIGKILL, as a crash would."""
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
@@ -270,7 +272,7 @@ class RuntimeProcess(Endpoint):
 
 @pytest.fixture
 def local_runtime(tmp_path: Path) -> Iterator[LocalRuntime]:
-    """A local runtime of this test alone, in process, on a free port, with an empty bucket."""
+    """A local runtime for this test only, in this process, on a free port, with an empty bucket."""
     runtime = LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0))
     yield runtime
     runtime.close()
@@ -278,7 +280,7 @@ def local_runtime(tmp_path: Path) -> Iterator[LocalRuntime]:
 
 @pytest.fixture
 def local_runtime_process(tmp_path: Path) -> Iterator[RuntimeProcess]:
-    """A local runtime of this test alone, in a process that the test may kill."""
+    """A local runtime for this test only, in its own process, which the test may kill."""
     runtime = RuntimeProcess(Settings(data_dir=tmp_path / "runtime", port=0))
     yield runtime
     runtime.close()

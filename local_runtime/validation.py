@@ -1,4 +1,4 @@
-"""Check a request against SageMaker's own service model, with the texts that AWS answers."""
+"""Check a request against SageMaker's own service model; the messages are the ones that AWS sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JSON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "timestamp": ("Timestamp", (int, float, str)),
     "blob": ("Blob", (str,)),
 }
-# AWS answers with the first violations only, and so a hostile request cannot make the text grow.
+# AWS reports only the first violations; a limit also keeps a hostile request from making a huge answer.
 _MAX_VIOLATIONS = 10
 _MAX_SHOWN = 1024
 
@@ -31,7 +31,7 @@ _MAX_SHOWN = 1024
 def read_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
-    :raises ValueError: it is not JSON; ``NaN`` and ``Infinity``, which Python takes, are not.
+    :raises ValueError: it is not JSON, or has ``NaN`` or ``Infinity``, which only Python accepts.
     :raises RecursionError: it is nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse_constant)
@@ -42,7 +42,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def validate(action: str, request: Any) -> dict[str, Any]:
-    """Return the request if it fits the action's input shape; members AWS does not know are dropped.
+    """Return the request if it fits the action's input shape; members that AWS does not know are dropped.
 
     :param action: a SageMaker action.
     :param request: the JSON document that was sent.
@@ -86,7 +86,7 @@ def _convert(shape: Any, value: Any, where: str) -> Any:
 
 
 def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
-    """Yield AWS's text of each broken constraint, depth first."""
+    """Yield AWS's message for each broken constraint, depth first."""
     if shape.type_name == "structure":
         for name in shape.required_members:
             if name not in value:

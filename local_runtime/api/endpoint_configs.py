@@ -1,4 +1,4 @@
-"""The actions on endpoint configurations: records of which models somebody serves; nothing is deployed."""
+"""The actions on endpoint configurations, which are records only: no endpoint is deployed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def delete_endpoint_config(runtime: Runtime, request: Request) -> Response:
 
 @action("ListEndpointConfigs")
 def list_endpoint_configs(runtime: Runtime, request: Request) -> Response:
-    """List endpoint configurations, the newest first by default."""
+    """List endpoint configurations, newest first by default."""
     fields = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
     items = select(
         runtime.account.store.list(ENDPOINT_CONFIG), request, name="EndpointConfigName", order="Descending"

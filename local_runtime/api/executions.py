@@ -17,19 +17,19 @@ _UPDATABLE = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "P
 
 @action("StartPipelineExecution")
 def start_pipeline_execution(runtime: Runtime, request: Request) -> Response:
-    """Start an execution and answer at once."""
+    """Start an execution and return its ARN immediately."""
     return {"PipelineExecutionArn": runtime.executions.start(request)}
 
 
 @action("DescribePipelineExecution")
 def describe_pipeline_execution(runtime: Runtime, request: Request) -> Response:
-    """Return an execution."""
+    """Describe an execution."""
     return public(runtime.executions.find(request["PipelineExecutionArn"]))
 
 
 @action("ListPipelineExecutions")
 def list_pipeline_executions(runtime: Runtime, request: Request) -> Response:
-    """List the executions of a pipeline, newest first unless asked otherwise."""
+    """List the executions of a pipeline, newest first by default."""
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
     executions = runtime.account.store.list(EXECUTION, parent=pipeline["PipelineArn"])
     sort_key = "PipelineExecutionArn" if request.get("SortBy") == "PipelineExecutionArn" else "CreationTime"
@@ -44,10 +44,10 @@ def list_pipeline_executions(runtime: Runtime, request: Request) -> Response:
 
 @action("ListPipelineExecutionSteps")
 def list_pipeline_execution_steps(runtime: Runtime, request: Request) -> Response:
-    """List the steps that have started, the latest first unless asked otherwise."""
+    """List the steps that have started, latest first by default."""
     arn = request.get("PipelineExecutionArn")
     if not arn:
-        raise ValidationError("PipelineExecutionArn is missing; give the ARN of the execution.")
+        raise ValidationError("PipelineExecutionArn is missing. Give the ARN of the execution.")
     runtime.executions.find(arn)
     items = arranged(runtime.account.store.list(STEP, parent=arn), request, itemgetter("StartTime"))
     found, following = page(items, request, key="StepName")
@@ -56,7 +56,7 @@ def list_pipeline_execution_steps(runtime: Runtime, request: Request) -> Respons
 
 @action("ListPipelineParametersForExecution")
 def list_pipeline_parameters_for_execution(runtime: Runtime, request: Request) -> Response:
-    """List the parameters of an execution, defaults included."""
+    """List the parameters of an execution, including defaults."""
     values = runtime.executions.find(request["PipelineExecutionArn"])["_parameters"]
     items = [{"Name": name, "Value": value} for name, value in values.items()]
     found, following = page(items, request, key="Name")
@@ -75,7 +75,7 @@ def describe_pipeline_definition_for_execution(runtime: Runtime, request: Reques
 
 @action("StopPipelineExecution")
 def stop_pipeline_execution(runtime: Runtime, request: Request) -> Response:
-    """Stop an execution: its running steps end, no other starts."""
+    """Stop an execution: its running steps are stopped and no other step starts."""
     arn = request["PipelineExecutionArn"]
     runtime.executions.stop(arn, request["ClientRequestToken"])
     return {"PipelineExecutionArn": arn}
@@ -83,7 +83,7 @@ def stop_pipeline_execution(runtime: Runtime, request: Request) -> Response:
 
 @action("RetryPipelineExecution")
 def retry_pipeline_execution(runtime: Runtime, request: Request) -> Response:
-    """Run again what has not succeeded in a Failed or Stopped execution."""
+    """Rerun the steps of a Failed or Stopped execution that have not succeeded."""
     arn = request["PipelineExecutionArn"]
     runtime.executions.retry(arn, request["ClientRequestToken"], request.get("ParallelismConfiguration"))
     return {"PipelineExecutionArn": arn}
@@ -99,14 +99,14 @@ def update_pipeline_execution(runtime: Runtime, request: Request) -> Response:
 
 @action("SendPipelineExecutionStepSuccess")
 def send_pipeline_execution_step_success(runtime: Runtime, request: Request) -> Response:
-    """Answer a callback step with its outputs."""
+    """Complete a callback step with its outputs."""
     outputs = request.get("OutputParameters") or ()
     return {"PipelineExecutionArn": runtime.executions.callbacks.succeed(request["CallbackToken"], outputs)}
 
 
 @action("SendPipelineExecutionStepFailure")
 def send_pipeline_execution_step_failure(runtime: Runtime, request: Request) -> Response:
-    """Answer a callback step with a failure."""
+    """Fail a callback step."""
     reason = request.get("FailureReason")
     return {"PipelineExecutionArn": runtime.executions.callbacks.fail(request["CallbackToken"], reason)}
 

@@ -11,7 +11,7 @@ from local_runtime.jobs.kinds import KINDS, JobKind
 from local_runtime.runtime import Runtime
 
 _SUMMARY = ("CreationTime", "LastModifiedTime", "SecondaryStatus", "FailureReason", "ExitMessage")
-# Their summaries have no reason; processing has no secondary status to begin with.
+# The summaries of training jobs have no reason.
 _NOT_IN_SUMMARY = {"training": {"FailureReason", "ExitMessage"}}
 
 

@@ -51,7 +51,7 @@ def delete_model_package_group(runtime: Runtime, request: Request) -> Response:
 
 @action("ListModelPackageGroups")
 def list_model_package_groups(runtime: Runtime, request: Request) -> Response:
-    """List groups, the oldest first by default."""
+    """List groups, oldest first by default."""
     groups = runtime.models.list_model_package_groups()
     items = select(groups, request, name="ModelPackageGroupName", order="Ascending")
     found, following = page(items, request, key="ModelPackageGroupArn")
@@ -68,13 +68,13 @@ def create_model_package(runtime: Runtime, request: Request) -> Response:
 def describe_model_package(runtime: Runtime, request: Request) -> Response:
     """Describe a package."""
     package = runtime.models.describe_model_package(request["ModelPackageName"])
-    # The answer has the name as a required member; that of a version is its group's.
+    # The answer must have a name; a versioned package has the name of its group.
     return {"ModelPackageName": package.get("ModelPackageGroupName", ""), **package}
 
 
 @action("BatchDescribeModelPackage")
 def batch_describe_model_package(runtime: Runtime, request: Request) -> Response:
-    """Describe several packages; those that are missing are listed with their error."""
+    """Describe several packages; missing ones are listed with their error."""
     summaries: dict[str, Any] = {}
     errors: dict[str, Any] = {}
     fields = (*_SUMMARY, "InferenceSpecification", "ModelPackageRegistrationType")
@@ -101,7 +101,7 @@ def delete_model_package(runtime: Runtime, request: Request) -> Response:
 
 @action("ListModelPackages")
 def list_model_packages(runtime: Runtime, request: Request) -> Response:
-    """List packages, the oldest first by default; without a group, the unversioned ones by default."""
+    """List packages, oldest first by default; without a group, unversioned ones by default."""
     group = request.get("ModelPackageGroupName")
     wanted = request.get("ModelPackageType") or ("Versioned" if group else "Unversioned")
     approval = request.get("ModelApprovalStatus")

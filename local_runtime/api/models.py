@@ -31,7 +31,7 @@ def delete_model(runtime: Runtime, request: Request) -> Response:
 
 @action("ListModels")
 def list_models(runtime: Runtime, request: Request) -> Response:
-    """List models, the newest first by default."""
+    """List models, newest first by default."""
     fields = ("ModelName", "ModelArn", "CreationTime")
     items = select(runtime.models.list_models(), request, name="ModelName", order="Descending")
     found, following = page(items, request, key="ModelArn")
@@ -41,9 +41,9 @@ def list_models(runtime: Runtime, request: Request) -> Response:
 def select(
     items: Iterable[Mapping[str, Any]], request: Request, *, name: str, order: str
 ) -> list[dict[str, Any]]:
-    """Return the items that a List request of the registry asks for, sorted.
+    """Return the items that a List request asks for, sorted.
 
-    :param name: the field that ``NameContains`` and ``SortBy=Name`` look at.
+    :param name: the field that ``NameContains`` and ``SortBy=Name`` refer to.
     :param order: the default of ``SortOrder``.
     """
     part = str(request.get("NameContains", "")).lower()

@@ -46,12 +46,12 @@ def pick(item: Mapping[str, Any], fields: Iterable[str]) -> Item:
 def page(
     items: list[Item], request: Mapping[str, Any], *, key: str, default: int = MAX_RESULTS
 ) -> tuple[list[Item], dict[str, str]]:
-    """Return one page of sorted items, and ``{"NextToken": ...}`` if there is a further one.
+    """Return one page of sorted items, and ``{"NextToken": ...}`` if there are more.
 
-    A token names the last item of its page, so that items created meanwhile shift nothing.
+    A token names the last item of its page, so that items created in the meantime do not shift the next page.
 
     :param key: a field that identifies an item.
-    :raises ValidationError: the token is not one of this list.
+    :raises ValidationError: the token does not belong to this list.
     """
     start = 0
     token = request.get("NextToken")
@@ -59,7 +59,7 @@ def page(
         last = _decode(token)
         position = next((i for i, item in enumerate(items) if str(item[key]) == last), None)
         if position is None:
-            raise ValidationError(f"Invalid NextToken {token!r}: use the one of the previous response.")
+            raise ValidationError(f"Invalid NextToken {token!r}: use the one from the previous response.")
         start = position + 1
     end = start + int(request.get("MaxResults") or default)
     found = items[start:end]
@@ -74,4 +74,6 @@ def _decode(token: str) -> str:
     try:
         return base64.urlsafe_b64decode(token.encode()).decode()
     except ValueError:
-        raise ValidationError(f"Invalid NextToken {token!r}: use the one of the previous response.") from None
+        raise ValidationError(
+            f"Invalid NextToken {token!r}: use the one from the previous response."
+        ) from None

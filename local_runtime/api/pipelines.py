@@ -40,7 +40,7 @@ _SUMMARY = (
 
 @action("CreatePipeline")
 def create_pipeline(runtime: Runtime, request: Request) -> Response:
-    """Create a pipeline and its first version; a repeated token answers as the first time."""
+    """Create a pipeline and its first version; a repeated token returns the first answer."""
     name = request["PipelineName"]
     arn = pipeline_arn(runtime.account, name)
     definition = _definition_text(runtime, request)
@@ -72,7 +72,7 @@ def create_pipeline(runtime: Runtime, request: Request) -> Response:
 
 @action("UpdatePipeline")
 def update_pipeline(runtime: Runtime, request: Request) -> Response:
-    """Change a pipeline; a definition, even the same one, becomes its next version."""
+    """Update a pipeline; a definition, even an unchanged one, becomes its next version."""
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
     definition = _definition_text(runtime, request) if _has_definition(request) else None
     arn = pipeline["PipelineArn"]
@@ -89,7 +89,7 @@ def update_pipeline(runtime: Runtime, request: Request) -> Response:
 
 @action("DescribePipeline")
 def describe_pipeline(runtime: Runtime, request: Request) -> Response:
-    """Return a pipeline with the definition of its latest version, or of the one asked for."""
+    """Describe a pipeline with the definition of the requested version, by default the latest."""
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
     version = find_version(runtime.account.store, pipeline, request.get("PipelineVersionId"))
     own = ("PipelineDefinition", "PipelineVersionDisplayName", "PipelineVersionDescription")
@@ -98,7 +98,7 @@ def describe_pipeline(runtime: Runtime, request: Request) -> Response:
 
 @action("ListPipelines")
 def list_pipelines(runtime: Runtime, request: Request) -> Response:
-    """List pipelines, newest first unless asked otherwise."""
+    """List pipelines, newest first by default."""
     prefix = request.get("PipelineNamePrefix", "")
     found = [
         pipeline
@@ -114,7 +114,7 @@ def list_pipelines(runtime: Runtime, request: Request) -> Response:
 
 @action("DeletePipeline")
 def delete_pipeline(runtime: Runtime, request: Request) -> Response:
-    """Delete a pipeline with its versions and executions; refused while an execution runs."""
+    """Delete a pipeline with its versions and executions; refused while an execution is running."""
     token = request["ClientRequestToken"]
     repeated = runtime.account.store.get(_DELETED, token)
     if repeated is not None:
@@ -124,7 +124,7 @@ def delete_pipeline(runtime: Runtime, request: Request) -> Response:
     if running:
         raise ConflictError(
             f"Cannot delete pipeline '{arn}': {len(running)} of its executions are running "
-            f"({', '.join(running)}). Stop them with StopPipelineExecution and wait for their end."
+            f"({', '.join(running)}). Stop them with StopPipelineExecution and wait until they have ended."
         )
     with runtime.account.store.transaction():
         delete_executions(runtime.account.store, arn)
@@ -137,7 +137,7 @@ def delete_pipeline(runtime: Runtime, request: Request) -> Response:
 
 @action("ListPipelineVersions")
 def list_pipeline_versions(runtime: Runtime, request: Request) -> Response:
-    """List the versions of a pipeline, newest first unless asked otherwise."""
+    """List the versions of a pipeline, newest first by default."""
     pipeline = find_pipeline(runtime.account, request["PipelineName"])
     versions = runtime.account.store.list(VERSION, parent=pipeline["PipelineArn"])
     items = arranged(
@@ -167,14 +167,14 @@ def _has_definition(request: Request) -> bool:
 
 
 def _definition_text(runtime: Runtime, request: Request) -> str:
-    """Return the checked definition of a request, from the request itself or from S3."""
+    """Return the definition in a request, or in S3, after checking it."""
     if "PipelineDefinition" in request and "PipelineDefinitionS3Location" in request:
         raise ValidationError(
-            "Both PipelineDefinition and PipelineDefinitionS3Location are given; give one of them."
+            "Both PipelineDefinition and PipelineDefinitionS3Location are given. Give one of them."
         )
     if not _has_definition(request):
         raise ValidationError(
-            "Neither PipelineDefinition nor PipelineDefinitionS3Location is given; give one of them."
+            "Neither PipelineDefinition nor PipelineDefinitionS3Location is given. Give one of them."
         )
     text = request.get("PipelineDefinition") or _read_definition(
         runtime, request["PipelineDefinitionS3Location"]
@@ -204,8 +204,8 @@ def _check_repeated(existing: Request, body: Request) -> None:
         )
     if existing["_fingerprint"] != body["_fingerprint"]:
         raise ConflictError(
-            f"ClientRequestToken '{body['_token']}' was used before to create "
-            f"'{body['PipelineArn']}' from another request; use a new token for a new request."
+            f"ClientRequestToken '{body['_token']}' has already been used to create "
+            f"'{body['PipelineArn']}' with a different request. Use a new token for a new request."
         )
 
 

@@ -1,4 +1,4 @@
-"""The SageMaker actions that the local runtime answers itself."""
+"""The registry of the SageMaker actions that the local runtime answers itself."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from local_runtime.services.tags import put_tags, remove_tags, tags_of
 
 @action("AddTags")
 def add_tags(runtime: Runtime, request: Request) -> Response:
-    """Add tags to a resource and return all that it has."""
+    """Add tags to a resource and return all of its tags."""
     arn = _checked(runtime, request)
     return {"Tags": put_tags(runtime.account.store, arn, request["Tags"])}
 
@@ -33,7 +33,7 @@ def delete_tags(runtime: Runtime, request: Request) -> Response:
 
 
 def _checked(runtime: Runtime, request: Request) -> str:
-    """Return the resource's ARN; what this runtime keeps must exist, other resources are taken as they are.
+    """Return the resource's ARN. It must exist if it is of a kind that this runtime keeps.
 
     :raises AwsError: it does not exist.
     """

@@ -1,4 +1,4 @@
-"""The WSGI application: SageMaker actions of ours, the control API, and moto for the rest."""
+"""The WSGI application: our SageMaker actions, the control API, and moto for everything else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from local_runtime.validation import read_json, validate
 
 logger = logging.getLogger(__name__)
 
-# What moto answers well enough without our help: records that nothing executes.
+# Actions on mere records, which moto answers well enough.
 PASSED_ON = frozenset(
     f"{verb}{noun}"
     for noun, verbs in {
@@ -52,9 +52,9 @@ _READY_SECONDS = 60.0
 
 
 class Application:
-    """Answer every request of one server; nothing that a client sends raises out of it.
+    """Answer every request of one server; no request can make it raise.
 
-    :param runtime: the services, which may still be recovering: SageMaker's actions wait for ``ready``.
+    :param runtime: the services. While they recover, SageMaker's actions wait for ``ready``.
     :param static: moto's services.
     """
 
@@ -92,7 +92,7 @@ class Application:
         return self._static.answer(environ, start_response, call)
 
     def _sagemaker(self, environ: Environ, call: Call) -> Answer | None:
-        """Answer an action that we own, or refuse one that nobody answers; None leaves it to moto."""
+        """Answer one of our actions, or refuse an unsupported one; None passes the request on to moto."""
         handler = ACTIONS.get(call.action)
         if handler is None:
             return None if call.action in PASSED_ON else _refuse_action(call.action)
@@ -103,24 +103,26 @@ class Application:
         except AwsError as error:
             return error_answer("json", error.code, error.message, status=error.status)
         except Exception:
-            logger.exception("SageMaker.%s failed inside the local runtime", call.action)
+            logger.exception("The local runtime failed to answer SageMaker.%s", call.action)
             return error_answer(
-                "json", "InternalFailure", "The local runtime failed; its log has the cause.", status=500
+                "json", "InternalFailure", "The local runtime failed. Its log shows the cause.", status=500
             )
 
     def _wait_until_ready(self) -> None:
         if not self.ready.wait(_READY_SECONDS):
-            raise AwsError("The local runtime is still starting.", code="ServiceUnavailable", status=503)
+            raise AwsError(
+                "The local runtime is still starting. Try again later.", code="ServiceUnavailable", status=503
+            )
 
     def _answer_with(
         self, fault: Fault, environ: Environ, start_response: StartResponse, call: Call
     ) -> Iterable[bytes]:
-        """Answer as a fault rule says."""
+        """Answer as a fault rule prescribes."""
         if fault.kind == "latency":
             time.sleep(fault.seconds)
             return self._dispatch(environ, start_response, call)
         if fault.kind == "drop_after":
-            # The action takes effect; its answer is thrown away.
+            # The action takes effect, but its answer is discarded.
             b"".join(self._dispatch(environ, lambda *_: None, call))
             _drop_connection(environ)
         if fault.kind == "drop_before":
@@ -144,14 +146,14 @@ def _internal(call: Call) -> tuple[str, str, int]:
 
 
 def _drop_connection(environ: Environ) -> None:
-    """End the connection without an answer; werkzeug passes over a ConnectionError silently."""
+    """Close the connection without an answer; werkzeug ignores a ConnectionError silently."""
     connection: socket.socket = environ["werkzeug.socket"]
     connection.shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError("dropped by a fault rule")
+    raise ConnectionAbortedError("The connection was dropped by a fault rule.")
 
 
 def _refuse_body(environ: Environ, call: Call) -> Answer | None:
-    """Refuse a body that cannot be read safely; the connection ends, since it stays unread."""
+    """Refuse a body that cannot be read safely, and close the connection since the body stays unread."""
     length = content_length(environ)
     limit = MAX_S3_BODY if call.service == "s3" else MAX_BODY
     if length is None:
@@ -163,24 +165,24 @@ def _refuse_body(environ: Environ, call: Call) -> Answer | None:
 
 
 def _refuse_chunks(environ: Environ, call: Call) -> Answer | None:
-    """Read a body that announces no length; refuse one that is too long or not in chunks."""
+    """Read a body of unknown length; refuse one that is too long or badly chunked."""
     if not environ.get("wsgi.input_terminated") or environ.get("CONTENT_LENGTH") or call.service == "s3":
         return None
     try:
         body = environ["wsgi.input"].read(MAX_BODY + 1)
     except OSError as error:
         return error_answer(
-            call.protocol, "MalformedHttpRequest", f"The chunks are broken: {error}", close=True
+            call.protocol, "MalformedHttpRequest", f"The chunked body cannot be read: {error}", close=True
         )
     if len(body) > MAX_BODY:
-        return _too_large(call, "more bytes than", MAX_BODY)
+        return _too_large(call, "more than", MAX_BODY)
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
     return None
 
 
 def _too_large(call: Call, size: str, limit: int) -> Answer:
     code = "EntityTooLarge" if call.service == "s3" else "RequestEntityTooLargeException"
-    message = f"The request's body has {size} the {limit} that are accepted."
+    message = f"The request's body has {size} the accepted {limit} bytes."
     return error_answer(call.protocol, code, message, status=413, close=True)
 
 

@@ -1,7 +1,7 @@
-"""Refuse what web pages send: any site that a developer visits could otherwise run programs here.
+"""Refuse requests from web pages: otherwise any site that a developer visits could run programs here.
 
-A page can reach loopback in two ways. Its scripts send an ``Origin``, which AWS's clients never do; and its
-own name can be pointed at 127.0.0.1 (DNS rebinding), which the ``Host`` gives away.
+A page can reach loopback in two ways. Its scripts can send requests, which have an ``Origin``; AWS's clients
+never send one. And its own name can resolve to 127.0.0.1 (DNS rebinding), which the ``Host`` reveals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from local_runtime.endpoint.wire import Answer, Environ, error_answer
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine's own."""
+    """Return whether a host name or address is a loopback one."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -21,10 +21,11 @@ def is_loopback(host: str) -> bool:
 
 
 def refuse_page(environ: Environ, *, listens_on_loopback: bool, protocol: str) -> Answer | None:
-    """Return the refusal of a request that came from a foreign web page; None for all others.
+    """Return the refusal of a request from a foreign web page, or None for any other request.
 
-    :param listens_on_loopback: beyond loopback any name may be the server's, such as a container's.
-    :param protocol: how the error is spelled.
+    :param listens_on_loopback: whether the server listens on loopback only; otherwise it may have any name,
+        such as a container's.
+    :param protocol: the protocol of the error.
     """
     reason = foreign_page(
         environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), listens_on_loopback=listens_on_loopback
@@ -35,17 +36,17 @@ def refuse_page(environ: Environ, *, listens_on_loopback: bool, protocol: str) -
 
 
 def foreign_page(host: str | None, origin: str | None, *, listens_on_loopback: bool) -> str | None:
-    """Return why a request came from a foreign web page; None where it did not.
+    """Return why a request is taken for one from a foreign web page, or None.
 
-    :param host: the header ``Host``; None where there is none.
-    :param origin: the header ``Origin``; None where there is none.
+    :param host: the header ``Host``, or None.
+    :param origin: the header ``Origin``, or None.
     :param listens_on_loopback: see :func:`refuse_page`.
     """
     name = _hostname(f"//{host or 'localhost'}")
     if listens_on_loopback and not is_loopback(name):
-        return f"The Host {name[:256]!r} is not this machine; use 127.0.0.1 or localhost."
+        return f"The Host {name[:256]!r} is not this machine. Use 127.0.0.1 or localhost."
     if origin is not None and _hostname(origin) not in {name, "localhost", "127.0.0.1", "::1"}:
-        return f"Requests of web pages are refused, and this has the Origin {origin[:256]!r}."
+        return f"The request has the Origin {origin[:256]!r}; requests from web pages are refused."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Which service and action a request is, and how often each was called."""
+"""The service and action of each request, and how often each was called."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _TARGET_SERVICES = {
     "AWSEvents": "events",
     "Logs_20140328": "logs",
 }
-# Names in IAM policies where they differ from the request: HTTP method and what distinguishes it.
+# The IAM action of each HTTP method on an object and on a bucket.
 _S3_OBJECT = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "POST": "PutObject"}
 _S3_BUCKET = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "POST": "PutObject"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request, named as an IAM policy names it.
+    """One request, named as in an IAM policy.
 
-    :param service: ``"sagemaker"``, ``"s3"``, ...; ``""`` if the request does not say.
-    :param action: ``"StartPipelineExecution"``, ``"GetObject"``, ...; ``""`` if it does not say.
-    :param access_key: who signed it; ``""`` for nobody.
+    :param service: ``"sagemaker"``, ``"s3"``, ...; ``""`` if it is unknown.
+    :param action: ``"StartPipelineExecution"``, ``"GetObject"``, ...; ``""`` if it is unknown.
+    :param access_key: the access key that signed it; ``""`` if it is not signed.
     :param region: the region it was signed for.
-    :param protocol: how its errors are spelled: ``"json"``, ``"query"`` or ``"rest-xml"``.
+    :param protocol: the protocol of its errors: ``"json"``, ``"query"`` or ``"rest-xml"``.
     """
 
     service: str
@@ -51,7 +51,7 @@ class Call:
 
 
 def identify(environ: Environ) -> Call:
-    """Return what a request asks for, without judging whether it is well formed."""
+    """Return what a request asks for, whether or not it is well formed."""
     query = environ.get("QUERY_STRING") or ""
     source = environ.get("HTTP_AUTHORIZATION") or ""
     signed = _CREDENTIAL.search(source) or _CREDENTIAL.search(
@@ -74,7 +74,7 @@ def identify(environ: Environ) -> Call:
 
 
 def _form_action(environ: Environ) -> str:
-    """Return the Action of a query-protocol request; its body can be read again afterwards."""
+    """Return the Action of a query-protocol request; the body can still be read afterwards."""
     if not (environ.get("CONTENT_TYPE") or "").startswith("application/x-www-form-urlencoded"):
         return ""
     length = content_length(environ)
@@ -86,7 +86,7 @@ def _form_action(environ: Environ) -> str:
 
 
 def _scheduler_action(environ: Environ) -> str:
-    """Return EventBridge Scheduler's action, which its method and path tell."""
+    """Return EventBridge Scheduler's action, which follows from the method and the path."""
     kind, _, name = (environ.get("PATH_INFO") or "/").strip("/").partition("/")
     noun = {"schedules": "Schedule", "schedule-groups": "ScheduleGroup"}.get(kind, "")
     if not name:
@@ -118,20 +118,20 @@ def _s3_subresource(method: str, word: str, key: str) -> str:
 
 
 class CallLog:
-    """Counts the requests of one server, by who signed them and by action."""
+    """Counts the requests of one server by access key and action."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, call: Call) -> None:
-        """Count one request; one that names nothing AWS knows is counted under ``"unknown"``."""
+        """Count a request, under ``"unknown"`` if AWS has no such service."""
         name = call.name if is_known(call) else "unknown"
         with self._lock:
             self._counts[call.access_key][name] += 1
 
     def clear(self) -> None:
-        """Forget every count."""
+        """Reset all counts."""
         with self._lock:
             self._counts.clear()
 
@@ -146,7 +146,7 @@ class CallLog:
 
 
 def is_known(call: Call) -> bool:
-    """Return whether the names are plausible: strangers' input must not grow the counters."""
+    """Return whether the names are plausible; otherwise any client could make the counters grow."""
     return call.service in _known_services() and bool(re.fullmatch(r"[A-Za-z]{1,64}", call.action))
 
 

@@ -1,4 +1,4 @@
-"""HTTP connections: kept open between requests, bounded in idleness, ended with their server."""
+"""HTTP connections: kept open between requests, closed when they are idle or when the server stops."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LINGER_SECONDS = 2.0
 
 
 class Body:
-    """The body of one request, which knows how much of it is still unread.
+    """The body of one request, which keeps track of how much is still unread.
 
-    :param file: the connection.
+    :param file: the connection to read from.
     :param length: the announced length.
-    :param on_first_read: called before the first read, to tell a client that waits for it to go on.
+    :param on_first_read: called before the first read, to tell a waiting client to go on.
     """
 
     def __init__(self, file: BinaryIO, length: int, on_first_read: Callable[[], None]) -> None:
@@ -62,13 +62,13 @@ class Body:
 
 
 class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untyped
-    """One connection; it is remembered, so that the server's stop can end it.
+    """One connection; the open ones are known, so that the server can close them when it stops.
 
-    werkzeug ends every connection after one answer, because it cannot know whether the body was read. This
-    one knows, and AWS's clients then spare a handshake and a thread for each call.
+    werkzeug closes every connection after one answer, because it cannot know whether the body was read. This
+    class does know, which saves AWS's clients a handshake and a thread for each call.
     """
 
-    # A header and its body are two writes: with Nagle's algorithm each answer would wait 40 ms.
+    # Headers and body are two writes; with Nagle's algorithm, each answer would be delayed by 40 ms.
     disable_nagle_algorithm = True
     timeout = _IDLE_SECONDS
     protocol_version = "HTTP/1.1"
@@ -76,23 +76,23 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
     _open_lock = threading.Lock()
 
     def setup(self) -> None:
-        """Remember the connection."""
+        """Add the connection to the open ones."""
         super().setup()
         with self._open_lock:
             self._open.add(self)
 
     def finish(self) -> None:
-        """Forget it."""
+        """Remove the connection from the open ones."""
         with self._open_lock:
             self._open.discard(self)
         super().finish()
 
     def handle_expect_100(self) -> bool:
-        """Promise nothing yet: the body may be refused unread."""
+        """Send no "100 Continue" yet, since the body may be refused unread."""
         return True
 
     def run_wsgi(self) -> None:
-        """Answer one request, and leave the connection where the next one begins."""
+        """Answer one request, and leave the connection at the beginning of the next one."""
         self._body: Body | None = None
         self.environ = environ = self.make_environ()
         answer: dict[str, Any] = {}
@@ -110,16 +110,16 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
         except (ConnectionError, TimeoutError):
             self.close_connection = True
         except Exception:
-            logger.exception("the application failed")
+            logger.exception("The application failed to answer a request")
             self.close_connection = True
 
     def make_environ(self) -> dict[str, Any]:
-        """Put a body that counts into the WSGI environment."""
+        """Return the WSGI environment with a body that counts what is unread."""
         environ: dict[str, Any] = super().make_environ()
         length = environ.get("CONTENT_LENGTH") or "0"
         if environ.get("wsgi.input_terminated"):
             self._continue()
-            self.close_connection = True  # a chunked body: its end is not followed here
+            self.close_connection = True  # the end of a chunked body is not tracked here
         elif length.isascii() and length.isdigit():
             self._body = environ["wsgi.input"] = Body(self.rfile, int(length), self._continue)
         else:
@@ -153,8 +153,8 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
             self._body.read()
 
     def _linger(self) -> None:
-        """Let the client read the answer: a close with unread data would reset the connection."""
-        with contextlib.suppress(OSError):  # a client that has gone needs no answer
+        """Give the client time to read the answer: closing with unread data would reset the connection."""
+        with contextlib.suppress(OSError):  # a client that has left needs no answer
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(_LINGER_SECONDS)
@@ -163,7 +163,7 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
                 pass
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer a request that is not HTTP in AWS's shape; it was not even read."""
+        """Answer a request that is not valid HTTP, in AWS's error format."""
         self.close_connection = True
         answer = error_answer("json", "MalformedHttpRequest", message or explain or "", status=code)
         self.send_response(code)
@@ -174,16 +174,16 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
         self.wfile.write(answer.body)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Keep werkzeug's access log out of the way, unless someone asks for it."""
+        """Write werkzeug's access log at level DEBUG only."""
         logger.debug("%s %s", self.address_string(), message % args if args else message)
 
 
 def close_connections(server: BaseWSGIServer) -> None:
-    """End the connections of one server, which idle clients keep open."""
+    """Close the connections of one server that idle clients keep open."""
     with RequestHandler._open_lock:
         handlers = [handler for handler in RequestHandler._open if handler.server is server]
     for handler in handlers:
         try:
             handler.connection.shutdown(socket.SHUT_RDWR)
         except OSError:
-            continue  # the client was faster
+            continue  # the client has closed it already

@@ -1,4 +1,4 @@
-"""The control API below ``/_local_runtime/``: health, recorded calls, faults, forgotten tokens.
+"""The control API at ``/_local_runtime/``: health, recorded calls, faults, tokens and the clock.
 
 ::
 
@@ -8,8 +8,8 @@
     GET    /_local_runtime/faults   {"faults": [...]}, each with "fired"
     POST   /_local_runtime/faults   one rule or a list of them (see faults.py)
     DELETE /_local_runtime/faults
-    DELETE /_local_runtime/tokens   forgets every ClientRequestToken, as AWS does after a while
-    POST   /_local_runtime/clock    {"seconds": 3600} moves the clock of schedules on; the ARNs that fired
+    DELETE /_local_runtime/tokens   forget every ClientRequestToken, as AWS does after some time
+    POST   /_local_runtime/clock    {"seconds": 3600} advances the clock of schedules; returns what fired
 """
 
 from __future__ import annotations
@@ -39,12 +39,17 @@ _LONGEST_MOVE = 10 * 366 * 86_400
 
 
 def control(runtime: Runtime, calls: CallLog, ready: bool, environ: Environ) -> Answer:
-    """Answer one request of the control API; a wrong one gets 400 or 404 and the reason as JSON."""
+    """Answer one request to the control API; an invalid one gets 400 or 404 and the reason as JSON."""
     method = environ.get("REQUEST_METHOD", "")
     resource = (environ.get("PATH_INFO") or "").removeprefix(PREFIX)
     length = content_length(environ)
     if length is None or length > MAX_BODY:
-        return error_answer("json", "ValidationException", "The body's length is refused.", close=True)
+        return error_answer(
+            "json",
+            "ValidationException",
+            f"The body's length is missing or above the accepted {MAX_BODY} bytes.",
+            close=True,
+        )
     body = read_body(environ)
     try:
         if resource == "health" and method == "GET":
@@ -70,7 +75,7 @@ def _health(runtime: Runtime, ready: bool) -> Answer:
 
 
 def _state(runtime: Runtime, calls: CallLog, request: str, body: bytes) -> dict[str, Any] | None:
-    """Read or change what tests control; None if there is no such request."""
+    """Read or change the state that tests control; None if there is no such request."""
     if request == "DELETE calls":
         calls.clear()
     elif request == "DELETE faults":
@@ -107,7 +112,7 @@ def _faults(body: bytes) -> list[Fault]:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise ValidationError(f"the body is not JSON: {error}") from error
+        raise ValidationError(f"The body is not JSON: {error}") from error
     return [Fault.from_document(item) for item in (document if isinstance(document, list) else [document])]
 
 

@@ -1,4 +1,4 @@
-"""``iam:SimulatePrincipalPolicy``, which SDK v3's ModelTrainer asks before a job; moto has no such action.
+"""``iam:SimulatePrincipalPolicy``, which SDK v3's ModelTrainer calls before a job and moto does not have.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
@@ -15,7 +15,7 @@ _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
 def simulate_principal_policy(body: bytes) -> Answer:
-    """Answer that every action asked for is allowed: the local runtime checks no permissions.
+    """Answer that every requested action is allowed, since the local runtime does not check permissions.
 
     :param body: the request's form.
     """

@@ -1,6 +1,6 @@
-"""moto's services: everything of AWS that the local runtime does not execute itself.
+"""moto's services: everything from AWS that the local runtime does not execute itself.
 
-moto's backends are global to the process, and so one process runs one local runtime at a time.
+moto's backends are global to the process, so a process can run one local runtime at a time.
 """
 
 from __future__ import annotations
@@ -32,40 +32,40 @@ _CHANGING = ("PUT", "POST", "DELETE", "PATCH")
 
 
 class StaticServices:
-    """Answer requests by moto, as the account of this runtime.
+    """Answer requests with moto, as the account of this runtime.
 
-    :param settings: the account that owns what is created, and where S3's objects are.
-    :param store: what S3 knows about its objects.
+    :param settings: the account that owns the resources, and the folder of S3's objects.
+    :param store: keeps the metadata of S3's objects.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._account_id = settings.account_id
         self._app = DomainDispatcherApplication(create_backend_app)
         _reset()
-        # moto remembers every instance of every model for its dashboard, and would grow for ever.
+        # moto keeps every instance of every model for its dashboard, and would grow without limit.
         BaseModel.__new__ = _untracked
         self._s3 = DurableS3(settings.data_dir / "s3", store, settings.account_id)
 
     def answer(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
-        """Answer one request; what moto cannot read or does not have becomes an error in AWS's shape."""
+        """Answer one request; what moto cannot read or does not support becomes an error in AWS's format."""
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         path = environ.get("PATH_INFO") or "/"
         if path.startswith("/moto-api") and environ.get("REQUEST_METHOD") in _CHANGING:
-            message = "moto's own API is read-only here: a reset would forget objects that are on disk."
+            message = "moto's own API is read-only here, since a reset would lose objects that are on disk."
             return error_answer("json", "AccessDenied", message, status=403, close=True).send(start_response)
         try:
             if call.service != "s3":
                 return self._by_moto(environ, start_response)
             return self._s3_answer(environ, start_response)
         except NotImplementedError as error:
-            message = f"The local runtime does not support {call.name}: {error or 'moto has no such action'}"
+            message = f"The local runtime does not support {call.name}: {error or 'moto has no such action.'}"
             code, status = "NotImplemented", 501
         except (OSError, sqlite3.Error) as error:
-            logger.exception("%s could not be stored", call.name)
-            message = f"Nothing has changed: the data directory could not be written: {error}"
+            logger.exception("The result of %s could not be stored", call.name)
+            message = f"The data directory cannot be written to: {error}. Nothing has changed."
             code, status = "InternalError", 500
         except Exception as error:
-            # moto raises what its parsers raise; AWS would name the request's mistake.
+            # moto raises whatever its parsers raise, where AWS would name the mistake in the request.
             logger.warning("moto could not answer %s: %r", call.name, error)
             logger.debug("moto's traceback", exc_info=True)
             message = f"The request could not be read: {type(error).__name__}: {error}"[:512]
@@ -73,13 +73,13 @@ class StaticServices:
         return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)
 
     def close(self) -> None:
-        """Give moto back to the process as it was, and empty; S3's files stay."""
+        """Restore moto as it was, without any resources; S3's files stay."""
         _reset()
         self._s3.close()
         BaseModel.__new__ = _tracked
 
     def _s3_answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request when what it changed is on disk, not before."""
+        """Answer a request only after its changes are on disk."""
         begun: list[tuple[Any, ...]] = []
         with ExitStack() as on_failure:
             with self._s3.request(str(environ.get("REQUEST_METHOD"))):
@@ -95,7 +95,7 @@ class StaticServices:
 
 
 def _reset() -> None:
-    """Forget everything that moto holds in this process."""
+    """Delete everything that moto holds in this process."""
     BackendDict.reset()
     reset_model_data()
 

@@ -1,4 +1,4 @@
-"""AWS's answers over HTTP: bodies, headers and the three shapes of an error."""
+"""AWS's answers over HTTP: bodies, headers and the three formats of an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 JSON_TYPE = "application/x-amz-json-1.1"
-# What is not S3 is bounded well above AWS's largest document, a pipeline definition of 1 MiB.
+# The limit outside S3 is well above AWS's largest document, a pipeline definition of 1 MiB.
 MAX_BODY = 16 * 1024**2
 MAX_S3_BODY = 5 * 1024**3
 
@@ -25,7 +25,7 @@ class Answer:
 
     :param status: the HTTP status code.
     :param body: the bytes of the body.
-    :param headers: headers beside Content-Length and ``x-amzn-RequestId``.
+    :param headers: headers other than Content-Length and ``x-amzn-RequestId``.
     """
 
     status: int = 200
@@ -33,7 +33,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
     def send(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer through WSGI."""
+        """Send the response through WSGI."""
         headers = {
             "Content-Length": str(len(self.body)),
             "x-amzn-RequestId": str(uuid.uuid4()),
@@ -44,18 +44,18 @@ class Answer:
 
 
 def json_answer(document: Any, *, status: int = 200, content_type: str = JSON_TYPE) -> Answer:
-    """Return a JSON document."""
+    """Return an answer with a JSON document."""
     return Answer(status=status, body=json.dumps(document).encode(), headers={"Content-Type": content_type})
 
 
 def error_answer(protocol: str, code: str, message: str, *, status: int = 400, close: bool = False) -> Answer:
-    """Return an error as the service's protocol spells it.
+    """Return an error in the format of the service's protocol.
 
     :param protocol: ``"json"``, ``"query"`` (SNS, STS, IAM) or ``"rest-xml"`` (S3).
     :param code: the error code that ``botocore`` puts into ``ClientError``.
     :param message: the error's text.
     :param status: the HTTP status.
-    :param close: end the connection, because the request's body was not read.
+    :param close: whether to close the connection, because the request's body was not read.
     """
     close_header = {"Connection": "close"} if close else {}
     if protocol == "json":
@@ -73,13 +73,13 @@ def error_answer(protocol: str, code: str, message: str, *, status: int = 400, c
 
 
 def content_length(environ: Environ) -> int | None:
-    """Return the announced length of the body, 0 if there is none; None if it is not a number."""
+    """Return the Content-Length, 0 if there is none, None if it is not a number."""
     text = environ.get("CONTENT_LENGTH") or "0"
     return int(text) if text.isascii() and text.isdigit() else None
 
 
 def read_body(environ: Environ) -> bytes:
-    """Read the whole body of a request whose length was checked."""
+    """Return the body of a request whose length was checked."""
     body: bytes = environ["wsgi.input"].read(content_length(environ) or 0)
     return body
 

@@ -1,1 +1,1 @@
-"""Execute definitions: graph, expressions, conditions, caching, retries, and what the store holds of it."""
+"""Execute definitions: graph, expressions, conditions, caching, retries and the executions' documents."""

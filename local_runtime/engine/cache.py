@@ -1,4 +1,4 @@
-"""Step caching: an earlier success with the same inputs stands in for a run.
+"""Step caching: the result of an earlier success with the same inputs is used again.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from local_runtime.store import Document, Store, fingerprint
 
-# The arguments whose change means a new run, by step type; outputs are not among them.
+# By step type, the arguments whose change causes a new run; outputs do not.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
 KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
@@ -27,7 +27,7 @@ KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
 }
 
-# ISO 8601, and the shorter forms of the documentation: "30d", "T16m", "30dT5h".
+# ISO 8601, and the shorter forms in the documentation: "30d", "T16m", "30dT5h".
 _DURATION = re.compile(
     r"P?(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE
 )
@@ -36,9 +36,9 @@ _SECONDS = (365 * _DAY, 30 * _DAY, 7 * _DAY, _DAY, 3_600, 60, 1)
 
 
 def duration_seconds(text: str) -> int:
-    """Return the seconds of an ``ExpireAfter``.
+    """Return the number of seconds of an ``ExpireAfter``.
 
-    :raises ValueError: it is no duration.
+    :raises ValueError: it is not a duration.
     """
     match = _DURATION.fullmatch(text)
     amounts = match.groups() if match else ()
@@ -48,15 +48,15 @@ def duration_seconds(text: str) -> int:
 
 
 def is_cached(step: Mapping[str, Any]) -> bool:
-    """Return whether a step asks for caching and is of a type that has it."""
+    """Return whether a step enables caching and its type supports it."""
     return bool((step.get("CacheConfig") or {}).get("Enabled")) and step["Type"] in KEY_ARGUMENTS
 
 
 class StepCache:
-    """The latest success of each step of each pipeline, by its inputs.
+    """The latest success of each step of a pipeline, by its inputs.
 
-    :param store: where they are kept.
-    :param pipeline_arn: a cache never crosses pipelines.
+    :param store: where the successes are kept.
+    :param pipeline_arn: the pipeline; pipelines never share a cache.
     """
 
     _KIND = "step-cache"
@@ -66,7 +66,7 @@ class StepCache:
         self._pipeline_arn = pipeline_arn
 
     def find(self, step: Mapping[str, Any], arguments: Mapping[str, Any], now: float) -> Document | None:
-        """Return the document of the step that succeeded with these inputs and has not expired, or None."""
+        """Return the document of an unexpired success of the step with these inputs, or None."""
         entry = self._store.get(self._KIND, self._key(step, arguments))
         if entry is None:
             return None
@@ -76,7 +76,7 @@ class StepCache:
         return self._store.get("execution-step", entry["_step_key"])
 
     def keep(self, step: Mapping[str, Any], arguments: Mapping[str, Any], step_key: str, now: float) -> None:
-        """Remember a success; it takes the place of an earlier one with the same inputs."""
+        """Store a success, replacing an earlier one with the same inputs."""
         key = self._key(step, arguments)
         with self._store.transaction():
             self._store.delete(self._KIND, key)

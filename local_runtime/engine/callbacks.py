@@ -1,4 +1,4 @@
-"""The callbacks that running executions wait for."""
+"""The callbacks that running executions are waiting for."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _ALPHABET = string.ascii_letters + string.digits
 
 @dataclass
 class Callback:
-    """One callback step that waits for its answer.
+    """A callback step that is waiting for its answer.
 
-    :param token: what the answer names it by: ten letters and digits.
-    :param execution_arn: the execution that waits.
-    :param outputs: the step's declared outputs, name to type.
+    :param token: ten letters and digits, which the answer has to name.
+    :param execution_arn: the execution that is waiting.
+    :param outputs: the step's declared outputs, from name to type.
     """
 
     token: str
@@ -37,9 +37,9 @@ class Callback:
 
 
 class Callbacks:
-    """Match answers with the steps that wait for them.
+    """Match answers with the steps that are waiting for them.
 
-    A token that was answered stays known while the process lives, so that a repeated answer finds it.
+    An answered token stays known as long as the process lives, so that a repeated answer finds it.
     """
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class Callbacks:
     def wait(
         self, callback: Callback, timeout: float, *, stop: threading.Event | None = None
     ) -> Literal["answer", "stop", "timeout"]:
-        """Wait for the answer, and for a stop if its event is given; return which came.
+        """Wait for the answer, and for a stop if its event is given; return which came first.
 
-        The engine sets a step's stop event at the step's end, which ends the thread started here.
+        The engine sets the stop event when the step ends, which also ends the thread started here.
         """
         if stop is not None:
             notifier = threading.Thread(target=_pass_on, args=(stop, callback.wake, timeout), daemon=True)
@@ -80,7 +80,7 @@ class Callbacks:
     def succeed(self, token: str, outputs: Sequence[Mapping[str, str]]) -> str:
         """Answer a callback with the step's outputs; return the ARN of its execution.
 
-        :raises ValidationError: the outputs are not those that the step declares.
+        :raises ValidationError: the outputs are not the ones that the step declares.
         """
         callback = self._find(token)
         texts = {output["Name"]: output["Value"] for output in outputs}
@@ -109,7 +109,7 @@ class Callbacks:
             self._waiting.discard(callback.token)
 
     def close(self) -> None:
-        """Fail every callback that still waits, and those to come."""
+        """Fail every callback that is still waiting, and every later one."""
         with self._lock:
             self._closed = True
             for token in self._waiting:

@@ -1,4 +1,4 @@
-"""The conditions of a Condition step, after their expressions are resolved."""
+"""Evaluate the conditions of a Condition step whose expressions have been resolved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONDITIONS = frozenset({"Equals", "In", "Not", "Or", *_ORDERINGS})
 
 
 def all_hold(conditions: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether every condition of the list holds; an empty list does.
+    """Return whether every condition in the list holds; an empty list holds.
 
     :raises ResolutionError: two values cannot be compared.
     """
@@ -27,12 +27,12 @@ def all_hold(conditions: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def holds(condition: Mapping[str, Any]) -> bool:
-    """Return whether one condition, its expressions resolved, holds.
+    """Return whether one condition with resolved expressions holds.
 
     :raises ResolutionError: its type is unknown or two values cannot be compared.
     """
     kind = str(condition.get("Type"))
-    if kind == "Not":  # the documentation writes Expression, the SDK Condition
+    if kind == "Not":  # the documentation says Expression, the SDK says Condition
         return not holds(condition["Condition"] if "Condition" in condition else condition["Expression"])
     if kind == "Or":
         return any(holds(inner) for inner in condition["Conditions"])
@@ -48,7 +48,7 @@ def holds(condition: Mapping[str, Any]) -> bool:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Return whether two values are of one kind (text, number, boolean) and equal."""
+    """Return whether two values are of the same kind (text, number or boolean) and equal."""
     return _kind(left) == _kind(right) and bool(left == right)
 
 

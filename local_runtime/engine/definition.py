@@ -1,4 +1,4 @@
-"""Read a definition as CreatePipeline does: refuse what is wrong, and by name what cannot be executed."""
+"""Read a definition as CreatePipeline does, refusing what is wrong and what cannot be executed here."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.parameters import TYPES
 
 _PREFIX = "Unable to parse pipeline definition."
-# A hostile definition cannot make the answer grow.
+# A hostile definition must not make the answer grow.
 _MAX_PROBLEMS = 20
 
 
 def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
-    """Return the definition that a text holds.
+    """Return the definition in a JSON text.
 
-    :param text: JSON.
-    :param allowed: names of arguments that are not checked, such as ``Training.NewMember``.
+    :param text: the JSON text.
+    :param allowed: names of step arguments that are not checked, such as ``Training.NewMember``.
     :raises ValidationError: it is not JSON, not a definition, or needs what this runtime cannot execute.
     """
     if len(text) > MAX_INLINE_DEFINITION:
@@ -65,7 +65,7 @@ def _unsupported(definition: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _engine_problems(definition: Mapping[str, Any]) -> Iterator[str]:
-    """Check what only an execution would notice."""
+    """Check what would otherwise be noticed only during an execution."""
     for step in iter_steps(definition):
         for problem in (*_dependencies(step), *_cache(step), *_retries(step), *_callback(step)):
             yield f"step {step['Name']}: {problem}"

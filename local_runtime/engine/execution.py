@@ -1,4 +1,4 @@
-"""Executions: start, stop, retry and update them, and bring them to an end."""
+"""Start, stop, retry and update executions, and recover them after a crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sagemaker_pipelines.states import STOPPED_STATUSES, Phase, execution_phase,
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = (
-    "The local runtime ended while this was running. RetryPipelineExecution runs what had not succeeded."
+    "The local runtime ended while this was running. RetryPipelineExecution reruns what has not succeeded."
 )
 _SHUTDOWN_SECONDS = 10
 
@@ -30,7 +30,7 @@ _SHUTDOWN_SECONDS = 10
 class ExecutionService:
     """The executions of one runtime.
 
-    Locks are taken in this order: a run's own, this service's, the store's.
+    Locks are acquired in this order: a run's own, this service's, the store's.
 
     :param services: what executions and their steps work with.
     """
@@ -64,20 +64,20 @@ class ExecutionService:
             ]
 
     def wait(self, arn: str, timeout: float | None = None) -> bool:
-        """Wait until an execution has ended; return False if the timeout in seconds came first."""
+        """Wait until an execution has ended; return False if it has not after the timeout in seconds."""
         with self._lock:
             run = self._runs.get(arn)
         return run is None or run.ended.wait(timeout)
 
     def start(self, request: Mapping[str, Any]) -> str:
-        """Start an execution and return its ARN; a repeated ``ClientRequestToken`` returns the first one's.
+        """Start an execution and return its ARN; a repeated ``ClientRequestToken`` returns the first ARN.
 
         :param request: the request of ``StartPipelineExecution``.
         :raises AwsError: the pipeline, version, parameters, selection, token or quota do not allow it.
         """
         pipeline = find_pipeline(self._services.account, request["PipelineName"])
         with self._lock:
-            known = self._starts.known(pipeline, request)
+            known = self._starts.find_started(pipeline, request)
             if known:
                 return known
             start = self._starts.prepare(pipeline, request)
@@ -88,7 +88,7 @@ class ExecutionService:
         return str(start.execution["PipelineExecutionArn"])
 
     def stop(self, arn: str, token: str) -> None:
-        """Stop an execution; a repeated token does nothing.
+        """Stop an execution; a repeated token has no effect.
 
         :raises ValidationError: it is not executing.
         """
@@ -106,7 +106,7 @@ class ExecutionService:
         self._store.update(EXECUTION, arn, _stop_tokens=[*execution.get("_stop_tokens", ()), token])
 
     def retry(self, arn: str, token: str, parallelism: Mapping[str, Any] | None = None) -> None:
-        """Run again what has not succeeded in a Failed or Stopped execution; a repeated token does nothing.
+        """Rerun the unsuccessful steps of a Failed or Stopped execution; a repeated token has no effect.
 
         :raises ValidationError: it is neither Failed nor Stopped.
         """
@@ -149,7 +149,7 @@ class ExecutionService:
         return definition_of(version)
 
     def recover(self) -> None:
-        """Mark what an earlier process left running as Failed; called once, before the first request."""
+        """Mark what an earlier process left running as failed or stopped; called before the first request."""
         for execution in self._store.list(EXECUTION):
             status = execution["PipelineExecutionStatus"]
             if execution_phase(status).is_terminal:
@@ -162,10 +162,10 @@ class ExecutionService:
                         step["StepName"], final, FailureReason=INTERRUPTED, EndTime=time.time()
                     )
             record.change_execution(final, FailureReason=INTERRUPTED)
-            logger.warning("%s was running when the runtime ended: %s", record.arn, final)
+            logger.warning("%s was running when the local runtime ended; it is now %s", record.arn, final)
 
     def shutdown(self) -> None:
-        """Mark what runs as Failed and end its threads; takes ten seconds at the most."""
+        """Mark running executions as Failed and end their threads, within ten seconds."""
         with self._lock:
             self._closed = True
             runs = list(self._runs.values())
@@ -173,7 +173,7 @@ class ExecutionService:
         for run in runs:
             try:
                 run.abandon(INTERRUPTED)
-            except Exception:  # recover() marks it
+            except Exception:  # recover() will mark it
                 logger.exception("%s could not be marked as Failed", run.arn)
         deadline = time.monotonic() + _SHUTDOWN_SECONDS
         for run in runs:
@@ -198,11 +198,11 @@ class ExecutionService:
 
     def _ended(self, run: ExecutionRun) -> None:
         with self._lock:
-            if self._runs.get(run.arn) is run:  # a retry may have put its own run there already
+            if self._runs.get(run.arn) is run:  # a retry may already have put its own run there
                 del self._runs[run.arn]
 
     def _forget_unfinished(self, execution: Document, definition: Mapping[str, Any]) -> None:
-        """Remove the steps that a retry runs again: what has not succeeded, and what came after that."""
+        """Remove the steps that a retry reruns: the unsuccessful ones and all that follow them."""
         record = ExecutionRecord(self._services, execution["PipelineExecutionArn"])
         succeeded = {
             step["StepName"] for step in record.steps() if step_phase(step["StepStatus"]) is Phase.SUCCEEDED
@@ -220,7 +220,7 @@ class ExecutionService:
 
 
 def delete_executions(store: Store, pipeline_arn: str) -> None:
-    """Remove the executions of a pipeline with all that belongs to them."""
+    """Remove the executions of a pipeline with everything that belongs to them."""
     with store.transaction():
         for execution in store.list(EXECUTION, parent=pipeline_arn):
             store.delete_children(STEP, execution["PipelineExecutionArn"])

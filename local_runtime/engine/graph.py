@@ -21,7 +21,8 @@ def _statuses(*phases: Phase) -> frozenset[str]:
 
 TERMINAL = _statuses(Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED)
 
-# What a ``DependsOn`` entry's Trigger accepts (``sagemaker.mlops.workflow.step_dependency``).
+# The statuses that the Trigger of a ``DependsOn`` entry accepts.
+# See ``sagemaker.mlops.workflow.step_dependency``.
 TRIGGERS: Mapping[str, frozenset[str]] = {
     "Completed": _statuses(Phase.SUCCEEDED),
     "Failed": _statuses(Phase.FAILED),
@@ -32,11 +33,12 @@ TRIGGERS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """One step in the graph.
+    """A step in the graph.
 
-    :param step: the step as the definition has it, without the steps that it holds.
-    :param triggers: the steps that it waits for, each with the trigger that lets it run.
-    :param branch: the Condition step that holds it and the outcome that runs it; None outside a branch.
+    :param step: the step as it is in the definition, without the steps in its branches.
+    :param triggers: the steps that it waits for, each with the trigger that allows it to run.
+    :param branch: the Condition step that contains it, and the outcome with which it runs; None outside a
+        branch.
     """
 
     step: Step
@@ -56,11 +58,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """What can happen next in an execution.
+    """The possible next steps of an execution.
 
-    :param ready: steps that can start now, in the definition's order.
-    :param waiting: steps whose turn may still come.
-    :param dead: steps that will never run: their branch was not taken, or what they wait for cannot happen.
+    :param ready: the steps that can start now, in the order of the definition.
+    :param waiting: the steps that may start later.
+    :param dead: the steps that will never run, because their branch was not taken or what they wait for
+        cannot happen.
     """
 
     ready: list[str] = field(default_factory=list)
@@ -69,16 +72,16 @@ class Plan:
 
 
 class Graph:
-    """The steps of one definition, branches flattened, in an order that respects every dependency.
+    """The steps of a definition, including those in branches, in an order that respects every dependency.
 
-    :param definition: a definition that passed the checks of CreatePipeline.
+    :param definition: a definition that has passed the checks of CreatePipeline.
     """
 
     def __init__(self, definition: Definition) -> None:
         self.nodes = _ordered({node.name: node for node in _nodes(definition)})
 
     def restricted_to(self, names: Set[str]) -> Graph:
-        """Return the graph of some of the steps, which no longer wait for the others."""
+        """Return the graph of only these steps, which no longer wait for the others."""
         graph = Graph({})
         for name, node in self.nodes.items():
             if name in names:
@@ -105,7 +108,7 @@ class Graph:
         return plan
 
     def handled(self, name: str, statuses: Mapping[str, str]) -> bool:
-        """Return whether some step ran because this one failed or stopped."""
+        """Return whether another step ran because this one failed or stopped."""
         status = statuses[name]
         return any(
             other in statuses and status in TRIGGERS[node.triggers[name]]
@@ -156,7 +159,7 @@ def _nodes(definition: Definition) -> Iterator[Node]:
 
 
 def _ordered(nodes: Mapping[str, Node]) -> dict[str, Node]:
-    """Return the nodes in the definition's order, each after everything that it waits for.
+    """Return the nodes in the order of the definition, but each after everything that it waits for.
 
     :raises graphlib.CycleError: some of them wait for each other.
     """

@@ -1,4 +1,4 @@
-"""Pipeline parameters: the values of one execution, checked as StartPipelineExecution does."""
+"""The pipeline parameters of an execution, checked as StartPipelineExecution does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Definition = Mapping[str, Any]
 
 
 def parameter_values(definition: Definition, given: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the value of every parameter of a definition, defaults included.
+    """Return the value of every parameter of a definition, including defaults.
 
     :param definition: the definition that declares them.
     :param given: the ``PipelineParameters`` of the start.
-    :raises ValidationError: an unknown, repeated, missing or wrongly typed value.
+    :raises ValidationError: a value is unknown, repeated, missing or of the wrong type.
     """
     repeated = [name for name, count in Counter(item["Name"] for item in given).items() if count > 1]
     if repeated:
@@ -32,12 +32,12 @@ def parameter_values(definition: Definition, given: Sequence[Mapping[str, str]])
 
 
 def typed_values(definition: Definition, values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values as the types that the definition declares: what expressions resolve to."""
+    """Return the values as the types that the definition declares, for expressions to resolve to."""
     return {p.name: typed(p.type, values[p.name]) for p in parameters_of(definition) if p.name in values}
 
 
 def typed(kind: str, text: str) -> str | int | float | bool:
-    """Return the value that a checked string spells.
+    """Return the value of a string that was checked.
 
     :param kind: ``String``, ``Integer``, ``Float`` or ``Boolean``.
     """

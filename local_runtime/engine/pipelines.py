@@ -21,15 +21,15 @@ def pipeline_arn(account: Account, name: str) -> str:
 
 
 def pipeline_key(arn: str) -> str:
-    """Return the store's key of a pipeline: names that differ in case only are one name."""
+    """Return the store's key of a pipeline; names that differ only in case are the same name."""
     return arn.lower()
 
 
 def find_pipeline(account: Account, name_or_arn: str) -> Document:
     """Return the document of a pipeline.
 
-    :param name_or_arn: either, as every action accepts.
-    :raises ResourceNotFoundError: there is none.
+    :param name_or_arn: the name or the ARN; every action accepts both.
+    :raises ResourceNotFoundError: it does not exist.
     """
     is_arn = name_or_arn.startswith("arn:")
     arn = name_or_arn if is_arn else pipeline_arn(account, name_or_arn)
@@ -40,7 +40,7 @@ def find_pipeline(account: Account, name_or_arn: str) -> Document:
 
 
 def add_version(store: Store, pipeline: Mapping[str, Any], definition: str) -> int:
-    """Write the next version of a pipeline and return its number."""
+    """Store the next version of a pipeline and return its number."""
     arn = pipeline["PipelineArn"]
     with store.transaction():
         number = len(store.list(VERSION, parent=arn)) + 1
@@ -55,9 +55,9 @@ def add_version(store: Store, pipeline: Mapping[str, Any], definition: str) -> i
 
 
 def find_version(store: Store, pipeline: Mapping[str, Any], number: int | None) -> Document:
-    """Return a version of a pipeline; the latest if no number is given.
+    """Return a version of a pipeline, by default the latest.
 
-    :raises ResourceNotFoundError: there is no such version.
+    :raises ResourceNotFoundError: the version does not exist.
     """
     arn = pipeline["PipelineArn"]
     wanted = number or pipeline["_latest_version"]

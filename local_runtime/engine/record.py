@@ -1,4 +1,4 @@
-"""What the store holds about one execution, and the events that its changes cause."""
+"""The documents of one execution, and the events that its changes cause."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def step_key(execution_arn: str, name: str) -> str:
 
 
 class ExecutionRecord:
-    """Read and write the documents of one execution; every change of a status goes out as an event.
+    """Read and write the documents of one execution; every change of a status is published as an event.
 
     :param services: the store and the event publisher are used.
     :param arn: the execution.
@@ -40,11 +40,11 @@ class ExecutionRecord:
         return document
 
     def steps(self) -> list[Document]:
-        """Return the documents of the steps that have started, in the order of their start."""
+        """Return the documents of the steps that have started, in the order in which they started."""
         return self._store.list(STEP, parent=self.arn)
 
     def change_execution(self, status: str, **fields: Any) -> Document:
-        """Set the execution's status and other fields; None removes a field."""
+        """Set the execution's status and other fields; a field set to None is removed."""
         with self._store.transaction():
             previous = self.execution()["PipelineExecutionStatus"]
             document = self._store.update(
@@ -55,11 +55,11 @@ class ExecutionRecord:
         return document
 
     def announce(self) -> None:
-        """Publish the execution's first status."""
+        """Publish the execution's initial status."""
         self._events.execution_changed(self.execution(), None)
 
     def start_step(self, step: Any) -> None:
-        """Write the document of a step that starts."""
+        """Store the document of a step that is starting."""
         body = {
             "StepName": step["Name"],
             "StartTime": time.time(),
@@ -77,11 +77,11 @@ class ExecutionRecord:
         self._events.step_changed(self.execution(), body, None)
 
     def reuse_step(self, document: Document) -> None:
-        """Write the document of a step whose results another execution provides."""
+        """Store the document of a step whose results come from another execution."""
         self._store.insert(STEP, step_key(self.arn, document["StepName"]), document, parent=self.arn)
 
     def change_step(self, name: str, status: str, **fields: Any) -> Document:
-        """Set a step's status and other fields; None removes a field."""
+        """Set a step's status and other fields; a field set to None is removed."""
         key = step_key(self.arn, name)
         if fields.get("FailureReason"):
             fields["FailureReason"] = str(fields["FailureReason"])[:_MAX_REASON]
@@ -103,5 +103,5 @@ class ExecutionRecord:
             self._store.update(STEP, key, **fields)
 
     def forget_step(self, name: str) -> None:
-        """Remove a step's document: a retry starts the step afresh."""
+        """Remove a step's document, because a retry starts the step again."""
         self._store.delete(STEP, step_key(self.arn, name))

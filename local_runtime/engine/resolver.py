@@ -1,4 +1,4 @@
-"""Expressions of a definition: Get, Std:Join and Std:JsonGet."""
+"""Resolve the expressions of a definition: Get, Std:Join and Std:JsonGet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sagemaker_pipelines.definition.references import parse_reference
 
 FUNCTIONS = frozenset({"Get", "Std:Join", "Std:JsonGet"})
 
-# The fields by which a list in a Describe answer is indexed, as the SDK's properties write it:
+# The fields by which the SDK's properties index a list in a Describe answer:
 # Outputs['train'], InputDataConfig['validation'], FinalMetricDataList['train:rmse'].
 NAME_FIELDS = (
     "Name",
@@ -42,13 +42,13 @@ _PART = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What the expressions of one step can see.
+    """The values that the expressions of one step can refer to.
 
-    :param parameters: each pipeline parameter's value, of its declared type.
-    :param execution: each execution variable's value.
+    :param parameters: the value of each pipeline parameter, of its declared type.
+    :param execution: the value of each execution variable.
     :param properties: the Describe answer of every step that has succeeded.
-    :param property_files: per step, its ``PropertyFiles`` entries.
-    :param read: returns the bytes of an S3 URI.
+    :param property_files: the ``PropertyFiles`` entries of every step.
+    :param read: returns the content of an S3 object, given its URI.
     """
 
     parameters: Mapping[str, Any]
@@ -59,9 +59,9 @@ class Scope:
 
 
 class Resolver:
-    """Replace every expression inside a value by its value.
+    """Replace every expression inside a value with what it stands for.
 
-    :param scope: what they can see.
+    :param scope: the values that expressions can refer to.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -134,7 +134,7 @@ def walk(value: Any, path: str, reference: str) -> Any:
 
     :param value: where to start.
     :param path: the members and indices.
-    :param reference: the whole expression, for the error's text.
+    :param reference: the whole expression, for the error message.
     :raises ResolutionError: the path does not fit the value.
     """
     position = 0
@@ -180,16 +180,16 @@ def _member(value: Any, name: str, reference: str) -> Any:
 
 
 def _names(element: Any) -> list[str]:
-    """Return the names by which an element of a list can be addressed."""
+    """Return the names by which an element of a list can be indexed."""
     return (
         [element[field] for field in NAME_FIELDS if field in element] if isinstance(element, Mapping) else []
     )
 
 
 def json_path_value(document: Any, path: str, source: str) -> Any:
-    """Return the one scalar that a JSON path finds.
+    """Return the scalar at a path of a JSON document.
 
-    :param source: where the document came from, for the error's text.
+    :param source: where the document came from, for the error message.
     :raises ResolutionError: the path is malformed, or finds nothing, an object or a list.
     """
     try:
@@ -210,7 +210,7 @@ def json_path_value(document: Any, path: str, source: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Return how a value appears in a string: booleans as JSON writes them, the rest as Python does."""
+    """Return a value as text: booleans, lists and objects as JSON, everything else as Python writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value) if isinstance(value, (dict, list)) else str(value)

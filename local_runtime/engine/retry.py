@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# SageMaker retries these by itself; a policy of the step takes their place.
+# SageMaker retries these by default; a policy of the step replaces the default.
 _BY_DEFAULT: Mapping[str, Any] = {"ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"]}
 
 _DEFAULT_MAX_ATTEMPTS = 5
@@ -23,7 +23,7 @@ EXCEPTION_TYPES = frozenset(
     }
 )
 
-# The exception type of an error that a Create call answered.
+# The exception type of an error code that a Create call returned.
 _OF_CODE: Mapping[str, str] = {
     "ThrottlingException": "Step.THROTTLING",
     "Throttling": "Step.THROTTLING",
@@ -40,7 +40,7 @@ def failure_type_of(code: str) -> str | None:
 
 
 class RetryBudget:
-    """How often, and after which pause, one step may be tried again.
+    """How often, and after which pause, one step may be retried.
 
     :param policies: the step's ``RetryPolicies``.
     :param started: when its first attempt started, seconds.
@@ -58,7 +58,7 @@ class RetryBudget:
         return any(failure_type in policy.get("ExceptionType", ()) for policy in self._policies)
 
     def next_pause(self, failure_type: str | None, now: float) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if there is none.
+        """Return the seconds to wait before the next attempt, or None if there is no next attempt.
 
         :param failure_type: the exception type of the attempt that failed.
         :param now: the current time, seconds.

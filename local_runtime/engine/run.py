@@ -1,4 +1,4 @@
-"""One running execution: which step starts when, and how it all ends."""
+"""Run one execution: decide which step starts when, and how the execution ends."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class ExecutionRun:
-    """Drive one execution; every step has a thread, and the thread that ends a step starts the next ones.
+    """Run one execution. Every step has a thread, and the thread of a step that ends starts the next steps.
 
     :param services: what its steps work with.
     :param execution: the execution's document.
-    :param definition: the definition of the version that it runs.
-    :param on_end: called once, when the execution has its final status.
+    :param definition: the definition that it runs.
+    :param on_end: called once, after the execution has its final status.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class ExecutionRun:
         self._lock = threading.RLock()
         self._threads: dict[str, threading.Thread] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._halted = False  # no further step starts
-        self._stopping = False  # a client asked for the stop
+        self._halted = False  # no more steps are started
+        self._stopping = False  # a client has stopped the execution
         self._graph = _graph(execution, definition)
         self._limit = _limit(execution)
         self._restore()
@@ -64,7 +64,7 @@ class ExecutionRun:
         )
 
     def _restore(self) -> None:
-        """Take over what has ended already: steps of an earlier try or of a source execution."""
+        """Load the steps that have already ended, in an earlier run or in a source execution."""
         documents = self._record.steps()
         self._statuses = {document["StepName"]: document["StepStatus"] for document in documents}
         self._properties = {d["StepName"]: d.get("_properties", {}) for d in documents}
@@ -75,15 +75,15 @@ class ExecutionRun:
         }
 
     def start(self) -> None:
-        """Start the first steps, in the background."""
+        """Start the first steps in the background."""
         threading.Thread(target=self._begin, name=f"start {self.arn}", daemon=True).start()
 
     def stop(self) -> bool:
-        """End the running steps and start no other; return False if it is stopping or has ended already."""
+        """Stop the running steps and start no others; return False if it is already stopping or has ended."""
         with self._lock:
             if self._stopping or self.finishing or self.ended.is_set():
                 return False
-            # First, so that nothing has changed if the disk does not take it.
+            # First, so that nothing has changed if it cannot be written.
             self._record.change_execution("Stopping")
             self._stopping = True
             self._try(self._halt)
@@ -91,7 +91,7 @@ class ExecutionRun:
         return True
 
     def abandon(self, reason: str) -> None:
-        """Mark everything that still runs as Failed and let go of it."""
+        """Mark everything that is still running as Failed and stop tracking it."""
         with self._lock:
             if self.ended.is_set():
                 return
@@ -105,22 +105,22 @@ class ExecutionRun:
             self.ended.set()
 
     def join(self, deadline: float) -> None:
-        """Wait for the threads of the steps, until the deadline of the monotonic clock at the latest."""
+        """Wait for the threads of the steps, at most until a time of the monotonic clock."""
         for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def limit_steps(self, execution: Document) -> None:
-        """Follow a changed ``ParallelismConfiguration``."""
+        """Apply a changed ``ParallelismConfiguration``."""
         with self._lock:
             self._limit = _limit(execution)
             self._try(self._advance)
 
     def _begin(self) -> None:
-        with self._guard():
+        with self._fail_on_error():
             self._persist(self._advance)
 
     def _try(self, change: Callable[[], None]) -> None:
-        """Make a change for a client; where the disk is full, the thread of a step makes it later."""
+        """Make a change for a client; if the disk is full, the thread of a step makes it later."""
         try:
             change()
         except sqlite3.OperationalError as error:
@@ -155,20 +155,20 @@ class ExecutionRun:
             result = self._runner.run(node, stop) if started else StepResult(StepOutcome(status="Stopped"))
         except Exception as error:
             if not self.ended.is_set():
-                logger.exception("step %s of %s", node.name, self.arn)
+                logger.exception("Step %s of %s failed inside the engine", node.name, self.arn)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
             result = StepResult(StepOutcome(status="Failed", failure_reason=reason))
-        with self._guard():
+        with self._fail_on_error():
             self._persist(lambda: self._end_step(node, result))
 
     @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """End the execution as Failed when the engine itself breaks, so that nothing waits for ever."""
+    def _fail_on_error(self) -> Iterator[None]:
+        """End the execution as Failed if the engine itself fails, so that nobody waits for it forever."""
         try:
             yield
         except Exception as error:
             if not self.ended.is_set():
-                logger.exception("the engine broke in %s", self.arn)
+                logger.exception("The engine failed in %s", self.arn)
                 reason = f"InternalServerError: {type(error).__name__}: {error}"
                 try:
                     self._persist(lambda: self.abandon(reason))
@@ -189,7 +189,7 @@ class ExecutionRun:
                 self._statuses[name] = status
 
     def _end_step(self, node: Node, result: StepResult) -> None:
-        """Record a step's end and go on from there; repeated until the disk takes all of it."""
+        """Record the end of a step and start what follows; repeated until everything is written."""
         name, outcome = node.name, result.outcome
         with self._lock:
             self._threads.pop(name, None)
@@ -209,7 +209,7 @@ class ExecutionRun:
             if "Outcome" in outcome.properties:
                 self._outcomes[name] = outcome.properties["Outcome"] == "True"
             if name in self._stops:
-                self._stops.pop(name).set()  # lets go of whatever waits for it
+                self._stops.pop(name).set()  # releases whatever is waiting for it
             if node.step["Type"] == "Fail":
                 self._halt()
             self._advance()
@@ -218,7 +218,7 @@ class ExecutionRun:
         self._halted = True
         running = [name for name, stop in self._stops.items() if not stop.is_set()]
         for name in running:
-            self._stops[name].set()  # first: a full disk keeps nothing running
+            self._stops[name].set()  # first, so that a full disk cannot keep anything running
         for name in running:
             self._change(name, "Stopping")
 

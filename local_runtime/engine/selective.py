@@ -1,4 +1,4 @@
-"""Selective execution: run some steps, take the rest from another execution.
+"""Selective execution: run some steps and reuse the others from another execution.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-selective-ex.html
 """
@@ -13,17 +13,17 @@ from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
 from local_runtime.store import Document, Store
 
-# What a source execution may have ended with (the SDK's SelectiveExecutionConfig names these three).
+# The statuses that a source execution may have (the SDK's SelectiveExecutionConfig names these three).
 _SOURCE_STATUSES = ("Succeeded", "Failed", "Stopped")
 
 
 def selected_names(config: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names in ``SelectedSteps``."""
+    """Return the names of the selected steps."""
     return frozenset(entry["StepName"] for entry in config["SelectedSteps"])
 
 
 def reused_steps(store: Store, graph: Graph, pipeline_arn: str, config: Mapping[str, Any]) -> list[Document]:
-    """Return the step documents that a selective execution takes from its source.
+    """Return the step documents that a selective execution reuses from its source.
 
     :param graph: the whole graph of the definition.
     :param config: the ``SelectiveExecutionConfig`` of the start.
@@ -87,7 +87,7 @@ def _check_result(document: Document | None, name: str, trigger: str, arn: str) 
     if status not in TRIGGERS[trigger]:
         raise ValidationError(
             f"Invalid SourcePipelineExecutionArn: step '{name}' of '{arn}' is {status}, but a selected step "
-            f"depends on it; select it too or name another source execution."
+            f"depends on it. Select it too, or name another source execution."
         )
 
 

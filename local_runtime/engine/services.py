@@ -1,4 +1,4 @@
-"""What executions and their steps work with."""
+"""The services that executions and their steps use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts of executions: the request's meaning, and the token that makes it happen once."""
+"""Check and record the starts of executions; a token makes each happen only once."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 @dataclass(frozen=True)
 class Start:
-    """A checked start that is not written yet.
+    """A checked start that has not been stored yet.
 
     :param execution: the execution's document.
-    :param definition: the definition of the version that it runs.
-    :param reused: the step documents that a selective execution takes from its source.
+    :param definition: the definition that it runs.
+    :param reused: the step documents that a selective execution reuses from its source.
     """
 
     execution: Document
@@ -47,7 +47,7 @@ class Start:
 
 
 class Starts:
-    """Check and write the starts of executions.
+    """Check and store the starts of executions.
 
     :param services: the store keeps the starts.
     """
@@ -56,23 +56,23 @@ class Starts:
         self._services = services
         self._store = services.account.store
 
-    def known(self, pipeline: Document, request: Mapping[str, Any]) -> str | None:
-        """Return the ARN that the request's token started before, or None.
+    def find_started(self, pipeline: Document, request: Mapping[str, Any]) -> str | None:
+        """Return the ARN of the execution that the request's token has already started, or None.
 
-        :raises ConflictError: the token started an execution with other parameters.
+        :raises ConflictError: the token has started an execution with another request.
         """
         known = self._store.get(START_TOKEN, _token_key(pipeline["PipelineArn"], request))
         if known is None:
             return None
         if known["_fingerprint"] != _fingerprint(request):
             raise ConflictError(
-                f"ClientRequestToken '{request['ClientRequestToken']}' was used before to start "
-                f"'{known['PipelineExecutionArn']}' with other parameters; use a new token for a new request."
+                f"ClientRequestToken '{request['ClientRequestToken']}' has already been used to start "
+                f"'{known['PipelineExecutionArn']}' with other parameters. Use a new token for a new request."
             )
         return str(known["PipelineExecutionArn"])
 
     def prepare(self, pipeline: Document, request: Mapping[str, Any]) -> Start:
-        """Return the start that a request asks for.
+        """Check a request and return its start.
 
         :raises AwsError: the version, parameters or selection do not allow it.
         """
@@ -95,7 +95,7 @@ class Starts:
         return Start(execution, definition, reused)
 
     def write(self, start: Start, request: Mapping[str, Any]) -> None:
-        """Write the execution and its token in one step."""
+        """Store the execution and its token in one transaction."""
         arn, parent = start.execution["PipelineExecutionArn"], start.execution["PipelineArn"]
         record = ExecutionRecord(self._services, arn)
         with self._store.transaction():
@@ -137,7 +137,7 @@ def _optional_fields(pipeline: Document, request: Mapping[str, Any]) -> dict[str
 
 
 def _experiment(definition: Mapping[str, Any], execution: Document) -> dict[str, str]:
-    """Return the experiment's names; the SDK's default names them after the pipeline and the execution."""
+    """Return the names of the experiment and its trial, by default those of the pipeline and the execution."""
     config = definition.get("PipelineExperimentConfig") or {}
     scope = Scope(
         parameters=typed_values(definition, execution["_parameters"]),
@@ -153,7 +153,7 @@ def _experiment(definition: Mapping[str, Any], execution: Document) -> dict[str,
 
 
 def _no_object(uri: str) -> bytes:
-    raise ResolutionError(f"{uri} cannot be read before the execution has started")
+    raise ResolutionError(f"{uri} cannot be read before the execution has started.")
 
 
 def _token_key(pipeline_arn: str, request: Mapping[str, Any]) -> str:

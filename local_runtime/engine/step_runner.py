@@ -1,4 +1,4 @@
-"""One step from its start to its end: resolve, look into the cache, attempt, retry."""
+"""Run one step: resolve its expressions, look it up in the cache, attempt it and retry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local_runtime.engine.steps.base import MAX_NAME, StepOutcome, StepRun
 from local_runtime.engine.variables import execution_variables
 from local_runtime.exceptions import AwsError, LocalRuntimeError
 
-# The call whose refusal fails a step of each type.
+# The call that a step of each type makes.
 _CALLS: Mapping[str, str] = {
     "Processing": "sagemaker:CreateProcessingJob",
     "Training": "sagemaker:CreateTrainingJob",
@@ -39,7 +39,7 @@ class StepResult:
     """How a step ended.
 
     :param outcome: the last attempt's outcome, or the cached one.
-    :param fields: further fields of the step's document.
+    :param fields: additional fields of the step's document.
     """
 
     outcome: StepOutcome
@@ -47,7 +47,7 @@ class StepResult:
 
 
 def job_name(execution_id: str, step_name: str) -> str:
-    """Return a fresh name for a step's job, at most 63 characters as SageMaker allows."""
+    """Return a new name for a step's job, with at most 63 characters as SageMaker allows."""
     suffix = "".join(secrets.choice(_ALPHABET) for _ in range(10))
     room = MAX_NAME - len(f"pipelines-{execution_id}--{suffix}")
     trimmed = step_name.replace("_", "-")[:room].strip("-")
@@ -59,9 +59,9 @@ class StepRunner:
 
     :param services: what steps work with.
     :param record: the execution's documents.
-    :param parameters: its parameters, of their declared types.
-    :param property_files: per step, the property files that it declares.
-    :param properties: what ended steps expose; the caller adds to it.
+    :param parameters: the values of its parameters, of their declared types.
+    :param property_files: the property files that each step declares.
+    :param properties: the properties of the steps that have ended; the caller adds to it.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class StepRunner:
         self._cache = StepCache(services.account.store, self._execution["PipelineArn"])
 
     def run(self, node: Node, stop: threading.Event) -> StepResult:
-        """Bring one step to its end.
+        """Run one step to its end.
 
         :param node: the step.
-        :param stop: set when it shall end early.
+        :param stop: set to end it early.
         """
         try:
             step_run = self._step_run(node, stop)
@@ -157,7 +157,7 @@ class StepRunner:
         return StepResult(outcome, {"AttemptCount": attempt})
 
     def _explained(self, outcome: StepOutcome, name: str, budget: RetryBudget) -> StepOutcome:
-        """Say, as SageMaker does, that no policy covers a failure that could have been retried."""
+        """Add, as SageMaker does, that no policy covers a failure that could have been retried."""
         kind = outcome.failure_type
         if kind is None or budget.covers(kind):
             return outcome

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def execution_variables(execution: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Return the value of every ``{"Get": "Execution...."}``; SageMaker gives the name in lower case.
+    """Return the execution variables that ``{"Get": "Execution.<name>"}`` can read.
 
     :param execution: the execution's document.
     :param name: the name of the job that reads them.
@@ -17,6 +17,7 @@ def execution_variables(execution: Mapping[str, Any], name: str) -> dict[str, st
     return {
         "StartDateTime": timestamp(execution["CreationTime"]),
         "CurrentDateTime": timestamp(time.time()),
+        # SageMaker gives it in lower case.
         "PipelineName": execution["PipelineArn"].rpartition("/")[2].lower(),
         "PipelineArn": execution["PipelineArn"],
         "PipelineExecutionId": execution["PipelineExecutionArn"].rpartition("/")[2],

@@ -1,4 +1,4 @@
-"""One executor per step type."""
+"""One executor for each step type."""
 
 from __future__ import annotations
 

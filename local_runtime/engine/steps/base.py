@@ -1,4 +1,4 @@
-"""What a step executor is given and what it answers."""
+"""The input and the result of a step executor."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_NAME = 63
 
 @dataclass(frozen=True, kw_only=True)
 class StepRun:
-    """One attempt at one step.
+    """One attempt to run a step.
 
     :param services: what steps work with.
-    :param execution: the execution's document (``PipelineExecutionArn``, ``PipelineArn``, ...).
-    :param step: the step with every reference resolved; a Condition step without its branches.
+    :param execution: the document of the execution (``PipelineExecutionArn``, ``PipelineArn``, ...).
+    :param step: the step with resolved expressions; a Condition step without its branches.
     :param arguments: its ``Arguments``, resolved.
-    :param stop: set when the step shall end early; the executor then ends its work and answers Stopped.
-    :param record: persists step metadata at once, so that clients and a restarted runtime can see it.
-    :param job_name: a fresh name for the job or resource of this attempt, as SageMaker forms it
+    :param stop: set to end the step early; the executor then stops its work and returns Stopped.
+    :param record: stores step metadata immediately, for clients and for a restarted runtime to see.
+    :param job_name: a new name for the job or resource of this attempt, in the form that SageMaker uses
         (``pipelines-<execution id>-<step>-<random>``); ``Execution.TrainingJobName`` resolves to it.
     """
 
@@ -79,9 +79,9 @@ class StepOutcome:
     """How an attempt ended.
 
     :param status: the step's status.
-    :param metadata: what ``ListPipelineExecutionSteps`` shows under ``Metadata``.
-    :param properties: what ``{"Get": "Steps.<name>.<path>"}`` is resolved against: the Describe answer
-        of the job or resource.
+    :param metadata: the ``Metadata`` in ``ListPipelineExecutionSteps``.
+    :param properties: the Describe answer of the job or resource, to which ``{"Get": "Steps.<name>.<path>"}``
+        refers.
     :param failure_reason: why it failed.
     :param failure_type: the exception type that retry policies match, such as
         ``"SageMaker.JOB_INTERNAL_ERROR"``; None matches none.
@@ -100,5 +100,5 @@ class StepExecutor(Protocol):
     step_type: str
 
     def run(self, step_run: StepRun) -> StepOutcome:
-        """Execute one attempt and wait for its end; raise AwsError for a refused request."""
+        """Run one attempt to its end; raise AwsError if a request is refused."""
         ...

@@ -1,4 +1,4 @@
-"""Callback steps: a message to a queue, then a wait for SendPipelineExecutionStepSuccess or ...Failure.
+"""Callback steps: send a message to a queue, then wait for SendPipelineExecutionStepSuccess or ...Failure.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps.html#step-type-callback
 """
@@ -13,7 +13,7 @@ from local_runtime.engine.callbacks import Callback
 from local_runtime.engine.steps.base import StepOutcome, StepRun
 from local_runtime.exceptions import AwsError
 
-# SageMaker gives up on a callback that nobody answers.
+# SageMaker fails a callback step that nobody answers in this time.
 TIMEOUT_SECONDS = 7 * 86_400
 
 
@@ -23,9 +23,9 @@ class CallbackExecutor:
     step_type = "Callback"
 
     def run(self, step_run: StepRun) -> StepOutcome:
-        """Wait for the answer; a stop sends a second message and waits on, as SageMaker documents.
+        """Wait for the answer; after a stop, send a second message and keep waiting, as SageMaker documents.
 
-        :raises AwsError: the queue does not take the message.
+        :raises AwsError: the message cannot be sent to the queue.
         """
         callbacks = step_run.services.callbacks
         callback = callbacks.open(step_run.execution["PipelineExecutionArn"], step_run.step)

@@ -1,4 +1,4 @@
-"""Condition steps: choose the branch that runs."""
+"""Condition steps: decide which branch runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from local_runtime.engine.steps.base import StepOutcome, StepRun
 
 
 class ConditionExecutor:
-    """Evaluates the conditions of a step; the engine runs the branch that its outcome names."""
+    """Evaluates the conditions of a step; the engine runs the branch of the outcome."""
 
     step_type = "Condition"
 
     def run(self, step_run: StepRun) -> StepOutcome:
-        """Answer with ``Outcome``: ``"True"`` if all conditions hold, else ``"False"``.
+        """Return the ``Outcome``: ``"True"`` if all conditions hold, else ``"False"``.
 
         :raises ResolutionError: two values cannot be compared.
         """

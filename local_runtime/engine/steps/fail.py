@@ -12,7 +12,7 @@ class FailExecutor:
     step_type = "Fail"
 
     def run(self, step_run: StepRun) -> StepOutcome:
-        """Answer Failed with ``ErrorMessage``, expressions resolved."""
+        """Return Failed with the ``ErrorMessage``."""
         message = as_text(step_run.arguments.get("ErrorMessage") or "")
         return StepOutcome(
             status="Failed", metadata={"Fail": {"ErrorMessage": message}}, failure_reason=message

@@ -11,7 +11,7 @@ from local_runtime.validation import validate
 
 
 class RegisterModelExecutor:
-    """Registers a version of a model package; a group that does not exist is made, as SageMaker does."""
+    """Registers a model package; like SageMaker, it creates a group that does not exist yet."""
 
     step_type = "RegisterModel"
 
@@ -38,5 +38,5 @@ def _ensure_group(step_run: StepRun, name: str) -> None:
     try:
         models.create_model_package_group({"ModelPackageGroupName": name})
     except AwsError:
-        # It is there already, whoever made it; anything else comes back from this call.
+        # The group exists already; any other error is raised by this call too.
         models.describe_model_package_group(name)
