@@ -35,7 +35,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
 	@touch $@
 
 run: setup ## Compile, then execute the abalone pipeline without Airflow [MSE_THRESHOLD=6.0]
-	@$(BIN)/python -m pipeline_src compile
+	@$(BIN)/python -m sagemaker_compile compile
 	@$(BIN)/python -m stack run --mse-threshold $(MSE_THRESHOLD)
 
 demo: setup ## Train, branch on the MSE and score through a real Airflow [MSE_THRESHOLD=6.0]
@@ -74,14 +74,14 @@ check: setup ## Lint, types, import contracts, committed definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pipeline_src compile --check
+	@$(BIN)/python -m sagemaker_compile compile --check
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 compile: setup ## Compile pipeline_src/* into dags/definitions/
-	@$(BIN)/python -m pipeline_src compile
+	@$(BIN)/python -m sagemaker_compile compile
 
 package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRFLOW=3.3.1, MWAA's newest]
 	@$(BIN)/python -m stack.package $(addprefix --airflow ,$(AIRFLOW))

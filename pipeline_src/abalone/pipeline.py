@@ -26,9 +26,9 @@ from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep, Transfo
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
 
-from pipeline_src.images import image_uri
-from pipeline_src.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
-from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
+from sagemaker_compile.images import image_uri
+from sagemaker_compile.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
+from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
 
 STEPS = Path(__file__).parent / "steps"
 INSTANCE_TYPE = "ml.m5.xlarge"

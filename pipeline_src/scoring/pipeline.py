@@ -21,10 +21,10 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep, TransformStep
 from sagemaker.serve.model_builder import ModelBuilder
 
-from pipeline_src.images import image_uri
-from pipeline_src.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
-from pipeline_src.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
-from pipeline_src.transform_step import ScalableTransformStep
+from sagemaker_compile.images import image_uri
+from sagemaker_compile.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
+from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
+from sagemaker_compile.transform_step import ScalableTransformStep
 
 STEPS = Path(__file__).parent / "steps"
 INSTANCE_TYPE = "ml.m5.xlarge"

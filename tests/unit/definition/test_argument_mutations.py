@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_src.compile import DEFINITIONS
+from sagemaker_compile.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Envelope, iter_steps, lint
 from sagemaker_pipelines.definition.references import is_expression
 from sagemaker_pipelines.definition.step_shapes import CALLS, step_shape

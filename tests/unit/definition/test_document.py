@@ -67,7 +67,7 @@ def test_importing_the_package_needs_the_standard_library_only() -> None:
 
 def test_the_step_types_and_execution_variables_are_the_sdk_s() -> None:
     """A new type in the SDK fails here, and not as an unknown type in somebody's compile."""
-    from pipeline_src.offline import offline_environment
+    from sagemaker_compile.offline import offline_environment
 
     with offline_environment():
         from sagemaker.core.workflow.execution_variables import ExecutionVariables

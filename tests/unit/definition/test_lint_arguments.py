@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_src.compile import DEFINITIONS
+from sagemaker_compile.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Problem, check, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.step_shapes import CALLS, step_shape

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline_src.offline import offline_session
-from pipeline_src.stand_ins import ROLE_ARN, artifact_uri
+from sagemaker_compile.offline import offline_session
+from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri
 from sagemaker_pipelines.definition import lint
 from tests.unit.definition.samples import MODEL
 

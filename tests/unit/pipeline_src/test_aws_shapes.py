@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from pipeline_src.compile import DEFINITIONS
+from sagemaker_compile.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Envelope, iter_steps, with_job_settings
 
 #: Step type to the operation that SageMaker calls, and the name that it adds to the arguments.

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipeline_src import sources
-from pipeline_src.__main__ import main
-from pipeline_src.compile import DEFINITIONS, Compiled, compile_pipeline, differences, write
-from pipeline_src.exceptions import CompileError, UnknownPipelineError
-from pipeline_src.sources import find_sources, select_sources
+from sagemaker_compile import sources
+from sagemaker_compile.__main__ import main
+from sagemaker_compile.compile import DEFINITIONS, Compiled, compile_pipeline, differences, write
+from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
+from sagemaker_compile.sources import find_sources, select_sources
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
 
@@ -39,8 +39,8 @@ def refuse_shared_folder(event, arguments):
 
 sys.addaudithook(refuse_shared_folder)
 
-from pipeline_src.compile import compile_pipeline, write
-from pipeline_src.sources import select_sources
+from sagemaker_compile.compile import compile_pipeline, write
+from sagemaker_compile.sources import select_sources
 
 write([compile_pipeline(source) for source in select_sources([])], Path(sys.argv[1]), complete=True)
 """
@@ -164,7 +164,7 @@ from sagemaker.core.workflow.parameters import ParameterString
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
-from pipeline_src.stand_ins import ROLE_ARN, prefixed
+from sagemaker_compile.stand_ins import ROLE_ARN, prefixed
 
 def build(session):
     who = ParameterString("Who", default_value=ROLE_ARN)
@@ -180,8 +180,8 @@ NAME = prefixed("third-pipeline")
 REGISTER = """
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.serve.model_builder import ModelBuilder
-from pipeline_src.images import image_uri
-from pipeline_src.stand_ins import artifact_uri, scratch_folder
+from sagemaker_compile.images import image_uri
+from sagemaker_compile.stand_ins import artifact_uri, scratch_folder
 
 def build(session):
     builder = ModelBuilder(
@@ -207,7 +207,7 @@ def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "__init__.py").touch()
     (folder / "pipeline.py").write_text(THIRD)
     monkeypatch.setattr(sources, "ROOT", package)
-    monkeypatch.setattr(sources, "__package__", "pipeline_src_more")
+    monkeypatch.setattr(sources, "PACKAGE", "pipeline_src_more")
     monkeypatch.syspath_prepend(tmp_path)
     yield folder / "pipeline.py"
     for name in [name for name in sys.modules if name.startswith("pipeline_src_more")]:
@@ -309,7 +309,7 @@ def test_an_unknown_pipeline_is_refused_with_the_known_ones() -> None:
 
 def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline_src", *arguments],
+        [sys.executable, "-m", "sagemaker_compile", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -349,8 +349,8 @@ def test_a_stale_folder_fails_the_check_with_a_diff(
 ) -> None:
     import typer
 
-    from pipeline_src import compile as compiling
-    from pipeline_src.__main__ import compile_command
+    from sagemaker_compile import compile as compiling
+    from sagemaker_compile.__main__ import compile_command
 
     def one(source: Any) -> Compiled:
         return ONE

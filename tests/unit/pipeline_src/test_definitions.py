@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_src.compile import DEFINITIONS
+from sagemaker_compile.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Envelope, Parameter, gate_of, iter_steps, lint, step_graph
 from tests.unit.definition.samples import MODEL
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import sagemaker.core.image_uri_config  # noqa: TID253 - reads the SDK's bundled table of registries
 from sagemaker.core import image_uris  # noqa: TID253
 
-from pipeline_src.stand_ins import REGION
+from sagemaker_compile.stand_ins import REGION
 
 #: Framework to tag, as in the SDK's tables (sagemaker 3.27.0).
 TAGS = {"sklearn": "1.9-0", "xgboost": "3.2-0"}

@@ -19,7 +19,7 @@ from sagemaker.core.workflow.execution_variables import ExecutionVariables  # no
 from sagemaker.core.workflow.functions import Join  # noqa: TID253
 
 #: Modules that step scripts import; each is an input of its own, found through PYTHONPATH.
-CONTAINER_MODULES = Path(__file__).parent / "container"
+CONTAINER_MODULES = Path(__file__).parent.parent / "pipeline_src" / "container"
 MODULES_PATH = "/opt/ml/processing/input/modules"
 
 

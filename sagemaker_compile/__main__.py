@@ -1,4 +1,4 @@
-"""``python -m pipeline_src``: compile pipelines and look at them."""
+"""``python -m sagemaker_compile``: compile pipelines and look at them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline_src.exceptions import PipelineSourceError
-from pipeline_src.sources import select_sources
+from sagemaker_compile.exceptions import PipelineSourceError
+from sagemaker_compile.sources import select_sources
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 
@@ -28,7 +28,7 @@ def compile_command(
 ) -> None:
     """Compile pipelines into dags/definitions, without a network."""
     # The SDK takes seconds to import, and --help should not.
-    from pipeline_src.compile import compile_pipeline, differences, write
+    from sagemaker_compile.compile import compile_pipeline, differences, write
 
     sources = select_sources(names or [])
     compiled = [compile_pipeline(source) for source in sources]
@@ -50,8 +50,8 @@ def compile_command(
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="A pipeline.")]) -> None:
     """Print a compiled definition's parameters, steps and graph."""
-    from pipeline_src.compile import DEFINITIONS
-    from pipeline_src.show import show as show_envelope
+    from sagemaker_compile.compile import DEFINITIONS
+    from sagemaker_compile.show import show as show_envelope
 
     source = select_sources([name])[0]
     show_envelope(Envelope.load(DEFINITIONS / f"{source.name}.json"), console)
@@ -60,7 +60,7 @@ def show(name: Annotated[str, typer.Argument(help="A pipeline.")]) -> None:
 def main() -> None:
     """Run the command line; errors of ours are one line, not a traceback."""
     try:
-        app(prog_name="python -m pipeline_src")
+        app(prog_name="python -m sagemaker_compile")
     except (PipelineSourceError, SageMakerPipelinesError) as error:
         errors.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.exceptions import CompileError, UnknownPipelineError
+from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
 
-ROOT = Path(__file__).parent
+PACKAGE = "pipeline_src"
+ROOT = Path(__file__).parent.parent / PACKAGE
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def find_sources() -> dict[str, Source]:
     for path in sorted(ROOT.glob("*/pipeline.py")):
         folder = path.parent.name
         name = folder.replace("_", "-")
-        found[name] = Source(name, f"{__package__}.{folder}.pipeline", _description(path), path.parent)
+        found[name] = Source(name, f"{PACKAGE}.{folder}.pipeline", _description(path), path.parent)
     return found
 
 

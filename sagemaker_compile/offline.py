@@ -15,7 +15,7 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws  # noqa: TID253 - stands in for S3 while the SDK builds a definition
 
-from pipeline_src.stand_ins import ARTIFACT_BUCKET, REGION
+from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, REGION
 
 if TYPE_CHECKING:
     from sagemaker.core.workflow.pipeline_context import PipelineSession

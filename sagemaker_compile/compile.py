@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline_src.exceptions import CompileError
-from pipeline_src.offline import offline_session, uploaded_files
-from pipeline_src.sources import Source
-from pipeline_src.stand_ins import ARTIFACT_BUCKET, NAME_PREFIX, REGION, ROLE_ARN, with_placeholders
+from sagemaker_compile.exceptions import CompileError
+from sagemaker_compile.offline import offline_session, uploaded_files
+from sagemaker_compile.sources import Source
+from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, NAME_PREFIX, REGION, ROLE_ARN, with_placeholders
 from sagemaker_pipelines.definition import annotate, canonical, check, iter_steps, parameters_of
 from sagemaker_pipelines.definition.document import own_part
 from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
@@ -52,7 +52,7 @@ def compile_pipeline(source: Source) -> Compiled:
         ``ALLOWED_ARGUMENTS`` is not checked: arguments that SageMaker takes and botocore does not know yet.
     """
     with offline_session() as session:
-        from pipeline_src.images import TAGS, image_uri, image_uris_by_region
+        from sagemaker_compile.images import TAGS, image_uri, image_uris_by_region
 
         definition_text = _build(source, session)
         uploads = {uri: (_asset(uri, content), content) for uri, content in uploaded_files().items()}
@@ -101,7 +101,7 @@ def _build(source: Source, session: Any) -> str:
     text: str = pipeline.definition()
     if ROLE_ARN not in text:
         raise CompileError(
-            f"{source.module} uses no role: pass ROLE_ARN of pipeline_src.stand_ins to its jobs."
+            f"{source.module} uses no role: pass ROLE_ARN of sagemaker_compile.stand_ins to its jobs."
         )
     return text
 

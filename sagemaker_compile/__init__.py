@@ -1,0 +1,1 @@
+"""Compile pipelines of the SageMaker Python SDK to definitions: offline and deterministic."""
