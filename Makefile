@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # All cores; each Airflow that the tests start lives in one of pytest's workers.
 PYTEST := $(BIN)/python -m pytest -n logical
+# Distributions of their own, whose entry points add commands to sagemaker-pipelines.
+PACKAGES := sagemaker_compile
 REQUIREMENTS := requirements.txt requirements-local.txt requirements-cluster.txt requirements-dev.txt
 
 # make run MSE_THRESHOLD=3.0 shows a rejection.
@@ -22,12 +24,13 @@ help: ## List the commands
 
 setup: $(STAMP) ## Make the virtual environment in .venv (nothing the second time)
 
-$(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
+$(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=/path/to/python3.11.")'
 	@echo "Setting up $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --override overrides.txt -c constraints.txt $(addprefix -r ,$(REQUIREMENTS))
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
 	@# The checkout and plugins/ are on the path of this environment, as plugins/ is in Airflow.
 	@$(BIN)/python -c 'import pathlib, sysconfig; root = pathlib.Path.cwd(); pathlib.Path(sysconfig.get_path("purelib"), "project.pth").write_text("{0}\n{0}/plugins\n".format(root))'
 	@# Without bytecode every Airflow process and task starts about a second later.
@@ -35,7 +38,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt
 	@touch $@
 
 run: setup ## Compile, then execute the abalone pipeline without Airflow [MSE_THRESHOLD=6.0]
-	@$(BIN)/python -m sagemaker_compile compile
+	@$(BIN)/python -m sagemaker_compile
 	@$(BIN)/python -m stack run --mse-threshold $(MSE_THRESHOLD)
 
 demo: setup ## Train, branch on the MSE and score through a real Airflow [MSE_THRESHOLD=6.0]
@@ -74,14 +77,14 @@ check: setup ## Lint, types, import contracts, committed definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m sagemaker_compile compile --check
+	@$(BIN)/python -m sagemaker_compile --check
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 compile: setup ## Compile pipeline_src/* into dags/definitions/
-	@$(BIN)/python -m sagemaker_compile compile
+	@$(BIN)/python -m sagemaker_compile
 
 package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRFLOW=3.3.1, MWAA's newest]
 	@$(BIN)/python -m stack.package $(addprefix --airflow ,$(AIRFLOW))

@@ -1,14 +1,14 @@
-"""Compile pipelines to envelopes: offline, and byte for byte the same for the same sources."""
+"""Compile pipelines to envelopes, offline; the same sources always give the same bytes."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any
 
 from sagemaker_compile.exceptions import CompileError
@@ -20,8 +20,6 @@ from sagemaker_pipelines.definition.document import own_part
 from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
 from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
 
-DEFINITIONS = Path(__file__).parent.parent / "dags" / "definitions"
-
 
 @dataclass(frozen=True)
 class Compiled:
@@ -29,7 +27,7 @@ class Compiled:
 
     :param name: the pipeline's name.
     :param envelope: the text of ``<name>.json``.
-    :param assets: path below the definitions' folder to content.
+    :param assets: the content of each asset, by its path in the definitions' folder.
     """
 
     name: str
@@ -38,7 +36,7 @@ class Compiled:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Everything to be written: path below the definitions' folder to content."""
+        """The content of every file to write, by its path in the definitions' folder."""
         return {f"{self.name}.json": self.envelope.encode(), **self.assets}
 
 
@@ -46,27 +44,28 @@ def compile_pipeline(source: Source) -> Compiled:
     """Build a pipeline with the SDK and return its envelope and assets.
 
     :param source: what to compile.
-    :raise CompileError: when its module has no ``build``, builds another pipeline than its name says, or
-        writes the region into it that only stands in.
-    :raise InvalidDefinitionError: when the linter refuses the definition. What the module names in
-        ``ALLOWED_ARGUMENTS`` is not checked: arguments that SageMaker takes and botocore does not know yet.
+    :raise CompileError: if its module has no ``build``, gives the pipeline another name than its folder's,
+        or writes the stand-in of the region into it.
+    :raise InvalidDefinitionError: if the linter refuses the definition. It does not check the arguments that
+        the module lists in ``ALLOWED_ARGUMENTS``: those that SageMaker takes and botocore does not know yet.
     """
     with offline_session() as session:
         from sagemaker_compile.images import TAGS, image_uri, image_uris_by_region
 
-        definition_text = _build(source, session)
+        module = source.load()
+        definition_text = _build(module, source, session)
         uploads = {uri: (_asset(uri, content), content) for uri, content in uploaded_files().items()}
         replacements = {
             uri: f"s3://{ARTIFACT_BUCKET}/{asset.key(NAME_PREFIX)}" for uri, (asset, _) in uploads.items()
         }
-        # First the uploads alone: their new URIs hold stand-ins again.
+        # The uploads come first, because their new URIs contain stand-ins.
         for uri, final in replacements.items():
             definition_text = definition_text.replace(json.dumps(uri), json.dumps(final))
         images = {image_uri(name): f"${{{IMAGE_PREFIX}{name}}}" for name in TAGS}
         definition = json.loads(with_placeholders(definition_text, images))
-        # The SDK writes null for settings that are not used.
+        # The SDK writes null for unused settings.
         definition = {key: value for key, value in definition.items() if value is not None}
-        allowed = _check(definition, source, session)
+        allowed = _check(definition, module, source, session)
         annotate(parameters_of(definition), source.annotations())
         placeholders = sorted(find_placeholders(definition))
         used = [name for name in TAGS if f"{IMAGE_PREFIX}{name}" in placeholders]
@@ -88,15 +87,14 @@ def compile_pipeline(source: Source) -> Compiled:
     )
 
 
-def _build(source: Source, session: Any) -> str:
-    module = importlib.import_module(source.module)
+def _build(module: ModuleType, source: Source, session: Any) -> str:
     if not hasattr(module, "build"):
         raise CompileError(f"{source.module} has no build(session): define it and return a Pipeline.")
     pipeline = module.build(session)
     if pipeline.name != f"{NAME_PREFIX}{source.name}":
         raise CompileError(
             f"{source.module} builds a pipeline called {pipeline.name!r}, "
-            f"expected prefixed({source.name!r}): the folder's name is the pipeline's."
+            f"expected prefixed({source.name!r}): a pipeline has the name of its folder."
         )
     text: str = pipeline.definition()
     if ROLE_ARN not in text:
@@ -106,12 +104,12 @@ def _build(source: Source, session: Any) -> str:
     return text
 
 
-def _check(definition: Mapping[str, Any], source: Source, session: Any) -> list[str]:
-    """Refuse a definition that SageMaker would refuse; return which arguments its source allows."""
-    allowed = getattr(importlib.import_module(source.module), "ALLOWED_ARGUMENTS", ())
+def _check(definition: Mapping[str, Any], module: ModuleType, source: Source, session: Any) -> list[str]:
+    """Refuse a definition that SageMaker would refuse; return the arguments that its source allows."""
+    allowed = getattr(module, "ALLOWED_ARGUMENTS", ())
     if isinstance(allowed, str) or not all(isinstance(name, str) for name in allowed):
         raise CompileError(
-            f"{source.module} has ALLOWED_ARGUMENTS {allowed!r}, expected names of arguments: "
+            f"{source.module} has ALLOWED_ARGUMENTS {allowed!r}, expected a list of argument names: "
             'write a tuple such as ("Training.NewMember",).'
         )
     check(definition, session.sagemaker_client.meta.service_model, name=source.name, allowed=allowed)
@@ -120,13 +118,13 @@ def _check(definition: Mapping[str, Any], source: Source, session: Any) -> list[
 
 
 def _check_regions(definition: Mapping[str, Any]) -> None:
-    """Refuse what ModelBuilder.register() writes unless the model was built before (sagemaker 3.27.0)."""
+    """Refuse the region that ModelBuilder.register() writes for a model not built before (sagemaker 3.27)."""
     setting = f'"SAGEMAKER_REGION": "{REGION}"'
     for step in iter_steps(definition):
         if setting in json.dumps(own_part(step)):
             raise CompileError(
-                f"Step {step['Name']} has {setting} in a container's environment, a region that only stands "
-                "in while compiling: call build() of its ModelBuilder before register()."
+                f"Step {step['Name']} has {setting} in a container's environment, and the region is not "
+                "known when a pipeline is compiled: call build() of its ModelBuilder before register()."
             )
 
 
@@ -135,15 +133,17 @@ def _asset(uri: str, content: bytes) -> Asset:
     return Asset(name, f"assets/{digest}/{name}", digest)
 
 
-def write(compiled: list[Compiled], target: Path = DEFINITIONS, *, complete: bool) -> list[str]:
+def write(compiled: list[Compiled], target: Path, *, complete: bool) -> list[str]:
     """Write envelopes and assets.
 
     :param compiled: what to write.
     :param target: the definitions' folder.
-    :param complete: whether these are all pipelines: then what belongs to none of them is removed.
-    :return: the paths that were written or removed, below the folder.
+    :param complete: whether these are all pipelines; if so, files that belong to none of them are removed.
+    :return: the paths in the folder that were written or removed.
+    :raise CompileError: if a file to be removed was not written by compiling.
     """
     files = _files(compiled)
+    stale = _stale(files, target) if complete else []
     changed = []
     for path, content in files.items():
         file = target / path
@@ -151,7 +151,7 @@ def write(compiled: list[Compiled], target: Path = DEFINITIONS, *, complete: boo
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
             changed.append(path)
-    for path in _stale(files, target) if complete else ():
+    for path in stale:
         (target / path).unlink()
         if (target / path).parent != target and not any((target / path).parent.iterdir()):
             (target / path).parent.rmdir()
@@ -159,12 +159,13 @@ def write(compiled: list[Compiled], target: Path = DEFINITIONS, *, complete: boo
     return changed
 
 
-def differences(compiled: list[Compiled], target: Path = DEFINITIONS, *, complete: bool) -> str:
-    """Return a unified diff from what is in the folder to what would be written; empty when it is current.
+def differences(compiled: list[Compiled], target: Path, *, complete: bool) -> str:
+    """Return a unified diff from what is in the folder to what would be written; empty if it is current.
 
     :param compiled: what would be written.
     :param target: the definitions' folder.
-    :param complete: whether these are all pipelines.
+    :param complete: see :func:`write`.
+    :raise CompileError: see :func:`write`.
     """
     files = _files(compiled)
     wanted: dict[str, bytes] = {**files, **dict.fromkeys(_stale(files, target) if complete else (), b"")}
@@ -189,8 +190,24 @@ def _files(compiled: list[Compiled]) -> dict[str, bytes]:
 
 
 def _stale(files: Mapping[str, bytes], target: Path) -> list[str]:
+    """Return the files in the folder that belong to no pipeline."""
     present = [path for path in target.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return sorted(name for path in present if (name := path.relative_to(target).as_posix()) not in files)
+    stale = sorted(name for path in present if (name := path.relative_to(target).as_posix()) not in files)
+    for name in stale:
+        if not _is_compiled(target, name):
+            raise CompileError(
+                f"{target} holds {name}, expected only compiled definitions and their assets, because files "
+                "that belong to no pipeline are removed. Move it away, or name another folder with --out."
+            )
+    return stale
+
+
+def _is_compiled(target: Path, name: str) -> bool:
+    """Return whether a file in the folder can be an asset or an envelope."""
+    path = PurePosixPath(name)
+    if len(path.parts) > 1:
+        return len(path.parts) == 3 and path.parts[0] == "assets"
+    return path.suffix == ".json" and b'"envelope_version"' in (target / path).read_bytes()
 
 
 def _lines(content: bytes) -> list[str]:

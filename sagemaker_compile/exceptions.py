@@ -1,9 +1,9 @@
-"""Errors of the pipeline sources.
+"""Errors of compiling.
 
 ::
 
     PipelineSourceError
-    ├── UnknownPipelineError    no folder of pipeline_src defines this pipeline
+    ├── UnknownPipelineError    no folder of the sources defines this pipeline
     └── CompileError            a pipeline cannot be compiled
 """
 
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 
 class PipelineSourceError(Exception):
-    """Any error that compiling raises itself."""
+    """The base of the errors that this package raises."""
 
 
 class UnknownPipelineError(PipelineSourceError):
-    """No folder of ``pipeline_src`` defines this pipeline."""
+    """No folder of the sources defines this pipeline."""
 
 
 class CompileError(PipelineSourceError):

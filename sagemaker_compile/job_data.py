@@ -1,7 +1,7 @@
-"""Where the jobs of a pipeline find and leave their data.
+"""Where the jobs of a pipeline find their data, and where they leave it.
 
 A processing input or output called ``train`` is at ``/opt/ml/processing/{input,output}/train``.
-Everything that an execution writes is below one prefix of its own.
+Each execution writes below a prefix of its own.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from sagemaker.core.shapes import (  # noqa: TID253 - builds SDK objects
 from sagemaker.core.workflow.execution_variables import ExecutionVariables  # noqa: TID253
 from sagemaker.core.workflow.functions import Join  # noqa: TID253
 
-#: Modules that step scripts import; each is an input of its own, found through PYTHONPATH.
-CONTAINER_MODULES = Path(__file__).parent.parent / "pipeline_src" / "container"
+#: Where a job finds the module of :func:`module_input`; the PYTHONPATH of its container.
 MODULES_PATH = "/opt/ml/processing/input/modules"
 
 
 def execution_uri(prefix: Any, *parts: str) -> Any:
     """Return an S3 URI below the prefix of the running execution.
 
-    :param prefix: S3 URI or pipeline variable below which each execution has a prefix of its own.
+    :param prefix: an S3 URI or a pipeline variable; each execution has a prefix of its own below it.
     :param parts: the path below the execution's prefix.
     """
     return Join(on="/", values=[prefix, ExecutionVariables.PIPELINE_EXECUTION_ID, *parts])
@@ -36,8 +35,8 @@ def s3_input(name: str, uri: Any, *, local_path: str | None = None) -> Any:
     """Return a processing input.
 
     :param name: its name, and its folder below ``/opt/ml/processing/input``.
-    :param uri: an S3 prefix or a pipeline variable; a path of this machine is uploaded as an asset.
-    :param local_path: another folder in the container.
+    :param uri: an S3 prefix or a pipeline variable; a path on this machine is uploaded as an asset.
+    :param local_path: the folder in the container; None takes the one of its name.
     """
     return ProcessingInput(
         input_name=name,
@@ -54,7 +53,7 @@ def s3_output(name: str, uri: Any) -> Any:
     """Return a processing output.
 
     :param name: its name, and its folder below ``/opt/ml/processing/output``.
-    :param uri: where it goes: an S3 URI or a pipeline variable.
+    :param uri: the S3 URI to write to, or a pipeline variable.
     """
     return ProcessingOutput(
         output_name=name,
@@ -64,6 +63,9 @@ def s3_output(name: str, uri: Any) -> Any:
     )
 
 
-def module_input(name: str) -> Any:
-    """Return the input that gives a step's script a module of ``pipeline_src/container``."""
-    return s3_input("modules", str(CONTAINER_MODULES / f"{name}.py"), local_path=MODULES_PATH)
+def module_input(path: Path) -> Any:
+    """Return the input for a module that a step's script imports.
+
+    :param path: the module's file; it is uploaded as an asset.
+    """
+    return s3_input("modules", str(path), local_path=MODULES_PATH)

@@ -1,38 +1,48 @@
-"""Find the pipelines: every folder of this package that has a ``pipeline.py``."""
+"""Find the pipelines: every folder with a ``pipeline.py`` in a folder of sources."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
-
-PACKAGE = "pipeline_src"
-ROOT = Path(__file__).parent.parent / PACKAGE
 
 
 @dataclass(frozen=True)
 class Source:
     """A pipeline's sources.
 
-    :param name: the pipeline's name: its folder's, with hyphens for underscores.
-    :param module: the module that defines ``build(session)``.
-    :param description: the first paragraph of that module's docstring.
-    :param folder: where they are.
+    :param name: the pipeline's name: that of its folder, with hyphens for underscores.
+    :param description: the first paragraph of the docstring of its ``pipeline.py``.
+    :param folder: the folder, an absolute path.
     """
 
     name: str
-    module: str
     description: str
     folder: Path
 
-    def annotations(self) -> dict[str, Any]:
-        """Return what ``parameters.toml`` says of the parameters; nothing where there is no such file.
+    @property
+    def module(self) -> str:
+        """The module that defines ``build(session)``, such as ``pipeline_src.abalone.pipeline``."""
+        return f"{self.folder.parent.name}.{self.folder.name}.pipeline"
 
-        :raise CompileError: when it is not TOML.
+    def load(self) -> ModuleType:
+        """Import the module; the folder that holds the sources' folder is put on the path for it."""
+        project = str(self.folder.parent.parent)
+        if project not in sys.path:
+            sys.path.insert(0, project)
+        return importlib.import_module(self.module)
+
+    def annotations(self) -> dict[str, Any]:
+        """Return what ``parameters.toml`` says about the parameters; empty if there is no such file.
+
+        :raise CompileError: if it is not TOML.
         """
         path = self.folder / "parameters.toml"
         try:
@@ -43,27 +53,34 @@ class Source:
             raise CompileError(f"{path} is not TOML: {error}.") from error
 
 
-def find_sources() -> dict[str, Source]:
-    """Return the pipelines by name, sorted."""
+def find_sources(folder: Path) -> dict[str, Source]:
+    """Return the pipelines of a folder by name, sorted.
+
+    :raise CompileError: if a ``pipeline.py`` has no docstring.
+    """
     found = {}
-    for path in sorted(ROOT.glob("*/pipeline.py")):
-        folder = path.parent.name
-        name = folder.replace("_", "-")
-        found[name] = Source(name, f"{PACKAGE}.{folder}.pipeline", _description(path), path.parent)
+    for path in sorted(folder.resolve().glob("*/pipeline.py")):
+        name = path.parent.name.replace("_", "-")
+        found[name] = Source(name, _description(path), path.parent)
     return found
 
 
-def select_sources(names: list[str]) -> list[Source]:
-    """Return the named pipelines, or all of them.
+def select_sources(folder: Path, names: list[str]) -> list[Source]:
+    """Return the named pipelines of a folder, or all of them.
 
-    :raise UnknownPipelineError: naming those that do not exist.
+    :raise UnknownPipelineError: if one of them does not exist, or the folder has no pipeline at all.
     """
-    sources = find_sources()
+    sources = find_sources(folder)
+    if not sources:
+        raise UnknownPipelineError(
+            f"There is no pipeline in {folder}, expected folders with a pipeline.py. "
+            "Name the right folder with --sources."
+        )
     unknown = [name for name in names if name not in sources]
     if unknown:
         raise UnknownPipelineError(
-            f"No pipeline {', '.join(unknown)}: pipeline_src has {', '.join(sources)}. "
-            "Add a folder with a pipeline.py to define another one."
+            f"No pipeline {', '.join(unknown)}: {folder} has {', '.join(sources)}. "
+            "Correct the name, or add a folder with a pipeline.py."
         )
     return [sources[name] for name in names or sources]
 

@@ -31,6 +31,7 @@ from sagemaker_compile.job_data import MODULES_PATH, execution_uri, module_input
 from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
 
 STEPS = Path(__file__).parent / "steps"
+FEATURE_TRANSFORM = Path(__file__).parent.parent / "container" / "feature_transform.py"
 INSTANCE_TYPE = "ml.m5.xlarge"
 SEED = 2026
 
@@ -105,7 +106,7 @@ def process_step(session: PipelineSession) -> ProcessingStep:
             inputs=[
                 s3_input("data", input_data),
                 s3_input("batch", batch_data),
-                module_input("feature_transform"),
+                module_input(FEATURE_TRANSFORM),
             ],
             outputs=[s3_output(name, execution_uri(output_prefix, name)) for name in outputs],
         ),

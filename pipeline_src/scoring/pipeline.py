@@ -27,6 +27,7 @@ from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratc
 from sagemaker_compile.transform_step import ScalableTransformStep
 
 STEPS = Path(__file__).parent / "steps"
+FEATURE_TRANSFORM = Path(__file__).parent.parent / "container" / "feature_transform.py"
 INSTANCE_TYPE = "ml.m5.xlarge"
 
 model_package_arn = ParameterString("ModelPackageArn")
@@ -82,7 +83,7 @@ def features_step(session: PipelineSession) -> ProcessingStep:
         step_args=processor(session).run(
             code=str(STEPS / "apply_transform.py"),
             arguments=["--model-package-arn", model_package_arn],
-            inputs=[s3_input("batch", batch_data), module_input("feature_transform")],
+            inputs=[s3_input("batch", batch_data), module_input(FEATURE_TRANSFORM)],
             outputs=[s3_output("features", execution_uri(artifact_uri("scoring", "executions"), "features"))],
         ),
     )
@@ -130,7 +131,7 @@ def report_step(session: PipelineSession, transform: TransformStep, counts: Prop
             inputs=[
                 s3_input("batch", batch_data),
                 s3_input("predictions", predictions),
-                module_input("feature_transform"),
+                module_input(FEATURE_TRANSFORM),
             ],
             outputs=[s3_output("report", Join(on="/", values=[output_prefix, "report"]))],
         ),

@@ -1,7 +1,13 @@
-"""The commands: ``python -m sagemaker_pipelines``."""
+"""The commands: ``python -m sagemaker_pipelines``.
+
+Other packages add commands by entry points of the group ``sagemaker_pipelines.commands``: the entry point's
+name is the command's, and its object is a function with Typer's annotations, or a Typer app with subcommands.
+Every command imports all of them, so their modules leave heavy imports to their functions.
+"""
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +24,21 @@ app = typer.Typer(
 for module in (pipelines, executions, logs, backfill):
     app.add_typer(module.app)
 app.add_typer(schedule.app, name="schedule")
+for entry_point in entry_points(group="sagemaker_pipelines.commands"):
+    try:
+        command = entry_point.load()
+    except ImportError as error:
+        # A package that is only half installed must not take the other commands away.
+        typer.echo(
+            f"Warning: the command {entry_point.name} is missing, because {entry_point.value} cannot be "
+            f"imported: {error}. Install its package with its dependencies.",
+            err=True,
+        )
+        continue
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=entry_point.name)
+    else:
+        app.command(entry_point.name)(command)
 
 
 @app.callback()
@@ -28,5 +49,5 @@ def _root(
         Path | None, typer.Option(exists=True, help="The environments' settings file.")
     ] = None,
 ) -> None:
-    """Take up the options that all commands share."""
+    """Store the options that all commands share."""
     account.choose(profile, endpoint_url, settings)

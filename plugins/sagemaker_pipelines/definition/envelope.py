@@ -69,7 +69,7 @@ class Envelope:
     def load(cls, path: str | Path) -> Envelope:
         """Read an envelope.
 
-        :param path: the file that ``python -m pipeline_src compile`` wrote.
+        :param path: the file that ``sagemaker-pipelines compile`` wrote.
         :raise DefinitionError: when it is missing, is not JSON, or is not an envelope.
         """
         path = Path(path)
@@ -95,7 +95,7 @@ class Envelope:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DefinitionError(
                 f"{path} is not a compiled envelope ({type(error).__name__}: {error}): "
-                "write it with `python -m pipeline_src compile`."
+                "write it with `sagemaker-pipelines compile`."
             ) from error
         envelope._check_placeholders(path)
         return envelope
@@ -168,7 +168,7 @@ class Envelope:
         if seen != asset.sha256:
             raise DefinitionError(
                 f"Asset {path} has the hash {seen}, expected {asset.sha256}: it was edited after compiling. "
-                "Edit its source in pipeline_src and run `make compile`."
+                "Edit its source beside the pipeline and run `make compile`."
             )
         return path
 

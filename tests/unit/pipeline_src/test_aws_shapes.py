@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from sagemaker_compile.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Envelope, iter_steps, with_job_settings
+from stack.account import DEFINITIONS
 
 #: Step type to the operation that SageMaker calls, and the name that it adds to the arguments.
 OPERATIONS = {

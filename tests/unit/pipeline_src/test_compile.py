@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from sagemaker_compile import sources
 from sagemaker_compile.__main__ import main
-from sagemaker_compile.compile import DEFINITIONS, Compiled, compile_pipeline, differences, write
+from sagemaker_compile.compile import Compiled, compile_pipeline, differences, write
 from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
 from sagemaker_compile.sources import find_sources, select_sources
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
+from stack.account import DEFINITIONS
+from stack.settings import ROOT
 
-ROOT = Path.cwd()
+SOURCES = ROOT / "pipeline_src"
 
 #: Compiles everything to a folder, in a process that can open no connection and that cannot use the folder
 #: which ModelBuilder would share with the machine's other users.
@@ -42,7 +43,8 @@ sys.addaudithook(refuse_shared_folder)
 from sagemaker_compile.compile import compile_pipeline, write
 from sagemaker_compile.sources import select_sources
 
-write([compile_pipeline(source) for source in select_sources([])], Path(sys.argv[1]), complete=True)
+sources = select_sources(Path(sys.argv[1]), [])
+write([compile_pipeline(source) for source in sources], Path(sys.argv[2]), complete=True)
 """
 
 
@@ -55,7 +57,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def _compile_elsewhere(target: Path, cwd: Path, **environment: str) -> None:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
     subprocess.run(
-        [sys.executable, "-c", COMPILE_WITHOUT_NETWORK, str(target)],
+        [sys.executable, "-c", COMPILE_WITHOUT_NETWORK, str(SOURCES), str(target)],
         check=True,
         cwd=cwd,
         env={"PYTHONPATH": paths, **environment},
@@ -111,7 +113,7 @@ def target(tmp_path: Path) -> Path:
 
 
 ONE = Compiled("one", '{"a": 1}\n', {"assets/1/a.py": b"a\n"})
-TWO = Compiled("two", "{}\n", {"assets/1/a.py": b"a\n", "assets/2/b.py": b"b\n"})
+TWO = Compiled("two", '{"envelope_version": 1}\n', {"assets/1/a.py": b"a\n", "assets/2/b.py": b"b\n"})
 
 
 def test_what_is_written_is_current(target: Path) -> None:
@@ -206,16 +208,18 @@ def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()
     (folder / "pipeline.py").write_text(THIRD)
-    monkeypatch.setattr(sources, "ROOT", package)
-    monkeypatch.setattr(sources, "PACKAGE", "pipeline_src_more")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     yield folder / "pipeline.py"
     for name in [name for name in sys.modules if name.startswith("pipeline_src_more")]:
         del sys.modules[name]
 
 
+def compile_third(third: Path) -> Compiled:
+    return compile_pipeline(select_sources(third.parent.parent, [])[0])
+
+
 def test_a_further_pipeline_is_a_folder_and_nothing_else(third: Path) -> None:
-    [source] = select_sources([])
+    [source] = select_sources(third.parent.parent, [])
     assert (source.name, source.description) == ("third-pipeline", "Third of all.")
     document = json.loads(compile_pipeline(source).envelope)
     assert document["placeholders"] == ["role_arn"]
@@ -226,26 +230,26 @@ def test_a_further_pipeline_is_a_folder_and_nothing_else(third: Path) -> None:
 def test_a_pipeline_with_another_name_than_its_folder_is_refused(third: Path) -> None:
     third.write_text(THIRD.replace("third-pipeline", "fourth"))
     with pytest.raises(CompileError, match=r"expected prefixed\('third-pipeline'\)"):
-        compile_pipeline(select_sources([])[0])
+        compile_third(third)
 
 
 def test_a_pipeline_without_a_build_function_is_refused(third: Path) -> None:
     third.write_text('"""Third."""\n')
     with pytest.raises(CompileError, match=r"pipeline_src_more\.third_pipeline\.pipeline has no build"):
-        compile_pipeline(select_sources([])[0])
+        compile_third(third)
 
 
 def test_a_pipeline_without_a_docstring_is_refused(third: Path) -> None:
     third.write_text("NAME = 1\n")
     with pytest.raises(CompileError, match="has no docstring"):
-        find_sources()
+        find_sources(third.parent.parent)
 
 
 def test_what_the_linter_refuses_is_not_compiled(third: Path) -> None:
     """The SDK lets a name of 65 characters through."""
     third.write_text(THIRD.replace('["Stop"]', '["S" * 65]'))
     with pytest.raises(InvalidDefinitionError, match=r"third-pipeline: 1 problem .*\n.*step S+: the name"):
-        compile_pipeline(select_sources([])[0])
+        compile_third(third)
 
 
 #: In place of the last lines of THIRD: what SageMaker and botocore may know one day.
@@ -262,14 +266,14 @@ def build(session):
 def test_an_argument_that_is_not_known_is_refused_until_the_source_allows_it(third: Path) -> None:
     third.write_text(f"{THIRD}{NEW_MEMBER}")
     with pytest.raises(InvalidDefinitionError, match=r"'Severity' .* \(override: Fail\.Severity\)"):
-        compile_pipeline(select_sources([])[0])
+        compile_third(third)
 
 
 def test_the_command_line_refuses_it_in_one_message(
     third: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     third.write_text(f"{THIRD}{NEW_MEMBER}")
-    monkeypatch.setattr(sys, "argv", ["pipeline_src", "compile", "--check"])
+    monkeypatch.setattr(sys, "argv", ["sagemaker_compile", "--sources", str(third.parent.parent), "--check"])
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
@@ -280,36 +284,36 @@ def test_the_command_line_refuses_it_in_one_message(
 
 def test_what_the_source_allows_is_written_into_the_envelope(third: Path, target: Path) -> None:
     third.write_text(f'{THIRD}{NEW_MEMBER}ALLOWED_ARGUMENTS = ("Fail.Severity",)\n')
-    write([compile_pipeline(select_sources([])[0])], target, complete=True)
+    write([compile_third(third)], target, complete=True)
     assert Envelope.load(target / "third-pipeline.json").allowed_arguments == ("Fail.Severity",)
 
 
 def test_a_single_text_is_refused_as_allowed_arguments(third: Path) -> None:
     third.write_text(f'{THIRD}ALLOWED_ARGUMENTS = "Fail.Severity"\n')
     with pytest.raises(CompileError, match=r"ALLOWED_ARGUMENTS 'Fail\.Severity', expected"):
-        compile_pipeline(select_sources([])[0])
+        compile_third(third)
 
 
 def test_a_model_that_is_registered_without_being_built_is_refused_for_its_region(third: Path) -> None:
     """The SDK writes the region that stands in while compiling into the container's environment."""
     third.write_text(f"{THIRD}{REGISTER}BUILT = False\n")
     with pytest.raises(CompileError, match=r'Step Register has "SAGEMAKER_REGION": .* call build\(\)'):
-        compile_pipeline(select_sources([])[0])
+        compile_third(third)
 
 
 def test_a_model_that_is_built_first_is_registered_without_a_region(third: Path) -> None:
     third.write_text(f"{THIRD}{REGISTER}BUILT = True\n")
-    assert "SAGEMAKER_REGION" not in compile_pipeline(select_sources([])[0]).envelope
+    assert "SAGEMAKER_REGION" not in compile_third(third).envelope
 
 
 def test_an_unknown_pipeline_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownPipelineError, match="No pipeline abalon: pipeline_src has abalone, scoring"):
-        select_sources(["abalon"])
+        select_sources(Path("pipeline_src"), ["abalon"])
 
 
 def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sagemaker_compile", *arguments],
+        [sys.executable, "-m", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -317,15 +321,43 @@ def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_folder_without_pipelines_compiles_nothing_and_removes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UnknownPipelineError, match=r"There is no pipeline in .* --sources"):
+        select_sources(tmp_path, [])
+
+
+@pytest.mark.parametrize("name", ["notes.md", "package.json", "src/assets/a/b.py"])
+def test_a_folder_with_other_files_is_not_taken_for_the_definitions(target: Path, name: str) -> None:
+    write([ONE, TWO], target, complete=True)
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    (target / name).write_text("{}")
+    with pytest.raises(CompileError, match=rf"holds {name}, expected only compiled definitions"):
+        write([ONE], target, complete=True)
+    assert (target / "two.json").exists()
+
+
+@pytest.mark.thorough
+def test_another_project_compiles_its_own_folder(third: Path, target: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sagemaker_compile", "--sources", "pipeline_src_more", "--out", str(target)],
+        cwd=third.parent.parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert _contents(target).keys() == {"third-pipeline.json"}
+
+
 @pytest.mark.thorough
 def test_the_command_line_says_that_what_is_committed_is_current() -> None:
-    result = _cli("compile", "--check")
+    result = _cli("sagemaker_compile", "--check")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "dags/definitions is current: abalone, scoring.\n"
 
 
 def test_show_prints_parameters_steps_and_graph() -> None:
-    output = _cli("show", "abalone").stdout
+    output = _cli("sagemaker_pipelines", "show", "dags/definitions/abalone.json").stdout
     assert "ModelApprovalStatus" in output
     assert "Accepts PendingManualApproval, Approved," in output
     assert "Accepts at least 0" in output
@@ -338,7 +370,7 @@ def test_show_prints_parameters_steps_and_graph() -> None:
 
 
 def test_an_unknown_name_is_one_line_and_a_failure() -> None:
-    result = _cli("show", "abalon")
+    result = _cli("sagemaker_compile", "abalon")
     assert result.returncode == 1
     assert result.stderr.startswith("Error: No pipeline abalon:")
     assert "Traceback" not in result.stderr
@@ -350,17 +382,14 @@ def test_a_stale_folder_fails_the_check_with_a_diff(
     import typer
 
     from sagemaker_compile import compile as compiling
-    from sagemaker_compile.__main__ import compile_command
+    from sagemaker_compile.cli import compile_command
 
     def one(source: Any) -> Compiled:
         return ONE
 
     monkeypatch.setattr(compiling, "compile_pipeline", one)
-    monkeypatch.setattr(
-        compiling, "differences", lambda compiled, complete: differences([ONE], target, complete=True)
-    )
     with pytest.raises(typer.Exit) as stopped:
-        compile_command(["abalone"], check=True)
+        compile_command(["abalone"], out=target, check=True)
     assert stopped.value.exit_code == 1
     printed = capsys.readouterr()
     assert '+{"a": 1}' in printed.out

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sagemaker_compile.compile import DEFINITIONS
 from sagemaker_pipelines.definition import Envelope, Parameter, gate_of, iter_steps, lint, step_graph
+from stack.account import DEFINITIONS
 from tests.unit.definition.samples import MODEL
 
 

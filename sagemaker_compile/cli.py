@@ -1,0 +1,59 @@
+"""The command ``compile``; pyproject.toml adds it to ``sagemaker-pipelines`` by an entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sagemaker_compile.exceptions import PipelineSourceError
+from sagemaker_compile.sources import select_sources
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+
+
+def compile_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="The pipelines; by default all."),
+    ] = None,
+    sources: Annotated[
+        Path, typer.Option(help="The folder with one folder for each pipeline; it is imported as a package.")
+    ] = Path("pipeline_src"),
+    out: Annotated[
+        Path, typer.Option(help="The folder for the definitions, which holds nothing else.")
+    ] = Path("dags/definitions"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing. Show a diff and fail if a file is stale.")
+    ] = False,
+) -> None:
+    """Compile pipelines of the SageMaker Python SDK to definitions, without a network or an account."""
+    try:
+        _compile(names or [], sources, out, check=check)
+    except (PipelineSourceError, SageMakerPipelinesError) as error:
+        typer.secho(f"Error: {error}", fg="red", err=True)
+        raise typer.Exit(1) from None
+
+
+def _compile(names: list[str], folder: Path, out: Path, *, check: bool) -> None:
+    # The SDK takes seconds to import, and --help does not need it.
+    from sagemaker_compile.compile import compile_pipeline, differences, write
+
+    sources = select_sources(folder, names)
+    compiled = [compile_pipeline(source) for source in sources]
+    listed = ", ".join(source.name for source in sources)
+    if not check:
+        changed = write(compiled, out, complete=not names)
+        for path in changed:
+            typer.echo(f"changed {out / path}")
+        typer.echo(f"Compiled {listed}: {len(changed)} files changed.")
+        return
+    if diff := differences(compiled, out, complete=not names):
+        typer.echo(diff)
+        typer.echo(
+            f"{out} is stale: compile again (`make compile`, or this command without --check) and commit "
+            "the result.",
+            err=True,
+        )
+        raise typer.Exit(1)
+    typer.echo(f"{out} is current: {listed}.")
