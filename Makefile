@@ -51,7 +51,7 @@ down: setup ## Stop what `make up` started
 	@$(BIN)/python -m stack down
 
 doctor: setup ## Check an AWS account with read-only calls and say what is missing
-	@$(BIN)/python -m stack doctor
+	@AIRFLOW_HOME=$${AIRFLOW_HOME:-$(CURDIR)/.state/airflow} $(BIN)/python -m sagemaker_pipelines doctor
 
 bench: setup ## Measure executions, Airflow's overhead and parse times; prints, asserts nothing
 	@$(BIN)/python -m benchmarks

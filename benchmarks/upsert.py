@@ -13,9 +13,9 @@ from typing import Any
 from local_runtime.settings import Settings
 from local_runtime.testing import RuntimeProcess
 from sagemaker_pipelines.definition import Envelope
+from stack.run import DEFINITION
 
 ROUNDS = 20
-DEFINITION = Path(__file__).parent.parent / "dags" / "definitions" / "abalone.json"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands behind ``make run``, ``make demo``, ``make up``, ``make down`` and ``make doctor``."""
+"""The commands behind ``make run``, ``make demo``, ``make up`` and ``make down``."""
 
 from __future__ import annotations
 
@@ -77,28 +77,6 @@ def run(
 
     parameters = {"MseThreshold": mse_threshold, "ModelApprovalStatus": "Approved", "InputData": input_data}
     run_definition(StackSettings.from_environment(), Console(), parameters=parameters)
-
-
-@app.command()
-def doctor(
-    connection: Annotated[str, typer.Option(help="The Airflow connection to check.")] = "aws_default",
-) -> None:
-    """Check an AWS account with read-only calls, and say what is missing."""
-    from stack.account import account_of
-    from stack.console import show
-    from stack.doctor import Doctor
-
-    console = Console()
-    account, client = account_of(connection)
-    findings = []
-    for finding in Doctor(client, account).examine():
-        findings.append(finding)
-        colour = {"ok": "green", "missing": "red", "unknown": "yellow"}[finding.state]
-        show(console, [f"[{colour}]{finding.state:<8}[/] {finding.name:<12} {escape(finding.text)}"])
-        if finding.cure:
-            show(console, [f"{'':<22}{escape(finding.cure)}"])
-    if any(finding.state == "missing" for finding in findings):
-        raise typer.Exit(1)
 
 
 def main(command: Callable[[], object]) -> int:

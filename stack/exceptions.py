@@ -9,7 +9,6 @@
     │   └── StartTimeoutError    a process runs but did not become healthy in time
     ├── AirflowApiError          Airflow refused a request or gave an unexpected answer
     ├── RunFailedError           a DAG run or an execution failed
-    ├── ComposeError             docker-compose.yaml or an env file cannot be read, or a variable is missing
     ├── PackageError             the distribution cannot be built
     └── MissingDataError         the data files of the checkout are not there
 """
@@ -47,10 +46,6 @@ class RunFailedError(StackError):
 
 class MissingDataError(StackError):
     """The data that the bootstrap uploads are missing from the checkout."""
-
-
-class ComposeError(StackError):
-    """The Compose file, or an env file of it, cannot be read or lacks a variable."""
 
 
 class PackageError(StackError):

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import requests
 
-from stack.account import DEFINITIONS, allowed_arguments
 from stack.airflow_api import AirflowApi
 from stack.airflow_env import airflow_environment
 from stack.bootstrap import bootstrap
+from stack.definitions import DEFINITIONS, allowed_arguments
 from stack.exceptions import ProcessDiedError, StackError
 from stack.processes import ProcessSpec, ProcessTable, require_free_port
 from stack.settings import ROOT, StackSettings

@@ -17,14 +17,14 @@ from local_runtime.progress import StepState, failure_of, follow, log_tail
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from sagemaker_pipelines.definition import Envelope
-from stack.account import allowed_arguments
 from stack.bootstrap import bootstrap
 from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict_line
+from stack.definitions import DEFINITIONS, allowed_arguments
 from stack.exceptions import RunFailedError, StackError
 from stack.execution import ExecutionReader
-from stack.settings import ROOT, StackSettings
+from stack.settings import StackSettings
 
-DEFINITION = ROOT / "dags" / "definitions" / "abalone.json"
+DEFINITION = DEFINITIONS / "abalone.json"
 
 
 def run(settings: StackSettings, console: Console, *, parameters: Mapping[str, object]) -> None:
@@ -64,7 +64,7 @@ def local_stack(settings: StackSettings, data_dir: Path) -> Iterator[StackSettin
             port=0,
             region=settings.region,
             account_id=settings.account_id,
-            allowed_arguments=allowed_arguments(DEFINITION.parent),
+            allowed_arguments=allowed_arguments(DEFINITIONS),
         )
     )
     try:

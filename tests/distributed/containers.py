@@ -13,9 +13,9 @@ import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from stack.compose import Service, services, variables
 from stack.processes import free_port
 from stack.settings import ROOT
+from tests.compose import Service, services, variables
 
 # A cluster waits minutes before it believes in a death. The code that reacts is the same.
 SOON = {

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from uv import find_uv_bin
 
 from local_runtime.server import LocalServer
-from stack.compose import read_env_file
 from stack.settings import ROOT
+from tests.compose import read_env_file
 
 DRIVE = str(Path(__file__).with_name("drive.py"))
 PARSE = str(ROOT / "tests" / "dags" / "parse.py")

@@ -24,6 +24,7 @@ from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
 
 PACKAGE = ROOT / "plugins" / "sagemaker_pipelines"
 SOURCES = {path.relative_to(ROOT / "plugins").as_posix() for path in PACKAGE.rglob("*.py")}
+DATA = {"sagemaker_pipelines/py.typed", "sagemaker_pipelines/cli/airflow.json"}
 
 
 pytestmark = pytest.mark.thorough
@@ -50,7 +51,7 @@ def wheel_file(dist: Path, name: str) -> str:
 def test_the_wheel_has_the_airflow_package_and_nothing_else(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     code = {name for name in archive(wheel) if ".dist-info/" not in name}
-    assert code == SOURCES | {"sagemaker_pipelines/py.typed", "sagemaker_pipelines_plugin.py"}
+    assert code == SOURCES | {*DATA, "sagemaker_pipelines_plugin.py"}
 
 
 def test_the_wheel_registers_the_provider_and_the_plugin(dist: Path) -> None:
@@ -75,7 +76,7 @@ def test_the_wheel_requires_an_airflow_that_pip_would_not_take_older(dist: Path)
 
 def test_plugins_zip_holds_what_the_plugins_folder_holds(dist: Path) -> None:
     names = archive(dist / "mwaa" / "plugins.zip").keys()
-    own = {".airflowignore", "sagemaker_pipelines_plugin.py", "sagemaker_pipelines/py.typed"}
+    own = {*DATA, ".airflowignore", "sagemaker_pipelines_plugin.py"}
     assert names == SOURCES | own
 
 

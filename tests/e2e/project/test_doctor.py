@@ -1,4 +1,4 @@
-"""``make doctor`` on the account of the running stack."""
+"""``doctor`` on the account of the running stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def doctor(settings: StackSettings, **settings_of_connection: str) -> subprocess
     connection["login"] = "doctor"
     connection["extra"]["service_config"]["sagemaker"].update(settings_of_connection)
     env = os.environ | {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
-    command = [sys.executable, "-m", "stack", "doctor"]
+    command = [sys.executable, "-m", "sagemaker_pipelines", "doctor"]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
 
 
@@ -43,7 +43,7 @@ def test_what_is_missing_is_named_with_its_cure(airflow: Airflow) -> None:
 
 def test_without_a_bucket_in_the_settings_the_place_to_put_it_is_shown(airflow: Airflow) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW_CONN")}
-    command = [sys.executable, "-m", "stack", "doctor"]
+    command = [sys.executable, "-m", "sagemaker_pipelines", "doctor"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
     assert done.returncode == 1
     assert "artifact_bucket is not set" in done.stderr

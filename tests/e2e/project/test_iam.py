@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
-from stack.iam import allowed_actions
 from tests.e2e.project.conftest import Airflow, Scenario
+from tests.iam import allowed_actions
 
 pytestmark = pytest.mark.thorough
 

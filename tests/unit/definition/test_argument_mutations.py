@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sagemaker_pipelines.definition import Envelope, iter_steps, lint
 from sagemaker_pipelines.definition.references import is_expression
 from sagemaker_pipelines.definition.step_shapes import CALLS, step_shape
-from stack.account import DEFINITIONS
+from stack.definitions import DEFINITIONS
 from tests.unit.definition.samples import MODEL, definition_of, processing, sound_definition, training
 
 

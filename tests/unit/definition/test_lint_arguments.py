@@ -10,7 +10,7 @@ from sagemaker_pipelines.definition import Problem, check, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.step_shapes import CALLS, step_shape
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
-from stack.account import DEFINITIONS
+from stack.definitions import DEFINITIONS
 from tests.unit.definition.samples import MODEL, ROLE, definition_of, processing, training
 
 Arguments = dict[str, Any]

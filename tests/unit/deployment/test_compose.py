@@ -21,9 +21,8 @@ from airflow.providers.celery.get_provider_info import get_provider_info
 
 from local_runtime.cli import app
 from sagemaker_pipelines.settings import PipelineSettings
-from stack.compose import COMPOSE_FILE, Service, interpolate, read_env_file, services, variables
-from stack.exceptions import ComposeError
 from stack.settings import ROOT, StackSettings
+from tests.compose import COMPOSE_FILE, ComposeError, Service, interpolate, read_env_file, services, variables
 
 REQUIRED = {name: f"secret-{name.lower()}" for name, default in variables().items() if default is None}
 AIRFLOW = {"api-server", "scheduler", "dag-processor", "triggerer", "worker"}

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 from sagemaker_pipelines.settings import PipelineSettings
-from stack.compose import read_env_file, services
-from stack.iam import POLICIES, statements
 from stack.settings import ROOT
+from tests.compose import read_env_file, services
+from tests.iam import POLICIES, statements
 
 DOCUMENT = ROOT / "docs" / "deployment.md"
 TEXT = DOCUMENT.read_text()

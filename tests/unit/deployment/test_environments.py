@@ -14,8 +14,8 @@ from local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines import Envelope, SageMakerPipelineHook
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.settings import PipelineSettings
-from stack.iam import statements
 from stack.settings import ROOT
+from tests.iam import statements
 
 __all__ = ["local_runtime"]
 EXAMPLE = ROOT / "docs" / "settings.example.toml"

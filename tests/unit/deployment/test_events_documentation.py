@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines import Partitions, s3_partition_asset, sagemaker_pipeline_dag
 from sagemaker_pipelines.cli import app
-from stack.iam import statements
 from stack.settings import ROOT
+from tests.iam import statements
 
 __all__ = ["local_runtime"]
 

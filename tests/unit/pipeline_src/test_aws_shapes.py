@@ -9,7 +9,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from sagemaker_pipelines.definition import Envelope, iter_steps, with_job_settings
-from stack.account import DEFINITIONS
+from stack.definitions import DEFINITIONS
 
 #: Step type to the operation that SageMaker calls, and the name that it adds to the arguments.
 OPERATIONS = {

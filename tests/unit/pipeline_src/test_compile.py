@@ -17,7 +17,7 @@ from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
 from sagemaker_compile.sources import find_sources, select_sources
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
-from stack.account import DEFINITIONS
+from stack.definitions import DEFINITIONS
 from stack.settings import ROOT
 
 SOURCES = ROOT / "pipeline_src"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.definition import Envelope, Parameter, gate_of, iter_steps, lint, step_graph
-from stack.account import DEFINITIONS
+from stack.definitions import DEFINITIONS
 from tests.unit.definition.samples import MODEL
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stack.account import DEFINITIONS, allowed_arguments
+from stack.definitions import DEFINITIONS, allowed_arguments
 
 
 def test_the_arguments_that_any_definition_allows_are_found_once_and_sorted(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import NoCredentialsError
 
+from sagemaker_pipelines.cli.checks import Account, Doctor, Finding
+from sagemaker_pipelines.cli.policy import Names, statements
 from stack.bootstrap import bootstrap, client
-from stack.doctor import Account, Doctor, Finding
-from stack.iam import Names, allowed_actions, statements
 from stack.settings import StackSettings
+from tests.iam import allowed_actions
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ class Iam:
     """IAM that grants the caller docs/iam/airflow.json with the account's names, but for one action."""
 
     def __init__(self, names: Names, denied: str | None) -> None:
-        self.granted = list(statements("airflow", names=names))
+        self.granted = list(statements(names=names))
         self.denied = denied
         self.asked: set[str] = set()
 

@@ -133,8 +133,8 @@ def main() -> None:
     from local_runtime.server import LocalServer
     from local_runtime.settings import Settings
     from stack.bootstrap import bootstrap
-    from stack.compose import read_env_file
     from stack.settings import StackSettings
+    from tests.compose import read_env_file
 
     os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     with LocalServer(Settings(data_dir=Path(tempfile.mkdtemp()), port=0)) as server:

@@ -1,4 +1,4 @@
-"""``make doctor``: check an AWS account with read-only calls, and say what is missing and how to get it."""
+"""The checks of ``doctor``: read-only calls that say what an AWS account lacks, and how to get it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from sagemaker_pipelines.aws.objects import stored_objects
-from stack.iam import Names, statements
+from sagemaker_pipelines.cli.policy import Names, statements
 
 State = Literal["ok", "missing", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """What a deployment needs to find.
+    """What an account should have.
 
     :param bucket: the artifact bucket.
     :param role_arn: the execution role of pipelines and jobs.
     :param data_uris: S3 URIs of objects or prefixes that the pipelines read.
-    :param topic_arn: the SNS topic of the notifications; None if none is wanted.
-    :param name_prefix: put before the names of pipelines and model package groups; may be empty.
+    :param topic_arn: the SNS topic of the notifications; None disables them.
+    :param name_prefix: the prefix of pipelines and model package groups; may be empty.
     """
 
     bucket: str
@@ -41,9 +41,9 @@ class Finding:
     """The result of one check.
 
     :param name: what was checked.
-    :param state: ``"ok"``, ``"missing"``, or ``"unknown"`` where the caller may not look.
+    :param state: ``"ok"``, ``"missing"``, or ``"unknown"`` if the caller may not look.
     :param text: what was seen.
-    :param cure: what to do, empty when all is well.
+    :param cure: what to do; empty if nothing is wrong.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Doctor:
         self._account = account
 
     def examine(self) -> Iterator[Finding]:
-        """Make every check; without credentials nothing after the first can be checked."""
+        """Make every check; without valid credentials, only the first."""
         identity = self._guard("connection", self._connection)
         yield identity
         if identity.state != "ok":
@@ -86,19 +86,19 @@ class Doctor:
             text = f"{error.operation_name}: {code}: {error.response['Error'].get('Message', '')}"
             denied = code in ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
             cure = f"allow the caller to call {error.operation_name}" if denied else ""
-            return Finding(name=name, state="unknown", text=text, cure=cure or "see the message")
+            return Finding(name=name, state="unknown", text=text, cure=cure or "see the message of AWS")
         except ResponseParserError:
-            text = "the endpoint could not answer; AWS can"
-            return Finding(name=name, state="unknown", text=text, cure="check it in the account itself")
+            text = "the endpoint does not support this call, AWS does"
+            return Finding(name=name, state="unknown", text=text, cure="check it in the AWS account")
         except BotoCoreError as error:
-            cure = "set credentials, a region and, if any, the endpoint in the connection aws_default"
+            cure = "set the credentials, the region and, if needed, the endpoint in the Airflow connection"
             return Finding(name=name, state="missing", text=str(error), cure=cure)
 
     def _connection(self) -> Finding:
         try:
             identity = self._client("sts").get_caller_identity()
         except ClientError as error:
-            cure = "renew the credentials of the connection aws_default"
+            cure = "renew the credentials of the Airflow connection"
             return Finding(name="connection", state="missing", text=str(error), cure=cure)
         return Finding(name="connection", state="ok", text=f"calls are made as {identity['Arn']}")
 
@@ -109,7 +109,7 @@ class Doctor:
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchEntity":
                 raise
-            cure = "create it with AmazonSageMakerFullAccess and access to the bucket"
+            cure = "create it with AmazonSageMakerFullAccess and with access to the bucket"
             return Finding(name="role", state="missing", text=f"{arn} does not exist", cure=cure)
         document = role["AssumeRolePolicyDocument"]
         trust = json.loads(unquote(document)) if isinstance(document, str) else document
@@ -128,15 +128,15 @@ class Doctor:
             cure = f"aws s3 mb s3://{name} --region {s3.meta.region_name}"
             return Finding(name="bucket", state="missing", text=f"{name} does not exist", cure=cure)
         if found and found != s3.meta.region_name:
-            text = f"{name} is in {found}, the connection's region is {s3.meta.region_name}"
-            return Finding(name="bucket", state="missing", text=text, cure="use a bucket of the same region")
+            text = f"{name} is in {found}, but the region of the connection is {s3.meta.region_name}"
+            return Finding(name="bucket", state="missing", text=text, cure="use a bucket in the same region")
         return Finding(name="bucket", state="ok", text=name)
 
     def _data(self, uri: str) -> Finding:
-        cure = f"aws s3 cp FILE.csv {uri}, or give the URI of your data as a parameter"
+        cure = f"aws s3 cp FILE.csv {uri}, or pass the URI of your data as a parameter"
         for entry in stored_objects(self._client("s3"), uri, page_size=1):
             return Finding(name="data", state="ok", text=f"{uri} ({entry['Size']:,} bytes)")
-        return Finding(name="data", state="missing", text=f"nothing at {uri}", cure=cure)
+        return Finding(name="data", state="missing", text=f"there is nothing at {uri}", cure=cure)
 
     def _topic(self) -> Finding:
         arn = self._account.topic_arn
@@ -154,7 +154,7 @@ class Doctor:
         return Finding(name="SageMaker", state="ok", text="answers ListPipelines")
 
     def _permissions(self) -> Finding:
-        """Ask IAM what the caller may do; the simulation needs a user's or a role's ARN."""
+        """Ask IAM what the caller may do; the simulation takes the ARN of a user or a role."""
         arn = self._client("sts").get_caller_identity()["Arn"]
         caller = _principal(arn)
         _, partition, _, _, account_id, _ = arn.split(":", 5)
@@ -169,7 +169,7 @@ class Doctor:
         )
         denied = [
             action
-            for statement in statements("airflow", names=names)
+            for statement in statements(names=names)
             if self._account.topic_arn or statement["Action"] != ["sns:Publish"]
             for action in self._denied(caller, statement)
         ]
@@ -177,11 +177,11 @@ class Doctor:
             text = f"{caller} may not {', '.join(dict.fromkeys(denied))}"
             cure = "allow these actions as docs/iam/airflow.json does"
             return Finding(name="permissions", state="missing", text=text, cure=cure)
-        text = f"{caller} may do all that docs/iam/airflow.json lists"
+        text = f"{caller} may do everything that docs/iam/airflow.json lists"
         return Finding(name="permissions", state="ok", text=text)
 
     def _denied(self, caller: str, statement: Mapping[str, Any]) -> list[str]:
-        """Return the actions of a statement that the caller may do with none of its resources."""
+        """Return the actions of a statement that the caller may not do with any of its resources."""
         allowed = set()
         for resource in statement["Resource"]:
             answer = self._client("iam").simulate_principal_policy(
@@ -203,7 +203,7 @@ class Doctor:
 
 
 def _example(pattern: str) -> str:
-    """Return a resource of the pattern; ``*`` alone means all of them."""
+    """Return a resource that matches the pattern; ``*`` alone means all resources."""
     return pattern if pattern == "*" else pattern.replace("*", "doctor")
 
 
@@ -212,7 +212,7 @@ def _examples(value: str | list[str]) -> list[str]:
 
 
 def _principal(arn: str) -> str:
-    """Return the role's ARN for an assumed-role session, and any other ARN as it is."""
+    """Return the ARN of the role for the session of an assumed role, and any other ARN unchanged."""
     if ":assumed-role/" not in arn:
         return arn
     prefix, _, rest = arn.partition(":assumed-role/")

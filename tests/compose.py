@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-from stack.exceptions import ComposeError
 from stack.settings import ROOT
 
 COMPOSE_FILE = ROOT / "docker-compose.yaml"
@@ -24,6 +23,10 @@ COMPOSE_FILE = ROOT / "docker-compose.yaml"
 _VARIABLE = re.compile(
     r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?:(?P<operator>:-|:\?)(?P<text>[^}]*))?\}|(?P<bad>))"
 )
+
+
+class ComposeError(ValueError):
+    """The Compose file, or an env file of it, cannot be read or lacks a variable."""
 
 
 @dataclass(frozen=True, kw_only=True)

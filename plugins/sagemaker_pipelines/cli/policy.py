@@ -1,4 +1,4 @@
-"""The IAM policies in ``docs/iam/``: what each role may do."""
+"""The IAM policy of Airflow's role, ``airflow.json`` beside this file and in ``docs/iam/``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack.settings import ROOT
-
-POLICIES = ROOT / "docs" / "iam"
+AIRFLOW_POLICY = Path(__file__).with_name("airflow.json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """What stands in a policy where the files have names of an example.
+    """The names that replace those of the example in a policy.
 
     :param partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
     :param account_id: the AWS account.
     :param region: the AWS region.
     :param bucket: the artifact bucket.
-    :param name_prefix: put before the names of pipelines and model package groups; may be empty.
+    :param name_prefix: the prefix of pipelines and model package groups; may be empty.
     :param role_arn: the execution role.
     :param topic_arn: the SNS topic of the notifications.
     """
@@ -36,7 +34,7 @@ class Names:
     topic_arn: str
 
     def put_into(self, policy: str) -> str:
-        """Return the text of a policy with these names for the example's."""
+        """Return the text of a policy with these names instead of the example's."""
         names = {
             "arn:aws:iam::111122223333:role/SageMakerExecutionRole": self.role_arn,
             "arn:aws:sns:eu-west-1:111122223333:sagemaker-pipelines": self.topic_arn,
@@ -46,37 +44,20 @@ class Names:
             "example-ml-artifacts": self.bucket,
             "dev-": self.name_prefix,
         }
-        # In one pass, as a name may hold what stands for another one.
+        # In one pass, because one name may contain the example of another.
         return re.sub("|".join(map(re.escape, names)), lambda found: names[found[0]], policy)
 
 
-def statements(name: str, *, folder: Path = POLICIES, names: Names | None = None) -> Iterator[dict[str, Any]]:
-    """Return the statements of one policy, ``Action`` and ``Resource`` always as lists.
+def statements(path: Path = AIRFLOW_POLICY, *, names: Names | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the statements of a policy, with ``Action`` and ``Resource`` always as lists.
 
-    :param name: the file's stem, such as ``"airflow"``.
-    :param folder: where the files are.
-    :param names: names to put into it; None leaves those of the example.
+    :param path: the policy's file.
+    :param names: the names to put into it; None leaves those of the example.
     """
-    text = (folder / f"{name}.json").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     document = json.loads(names.put_into(text) if names else text)
     for statement in document["Statement"]:
         for key in ("Action", "Resource"):
             value = statement.get(key, [])
             statement[key] = [value] if isinstance(value, str) else value
         yield statement
-
-
-def allowed_actions(name: str, *, folder: Path = POLICIES) -> set[str]:
-    """Return the actions that a policy allows, such as ``"sagemaker:StartPipelineExecution"``.
-
-    An action counts also where the policy denies it for some of the resources.
-
-    :param name: the file's stem.
-    :param folder: where the files are.
-    """
-    return {
-        action
-        for statement in statements(name, folder=folder)
-        if statement["Effect"] == "Allow"
-        for action in statement["Action"]
-    }

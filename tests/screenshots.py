@@ -1,4 +1,4 @@
-"""Take the pictures in docs/images from a stack that is up: ``python -m stack.screenshots``.
+"""Take the pictures in docs/images from a stack that is up: ``python -m tests.screenshots``.
 
 Run ``make up``, ``make demo`` and ``make demo MSE_THRESHOLD=3.0`` first. Needs Chromium.
 """

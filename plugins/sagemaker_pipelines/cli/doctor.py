@@ -1,0 +1,100 @@
+"""``doctor``: check an AWS account, and say what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sagemaker_pipelines.cli.account import connection_of, hook_of
+from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, reported
+from sagemaker_pipelines.definition import Envelope, parameters_of
+from sagemaker_pipelines.exceptions import SettingsError
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.cli.checks import Account
+
+app = typer.Typer()
+_COLOURS = {"ok": "green", "missing": "red", "unknown": "yellow"}
+_EXAMPLE = (
+    '{"service_config": {"sagemaker": {"artifact_bucket": "...", "role_arn": "arn:aws:iam::...:role/..."}}}'
+)
+
+
+@app.command()
+def doctor(
+    definitions: Annotated[
+        Path, typer.Option(help="The folder of the compiled definitions, whose input data are looked up.")
+    ] = Path("dags/definitions"),
+    as_json: AsJson = False,
+    conn_id: ConnId = "aws_default",
+    region: Region = None,
+) -> None:
+    """Check an AWS account with read-only calls; exit with 1 if something is missing."""
+    from sagemaker_pipelines.cli.checks import Doctor
+
+    with reported():
+        account, client = account_of(conn_id, region, definitions)
+        findings = list(Doctor(client, account).examine())
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            state = typer.style(f"{finding.state:<8}", fg=_COLOURS[finding.state])
+            typer.echo(f"{state} {finding.name:<12} {finding.text}")
+            if finding.cure:
+                typer.echo(f"{'':<22}{finding.cure}")
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Account, Callable[[str], Any]]:
+    """Return what the account should have, and a function that returns the client of a service.
+
+    :param conn_id: the Airflow connection; without Airflow, boto3 finds the credentials.
+    :param region: the region; None takes the connection's.
+    :param definitions: the folder of the compiled definitions.
+    :raises SettingsError: the bucket or the role is not set, or a setting is malformed.
+    """
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sagemaker_pipelines.cli.checks import Account
+
+    @cache
+    def client(service: str) -> Any:
+        connection = connection_of(conn_id)
+        return AwsBaseHook(aws_conn_id=connection, client_type=service, region_name=region).conn
+
+    hook = hook_of(conn_id, region)
+    settings = hook.settings
+    if not settings.artifact_bucket or not settings.role_arn:
+        name = "role_arn" if settings.artifact_bucket else "artifact_bucket"
+        raise SettingsError(
+            f"{name} is not set. Put it into the extra of the connection {conn_id!r}: {_EXAMPLE}, or "
+            "into the settings file (--settings, AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE)."
+        )
+    account = Account(
+        bucket=settings.artifact_bucket,
+        role_arn=settings.role_arn,
+        name_prefix=settings.name_prefix,
+        data_uris=data_uris(definitions, settings.placeholder_values, region=str(hook.conn_region_name)),
+        topic_arn=settings.notification_target,
+    )
+    return account, client
+
+
+def data_uris(definitions: Path, values: Mapping[str, str], *, region: str) -> tuple[str, ...]:
+    """Return the default URIs of the data that the definitions read: of the parameters named ``...Data``.
+
+    :param definitions: the folder of the envelopes.
+    :param values: the values of the placeholders.
+    :param region: the region of the images.
+    """
+    envelopes = [Envelope.load(path) for path in sorted(definitions.glob("*.json"))]
+    parameters = [p for e in envelopes for p in parameters_of(e.fill(values, region=region))]
+    uris = [str(p.default) for p in parameters if p.name.endswith("Data")]
+    return tuple(dict.fromkeys(uri for uri in uris if uri.startswith("s3://")))
