@@ -12,7 +12,6 @@ from typing import Any
 
 from local_runtime.settings import Settings
 from local_runtime.testing import Endpoint
-from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import StackSettings
@@ -67,7 +66,6 @@ def _backfill(stack: Stack) -> tuple[list[dict[str, Any]], float]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while "condition" not in stack.api.dag_ids():
         _check(deadline, f"no DAG yet; import errors: {stack.api.import_errors()}")
-    airflow = AirflowClient(stack.settings.airflow_url)
     last = FIRST + timedelta(days=RUNS - 1)
     backfill = stack.api.create_backfill(
         "condition", FIRST.isoformat(), last.isoformat(), max_active_runs=MAX_ACTIVE_RUNS
@@ -75,7 +73,7 @@ def _backfill(stack: Stack) -> tuple[list[dict[str, Any]], float]:
     # It was created while the DAG was paused.
     began = time.monotonic()
     while True:
-        runs = airflow.backfill_runs(backfill)
+        runs = stack.api.backfill_runs(backfill)
         if len(runs) == RUNS and all(run["state"] in {"success", "failed"} for run in runs):
             break
         _check(deadline, f"{sum(run['state'] == 'success' for run in runs)} of {RUNS} runs have ended")

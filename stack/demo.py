@@ -12,8 +12,9 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.markup import escape
 
+from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.console import Progress, coloured, predictions_lines, show, steps_lines, title_of, verdict_line
-from stack.exceptions import AirflowApiError, RunFailedError, StackError, StartTimeoutError
+from stack.exceptions import RunFailedError, StackError, StartTimeoutError
 from stack.execution import ExecutionReader
 from stack.lifecycle import ALL_PROCESSES, Stack
 from stack.notifications import receive
@@ -80,7 +81,7 @@ class Demo:
         deadline = time.monotonic() + DAGS_SECONDS
         while not {TRAIN, SCORE} <= self._api.dag_ids():
             for error in self._api.import_errors():
-                raise AirflowApiError(f"{error['filename']} does not import:\n{error['stack_trace']}")
+                raise StackError(f"{error['filename']} does not import:\n{error['stack_trace']}")
             self._stack.processes.require_alive(ALL_PROCESSES)
             if time.monotonic() > deadline:
                 raise StartTimeoutError(
@@ -119,7 +120,7 @@ class Demo:
         failed = {task["task_id"]: task["try_number"] for task in instances if task["state"] == "failed"}
         lines = [f"{dag_id} {run_id} failed in {', '.join(failed) or 'no task'}"]
         for task_id, try_number in failed.items():
-            with contextlib.suppress(AirflowApiError):
+            with contextlib.suppress(AirflowRequestError):
                 log = self._api.log(dag_id, run_id, task_id, try_number)
                 lines += ["", f"--- {task_id}", *log.splitlines()[-LOG_LINES:]]
         return "\n".join(lines)
@@ -159,7 +160,7 @@ def demo(settings: StackSettings, console: Console, *, threshold: float) -> None
     stack.up()
     try:
         Demo(stack, console, progress).run(threshold=threshold)
-    except (AirflowApiError, BotoCoreError) as error:
+    except (AirflowRequestError, BotoCoreError) as error:
         # Whoever does not answer may have died, and then its log says more.
         stack.processes.require_alive(ALL_PROCESSES)
         raise StackError(str(error)) from error

@@ -7,7 +7,6 @@
     │   ├── PortInUseError       another program listens on a port of the stack
     │   ├── ProcessDiedError     a process ended; the message carries the end of its log
     │   └── StartTimeoutError    a process runs but did not become healthy in time
-    ├── AirflowApiError          Airflow refused a request or gave an unexpected answer
     ├── RunFailedError           a DAG run or an execution failed
     ├── PackageError             the distribution cannot be built
     └── MissingDataError         the data files of the checkout are not there
@@ -34,10 +33,6 @@ class ProcessDiedError(ProcessError):
 
 class StartTimeoutError(ProcessError):
     """The process did not become healthy in time."""
-
-
-class AirflowApiError(StackError):
-    """Airflow's REST API refused a request."""
 
 
 class RunFailedError(StackError):

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import requests
+import httpx
 
-from stack.airflow_api import AirflowApi
+from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.airflow_env import airflow_environment
 from stack.bootstrap import bootstrap
 from stack.definitions import DEFINITIONS, allowed_arguments
@@ -51,7 +51,7 @@ class Stack:
     ) -> None:
         self.settings = settings
         self.processes = ProcessTable(settings.state_dir)
-        self.api = AirflowApi(settings.airflow_url)
+        self.api = AirflowClient(settings.airflow_url)
         self._extra_env = extra_env
         self._report = report
 
@@ -171,8 +171,9 @@ class Stack:
     def _runtime_healthy(self) -> bool:
         """Return whether the process that answers is the one that this stack started."""
         process = self.processes.running(RUNTIME)
-        with contextlib.suppress(requests.RequestException, ValueError):
-            answer = requests.get(f"{self.settings.runtime_url}/_local_runtime/health", timeout=5)
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            url = f"{self.settings.runtime_url}/_local_runtime/health"
+            answer = httpx.get(url, timeout=5, trust_env=False)  # loopback never goes through a proxy
             return process is not None and answer.status_code == 200 and answer.json()["pid"] == process.pid
         return False
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from stack.airflow_api import AirflowApi
+from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.demo import TRAIN
 from stack.lifecycle import Stack
 from stack.settings import ROOT, StackSettings
@@ -36,7 +36,7 @@ def main() -> None:
         browser.close()
 
 
-def _runs(api: AirflowApi) -> dict[str, str]:
+def _runs(api: AirflowClient) -> dict[str, str]:
     """Return the newest run of each branch."""
     found: dict[str, str] = {}
     for run in api.runs(TRAIN):

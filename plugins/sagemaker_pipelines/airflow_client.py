@@ -1,68 +1,156 @@
-"""Ask an Airflow for its backfills, over the public REST API."""
+"""A client of Airflow's public REST API: health, DAGs, runs, XComs, logs and backfills."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
+
+import httpx
 
 from sagemaker_pipelines.exceptions import AirflowRequestError
 from sagemaker_pipelines.messages import cut
 
-if TYPE_CHECKING:
-    import httpx
-
 _PAGE = 100
 _TIMEOUT_SECONDS = 30.0
-# Airflow on SQLite answers 500 or 503 while its database is locked; a gateway has 502 and 504 while it
-# restarts. What is sent here may be sent twice.
+# Airflow on SQLite answers 500 or 503 while its database is locked; a gateway answers 502 and 504 while it
+# restarts. A POST is not sent again, because it might create a second run.
 _TRANSIENT = frozenset({500, 502, 503, 504})
 _ATTEMPTS = 8
-# How much of a refusal is told, characters.
+# How much of a refusal an error shows, in characters.
 _MAX_DETAIL = 500
-_LOG_IN = ". Give --username and --password, or --token, of somebody who may do that."
+_BACKFILL_SECONDS = 120.0
+_LOG_IN = ". Give --username and --password, or --token, of a user who may do that."
 _CURES = {401: _LOG_IN, 403: _LOG_IN, 404: ". Check the id, and --airflow-url."}
 _EXPECTED_URL = "expected one such as http://localhost:8080: give it with --airflow-url."
 
 
 class AirflowClient:
-    """A client of ``/api/v2``: backfills, their runs, and what the runs' tasks pushed.
+    """A client of ``/api/v2``.
 
     https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 
     :param url: Airflow's address as in ``[api] base_url``.
-    :param token: a bearer token; None asks for one with ``username`` and ``password``, and goes without
-        where there are none.
-    :param username: with ``password``, what ``POST /auth/token`` takes.
-    :param password: see ``username``.
-    :raises AirflowRequestError: the URL is none, or the login was refused.
+    :param token: a bearer token; None gets one for ``username``, or sends none if there is no user.
+    :param username: the user for ``POST /auth/token``; None does not log in.
+    :param password: the password of ``username``.
+    :raises AirflowRequestError: the URL is invalid, or the login was refused.
     """
 
     def __init__(
         self, url: str, *, token: str | None = None, username: str | None = None, password: str | None = None
     ) -> None:
-        import httpx
-
         self.url = url.rstrip("/")
         # A proxy for the internet cannot reach an Airflow on loopback.
         on_loopback = _host(self.url) in {"127.0.0.1", "localhost", "::1"}
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=not on_loopback)
-        if token is None and username is not None:
-            body = {"username": username, "password": password or ""}
-            token = self._call("POST", f"{self.url}/auth/token", json=body).get("access_token")
         if token is not None:
             self._client.headers["Authorization"] = f"Bearer {token}"
+        elif username is not None:
+            self.log_in(username, password or "")
+
+    def log_in(self, username: str, password: str) -> None:
+        """Get a token for a user, and send it from now on.
+
+        :raises AirflowRequestError: the login was refused.
+        """
+        body = {"username": username, "password": password}
+        token = self._request("POST", f"{self.url}/auth/token", json=body).get("access_token")
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def health(self) -> dict[str, Any] | None:
+        """Return the health of Airflow's components, or None while nothing answers."""
+        try:
+            return self.call("GET", "/monitor/health")
+        except AirflowRequestError:
+            return None
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Return the import errors of the DAG files."""
+        return list(self._items("/importErrors", "import_errors"))
+
+    def dag_ids(self) -> set[str]:
+        """Return the ids of all DAGs, including paused ones."""
+        return {dag["dag_id"] for dag in self._items("/dags", "dags")}
+
+    def pause(self, dag_id: str) -> None:
+        """Keep the scheduler from starting runs of a DAG."""
+        self.call("PATCH", f"/dags/{quote(dag_id)}", json={"is_paused": True})
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler start runs of a DAG."""
+        self.call("PATCH", f"/dags/{quote(dag_id)}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any], *, run_id: str | None = None) -> str:
+        """Start a manual run without a logical date, and return its run id."""
+        body = {"logical_date": None, "conf": dict(conf), **({"dag_run_id": run_id} if run_id else {})}
+        return str(self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)["dag_run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return one DAG run."""
+        return self.call("GET", _run_path(dag_id, run_id))
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the newest runs of a DAG, at most 100, newest first."""
+        path = f"/dags/{quote(dag_id)}/dagRuns"
+        return list(self.call("GET", path, order_by="-run_after", limit=_PAGE)["dag_runs"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
+        return list(self._items(f"{_run_path(dag_id, run_id)}/taskInstances", "task_instances"))
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Return what a task pushed under a key, or None if it pushed nothing."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"
+        try:
+            return self.call("GET", path, deserialize=True)["value"]
+        except AirflowRequestError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
+        """Return the text of the log of one attempt."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/logs/{try_number}"
+        content = self.call("GET", path, full_content=True)["content"]
+        return "\n".join(part for line in content for part in _log_lines(line))
+
+    def create_backfill(self, dag_id: str, first: str, last: str, **options: Any) -> dict[str, Any]:
+        """Create a backfill and return it.
+
+        Airflow 3.3.2 on SQLite answers 503 if its scheduler writes at the same moment, and deletes the runs
+        that it has created so far; a scheduler that has already picked one up dies. So the DAG is paused
+        meanwhile. Airflow answers 409 until it has noticed the end of the DAG's previous backfill, for which
+        it looks every 30 s.
+
+        :param first: the first logical date, ISO 8601.
+        :param last: the last logical date.
+        :param options: more members of the body of ``POST /backfills``.
+        """
+        body = {"dag_id": dag_id, "from_date": first, "to_date": last, **options}
+        self.pause(dag_id)
+        deadline = time.monotonic() + _BACKFILL_SECONDS
+        try:
+            while True:
+                try:
+                    return self.call("POST", "/backfills", json=body)
+                except AirflowRequestError as error:
+                    if error.status not in {409, 503} or time.monotonic() > deadline:
+                        raise
+                time.sleep(1)
+        finally:
+            self.unpause(dag_id)
 
     def backfill(self, backfill_id: int) -> dict[str, Any]:
         """Return one backfill."""
-        return self._api("GET", f"/backfills/{backfill_id}")
+        return self.call("GET", f"/backfills/{backfill_id}")
 
     def cancel_backfill(self, backfill_id: int) -> bool:
-        """Let a backfill start no more runs; return False where it had ended already."""
+        """Let a backfill start no more runs; return False if it had already ended."""
         try:
-            self._api("PUT", f"/backfills/{backfill_id}/cancel")
+            self.call("PUT", f"/backfills/{backfill_id}/cancel")
         except AirflowRequestError as error:
             if error.status != 409:
                 raise
@@ -70,10 +158,10 @@ class AirflowClient:
         return True
 
     def backfill_runs(self, backfill: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the runs of a backfill's dates that belong to a backfill, by date.
+        """Return the backfill runs on the dates of a backfill, by date.
 
-        Airflow tells no backfill of a run. As a DAG has at most one at a time, a run that is queued or
-        runs is this one's while it is active; one that has ended may be of an earlier backfill.
+        Airflow does not say which backfill a run belongs to. A DAG has at most one at a time, so a queued or
+        running run belongs to the active one; a run that has ended may belong to an earlier one.
 
         :param backfill: as :meth:`backfill` returned it.
         """
@@ -88,12 +176,12 @@ class AirflowClient:
 
     def fail_run(self, dag_id: str, run_id: str) -> None:
         """Mark a run failed: Airflow kills its tasks, whose ``on_kill`` stops their executions."""
-        self._api("PATCH", f"{_run_path(dag_id, run_id)}", json={"state": "failed"})
+        self.call("PATCH", _run_path(dag_id, run_id), json={"state": "failed"})
 
     def xcoms(self, run: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
         """Return what a run's tasks have pushed under these keys since the run was queued.
 
-        What is older was pushed before the run was cleared, and tells of an earlier execution.
+        Older values were pushed before the run was cleared, and belong to an earlier execution.
         """
         path = f"{_run_path(run['dag_id'], run['dag_run_id'])}/taskInstances"
         queued = datetime.fromisoformat(run["queued_at"]) if run.get("queued_at") else None
@@ -103,25 +191,30 @@ class AirflowClient:
                 continue
             if queued is not None and datetime.fromisoformat(entry["timestamp"]) < queued:
                 continue
-            one = f"{path}/{quote(entry['task_id'])}/xcomEntries/{quote(entry['key'])}"
-            values[entry["key"]] = self._api("GET", one, params={"deserialize": True})["value"]
+            values[entry["key"]] = self.xcom(run["dag_id"], run["dag_run_id"], entry["task_id"], entry["key"])
         return values
 
     def _items(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
-            answer = self._api("GET", path, params={**query, "limit": _PAGE, "offset": offset})
+            answer = self.call("GET", path, **query, limit=_PAGE, offset=offset)
             yield from answer[key]
             offset += _PAGE
             if offset >= answer["total_entries"]:
                 return
 
-    def _api(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        return self._call(method, f"{self.url}/api/v2{path}", **arguments)
+    def call(self, method: str, path: str, *, json: Any = None, **query: Any) -> dict[str, Any]:
+        """Return the answer to one request; an answer without a body is an empty dictionary.
 
-    def _call(self, method: str, url: str, **arguments: Any) -> dict[str, Any]:
-        import httpx
+        :param method: the HTTP method.
+        :param path: the path below ``/api/v2``.
+        :param json: the body.
+        :param query: the parameters of the query.
+        :raises AirflowRequestError: Airflow does not answer, or refuses the request.
+        """
+        return self._request(method, f"{self.url}/api/v2{path}", json=json, params=query or None)
 
+    def _request(self, method: str, url: str, **arguments: Any) -> dict[str, Any]:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer = self._client.request(method, url, **arguments)
@@ -129,12 +222,14 @@ class AirflowClient:
                 raise AirflowRequestError(
                     f"Airflow does not answer at {url}: {error!r}. Give its address with --airflow-url."
                 ) from error
-            if answer.status_code not in _TRANSIENT or attempt == _ATTEMPTS:
+            if method == "POST" or answer.status_code not in _TRANSIENT or attempt == _ATTEMPTS:
                 break
             time.sleep(0.5 * attempt)
         if answer.is_error:
             text = f"Airflow answered {answer.status_code} to {method} {url}: {_detail(answer)}"
             raise AirflowRequestError(f"{text}{_CURES.get(answer.status_code, '')}", answer.status_code)
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            return {}
         try:
             body = answer.json()
         except ValueError:
@@ -152,8 +247,6 @@ def _host(url: str) -> str:
 
     :raises AirflowRequestError: it is not an address.
     """
-    import httpx
-
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -165,6 +258,17 @@ def _host(url: str) -> str:
 
 def _run_path(dag_id: str, run_id: str) -> str:
     return f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _log_lines(line: Any) -> Iterator[str]:
+    """Yield the message of a log line, and those of its exceptions."""
+    if not isinstance(line, dict):
+        yield str(line)
+        return
+    if not str(line.get("event", "")).startswith("::"):
+        yield str(line.get("event", ""))
+    for error in line.get("error_detail") or ():
+        yield f"{error['exc_type']}: {error['exc_value']}"
 
 
 def _detail(answer: httpx.Response) -> str:

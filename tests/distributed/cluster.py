@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import requests
 
-from stack.airflow_api import AirflowApi
+from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.processes import ProcessSpec, ProcessTable
 from tests.distributed.containers import SEARCH_PATH, Containers, as_postgres, service_of
 
@@ -38,7 +37,7 @@ class Cluster:
         self.processes = ProcessTable(folder)
         self.hosts: list[str] = []
         self.ended: Counter[str] = Counter()
-        self.api = AirflowApi(self.url("api-server"))
+        self.api = AirflowClient(self.url("api-server"))
 
     def url(self, service: str) -> str:
         """Return the address of a server that speaks HTTP."""
@@ -119,9 +118,7 @@ class Cluster:
 
     def log_in(self) -> None:
         """Take a token with the password that ``init`` wrote."""
-        body = {"username": "admin", "password": self.containers.values["AIRFLOW_ADMIN_PASSWORD"]}
-        token = requests.post(f"{self.url('api-server')}/auth/token", json=body, timeout=60).json()
-        self.api._session.headers["Authorization"] = f"Bearer {token['access_token']}"
+        self.api.log_in("admin", self.containers.values["AIRFLOW_ADMIN_PASSWORD"])
 
     def _end(self, host: str) -> int:
         family = self._family(host)

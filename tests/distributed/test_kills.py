@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from stack.exceptions import AirflowApiError
+from sagemaker_pipelines.exceptions import AirflowRequestError
 from tests.distributed.cluster import Cluster
 from tests.distributed.conftest import FULL, Say
 from tests.distributed.containers import missing
@@ -62,7 +62,7 @@ class Watch:
             try:
                 if answer := ready():
                     return answer
-            except AirflowApiError as error:
+            except AirflowRequestError as error:
                 # The API server may be one of those that had to be started again.
                 what = f"{what} ({error})"[:2000]
             assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
@@ -95,7 +95,7 @@ class Watch:
 
         def succeeded() -> int:
             path = "/dags/~/dagRuns/~/taskInstances"
-            return int(self.api._call("GET", path, state="success", limit=1)["total_entries"])
+            return int(self.api.call("GET", path, state="success", limit=1)["total_entries"])
 
         before = self.until(succeeded, "a task to succeed", 120)
         self.until(lambda: succeeded() >= before + 3, "three more tasks to succeed", 300)

@@ -17,7 +17,6 @@ import pytest
 
 from local_runtime.settings import Settings
 from local_runtime.testing import Endpoint
-from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.airflow_env import aws_connection
 from stack.bootstrap import DATA_FILE, split_data
 from stack.lifecycle import Stack
@@ -43,7 +42,6 @@ class Backfills:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         settings = stack.settings
-        self.airflow = AirflowClient(settings.airflow_url)
         self.endpoint = Endpoint(settings.runtime_url, Settings(data_dir=settings.runtime_data_dir))
         self.sagemaker = self.endpoint.client("sagemaker", retries=3)
 
@@ -53,7 +51,7 @@ class Backfills:
         return self.stack.api.create_backfill("light", first, last, max_active_runs=10, **options)
 
     def runs(self, backfill: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.airflow.backfill_runs(backfill)
+        return self.stack.api.backfill_runs(backfill)
 
     def until(self, backfill: dict[str, Any], seen: Callable[[list[dict[str, Any]]], bool]) -> None:
         deadline = time.monotonic() + SECONDS

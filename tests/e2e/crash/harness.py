@@ -204,13 +204,13 @@ class Harness:
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
         """Change a run or a task instance as the UI's buttons do."""
-        self.api._call("PATCH", path, json=body)
+        self.api.call("PATCH", path, json=body)
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Clear a task as the UI's button does."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id]}
         body |= {"only_failed": False, "reset_dag_runs": True}
-        self.api._call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+        self.api.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def kill(self, name: str) -> None:
         """Kill one of Airflow's processes with SIGKILL; the scheduler's workers live on, as they do."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sagemaker_pipelines.exceptions import AirflowRequestError
 from sagemaker_pipelines.task.logical_start import LogicalStart
-from stack.exceptions import AirflowApiError
 from stack.notifications import receive
 from tests.e2e.crash.harness import PIPELINE, Harness
 
@@ -51,7 +51,7 @@ def marked_as(harness: Harness, run_id: str, new_state: str) -> bool:
     """Mark the wait as the UI does; SQLite may be locked just then, and the API answers 500."""
     try:
         harness.patch(f"/dags/{KEPT}/dagRuns/{run_id}/taskInstances/wait", {"new_state": new_state})
-    except AirflowApiError as error:
+    except AirflowRequestError as error:
         if "Database error" not in str(error):
             raise
         return False
@@ -59,8 +59,7 @@ def marked_as(harness: Harness, run_id: str, new_state: str) -> bool:
 
 
 def delete_run(harness: Harness, dag_id: str, run_id: str) -> None:
-    answer = harness.api._session.delete(f"{harness.api._url}/dags/{dag_id}/dagRuns/{run_id}", timeout=30)
-    assert answer.status_code == 204, answer.text
+    assert harness.api.call("DELETE", f"/dags/{dag_id}/dagRuns/{run_id}") == {}
 
 
 def of_another_airflow(harness: Harness, *, run_id: str, deployment: str | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from local_runtime.settings import Settings
 from local_runtime.testing import Endpoint
-from stack.exceptions import AirflowApiError
+from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
@@ -129,8 +129,8 @@ class EventStack(Harness):
 
     def _asset_events(self) -> dict[str, Any] | None:
         try:
-            return self.api._call("GET", "/assets/events", limit=100)
-        except AirflowApiError as error:
+            return self.api.call("GET", "/assets/events", limit=100)
+        except AirflowRequestError as error:
             # Airflow 3.3.2, while a run that an event has made is queued: its start_date is no datetime.
             if "500" not in str(error):
                 raise

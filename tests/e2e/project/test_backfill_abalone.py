@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.airflow_client import AirflowClient
 from tests.e2e.project.conftest import Airflow, Run
 
 pytestmark = pytest.mark.thorough
@@ -20,8 +19,7 @@ def backfill(airflow: Airflow, first: str, last: str, conf: dict[str, Any], **op
     created = airflow.api.create_backfill(
         DAG, f"{first}T00:00:00Z", f"{last}T00:00:00Z", max_active_runs=3, dag_run_conf=conf, **options
     )
-    client = AirflowClient(airflow.settings.airflow_url)
-    return [airflow.finished(DAG, run["dag_run_id"]) for run in client.backfill_runs(created)]
+    return [airflow.finished(DAG, run["dag_run_id"]) for run in airflow.api.backfill_runs(created)]
 
 
 def steps(airflow: Airflow, run: Run) -> set[str]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.bootstrap import upload
 from tests.e2e.project.conftest import Airflow, Run
 
@@ -41,7 +40,7 @@ def create(airflow: Airflow, conf: dict[str, object]) -> subprocess.CompletedPro
 
 def runs(airflow: Airflow) -> list[dict[str, str]]:
     dates = {"dag_id": DAG, "from_date": f"{DAYS[0]}T00:00:00Z", "to_date": f"{DAYS[-1]}T00:00:00Z"}
-    return AirflowClient(airflow.settings.airflow_url).backfill_runs(dates)
+    return airflow.api.backfill_runs(dates)
 
 
 @pytest.mark.usefixtures("paused")

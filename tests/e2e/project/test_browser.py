@@ -105,7 +105,7 @@ def paused(airflow: Airflow) -> Iterator[None]:
     deadline = time.monotonic() + 400
     while any(
         backfill["completed_at"] is None
-        for backfill in airflow.api._call("GET", "/backfills", dag_id=DAG)["backfills"]
+        for backfill in airflow.api.call("GET", "/backfills", dag_id=DAG)["backfills"]
     ):
         assert time.monotonic() < deadline, "another backfill has not ended"
         time.sleep(1)

@@ -54,6 +54,34 @@ def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch, statu
     assert len(answers.asked) == 2
 
 
+def test_a_trigger_is_not_sent_again_because_it_might_create_a_second_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = Answers(httpx.Response(503, json={"detail": "Database is locked."}))
+    with pytest.raises(AirflowRequestError, match="503"):
+        client(monkeypatch, answers).trigger("train", {})
+    assert len(answers.asked) == 1
+
+
+def test_a_backfill_is_created_again_while_the_dag_is_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = [httpx.Response(status, json={"detail": "Not now"}) for status in (503, 409)]
+    answers = Answers(ok({}), *refused, ok(BACKFILL), ok({}))
+    made = client(monkeypatch, answers).create_backfill(
+        "train", "2026-01-01", "2026-01-30", max_active_runs=2
+    )
+    assert made == BACKFILL
+    asked = [(request.method, json.loads(request.content)) for request in answers.asked]
+    assert asked[0] == ("PATCH", {"is_paused": True})
+    assert [method for method, _ in asked[1:-1]] == ["POST"] * 3
+    assert asked[1][1]["max_active_runs"] == 2
+    assert asked[-1] == ("PATCH", {"is_paused": False})
+
+
+def test_an_xcom_that_was_not_pushed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(httpx.Response(404, json={"detail": "XCom entry not found"}))
+    assert client(monkeypatch, answers).xcom("train", "r", "start") is None
+
+
 def test_a_refusal_names_the_request_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(httpx.Response(404, json={"detail": "Backfill not found"}))
     with pytest.raises(AirflowRequestError, match=r"404 to GET .*/backfills/7: Backfill not found") as caught:
