@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
 from stack.bootstrap import bootstrap
 from stack.settings import StackSettings
+from tests.packaging.installation import DRIVE, Installation
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +20,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     with LocalServer(Settings(data_dir=tmp_path_factory.mktemp("runtime"), port=0)) as running:
         bootstrap(StackSettings(runtime_port=int(running.endpoint_url.rpartition(":")[2])))
         yield running
+
+
+@pytest.fixture(scope="module")
+def seen(installation: Installation) -> dict[str, Any]:
+    """What an interpreter sees of the installation, see drive.py."""
+    return installation.drive(DRIVE, "modules")

@@ -68,6 +68,22 @@ class Installation:
         return self.drive(DRIVE, "run", "abalone_train", AIRFLOW_CONN_AWS_DEFAULT=json.dumps(connection))
 
 
+class InstallationTests:
+    """What every installation must do; the module of a subclass has the fixture ``installation``."""
+
+    def test_every_dag_parses_without_a_region_or_a_connection(self, installation: Installation) -> None:
+        parsed = installation.drive(PARSE, installation.env["AIRFLOW__CORE__DAGS_FOLDER"])
+        assert parsed["import_errors"] == {}
+        assert set(parsed["dags"]) == DAGS
+
+    def test_a_dag_runs_against_the_local_runtime(
+        self, installation: Installation, server: LocalServer
+    ) -> None:
+        ended = installation.train(server)
+        assert (ended["state"], ended["errors"]) == ("success", {})
+        assert ended["tasks"] == AWAITING
+
+
 #: How the tasks of ``abalone_train`` end when its model is accepted and waits for approval.
 AWAITING = {
     "select_inputs": "success",

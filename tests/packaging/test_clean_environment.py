@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 
-from local_runtime.server import LocalServer
 from stack.package import MWAA_AIRFLOW, MWAA_DAGS, build
 from tests.packaging.installation import (
-    AWAITING,
-    DAGS,
-    DRIVE,
-    PARSE,
     SOURCES,
     Installation,
+    InstallationTests,
     airflow_variables,
     install,
     new_environment,
@@ -64,11 +60,6 @@ def installation(
     return Installation(request.param, python, env)
 
 
-@pytest.fixture(scope="module")
-def seen(installation: Installation) -> dict[str, Any]:
-    return installation.drive(DRIVE, "modules")
-
-
 def test_every_module_imports_from_what_was_built(installation: Installation, seen: dict[str, Any]) -> None:
     assert {"sagemaker_pipelines", *seen["modules"]} == SOURCES
     folder = installation.env[
@@ -97,13 +88,5 @@ def test_airflow_lists_the_provider_when_it_is_installed_as_a_wheel(
     assert listed == (installation.form == "wheel")
 
 
-def test_every_dag_parses_without_a_region_or_a_connection(installation: Installation) -> None:
-    parsed = installation.drive(PARSE, installation.env["AIRFLOW__CORE__DAGS_FOLDER"])
-    assert parsed["import_errors"] == {}
-    assert set(parsed["dags"]) == DAGS
-
-
-def test_a_dag_runs_against_the_local_runtime(installation: Installation, server: LocalServer) -> None:
-    ended = installation.train(server)
-    assert (ended["state"], ended["errors"]) == ("success", {})
-    assert ended["tasks"] == AWAITING
+class TestCleanEnvironment(InstallationTests):
+    """With only what MWAA or the wheel brings."""

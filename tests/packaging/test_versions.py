@@ -15,19 +15,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from local_runtime.server import LocalServer
 from stack.package import build_wheel
 from stack.settings import ROOT
 from tests.packaging.installation import (
     AIRFLOWS,
-    AWAITING,
-    DAGS,
-    DRIVE,
-    PARSE,
     PYPROJECT,
     RESOLUTIONS,
     SOURCES,
     Installation,
+    InstallationTests,
     airflow_variables,
     install,
     locked,
@@ -82,11 +78,6 @@ def installation(
     )
 
 
-@pytest.fixture(scope="module")
-def seen(installation: Installation) -> dict[str, Any]:
-    return installation.drive(DRIVE, "modules")
-
-
 def test_the_environment_has_the_versions(combination: Combination, seen: dict[str, Any]) -> None:
     assert seen["versions"]["apache-airflow"] == combination.airflow
     amazon = seen["versions"]["apache-airflow-providers-amazon"]
@@ -104,16 +95,8 @@ def test_every_module_imports(seen: dict[str, Any]) -> None:
     assert "airflow-sagemaker-pipelines" in seen["providers"]
 
 
-def test_every_dag_parses(installation: Installation) -> None:
-    parsed = installation.drive(PARSE, installation.env["AIRFLOW__CORE__DAGS_FOLDER"])
-    assert parsed["import_errors"] == {}
-    assert set(parsed["dags"]) == DAGS
-
-
-def test_a_dag_runs_against_the_local_runtime(installation: Installation, server: LocalServer) -> None:
-    ended = installation.train(server)
-    assert (ended["state"], ended["errors"]) == ("success", {})
-    assert ended["tasks"] == AWAITING
+class TestVersions(InstallationTests):
+    """With each combination of versions."""
 
 
 def test_the_unit_tests_pass(installation: Installation) -> None:
