@@ -137,7 +137,7 @@ def _optional_fields(pipeline: Document, request: Mapping[str, Any]) -> dict[str
 
 
 def _experiment(definition: Mapping[str, Any], execution: Document) -> dict[str, str]:
-    """Return the names of the experiment and its trial, by default those of the pipeline and the execution."""
+    """Return the names of experiment and trial, by default those of the pipeline and the execution."""
     config = definition.get("PipelineExperimentConfig") or {}
     scope = Scope(
         parameters=typed_values(definition, execution["_parameters"]),

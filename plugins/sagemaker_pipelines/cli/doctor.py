@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sagemaker_pipelines.cli.account import connection_of, hook_of
+from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, reported
 from sagemaker_pipelines.definition import Envelope, parameters_of
 from sagemaker_pipelines.exceptions import SettingsError
@@ -60,17 +60,10 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
     :param definitions: the folder of the compiled definitions.
     :raises SettingsError: the bucket or the role is not set, or a setting is malformed.
     """
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
     from sagemaker_pipelines.cli.checks import Account
 
-    @cache
-    def client(service: str) -> Any:
-        connection = connection_of(conn_id)
-        return AwsBaseHook(aws_conn_id=connection, client_type=service, region_name=region).conn
-
-    hook = hook_of(conn_id, region)
-    settings = hook.settings
+    client = client_of(conn_id, region)
+    settings = client.settings
     if not settings.artifact_bucket or not settings.role_arn:
         name = "role_arn" if settings.artifact_bucket else "artifact_bucket"
         raise SettingsError(
@@ -81,10 +74,10 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
         bucket=settings.artifact_bucket,
         role_arn=settings.role_arn,
         name_prefix=settings.name_prefix,
-        data_uris=data_uris(definitions, settings.placeholder_values, region=str(hook.conn_region_name)),
+        data_uris=data_uris(definitions, settings.placeholder_values, region=client.region),
         topic_arn=settings.notification_target,
     )
-    return account, client
+    return account, cache(client.account.boto3_client)
 
 
 def data_uris(definitions: Path, values: Mapping[str, str], *, region: str) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from local_runtime.engine.resolver import json_path_value
 from local_runtime.exceptions import ResolutionError
+from sagemaker_pipelines.aws.gate import read_metric
 from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.exceptions import EvaluationError
-from sagemaker_pipelines.hooks.evaluation import read_metric
 
 
 @pytest.mark.parametrize(
