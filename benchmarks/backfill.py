@@ -83,7 +83,7 @@ def _backfill(stack: Stack) -> tuple[list[dict[str, Any]], float]:
 
 
 def _execution_seconds(stack: Stack) -> list[float]:
-    sagemaker = stack.settings.target.client("sagemaker")
+    sagemaker = stack.settings.target.boto3_client("sagemaker")
     pages = sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName="condition")
     seconds = []
     for page in pages:

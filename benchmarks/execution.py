@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.by_hand import by_hand
-from local_runtime.deployment import deploy, start
-from local_runtime.progress import follow
+from sagemaker_pipelines.aws.upsert import upsert_pipeline
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.states import SUCCEEDED
 from stack.bootstrap import bootstrap
 from stack.run import DEFINITION, local_stack
 from stack.settings import StackSettings
@@ -24,7 +25,7 @@ def main() -> None:
     envelope = Envelope.load(DEFINITION)
     with tempfile.TemporaryDirectory() as folder, local_stack(StackSettings(), Path(folder)) as settings:
         bootstrap(settings)
-        deploy(envelope, settings.target)
+        upsert_pipeline(settings.target.sagemaker, envelope)
         _execution_seconds(settings, envelope)  # warm
         hand, execution = [], []
         for _ in range(RUNS):
@@ -39,10 +40,11 @@ def main() -> None:
 
 def _execution_seconds(settings: StackSettings, envelope: Envelope) -> float:
     """Return the seconds from the start to the end of an execution, by SageMaker's own times."""
-    sagemaker = settings.target.client("sagemaker")
-    arn = start(envelope, settings.target, {"ModelApprovalStatus": "Approved"})
-    status = follow(sagemaker, arn, lambda _: None)
-    if status != "Succeeded":
+    target = settings.target
+    arn = target.start(envelope, {"ModelApprovalStatus": "Approved"})
+    watch = ExecutionWatch(target.sagemaker, arn, waiter_delay=0.1, log=target.log, on_steps=lambda _: None)
+    status = watch.follow()
+    if status != SUCCEEDED:
         raise SystemExit(f"{arn} ended as {status}")
-    described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    described = target.sagemaker.describe_execution(arn)
     return float((described["LastModifiedTime"] - described["CreationTime"]).total_seconds())

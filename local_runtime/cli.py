@@ -14,15 +14,19 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
-from local_runtime.console import StepDisplay, failure_lines, steps_table, verdict_line
-from local_runtime.deployment import Target, create_bucket, deploy, start
 from local_runtime.exceptions import SettingsError
-from local_runtime.progress import follow, log_tail, steps_of, verdict_of
 from local_runtime.settings import Settings
+from local_runtime.target import Target, create_bucket
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.outcome import execution_outcome
+from sagemaker_pipelines.aws.upsert import upsert_pipeline
+from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import SageMakerPipelinesError
-from sagemaker_pipelines.states import Phase, execution_phase, step_phase
+from sagemaker_pipelines.exceptions import ExecutionError, SageMakerPipelinesError
+from sagemaker_pipelines.states import Phase, execution_phase
 
 app = typer.Typer(add_completion=False, no_args_is_help=False)
 
@@ -112,16 +116,23 @@ def run(
     compiled = Envelope.load(envelope)
     settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
     with _target(settings, endpoint_url) as target:
-        s3 = target.client("s3")
+        s3 = target.sagemaker.s3
         create_bucket(s3, target.bucket, target.region)
         for file, key in files.items():
             s3.upload_file(file, target.bucket, key)
-        deploy(compiled, target)
-        arn = start(compiled, target, dict(parameters))
+        upsert_pipeline(target.sagemaker, compiled)
+        arn = target.start(compiled, dict(parameters))
         console.print(arn, highlight=False, soft_wrap=True)
-        with StepDisplay(console).showing() as display:
-            status = follow(target.client("sagemaker"), arn, display.update)
-        _print_summary(console, target, arn, status, compiled)
+        progress = Progress(console)
+        watch = ExecutionWatch(
+            target.sagemaker,
+            arn,
+            waiter_delay=0.1,
+            log=target.log,
+            on_steps=lambda steps: progress.steps(compiled.name, steps),
+        )
+        status = watch.follow()
+        _print_summary(console, target.sagemaker, arn, status)
     raise typer.Exit(0 if execution_phase(status) is Phase.SUCCEEDED else 1)
 
 
@@ -157,18 +168,13 @@ def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
     return pairs
 
 
-def _print_summary(console: Console, target: Target, arn: str, status: str, envelope: Envelope) -> None:
-    steps = steps_of(target.client("sagemaker"), arn)
-    console.print(f"\n{envelope.name}: {status}", highlight=False)
-    if not console.is_terminal:
-        console.print(steps_table(steps))
-    verdict = verdict_of(target, arn, envelope.definition)
-    if verdict is not None:
-        console.print(verdict_line(verdict), highlight=False)
-    logs = target.client("logs")
-    for step in (step for step in steps if step_phase(step.status) is Phase.FAILED):
-        for line in failure_lines(step, log_tail(logs, step)):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+def _print_summary(console: Console, client: SageMakerClient, arn: str, status: str) -> None:
+    lines = ["", *steps_lines(title(arn, status), client.list_steps(arn)), *gate_lines(client, arn)]
+    try:
+        execution_outcome(client, arn)
+    except ExecutionError as error:
+        lines.append(escape(str(error)))
+    show(console, lines)
 
 
 def main() -> None:

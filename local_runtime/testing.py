@@ -26,9 +26,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from local_runtime.account import new_client
-from local_runtime.deployment import create_bucket
 from local_runtime.exceptions import LocalRuntimeError
 from local_runtime.settings import Settings
+from local_runtime.target import create_bucket
 from sagemaker_pipelines.states import execution_phase
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.markup import escape
 
+from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
 from sagemaker_pipelines.exceptions import AirflowRequestError
-from stack.console import Progress, coloured, predictions_lines, show, steps_lines, title_of, verdict_line
 from stack.exceptions import RunFailedError, StackError, StartTimeoutError
-from stack.execution import ExecutionReader
 from stack.lifecycle import ALL_PROCESSES, Stack
 from stack.notifications import receive
+from stack.predictions import predictions_lines, predictions_of
 from stack.settings import StackSettings
 
 TRAIN, SCORE = "abalone_train", "abalone_score"
@@ -26,6 +26,13 @@ DAGS_SECONDS = 60.0
 RUN_SECONDS = 600.0
 POLL_SECONDS = 0.3
 LOG_LINES = 15
+_COLOURS = {
+    "success": "green",
+    "failed": "red",
+    "upstream_failed": "red",
+    "running": "cyan",
+    "skipped": "magenta",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +63,7 @@ class Demo:
         self._api = stack.api
         self._console = console
         self._progress = progress
-        self._reader = ExecutionReader(stack.settings.target)
+        self._client = stack.settings.target.sagemaker
 
     def run(self, *, threshold: float) -> None:
         """Run the training DAG and what it triggers, and print the summary.
@@ -100,11 +107,11 @@ class Demo:
             tasks = {task["task_id"]: task["state"] or "none" for task in instances}
             for task_id, task_state in tasks.items():
                 if task_state not in ("none", "scheduled", "queued"):
-                    self._progress.state(dag_id, task_id, task_state)
+                    self._progress.state(dag_id, task_id, task_state, shown=_coloured(task_state))
             if arn is None and tasks.get("start_pipeline") == "success":
                 arn = self._api.xcom(dag_id, run_id, "start_pipeline")
             if arn:
-                self._progress.steps(arn.split("/")[1], self._reader.steps(arn))
+                self._progress.steps(arn.split("/")[1], self._client.list_steps(arn))
             if state in ("success", "failed"):
                 break
             self._stack.processes.require_alive(ALL_PROCESSES)
@@ -129,12 +136,17 @@ class Demo:
         lines = [""]
         for run in filter(None, (train, score)):
             if arn := run.execution_arn:
-                lines += [*steps_lines(title_of(arn, self._reader.status(arn)), self._reader.steps(arn)), ""]
-        if train.execution_arn and (verdict := self._reader.verdict(train.execution_arn)):
-            lines.append(verdict_line(verdict))
-        lines.append("branch: " + ", ".join(f"{n} {coloured(train.tasks.get(n, 'none'))}" for n in BRANCHES))
+                heading = title(arn, self._client.execution_status(arn))
+                lines += [*steps_lines(heading, self._client.list_steps(arn)), ""]
+        if train.execution_arn:
+            lines += gate_lines(self._client, train.execution_arn)
+        lines.append("branch: " + ", ".join(f"{n} {_coloured(train.tasks.get(n, 'none'))}" for n in BRANCHES))
         lines += self._notifications(train.run_id)
-        if score and score.execution_arn and (predictions := self._reader.predictions(score.execution_arn)):
+        if (
+            score
+            and score.execution_arn
+            and (predictions := predictions_of(self._client, score.execution_arn))
+        ):
             lines += predictions_lines(predictions)
         lines.append(f"Airflow's UI: {self._stack.settings.airflow_url}/dags/{TRAIN}/runs/{train.run_id}")
         show(self._console, lines)
@@ -145,6 +157,11 @@ class Demo:
             if run_id in message["Message"]:
                 yield f"notified: {escape(message['Subject'])}"
                 yield from (f"  {escape(line)}" for line in message["Message"].splitlines() if line)
+
+
+def _coloured(state: str) -> str:
+    colour = _COLOURS.get(state)
+    return f"[{colour}]{state}[/]" if colour else state
 
 
 def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:

@@ -9,19 +9,22 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from local_runtime.console import failure_lines
-from local_runtime.deployment import Target, deploy, start
 from local_runtime.exceptions import LocalRuntimeError
-from local_runtime.progress import StepState, failure_of, follow, log_tail
 from local_runtime.server import LocalServer
 from local_runtime.settings import Settings
+from local_runtime.target import Target
+from sagemaker_pipelines.aws.outcome import execution_outcome
+from sagemaker_pipelines.aws.upsert import upsert_pipeline
+from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
+from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import ExecutionError
 from stack.bootstrap import bootstrap
-from stack.console import Progress, predictions_lines, show, steps_lines, title_of, verdict_line
 from stack.definitions import DEFINITIONS, allowed_arguments
 from stack.exceptions import RunFailedError, StackError
-from stack.execution import ExecutionReader
+from stack.predictions import predictions_lines, predictions_of
 from stack.settings import StackSettings
 
 DEFINITION = DEFINITIONS / "abalone.json"
@@ -42,11 +45,17 @@ def run(settings: StackSettings, console: Console, *, parameters: Mapping[str, o
     with local_stack(settings, settings.state_dir / "run") as own:
         progress.line(f"local runtime at {own.runtime_url}")
         bootstrap(own)
-        name = deploy(envelope, own.target)
-        arn = start(envelope, own.target, parameters)
+        upsert_pipeline(own.target.sagemaker, envelope)
+        arn = own.target.start(envelope, parameters)
         progress.line(f"execution {arn}")
-        status = follow(own.target.client("sagemaker"), arn, partial(progress.steps, name))
-        _summarise(own.target, arn, status, console)
+        watch = ExecutionWatch(
+            own.target.sagemaker,
+            arn,
+            waiter_delay=0.1,
+            log=own.target.log,
+            on_steps=partial(progress.steps, envelope.name),
+        )
+        _summarise(own.target, arn, watch.follow(), console)
 
 
 @contextmanager
@@ -78,24 +87,14 @@ def local_stack(settings: StackSettings, data_dir: Path) -> Iterator[StackSettin
 
 
 def _summarise(target: Target, arn: str, status: str, console: Console) -> None:
-    reader = ExecutionReader(target)
-    steps = reader.steps(arn)
-    show(console, ["", *steps_lines(title_of(arn, status), steps), ""])
-    failed = [step for step in steps if step.status == "Failed"]
-    rejected = bool(failed) and {step.name for step in failed} <= reader.rejection_steps(arn)
-    if status != "Succeeded" and not rejected:
-        raise RunFailedError(_cause(target, arn, status, failed))
-    if verdict := reader.verdict(arn):
-        show(console, [verdict_line(verdict)])
-    if rejected:
-        show(console, [f"{failed[0].name}: {failure_of(failed[0])}"])
-    if predictions := reader.predictions(arn):
+    client = target.sagemaker
+    show(console, ["", *steps_lines(title(arn, status), client.list_steps(arn)), ""])
+    try:
+        outcome = execution_outcome(client, arn)
+    except ExecutionError as error:
+        raise RunFailedError(str(error)) from error
+    show(console, gate_lines(client, arn))
+    if outcome.rejected:
+        show(console, [f"{outcome.rejection_step}: {escape(str(outcome.rejection_message))}"])
+    if predictions := predictions_of(client, arn):
         show(console, predictions_lines(predictions))
-
-
-def _cause(target: Target, arn: str, status: str, failed: list[StepState]) -> str:
-    """Return each failed step's reason, and the last lines that its job printed."""
-    lines = [f"{arn} ended as {status}."]
-    for step in failed:
-        lines += failure_lines(step, log_tail(target.client("logs"), step))
-    return "\n".join(lines)

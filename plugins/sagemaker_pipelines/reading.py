@@ -30,9 +30,10 @@ def whole_number(text: str) -> int:
     :param text: such as ``"12"`` or ``"-3"``; blanks around it do not count.
     :raises ValueError: it spells none.
     """
-    if INTEGER.fullmatch(text.strip()) is None:
+    stripped = text.strip()
+    if INTEGER.fullmatch(stripped) is None:
         raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
+    return int(stripped)
 
 
 def finite_number(text: str) -> float:
@@ -41,7 +42,9 @@ def finite_number(text: str) -> float:
     :param text: such as ``"6"``, ``"-0.5"`` or ``"1e-3"``; blanks around it do not count.
     :raises ValueError: it spells none, or one that is too large.
     """
-    if DECIMAL.fullmatch(text.strip()) is None or not math.isfinite(number := float(text)):
+    # What strip() takes for a blank, such as \x1f, float() does not.
+    stripped = text.strip()
+    if DECIMAL.fullmatch(stripped) is None or not math.isfinite(number := float(stripped)):
         raise ValueError(f"{text!r} is not a finite number")
     return number
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from sagemaker_pipelines.aws.gate import GateReading
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.gate import read_gate
 from sagemaker_pipelines.aws.steps import Step
-from sagemaker_pipelines.definition import Gate
-from sagemaker_pipelines.exceptions import UnknownStatusError
+from sagemaker_pipelines.definition import gate_of
+from sagemaker_pipelines.exceptions import EvaluationError, GateError, UnknownStatusError
 from sagemaker_pipelines.states import EXECUTION_PHASES, STEP_PHASES, Phase
 
 _COLOURS = {
@@ -61,6 +62,12 @@ class Progress:
             self.state(f"  {pipeline_name}", step.name, step.status, note=note)
 
 
+def show(console: Console, lines: Iterable[str]) -> None:
+    """Print lines with markup as they are, however narrow the terminal."""
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
 def coloured(status: str) -> str:
     """Return a status of an execution or a step in its colour, as rich's markup."""
     phase = EXECUTION_PHASES.get(status) or STEP_PHASES.get(status)
@@ -89,15 +96,16 @@ def steps_lines(heading: str, steps: Sequence[Step]) -> list[str]:
     return lines
 
 
-def gate_line(gate: Gate, reading: GateReading) -> str:
-    """Return the gate's comparison in one line.
-
-    :param gate: where the metric comes from.
-    :param reading: the two numbers.
-    """
+def gate_lines(client: SageMakerClient, pipeline_execution_arn: str) -> list[str]:
+    """Return the gate's comparison in one line; none where there is no gate, or nothing to compare yet."""
+    try:
+        gate = gate_of(client.execution_definition(pipeline_execution_arn))
+        reading = read_gate(client, pipeline_execution_arn)
+    except (GateError, EvaluationError):
+        return []
     verdict = "[green]accepted[/]" if reading.passed else "[magenta]rejected[/]"
-    wanted = f"{gate.sign} {reading.threshold:g}"
-    return f"{escape(gate.label.upper())} {reading.metric:.4f}, expected {wanted}: {verdict}"
+    metric = f"{escape(gate.label.upper())} {reading.metric:.4f}"
+    return [f"{metric} {gate.sign(reading.passed)} threshold {reading.threshold:g}: {verdict}"]
 
 
 def _detail(step: Step) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from sagemaker_pipelines.aws.client import Logger, SageMakerClient
 from sagemaker_pipelines.aws.errors import cure_of
 from sagemaker_pipelines.aws.pacing import Patience, backoff, delay_after
-from sagemaker_pipelines.aws.steps import StepLog
+from sagemaker_pipelines.aws.steps import Step, StepLog
 from sagemaker_pipelines.states import is_end
 
 
@@ -17,7 +18,8 @@ class ExecutionWatch:
     :param client: what to ask AWS with.
     :param pipeline_execution_arn: the execution.
     :param waiter_delay: the longest time between two looks, seconds; the first ones follow faster.
-    :param log: where step transitions go.
+    :param log: where faults go, and the steps that have changed.
+    :param on_steps: called with all steps at each look, instead of logging those that have changed.
     :ivar status: the status at the last look that AWS answered.
     """
 
@@ -28,6 +30,7 @@ class ExecutionWatch:
         *,
         waiter_delay: float,
         log: Logger,
+        on_steps: Callable[[list[Step]], None] | None = None,
     ) -> None:
         self.client = client
         self.pipeline_execution_arn = pipeline_execution_arn
@@ -35,6 +38,7 @@ class ExecutionWatch:
         self.log = log
         self.status: str | None = None
         self._step_log = StepLog()
+        self._on_steps = on_steps or self._log_changes
         self._started = time.monotonic()
         self._faults = 0
         self._patience = Patience()
@@ -53,8 +57,7 @@ class ExecutionWatch:
         """
         try:
             status = self.client.execution_status(self.pipeline_execution_arn)
-            for step in self._step_log.changes(self.client.list_steps(self.pipeline_execution_arn)):
-                self.log.info("%s", step)
+            self._on_steps(self.client.list_steps(self.pipeline_execution_arn))
         except Exception as error:
             self._patience.endure(error)
             if cure_of(error) is not None:
@@ -66,6 +69,16 @@ class ExecutionWatch:
         self._patience.renew()
         self.status = status
         return status if is_end(status) else None
+
+    def follow(self) -> str:
+        """Look until the execution has ended, and return its status."""
+        while (status := self.look()) is None:
+            time.sleep(self.delay())
+        return status
+
+    def _log_changes(self, steps: list[Step]) -> None:
+        for step in self._step_log.changes(steps):
+            self.log.info("%s", step)
 
     def delay(self) -> float:
         """Return the seconds until the next look: short at first, then at most ``waiter_delay``.

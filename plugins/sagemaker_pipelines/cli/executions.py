@@ -178,6 +178,7 @@ def _request(
     token: str,
 ) -> dict[str, Any]:
     """Return the arguments of StartPipelineExecution, checked."""
+    from sagemaker_pipelines.aws.starts import start_request
     from sagemaker_pipelines.masking import is_secret
 
     if (envelope := envelope_of(target)) is not None:
@@ -186,20 +187,14 @@ def _request(
         name = target
         parameters = parameters_of(client.deployed_definition(target, pipeline_version_id=version))
     values = check_parameters(parameters, dict(map(_pair, params)), is_secret=is_secret)
-    request: dict[str, Any] = {
-        "PipelineName": name,
-        "ClientRequestToken": _digest(token),
-        "PipelineExecutionDescription": f"Started by {_who()}",
-    }
-    if values:
-        request["PipelineParameters"] = [
-            {"Name": key, "Value": value} for key, value in sorted(values.items())
-        ]
-    if version is not None:
-        request["PipelineVersionId"] = version
-    if display_name is not None:
-        request["PipelineExecutionDisplayName"] = display_name
-    return request
+    return start_request(
+        name,
+        token=_digest(token),
+        parameters=values,
+        description=f"Started by {_who()}",
+        display_name=display_name,
+        pipeline_version_id=version,
+    )
 
 
 def _resumed_description(client: SageMakerClient, arn: str) -> str:
@@ -216,7 +211,7 @@ def _who() -> str:
 
 
 def _selection(client: SageMakerClient, source: str | None, from_step: str) -> dict[str, Any]:
-    from sagemaker_pipelines.task.starting import steps_from
+    from sagemaker_pipelines.aws.starts import steps_from
 
     if source is None:
         raise ParameterError(

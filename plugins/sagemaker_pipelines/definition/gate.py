@@ -24,12 +24,13 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "LessThan": operators.lt,
     "LessThanOrEqualTo": operators.le,
 }
+# As people write it where it holds, and where it does not.
 _SIGNS = {
-    "Equals": "==",
-    "GreaterThan": ">",
-    "GreaterThanOrEqualTo": ">=",
-    "LessThan": "<",
-    "LessThanOrEqualTo": "<=",
+    "Equals": ("==", "!="),
+    "GreaterThan": (">", "<="),
+    "GreaterThanOrEqualTo": (">=", "<"),
+    "LessThan": ("<", ">="),
+    "LessThanOrEqualTo": ("<=", ">"),
 }
 _MIRRORED = {
     "Equals": "Equals",
@@ -79,10 +80,9 @@ class Gate:
         names = [quoted or plain for quoted, plain in parts if plain != "value"]
         return names[-1] if names else self.json_path
 
-    @property
-    def sign(self) -> str:
-        """The operator as people write it, such as ``<=``."""
-        return _SIGNS[self.operator]
+    def sign(self, passed: bool) -> str:
+        """Return how metric and threshold compare, such as ``<=``."""
+        return _SIGNS[self.operator][0 if passed else 1]
 
     def passes(self, metric: float, threshold: float) -> bool:
         """Say whether a metric passes a threshold. NaN never does."""

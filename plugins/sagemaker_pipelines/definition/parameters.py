@@ -14,7 +14,7 @@ from typing import Any
 
 from sagemaker_pipelines.definition.placeholders import has_placeholder
 from sagemaker_pipelines.exceptions import ParameterError
-from sagemaker_pipelines.reading import DECIMAL, INTEGER
+from sagemaker_pipelines.reading import finite_number, whole_number
 
 TYPES = ("String", "Integer", "Float", "Boolean")
 MAX_VALUE_LENGTH = 1024
@@ -171,9 +171,7 @@ def _integer(value: object) -> str | None:
         return str(int(value)) if math.isfinite(value) and value.is_integer() else None
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
-        return value.strip()
-    return None
+    return _spelled(value, whole_number)
 
 
 def _float(value: object) -> str | None:
@@ -183,9 +181,18 @@ def _float(value: object) -> str | None:
         return str(value)
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else None
-    if isinstance(value, str) and DECIMAL.fullmatch(value.strip()) and math.isfinite(float(value)):
-        return value.strip()
-    return None
+    return _spelled(value, finite_number)
+
+
+def _spelled(value: object, read: Callable[[str], object]) -> str | None:
+    """Return a text without the blanks around it, if it spells a number; else None."""
+    if not isinstance(value, str):
+        return None
+    try:
+        read(value)
+    except ValueError:
+        return None
+    return value.strip()
 
 
 def _boolean(value: object) -> str | None:

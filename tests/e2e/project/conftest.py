@@ -14,7 +14,6 @@ import pytest
 
 from stack.airflow_env import airflow_environment, aws_connection
 from stack.bootstrap import client, upload
-from stack.execution import ExecutionReader
 from stack.lifecycle import Stack
 from stack.notifications import receive
 from stack.processes import free_port
@@ -46,7 +45,7 @@ class Airflow:
         self.stack = stack
         self.settings = stack.settings
         self.api = stack.api
-        self.reader = ExecutionReader(self.settings.target)
+        self.sagemaker = self.settings.target.sagemaker
         self._messages: list[dict[str, Any]] = []
 
     def client(self, service: str) -> Any:

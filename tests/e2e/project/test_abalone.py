@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import xgboost  # noqa: TID253 - the tests recompute what the model says
 
+from sagemaker_pipelines.aws.gate import read_gate
 from stack.bootstrap import DATA_FILE, split_data
-from stack.execution import resource_of
+from stack.predictions import predictions_of
 from tests.e2e.project.conftest import Airflow, Run, Scenario
 
 ROWS = split_data(DATA_FILE)["holdout/holdout.csv"].decode().splitlines()
@@ -28,12 +29,12 @@ def only(task_id: str) -> dict[str, str]:
 
 
 def statuses(airflow: Airflow, run: Run) -> dict[str, str]:
-    return {step.name: step.status for step in airflow.reader.steps(airflow.execution_arn(run))}
+    return {step.name: step.status for step in airflow.sagemaker.list_steps(airflow.execution_arn(run))}
 
 
 def resource_arn(airflow: Airflow, run: Run, step_name: str) -> str:
-    steps = {step.name: step for step in airflow.reader.steps(airflow.execution_arn(run))}
-    return resource_of(steps[step_name])
+    steps = {step.name: step for step in airflow.sagemaker.list_steps(airflow.execution_arn(run))}
+    return str(steps[step_name].arn)
 
 
 def resource(airflow: Airflow, run: Run, step_name: str) -> str:
@@ -51,7 +52,7 @@ def output(airflow: Airflow, run: Run, step_name: str, name: str) -> str:
 
 def table(airflow: Airflow, prefix: str) -> Any:
     """Return the numbers of all CSV files below a prefix."""
-    text = b"".join(airflow.reader.read(uri) for uri in airflow.reader.list(prefix))
+    text = b"".join(airflow.sagemaker.read_object(uri) for uri in airflow.sagemaker.data_objects(prefix))
     return np.loadtxt(io.BytesIO(text), delimiter=",", ndmin=2)
 
 
@@ -60,7 +61,7 @@ def model_of(airflow: Airflow, run: Run, folder: Path) -> xgboost.Booster:
     job = airflow.client("sagemaker").describe_training_job(
         TrainingJobName=resource(airflow, run, "AbaloneTrain")
     )
-    artifact = airflow.reader.read(job["ModelArtifacts"]["S3ModelArtifacts"])
+    artifact = airflow.sagemaker.read_object(job["ModelArtifacts"]["S3ModelArtifacts"])
     with tarfile.open(fileobj=io.BytesIO(artifact)) as archive:
         archive.extractall(folder, filter="data")
     booster = xgboost.Booster()
@@ -111,7 +112,7 @@ class TestAccepted:
         run = scenario("accepted")
         scored = scoring_run(airflow, run)
         assert scored.state == "success"
-        predictions = airflow.reader.predictions(airflow.execution_arn(scored))
+        predictions = predictions_of(airflow.sagemaker, airflow.execution_arn(scored))
         assert predictions is not None
         features = table(airflow, output(airflow, run, "AbaloneProcess", "batch"))
         expected = model_of(airflow, run, tmp_path).predict(xgboost.DMatrix(features))
@@ -124,14 +125,14 @@ class TestAccepted:
         run = scenario("accepted")
         package = resource_arn(airflow, run, "AbaloneRegisterModel")
         scored = scoring_run(airflow, run)
-        parameters = airflow.reader.parameters(airflow.execution_arn(scored))
+        parameters = airflow.sagemaker.execution_parameters(airflow.execution_arn(scored))
         assert parameters["ModelPackageArn"] == package
 
     def test_scoring_ends_with_the_uri_and_the_row_count(self, airflow: Airflow, scenario: Scenario) -> None:
         scored = scoring_run(airflow, scenario("accepted"))
         result = airflow.api.xcom(scored.dag_id, scored.run_id, "check_report")
         assert result["rows"] == len(ROWS)
-        assert airflow.reader.list(result["predictions"]) != []
+        assert airflow.sagemaker.has_data(result["predictions"])
 
     def test_nothing_is_notified(self, airflow: Airflow, scenario: Scenario) -> None:
         assert airflow.messages(scenario("accepted")) == []
@@ -156,7 +157,7 @@ class TestRejected:
     def test_s3_holds_the_report_and_no_predictions(self, airflow: Airflow, scenario: Scenario) -> None:
         execution_arn = airflow.execution_arn(scenario("rejected"))
         prefix = f"s3://{airflow.settings.bucket}/abalone/executions/{execution_arn.rpartition('/')[2]}/"
-        objects = [uri.removeprefix(prefix) for uri in airflow.reader.list(prefix)]
+        objects = [uri.removeprefix(prefix) for uri in airflow.sagemaker.data_objects(prefix)]
         assert "evaluation/evaluation.json" in objects
         assert not [name for name in objects if name.startswith("transform/")]
 
@@ -165,8 +166,7 @@ class TestRejected:
     ) -> None:
         run = scenario("rejected")
         (message,) = airflow.messages(run)
-        verdict = airflow.reader.verdict(airflow.execution_arn(run))
-        assert verdict is not None
+        verdict = read_gate(airflow.sagemaker, airflow.execution_arn(run))
         assert message["Subject"] == f"abalone rejected: MSE {verdict.metric:.4f}"
         assert (
             f"MSE {verdict.metric:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]

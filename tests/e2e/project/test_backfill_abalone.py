@@ -23,7 +23,7 @@ def backfill(airflow: Airflow, first: str, last: str, conf: dict[str, Any], **op
 
 
 def steps(airflow: Airflow, run: Run) -> set[str]:
-    return {step.name for step in airflow.reader.steps(airflow.execution_arn(run))}
+    return {step.name for step in airflow.sagemaker.list_steps(airflow.execution_arn(run))}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_backfill_trains_on_each_days_partition_and_registers_nothing(
     for run, day in zip(runs, ("2026-01-10", "2026-01-11", "2026-01-12"), strict=True):
         assert {run.tasks[task] for task in AFTER_THE_GATE} == {"skipped"}
         assert not {"AbaloneRegisterModel", "AbaloneCreateModel", "AbaloneTransform"} & steps(airflow, run)
-        parameters = airflow.reader.parameters(airflow.execution_arn(run))
+        parameters = airflow.sagemaker.execution_parameters(airflow.execution_arn(run))
         assert parameters["InputData"].endswith(f"/abalone/data/train/dt={day}/")
         assert parameters["OutputPrefix"].endswith(f"dt={day}")
         assert parameters["RegisterModel"] == "false"

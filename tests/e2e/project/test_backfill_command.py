@@ -58,7 +58,7 @@ def test_the_command_runs_each_date_once_on_its_partition_with_its_conf(airflow:
     assert [run.state for run in ended] == ["success"] * len(DAYS)
     bucket = airflow.settings.bucket
     arns = [airflow.execution_arn(run) for run in ended]
-    assert [airflow.reader.parameters(arn) for arn in arns] == [
+    assert [airflow.sagemaker.execution_parameters(arn) for arn in arns] == [
         {
             "InputData": f"s3://{bucket}/partitioned/data/dt={day}/",
             "OutputPrefix": f"s3://{bucket}/partitioned/runs/dt={day}",

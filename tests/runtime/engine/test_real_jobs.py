@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from local_runtime.deployment import Target
 from local_runtime.engine.execution import INTERRUPTED
-from local_runtime.progress import verdict_of
 from local_runtime.settings import Settings
+from local_runtime.target import Target
 from local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_pipelines.aws.gate import read_gate
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_over_http import GATE
@@ -120,8 +120,8 @@ def test_a_condition_reads_a_metric_of_a_training_job(
     execution = local_runtime.execute(definition)
     arn = execution["PipelineExecutionArn"]
     assert execution["PipelineExecutionStatus"] == status, local_runtime.steps(arn)
-    verdict = verdict_of(Target.of(local_runtime.endpoint_url, local_runtime.settings), arn, definition)
-    assert verdict is not None
+    target = Target.of(local_runtime.endpoint_url, local_runtime.settings)
+    verdict = read_gate(target.sagemaker, arn)
     assert (verdict.threshold, verdict.passed) == (threshold, status == "Succeeded")
     assert verdict.metric > 0
 

@@ -30,7 +30,7 @@ def test_what_is_not_plain_json_is_refused(text: str | bytes, message: str) -> N
         parse_json(text)
 
 
-@pytest.mark.parametrize(("text", "number"), [("6", 6), (" -12 ", -12), ("+3", 3), ("007", 7)])
+@pytest.mark.parametrize(("text", "number"), [("6", 6), (" -12 ", -12), ("7\x1f", 7), ("+3", 3), ("007", 7)])
 def test_a_whole_number_is_read(text: str, number: int) -> None:
     assert whole_number(text) == number
 
@@ -41,7 +41,9 @@ def test_what_is_not_a_whole_number_in_ascii_is_refused(text: str) -> None:
         whole_number(text)
 
 
-@pytest.mark.parametrize(("text", "number"), [("6", 6.0), (" -.5 ", -0.5), ("1e-3", 0.001), ("4.", 4.0)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("6", 6.0), (" -.5 ", -0.5), ("0\x1f", 0.0), ("1e-3", 0.001), ("4.", 4.0)]
+)
 def test_a_finite_number_is_read(text: str, number: float) -> None:
     assert finite_number(text) == number
 

@@ -7,28 +7,29 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from local_runtime.progress import follow
+from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.aws.watch import ExecutionWatch
+from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 RUNNING = {"Executing", "Stopping"}
 SHAPES = Loader().load_service_model("sagemaker", "service-2")["shapes"]
 
 
-class Execution:
-    """A SageMaker client that knows one execution, which has each status in turn."""
+class Execution(StandIn):
+    """It has each status in turn."""
 
     def __init__(self, *statuses: str) -> None:
+        super().__init__()
         self._statuses = list(statuses)
 
-    def describe_pipeline_execution(self, **_: Any) -> dict[str, str]:
+    def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
         return {"PipelineExecutionStatus": self._statuses.pop(0)}
 
-    def get_paginator(self, _: str) -> Any:
-        return self
-
-    def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        return [{"PipelineExecutionSteps": []}]
+    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
+        return []
 
 
 @pytest.mark.parametrize("final", sorted({*SHAPES["PipelineExecutionStatus"]["enum"]} - RUNNING))
 def test_following_ends_with_the_execution(final: str) -> None:
-    assert follow(Execution("Executing", "Stopping", final), "arn", lambda _: None) == final
+    execution = Execution("Executing", "Stopping", final)
+    assert ExecutionWatch(execution, "arn", waiter_delay=0.01, log=execution.log).follow() == final
