@@ -47,13 +47,13 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise ValidationError(f"kind is {self.kind!r}; expected one of {', '.join(get_args(Kind))}.")
+            raise ValidationError(f"kind {self.kind!r} is not one of {', '.join(get_args(Kind))}")
         if not 0 <= self.probability <= 1:
-            raise ValidationError(f"probability is {self.probability!r}; expected a number between 0 and 1.")
+            raise ValidationError(f"probability {self.probability!r} is not between 0 and 1")
         if self.count is not None and self.count < 1:
-            raise ValidationError(f"count is {self.count!r}; expected a positive number.")
+            raise ValidationError(f"count {self.count!r} is not positive")
         if not 0 <= self.seconds <= 3600:
-            raise ValidationError(f"seconds is {self.seconds!r}; expected a number between 0 and 3600.")
+            raise ValidationError(f"seconds {self.seconds!r} is not between 0 and 3600")
         self._random = random.Random(self.seed)  # noqa: S311 - the draws are reproducible, not secret
 
     @classmethod
@@ -71,12 +71,12 @@ class Fault:
             "seconds": (int, float),
         }
         if not isinstance(document, dict) or not {"action", "kind"} <= document.keys():
-            raise ValidationError("A fault must be a JSON object with action and kind.")
+            raise ValidationError("a fault is a JSON object with action and kind")
         for name, value in document.items():
             if name not in types:
-                raise ValidationError(f"A fault has no field {name!r}; expected some of {', '.join(types)}.")
+                raise ValidationError(f"unknown field {name!r} of a fault; known are {', '.join(types)}")
             if isinstance(value, bool) or not isinstance(value, types[name]):
-                raise ValidationError(f"{name} is {value!r}, which has the wrong type.")
+                raise ValidationError(f"{name} {value!r} has the wrong type")
         return cls(**document)
 
     def as_document(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class LocalServer:
         """
         if not is_loopback(self.settings.host):
             logger.warning(
-                "Listening on %s: anyone who can reach this port can run programs on this machine. "
+                "Listening on %s: whoever reaches this port can run programs on this machine. "
                 "The local runtime does not check credentials; keep it on 127.0.0.1.",
                 self.settings.host,
             )
@@ -129,8 +129,8 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         raise SettingsError(
-            f"Cannot listen on {settings.host} port {settings.port}: {error}. "
-            "Stop the process that uses the port, or choose another one (0 means any free port)."
+            f"{settings.host} port {settings.port} cannot be listened on: {error}. "
+            "Stop the process that uses it, or choose another port (0 means any free port)."
         ) from error
 
 
@@ -149,7 +149,7 @@ def _lock(settings: Settings) -> IO[str]:
     except OSError as error:
         file.close()
         raise SettingsError(
-            f"The data directory {settings.data_dir} is in use by another local runtime. "
+            f"The data directory {settings.data_dir} is used by another local runtime. "
             "Stop it, or choose another directory."
         ) from error
     return file

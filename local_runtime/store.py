@@ -92,7 +92,7 @@ class Store:
             try:
                 return change()
             except sqlite3.OperationalError as error:
-                _log.warning("Writing to the store failed; retrying in a second: %s", error)
+                _log.warning("The store cannot be written; retrying in a second: %s", error)
                 time.sleep(_RETRY_SECONDS)
 
     def insert(self, kind: str, key: str, body: Mapping[str, Any], *, parent: str = "") -> bool:

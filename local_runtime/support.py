@@ -22,15 +22,15 @@ END = "<!-- end of the generated part -->"
 PARTIAL_STEPS: Mapping[str, str] = {
     "Model": "creates models; artifacts are not repacked",
     "Processing": (
-        "one machine whatever the instance count; S3 inputs in File mode, no dataset definitions; outputs "
-        "go to S3 at the end, also in Continuous mode; images sagemaker-scikit-learn and sagemaker-xgboost; "
+        "one machine, whatever the instance count; S3 inputs in File mode, no dataset definitions; outputs "
+        "go to S3 at the end, even in Continuous mode; images sagemaker-scikit-learn and sagemaker-xgboost; "
         "no Spark, no feature store"
     ),
     "RegisterModel": "registers; the package is not validated by jobs",
     "Training": (
-        "one machine whatever the instance count; S3 channels in File or FastFile mode; "
+        "one machine, whatever the instance count; S3 channels in File or FastFile mode; "
         "algorithm mode for sagemaker-xgboost, scripts for it and sagemaker-scikit-learn; "
-        "algorithm mode reads CSV and libsvm and knows no `_kfold`; checkpoints go to S3 at the end; "
+        "algorithm mode reads CSV and libsvm, without `_kfold`; checkpoints go to S3 at the end; "
         "no warm pools, spot interruptions, debugger or profiler"
     ),
     "Transform": (
@@ -83,7 +83,7 @@ def update(path: Path) -> bool:
     begin, end = text.find(BEGIN), text.find(END)
     if begin < 0 or end < begin:
         raise SettingsError(
-            f"{path} has no generated part; expected the lines {BEGIN!r} and {END!r}. Add them."
+            f"{path} has no part between {BEGIN!r} and {END!r} to replace. Add these two lines."
         )
     changed = text[:begin] + tables() + text[end + len(END) :].removeprefix("\n")
     path.write_text(changed, encoding="utf-8")

@@ -204,7 +204,7 @@ def _check_repeated(existing: Request, body: Request) -> None:
         )
     if existing["_fingerprint"] != body["_fingerprint"]:
         raise ConflictError(
-            f"ClientRequestToken '{body['_token']}' has already been used to create "
+            f"ClientRequestToken '{body['_token']}' was used before to create "
             f"'{body['PipelineArn']}' with a different request. Use a new token for a new request."
         )
 

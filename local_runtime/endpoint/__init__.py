@@ -1,1 +1,1 @@
-"""The HTTP endpoint: connections, dispatch, validation, faults, and the control API."""
+"""The HTTP endpoint: connections, dispatch, moto and the control API."""

@@ -43,7 +43,7 @@ class RetryBudget:
     """How often, and after which pause, one step may be retried.
 
     :param policies: the step's ``RetryPolicies``.
-    :param started: when its first attempt started, seconds.
+    :param started: the time at which its first attempt started, in seconds.
     """
 
     def __init__(self, policies: Sequence[Mapping[str, Any]], started: float) -> None:
@@ -61,7 +61,7 @@ class RetryBudget:
         """Return the seconds to wait before the next attempt, or None if there is no next attempt.
 
         :param failure_type: the exception type of the attempt that failed.
-        :param now: the current time, seconds.
+        :param now: the current time, in seconds.
         """
         for index, policy in enumerate(self._policies):
             if failure_type in policy.get("ExceptionType", ()):

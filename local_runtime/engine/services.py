@@ -20,7 +20,7 @@ class Services:
     :param jobs: runs the jobs of steps.
     :param models: keeps the models and model packages that steps create.
     :param storage: where property files are.
-    :param events: is told of every change of a status.
+    :param events: publishes every change of a status.
     :param callbacks: the callbacks that steps wait for.
     """
 

@@ -1,7 +1,7 @@
-"""Local programs for the repositories of container images.
+"""Local programs that stand in for container images.
 
-The account and region of an image's URI do not matter here; its repository names the program and its tag
-the version. Every image is served by the runtime's own interpreter.
+The account and region in an image's URI are ignored; the repository selects the program, and the tag the
+version. Every program runs with the runtime's own interpreter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Image:
-    """An image that the runtime can stand in for.
+    """An image that has a local program.
 
     :param repository: the repository's name, ``"sagemaker-xgboost"``.
     :param tag: its tag, ``"3.2-0"``.
@@ -27,7 +27,7 @@ class Image:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """The framework's version in the tag: ``(1, 2)`` for ``1.2-2-cpu-py3``; empty if there is none."""
+        """The framework's version in the tag: ``(1, 2)`` for ``1.2-2-cpu-py3``; empty if the tag has none."""
         parts = self.tag.partition("-")[0].split(".")
         return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
 
@@ -60,8 +60,8 @@ def find_image(uri: str) -> Image:
     repository, _, tag = name.partition(":")
     if repository not in SERVE_MODULES:
         raise ValidationError(
-            f"The image {uri!r} cannot be run: no local program stands in for the repository {repository!r}. "
-            f"Known repositories: {', '.join(REPOSITORIES)}."
+            f"The image {uri!r} cannot be run: there is no local program for the repository {repository!r}. "
+            f"Use an image from one of {', '.join(REPOSITORIES)}."
         )
     return Image(repository, tag)
 
@@ -70,7 +70,7 @@ def built_in(module: str, *arguments: str, quick_xgboost: bool = False) -> list[
     """Return the command that runs one of the runtime's own modules inside a job.
 
     :param module: its full name.
-    :param arguments: what it is given.
+    :param arguments: its arguments.
     :param quick_xgboost: import XGBoost without its scikit-learn estimators: 0.3 s instead of 1.2 s.
     """
     lines = ["import runpy, sys", f"sys.path[0] = {str(_ROOT)!r}"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 
 class ImageError(Exception):
-    """A program cannot do what it was asked to.
+    """A program cannot do what it is asked to.
 
     :param message: what failed, with the value seen.
     """

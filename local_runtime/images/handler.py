@@ -1,4 +1,4 @@
-"""What answers the requests of a batch transform job inside a container."""
+"""The function that answers the requests of a batch transform job inside a container."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Response:
-    """What a container answers to one request.
+    """A container's answer to one request.
 
     :param body: the predictions, encoded.
-    :param content_type: how they are encoded.
+    :param content_type: their content type.
     """
 
     body: bytes
     content_type: str
 
 
-# Payload, its content type, what is accepted: the response. It raises ImageError.
+# Takes the payload, its content type and the accepted type; returns the response or raises ImageError.
 Handler = Callable[[bytes, str, str], Response]
+
+
+def media_type(content_type: str) -> str:
+    """Return a content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local_runtime.images.exceptions import ModelError, UnsupportedMediaTypeError
-from local_runtime.images.handler import Handler, Response
+from local_runtime.images.handler import Handler, Response, media_type
 
 _DEFAULT_SCRIPT = "inference.py"
 
@@ -23,7 +23,7 @@ _DEFAULT_SCRIPT = "inference.py"
 def find_script(root: Path) -> Path | None:
     """Return the inference script of a container, or None.
 
-    ``SAGEMAKER_PROGRAM`` names it, in the model's ``code`` folder or where the submitted source is.
+    ``SAGEMAKER_PROGRAM`` names it. It is in the model's ``code`` folder or with the submitted source.
     """
     program = os.environ.get("SAGEMAKER_PROGRAM") or _DEFAULT_SCRIPT
     folders = [root / "code", root / "model" / "code"]
@@ -37,7 +37,7 @@ def load_script(
     load_model: Callable[[Path], Any] | None = None,
     decode: Callable[[bytes, str], Any] | None = None,
 ) -> Handler:
-    """Return the handler that a script's functions make, with the toolkit's defaults for those it lacks.
+    """Return the handler made of a script's functions, with the toolkit's defaults for missing ones.
 
     :param root: ``/opt/ml`` as the job sees it.
     :param path: the script.
@@ -79,18 +79,20 @@ def _import(path: Path) -> Any:
 
 def _default_model(folder: Path, load_model: Callable[[Path], Any] | None) -> Any:
     if load_model is None:
-        raise ModelError("The inference script has no model_fn: this image has no default for it.")
+        raise ModelError(
+            "The inference script has no model_fn, and this image has no default. Add a model_fn."
+        )
     return load_model(folder)
 
 
 def _text(payload: bytes, content_type: str) -> Any:
-    """Return what scripts are given: text as ``str``, everything else as bytes."""
+    """Return the payload as scripts expect it: text as ``str``, everything else as bytes."""
     textual = content_type.startswith("text/") or "json" in content_type
     return payload.decode("utf-8") if textual else payload
 
 
 def _response(result: Any, accept: str) -> Response:
-    """Return the response that a script's answer means: a body, or a body and its content type."""
+    """Return the response for a script's result: a body, or a body and its content type."""
     if isinstance(result, tuple):
         result, accept = result[0], result[1]
     elif hasattr(result, "response"):
@@ -103,7 +105,7 @@ def _response(result: Any, accept: str) -> Response:
 def _decode(payload: bytes, content_type: str) -> Any:
     import numpy as np
 
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     if kind == "text/csv":
         return np.genfromtxt(io.BytesIO(payload), delimiter=",", ndmin=2)
     if kind == "application/json":
@@ -117,7 +119,7 @@ def _encode(prediction: Any, accept: str) -> tuple[bytes, str]:
     import numpy as np
 
     array = np.asarray(prediction)
-    kind = accept.partition(";")[0].strip().lower()
+    kind = media_type(accept)
     if kind == "text/csv":
         text = io.StringIO()
         np.savetxt(text, array, delimiter=",", fmt="%s")

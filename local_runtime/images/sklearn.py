@@ -1,4 +1,4 @@
-"""Answer requests as the scikit-learn container does: with the script beside the model."""
+"""Answer requests as the scikit-learn container does, with the script in the model archive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load(root: Path, image: Image) -> Handler:
     script = find_script(root)
     if script is None:
         raise ModelError(
-            "The model has no inference script: expected SAGEMAKER_PROGRAM in the container's Environment "
-            "and the script in code/ of the model archive."
+            "The model has no inference script. Set SAGEMAKER_PROGRAM in the container's Environment, "
+            "and put the script into code/ of the model archive."
         )
     return load_script(root, script)

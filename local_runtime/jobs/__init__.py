@@ -1,4 +1,4 @@
-"""Processing, training and batch transform jobs, run as processes of this machine."""
+"""Processing, training and batch transform jobs, which run as processes on this machine."""
 
 from local_runtime.jobs.service import JobService
 

@@ -1,8 +1,7 @@
-"""Read archives that others made: nothing in one can leave its folder, fill the disk or take all memory.
+"""Read untrusted archives: no member can leave its folder, fill the disk or use up the memory.
 
-``tarfile`` reads the headers; this module does the extraction. ``extractall(filter="data")`` follows crafted
-links out of the folder before Python 3.11.13 (CVE-2025-4517), and a negative size makes ``getnames`` read
-the same member for ever.
+``tarfile`` reads the headers; this module extracts. Before Python 3.11.13, ``extractall(filter="data")``
+follows crafted links out of the folder (CVE-2025-4517), and a negative size makes ``getnames`` loop forever.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from local_runtime.exceptions import JobFailedError
 _CHUNK = 1 << 20
 _MOST_MEMBERS = 100_000
 _LONGEST_HEADER = 1 << 20
-# tarfile reads these into memory as a whole: long names, and the attributes of the pax format.
+# tarfile reads these into memory completely: long names, and the attributes of the pax format.
 _HEADER_TYPES = {
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -33,7 +32,7 @@ _HEADER_TYPES = {
 
 
 class _Header(tarfile.TarInfo):
-    """A header whose size is checked before anything of that size is read."""
+    """A header whose size is checked before that many bytes are read."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -44,10 +43,10 @@ class _Header(tarfile.TarInfo):
 
 
 def members(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-    """Yield each member of a tar archive, compressed or not, and for a file its content, in one pass.
+    """Yield each member of a tar archive, compressed or not, with the content of files, in one pass.
 
-    :param archive: the archive; at most half of the free space where it lies may be unpacked from it.
-    :raises JobFailedError: it is not a tar archive, or has too many or too large members.
+    :param archive: the archive; its members may take at most half of the free space on its disk.
+    :raises JobFailedError: it is not a tar archive, or its members are too many or too large.
     """
     with _refusing(archive), tarfile.open(archive, "r|*", tarinfo=_Header) as tar:
         room = shutil.disk_usage(archive.parent).free // 2
@@ -66,11 +65,11 @@ def members(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar archive of files, folders and links into a folder, which is made if needed.
+    """Unpack a tar archive of files, folders and links into a folder, which is created if needed.
 
-    :param archive: a model or source archive.
+    :param archive: an archive with a model or source code.
     :param folder: where its members go; nothing is written through a link, and no link leads out of it.
-    :raises JobFailedError: it cannot be unpacked like that.
+    :raises JobFailedError: it cannot be unpacked safely.
     """
     with _refusing(archive):
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +78,9 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def unzip(path: Path) -> Path:
-    """Replace a gzip file by its content, named without ``.gz``, and return it; leave any other file.
+    """Replace a gzip file with its content, named without ``.gz``, and return it; keep any other file.
 
-    :raises JobFailedError: it is not a gzip file, or its content would take more than half of the free space.
+    :raises JobFailedError: it is not a gzip file, or its content is larger than half of the free space.
     """
     if path.suffix != ".gz":
         return path
@@ -99,20 +98,20 @@ def unzip(path: Path) -> Path:
 
 @contextmanager
 def _refusing(archive: Path) -> Iterator[None]:
-    """Turn everything that a broken archive can raise into the failure of its job."""
+    """Turn every error that a broken archive can raise into the failure of its job."""
     try:
         yield
     except JobFailedError:
         raise
     except Exception as error:
-        # Beside TarError: OSError, EOFError, zlib.error, LZMAError, and of crafted headers ValueError and
+        # TarError, OSError, EOFError, zlib.error, LZMAError, and from crafted headers ValueError and
         # RecursionError.
         raise JobFailedError(f"ClientError: Cannot unpack {archive.name}: {error}") from error
 
 
 def _check_size(member: tarfile.TarInfo) -> None:
     if member.size < 0 or (member.type in _HEADER_TYPES and member.size > _LONGEST_HEADER):
-        raise tarfile.ReadError(f"the header of {member.name!r} says a size of {member.size} bytes")
+        raise tarfile.ReadError(f"the header of {member.name!r} has a size of {member.size} bytes")
 
 
 def _extract(member: tarfile.TarInfo, content: IO[bytes] | None, folder: Path) -> None:
@@ -123,7 +122,7 @@ def _extract(member: tarfile.TarInfo, content: IO[bytes] | None, folder: Path) -
         path.mkdir(exist_ok=True)
         return
     if path.is_symlink() or path.is_file():
-        path.unlink()  # as tar does: the later member replaces the earlier one
+        path.unlink()  # like tar, which replaces an earlier member with a later one
     if content is not None:
         _write(member, content, path)
     elif member.issym():
@@ -135,7 +134,7 @@ def _extract(member: tarfile.TarInfo, content: IO[bytes] | None, folder: Path) -
 
 
 def _place(name: str, folder: Path) -> Path:
-    """Return where a name is below the folder; its parents are made, and none of them is a link."""
+    """Return the path of a name below the folder; its parents are created, and none of them is a link."""
     parts = PurePosixPath(name).parts
     if ".." in parts or name.startswith("/"):
         raise tarfile.ReadError(f"the name {name!r} leads out of its folder")
@@ -156,10 +155,10 @@ def _write(member: tarfile.TarInfo, content: IO[bytes], path: Path) -> None:
 
 
 def _link_target(member: tarfile.TarInfo, depth: int) -> str:
-    """Return a link's target, which stays in the folder.
+    """Return a link's target after checking that it stays in the folder.
 
-    It may climb as far as its own folder is deep, and only at its start: behind the name of another link,
-    ``..`` would climb from where that link leads.
+    ``..`` is allowed at the beginning only, and at most as often as the link is deep: after the name of
+    another link, it would lead to the parent of that link's target.
     """
     parts = PurePosixPath(member.linkname).parts
     climbs = next((number for number, part in enumerate(parts) if part != ".."), len(parts))

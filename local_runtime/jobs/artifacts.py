@@ -1,4 +1,4 @@
-"""The archives that a training job leaves in S3."""
+"""The archives that a training job writes to S3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local_runtime.jobs.job import Job
 
 
 def upload_model(job: Job) -> str:
-    """Upload ``/opt/ml/model`` and return its URI: an archive, or a prefix if the job wants none."""
+    """Upload ``/opt/ml/model`` and return its URI: an archive, or a prefix without compression."""
     config = job.document["OutputDataConfig"]
     if config.get("CompressionType") == "NONE":
         uri = f"{_output_uri(job)}/model/"
@@ -22,7 +22,7 @@ def upload_model(job: Job) -> str:
 def upload_archive(job: Job, container_path: str, name: str, *, if_empty: bool = False) -> str:
     """Upload a folder as one archive below the job's output path and return its URI.
 
-    :param if_empty: whether an empty folder is uploaded too.
+    :param if_empty: whether to upload an empty folder too.
     """
     folder = job.produced(container_path)
     uri = f"{_output_uri(job)}/{name}"
@@ -34,7 +34,7 @@ def upload_archive(job: Job, container_path: str, name: str, *, if_empty: bool =
 
 
 def write_archive(folder: Path, archive: Path) -> None:
-    """Write a ``tar.gz`` whose bytes depend on nothing but the files' names, modes and contents."""
+    """Write a ``tar.gz`` whose bytes depend only on the names, modes and contents of the files."""
     with (
         archive.open("wb") as file,
         gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as zipped,

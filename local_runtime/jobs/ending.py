@@ -1,4 +1,4 @@
-"""How jobs end: by themselves, or found unfinished after the runtime died."""
+"""End jobs: those that have finished, and those that an earlier runtime left unfinished."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _INTERRUPTED = "InternalServerError: The local runtime ended while the job was r
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended, before it is recorded.
+    """How a job ended, before this is recorded.
 
     :param status: ``Completed``, ``Failed`` or ``Stopped``.
     :param reason: its FailureReason.
-    :param timed_out: whether it was stopped because its time was up.
-    :param changes: what its Describe answer gains.
+    :param timed_out: whether it was stopped because it ran out of time.
+    :param changes: the fields that its Describe answer gains.
     """
 
     status: str
@@ -34,22 +34,22 @@ class End:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-def tidy_up(job: Job, end: End) -> None:
-    """End a job's log and free the disk; a failure to do so is logged and does not delay the job's end."""
+def clean_up(job: Job, end: End) -> None:
+    """Close a job's log and remove its files; an error is logged and does not affect the job's end."""
     try:
         if end.reason:
             job.log.note(end.reason)
         job.log.close()
         job.folder.remove_all_but_log()
     except Exception:
-        _log.exception("Could not tidy up after job %s", job.name)
+        _log.exception("Cleaning up after job %s failed", job.name)
 
 
 def mark_interrupted(store: Store, kind: JobKind, document: dict[str, Any], jobs: Path) -> None:
-    """End what an earlier runtime left of a job, and mark the job as Failed.
+    """End the processes that an earlier runtime left of a job, and mark the job as Failed.
 
     :param store: where the job is.
-    :param kind: which kind of job it is.
+    :param kind: the kind of job.
     :param document: its document.
     :param jobs: the folder of all jobs.
     """

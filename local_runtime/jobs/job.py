@@ -1,4 +1,4 @@
-"""One running job: its folder, its log, its process."""
+"""One running job: its folder, its log and its process."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _LONGEST_REASON = 1024
 
 
 class Job:
-    """What a job's program works with.
+    """A running job, as its program uses it.
 
-    :param account: its store has the job.
-    :param storage: where its inputs are and its outputs go.
-    :param kind: which kind of job it is.
-    :param document: its Describe answer at its start, with the private fields.
+    :param account: its store keeps the job.
+    :param storage: reads its inputs and writes its outputs.
+    :param kind: the kind of job.
+    :param document: its Describe answer at the start, including private fields.
     :param folder: its files.
     :param sandbox: how its commands are isolated.
     :param log: its output.
@@ -54,15 +54,15 @@ class Job:
         self.folder, self.sandbox, self.log = folder, sandbox, log
         self.name = str(document[kind.name_field])
         self.interrupt = Interrupt()
-        self.lock = threading.RLock()  # held while the document changes by what it was
+        self.lock = threading.RLock()  # held while the document changes depending on its content
 
     @property
     def longest_seconds(self) -> int:
-        """The longest that any job may run."""
+        """The longest that any job may run, in seconds."""
         return self._settings.job_max_runtime_seconds
 
     def check_not_stopped(self) -> None:
-        """Raise JobStoppedError if the end was asked for: called between the stages of a job."""
+        """Raise JobStoppedError if the job was stopped; called between the stages of a job."""
         if self.interrupt.is_set():
             raise JobStoppedError
 
@@ -73,14 +73,14 @@ class Job:
         )
 
     def download(self, uri: str, container_path: str) -> list[Path]:
-        """Download an object or a prefix to a container path, as the job has to see its content."""
+        """Download an object or a prefix to a container path, and return the files."""
         self.check_not_stopped()
         target = self.folder.host_path(container_path)
         target.mkdir(parents=True, exist_ok=True)
         return self.storage.download(uri, target)
 
     def write_config(self, container_path: str, content: Any) -> None:
-        """Write a JSON file that the container finds.
+        """Write a JSON file for the container.
 
         :raises JobFailedError: a program of this job put a link there that leads out of its folder.
         """
@@ -89,19 +89,19 @@ class Job:
         path.write_text(json.dumps(content))
 
     def open_log(self, suffix: str) -> JobLog:
-        """Open a further log stream of the job; the caller closes it."""
+        """Open another log stream of the job; the caller must close it."""
         return self.log.branch(suffix, self.folder.path / f"{suffix}.log")
 
     def execute(
         self, command: Sequence[str], environment: Mapping[str, str], working_directory: str = "/"
     ) -> ProcessEnd:
-        """Run a command in the sandbox to its end, its output going to the log.
+        """Run a command in the sandbox to its end, writing its output to the log.
 
         :param command: the program and its arguments, in container paths.
-        :param environment: the container's own variables.
-        :param working_directory: where the container starts it; images without a WORKDIR start in ``/``.
-        :raises JobStoppedError: the job was stopped or its time is up.
-        :raises JobFailedError: the command could not be launched.
+        :param environment: the environment variables of the container.
+        :param working_directory: where it starts; images without a WORKDIR start in ``/``.
+        :raises JobStoppedError: the job was stopped or ran out of time.
+        :raises JobFailedError: the command could not be started.
         """
         self.check_not_stopped()
         self.sandbox.adapt(self.folder, self.folder.ml)
@@ -121,9 +121,9 @@ class Job:
         return ended
 
     def require_success(self, ended: ProcessEnd, message: str | None) -> None:
-        """Raise JobFailedError with AWS's text unless the command ended well.
+        """Raise JobFailedError with AWS's message unless the command succeeded.
 
-        :param message: what the program left as its reason.
+        :param message: the reason that the program wrote.
         """
         if ended.exit_code == 0:
             return
@@ -133,10 +133,10 @@ class Job:
         raise JobFailedError(f"AlgorithmError: {text}, exit code: {ended.exit_code}")
 
     def produced(self, container_path: str) -> Path:
-        """Return where something that the program left is on this machine.
+        """Return the path on this machine of something that the program wrote.
 
-        :raises JobFailedError: the program put a link there that leads out of its folder; on this machine it
-            would lead to another file than in the container.
+        :raises JobFailedError: the program put a link there that leads out of its folder, which would lead to
+            another file on this machine than in the container.
         """
         path = self.folder.host_path(container_path)
         if not path.resolve().is_relative_to(self.folder.ml.resolve()):
@@ -144,7 +144,7 @@ class Job:
         return path
 
     def read_message(self, container_path: str) -> str | None:
-        """Return the text that the program left in a file, if it did."""
+        """Return the text of a file that the program wrote, or None."""
         path = self.produced(container_path)
         if not path.is_file():
             return None

@@ -1,4 +1,4 @@
-"""What the three kinds of job have in common, and how each is named in the API."""
+"""The three kinds of job and their names in the API."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FINAL = frozenset({"Completed", "Failed", "Stopped"})
 class JobKind:
     """The API's names for one kind of job.
 
-    :param kind: the runtime's own name.
-    :param prefix: how its fields begin, ``"ProcessingJob"``.
-    :param resource: its ARN's resource type.
+    :param kind: the local runtime's own name.
+    :param prefix: the beginning of its fields, such as ``"ProcessingJob"``.
+    :param resource: the resource type in its ARN.
     :param times: the prefix of its start and end times.
-    :param missing: AWS's text when there is no such job.
+    :param missing: AWS's message when the job does not exist.
     """
 
     kind: Kind
@@ -30,7 +30,7 @@ class JobKind:
 
     @property
     def needs_role(self) -> bool:
-        """Whether its Create request names a role; a transform job has its model's."""
+        """Whether its Create request names a role; a transform job has the role of its model."""
         return self.kind != "transform"
 
     @property
@@ -96,7 +96,7 @@ KINDS: dict[str, JobKind] = {kind.kind: kind for kind in (PROCESSING, TRAINING, 
 def check_local_path(path: str, what: str) -> None:
     """Refuse a container path that is not below ``/opt/ml``.
 
-    :raises ValidationError: it is relative, leaves the folder, or is elsewhere.
+    :raises ValidationError: it is relative, or is not below that folder.
     """
     parts = path.split("/")
     if not path.startswith("/opt/ml/") or ".." in parts:
@@ -104,7 +104,7 @@ def check_local_path(path: str, what: str) -> None:
 
 
 def job_tags(request: dict[str, Any], arn: str | None, step: str | None) -> list[dict[str, str]]:
-    """Return the tags of a job: its request's and, for a pipeline's job, its execution and step."""
+    """Return the tags of a job: those of its request and, for a pipeline's job, its execution and step."""
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
     if arn is not None:
         tags["sagemaker:pipeline-execution-arn"] = arn

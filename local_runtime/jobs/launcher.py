@@ -1,8 +1,8 @@
-"""Start one job's command inside its own view of the machine: ``python -I -S launcher.py LAUNCH``.
+"""Start the command of one job in its own view of the machine: ``python -I -S launcher.py LAUNCH``.
 
-Run by path, and with the fewest imports (no pathlib, no json), so that it starts in some 20 ms.
-It becomes the reaper of everything that the command starts, and ends all of it when the command ends, when
-it gets SIGUSR1, or when the runtime dies. SIGTERM is passed to the command.
+It is run by path and imports very little (no pathlib, no json), so that it starts in about 20 ms.
+It is the reaper of everything that the command starts, and ends all of it when the command ends, when it
+receives SIGUSR1, or when the local runtime dies. SIGTERM is passed on to the command.
 """
 
 # pathlib alone takes as long to import as everything else here.
@@ -40,7 +40,7 @@ def main(launch: dict[str, Any]) -> int:
         pid_flag = _CLONE_NEWPID if launch["pid_namespace"] else 0
         _check(_libc.unshare(_CLONE_NEWUSER | pid_flag), "unshare")
         _map_ids(uid, gid)
-    # Blocked until the handlers know the child: a stop that comes in between is not lost.
+    # Blocked until the handlers know the child, so that a stop in between is not lost.
     signals = {signal.SIGTERM, signal.SIGUSR1}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     launcher = os.getpid()
@@ -58,7 +58,7 @@ def main(launch: dict[str, Any]) -> int:
 def _in_child(launch: dict[str, Any], launcher: int, signals: set[signal.Signals]) -> None:
     """Enter the namespaces and become the command, or its init where there is a PID namespace."""
     try:
-        # Inside a PID namespace the parent is outside and shows as 0.
+        # Seen from inside a PID namespace, the parent has the ID 0.
         _die_with_parent(signal.SIGKILL, 0 if launch["pid_namespace"] else launcher)
         os.setsid()
         if launch["namespaces"]:
@@ -84,21 +84,21 @@ def _execute(launch: dict[str, Any]) -> None:
     os.chdir(launch["working_directory"])
     command, environment = launch["command"], launch["environment"]
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
+        os.execvpe(command[0], command, environment)  # noqa: S606 - without a shell on purpose
     except OSError as error:
         os.write(2, f"Cannot start {command[0]!r}: {error.strerror}\n".encode())
         os._exit(127)
 
 
 def _isolate(launch: dict[str, Any]) -> None:
-    """Give the process a root and an ``/opt/ml`` of its own, hide the data, protect the interpreter.
+    """Give the process its own root and ``/opt/ml``, hide the data directory and protect the interpreter.
 
-    The root is a folder of the job with the machine's folders bound into it, so that a program may write
-    beside them, as in a container.
+    The root is a folder of the job into which the machine's folders are bound, so that a program may create
+    files next to them, as in a container.
     """
     _check(_libc.unshare(_CLONE_NEWNS), "unshare")
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    # Held open: the new root is mounted over /opt, and would hide them.
+    # Kept open, since the new root is mounted over /opt and hides them.
     root = os.open(launch["root"], os.O_PATH)
     folders = {name: os.open(path, os.O_PATH) for name, path in launch["folders"].items()}
     entries = [*_held("/", {"opt"}), *_held("/opt", folders)]
@@ -120,13 +120,13 @@ def _isolate(launch: dict[str, Any]) -> None:
 
 
 def _held(folder: str, left_out: Collection[str]) -> list[tuple[os.DirEntry[str], int]]:
-    """Return the entries of a folder, each with a handle that lasts when something is mounted over it."""
+    """Return the entries of a folder, each with a handle that stays valid when the folder is mounted over."""
     entries = [entry for entry in os.scandir(folder) if entry.name not in left_out]
     return [(entry, os.open(entry.path, os.O_PATH | os.O_NOFOLLOW)) for entry in entries]
 
 
 def _bind_entry(entry: os.DirEntry[str], handle: int, path: str) -> None:
-    """Show an entry at a path of the new root, where an earlier command of the job may have left it."""
+    """Bind an entry to a path in the new root, where an earlier command of the job may have left it."""
     if entry.is_symlink():
         if not os.path.lexists(path):
             os.symlink(os.readlink("", dir_fd=handle), path)
@@ -139,7 +139,7 @@ def _bind_entry(entry: os.DirEntry[str], handle: int, path: str) -> None:
 
 
 def _protect(path: str) -> None:
-    """Make a folder read-only; where the kernel refuses, it stays writable."""
+    """Make a folder read-only; if the kernel refuses, it stays writable."""
     try:
         _mount(path, path, None, _MS_BIND)
         kept = os.statvfs(path).f_flag & _KEPT_MOUNT_FLAGS
@@ -155,7 +155,7 @@ def _map_ids(uid: int, gid: int) -> None:
 
 
 def _reap_until(child: int) -> int:
-    """Reap whatever ends until the child does; return its exit code."""
+    """Reap processes until the child has ended, and return its exit code."""
     while True:
         try:
             pid, status = os.wait()
@@ -167,9 +167,9 @@ def _reap_until(child: int) -> int:
 
 
 def _end_descendants() -> None:
-    """Kill every process below this one; as their reaper it inherits those whose parents died.
+    """Kill every descendant of this process, which inherits those whose parents have died.
 
-    A process may fork between the look and the kill, so it looks again until none is left.
+    A process may fork before it is killed, so this repeats until none is left.
     """
     while True:
         for pid in _descendants():
@@ -232,15 +232,15 @@ def _kill(pid: int, signal_number: signal.Signals) -> None:
 
 
 def _report(launch: dict[str, Any], error: BaseException) -> None:
-    """Leave the reason where the runtime looks for it, and end."""
+    """Write the reason where the local runtime expects it, and exit."""
     os.write(launch["error_handle"], f"{type(error).__name__}: {error}".encode())
     os._exit(LAUNCH_FAILED)
 
 
 if __name__ == "__main__":
     with open(sys.argv[1], "rb") as launch_file:
-        document = marshal.load(launch_file)  # noqa: S302 - the runtime wrote it
-    # Opened before the folder that it is in may be hidden.
+        document = marshal.load(launch_file)  # noqa: S302 - written by the local runtime
+    # Opened now, because its folder may be hidden later.
     document["error_handle"] = os.open(document["error_file"], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         sys.exit(main(document))

@@ -1,4 +1,4 @@
-"""What jobs print: into a file of their own, and as it comes into CloudWatch Logs."""
+"""The output of jobs: written to a file, and sent to CloudWatch Logs while the job runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TAIL_LINES = 50
 class JobLog:
     """The log of one job.
 
-    :param shipper: who sends it to CloudWatch Logs.
+    :param shipper: sends it to CloudWatch Logs.
     :param group: the log group, ``/aws/sagemaker/ProcessingJobs``.
-    :param stream: the stream in it.
-    :param path: the file that keeps it.
+    :param stream: the log stream.
+    :param path: the file that it is written to.
     """
 
     def __init__(self, shipper: LogShipper, group: str, stream: str, path: Path) -> None:
@@ -40,33 +40,33 @@ class JobLog:
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def write(self, data: bytes) -> None:
-        """Take output as it comes, in any pieces; lines are sent when they are whole.
+        """Write a piece of output; a line is sent when it is complete.
 
-        A disk that is full loses output, and neither fails the job nor holds its end up.
+        When the disk is full, output is lost, but the job neither fails nor waits.
         """
         try:
             self._file.write(data)
         except OSError as error:
-            _log.warning("Output of log stream %s is lost: %s", self.stream, error)
+            _log.warning("Output for log stream %s was lost: %s", self.stream, error)
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _LONGEST_LINE:
             lines, self._rest = [*lines, self._rest], b""
         self._add(lines)
 
     def branch(self, suffix: str, path: Path) -> JobLog:
-        """Open a further log of the same job.
+        """Open another log of the same job.
 
-        :param suffix: what follows the stream's name.
-        :param path: the file that keeps it.
+        :param suffix: the last part of the new stream's name.
+        :param path: the file that it is written to.
         """
         return self._shipper.open(self.group, f"{self.stream}/{suffix}", path)
 
     def note(self, text: str) -> None:
-        """Add a line of the runtime's own."""
+        """Add a line from the local runtime itself."""
         self.write(f"{text}\n".encode())
 
     def close(self) -> None:
-        """End the log: its last line, and everything that CloudWatch Logs does not have yet."""
+        """Close the log, after sending everything that CloudWatch Logs does not have yet."""
         if self._rest:
             self._add([self._rest])
             self._rest = b""
@@ -74,7 +74,7 @@ class JobLog:
         self._shipper.ship(self)
 
     def take(self) -> list[dict[str, Any]]:
-        """Return the next batch of events within PutLogEvents' limits, and forget it."""
+        """Remove and return the next batch of events within the limits of PutLogEvents."""
         batch: list[dict[str, Any]] = []
         size = 0
         with self._lock:
@@ -86,7 +86,7 @@ class JobLog:
         return batch
 
     def give_back(self, batch: list[dict[str, Any]]) -> None:
-        """Take back a batch that could not be sent; the next one begins with it."""
+        """Put back a batch that could not be sent, as the beginning of the next one."""
         with self._lock:
             self._pending.extendleft(reversed(batch))
 
@@ -99,16 +99,16 @@ class JobLog:
         ]
         self.tail.extend(texts)
         with self._lock:
-            # An event must have a message: a blank line has none.
+            # The message of an event must not be empty.
             self._pending.extend({"timestamp": now, "message": text} for text in texts if text.strip())
         if texts:
             self._shipper.wake(self)
 
 
 class LogShipper:
-    """Send the lines of every running job to CloudWatch Logs, in batches from one thread.
+    """Send the output of all running jobs to CloudWatch Logs, in batches and from one thread.
 
-    A failing Logs endpoint never fails a job: what was printed is in the job's file.
+    An error of the Logs endpoint never fails a job; the output is still in the job's file.
 
     :param account: whose endpoint is used.
     """
@@ -124,7 +124,7 @@ class LogShipper:
         self._thread: threading.Thread | None = None
 
     def open(self, group: str, stream: str, path: Path) -> JobLog:
-        """Begin a log; its stream is made in the background."""
+        """Open a log; its stream is created in the background."""
         log = JobLog(self, group, stream, path)
         with self._lock:
             if self._thread is None:
@@ -134,21 +134,21 @@ class LogShipper:
         return log
 
     def wake(self, log: JobLog) -> None:
-        """Say that a log has something to send."""
+        """Notify the thread that a log has something to send."""
         with self._lock:
             self._dirty.add(log)
         self._wake.set()
 
     def ship(self, log: JobLog) -> None:
-        """Send what a log holds, now and in the calling thread."""
+        """Send the pending output of a log in the calling thread."""
         with self._shipping:
             try:
                 self._send(log)
             except (BotoCoreError, ClientError) as error:
-                _log.warning("Output for log stream %s is not sent yet: %s", log.stream, error)
+                _log.warning("Output for log stream %s could not be sent yet: %s", log.stream, error)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._ended.set()
         self._wake.set()
 

@@ -1,4 +1,4 @@
-"""Training metrics, read from what the program printed."""
+"""Training metrics, read from the output of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run one job's process tree to its end."""
+"""Run the process tree of a job to its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GRACE_SECONDS = 5.0
 
 
 class Interrupt:
-    """Ends a process early, from any thread and at any time; it stays set."""
+    """Ends a process early, from any thread and at any time; once set, it stays set."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -26,22 +26,22 @@ class Interrupt:
         self._closed = False
 
     def set(self) -> None:
-        """Ask for the end."""
+        """Request the end."""
         with self._lock:
             if not self._event.is_set() and not self._closed:
                 self._event.set()
                 os.write(self._writer, b"x")
 
     def is_set(self) -> bool:
-        """Return whether the end was asked for."""
+        """Return whether the end was requested."""
         return self._event.is_set()
 
     def fileno(self) -> int:
-        """Return what becomes readable when the end is asked for."""
+        """Return the file descriptor that becomes readable when the end is requested."""
         return self._reader
 
     def close(self) -> None:
-        """Free the pipe; nothing waits any more."""
+        """Close the pipe, when nothing is waiting any more."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -54,7 +54,7 @@ class ProcessEnd:
     """How a process ended.
 
     :param exit_code: its exit code; 128 + n if signal n ended it.
-    :param cause: whether it ended by itself, was stopped, or ran out of time.
+    :param cause: whether it exited, was stopped or ran out of time.
     """
 
     exit_code: int
@@ -69,15 +69,15 @@ def run_process(
     interrupt: Interrupt,
     timeout: float,
 ) -> ProcessEnd:
-    """Start the launcher, pass on its output as it comes, and wait for the end of its tree.
+    """Start the launcher, pass on its output immediately, and wait for the end of its process tree.
 
-    The calling thread must be the one that stays: the kernel ties the launcher's life to it.
+    The calling thread must outlive the launcher, which the kernel kills when the thread ends.
 
     :param arguments: as ``Sandbox.prepare`` returned them.
-    :param on_start: is told the process id.
-    :param on_output: is given every chunk of stdout and stderr.
-    :param interrupt: ends it early: SIGTERM, and after some seconds of grace SIGKILL to the whole tree.
-    :param timeout: seconds it may run; then it ends in the same way.
+    :param on_start: is called with the process ID.
+    :param on_output: is called with every chunk of stdout and stderr.
+    :param interrupt: ends it early, with SIGTERM and, after a grace period, SIGKILL for the whole tree.
+    :param timeout: the seconds that it may run, after which it is ended in the same way.
     """
     process = subprocess.Popen(
         arguments,
@@ -100,7 +100,7 @@ def run_process(
 
 
 class _Watch:
-    """One loop over output, interrupt and deadlines. The end of the output is the end of the tree."""
+    """A loop over output, interrupt and deadlines; the output ends when the process tree has ended."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], output: IO[bytes], interrupt: Interrupt, timeout: float
@@ -123,7 +123,7 @@ class _Watch:
                         break
                     on_output(chunk)
                 elif self._process.poll() is not None:
-                    # Only where the kernel has no reaper for orphans can one hold the pipe open.
+                    # An orphan can hold the pipe open only where the kernel has no subreapers.
                     if idle_after_end:
                         break
                     idle_after_end = True
@@ -138,7 +138,7 @@ class _Watch:
         return max(0.0, min(1.0, self._deadline - time.monotonic()))
 
     def _begin_end(self, cause: Literal["stop", "timeout"]) -> None:
-        """Send the next, harder signal and allow it the time of grace."""
+        """Send the next, harder signal and start the grace period."""
         if self._cause == "exit":
             self._cause = cause
         if self._signals:

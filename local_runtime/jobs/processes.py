@@ -13,7 +13,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 def start_time(pid: int) -> str | None:
-    """Return what tells this process from a later one of the same id; None if it is gone."""
+    """Return the start time of a process, which tells it from a later one with the same ID, or None."""
     try:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[_STARTED_FIELD]
     except OSError:
@@ -21,11 +21,11 @@ def start_time(pid: int) -> str | None:
 
 
 def end_launcher(pid: int, started: str | None) -> bool:
-    """End a job's launcher, and with it its whole tree, if it still is the process that was recorded.
+    """End a job's launcher with its whole process tree, if it is still the recorded process.
 
-    :param pid: its id.
+    :param pid: its process ID.
     :param started: what :func:`start_time` returned for it.
-    :return: whether it was there.
+    :return: whether it was still running.
     """
     if started is None or start_time(pid) != started:
         return False
@@ -41,9 +41,9 @@ def end_launcher(pid: int, started: str | None) -> bool:
 
 
 def end_processes_below(folder: Path) -> list[int]:
-    """Kill the processes of ours whose temporary directory is inside a folder; return their ids.
+    """Kill our processes whose temporary directory is inside a folder, and return their IDs.
 
-    Jobs, and all that they start, are given a ``TMPDIR`` in their own folder.
+    Jobs, and everything that they start, have a ``TMPDIR`` in their own folder.
     """
     mark = b"TMPDIR=" + os.fsencode(f"{folder}/")
     ended = []

@@ -19,7 +19,7 @@ _CONFIG = "/opt/ml/config"
 
 
 class ProcessingProgram(JobProgram):
-    """Run a processing container's command on its inputs and upload its outputs."""
+    """Run the command of a processing container on its inputs and upload the outputs."""
 
     kind = PROCESSING
     described = (
@@ -35,12 +35,12 @@ class ProcessingProgram(JobProgram):
     )
 
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse images without a local program, and inputs and outputs that are not S3."""
+        """Refuse images without a local program, and inputs and outputs that are not in S3."""
         application = request["AppSpecification"]
         find_image(application["ImageUri"])
         if not application.get("ContainerEntrypoint"):
             raise ValidationError(
-                "AppSpecification.ContainerEntrypoint is missing: the image has no processing program."
+                "AppSpecification.ContainerEntrypoint is missing: the image has no own program. Add it."
             )
         for item in request.get("ProcessingInputs", []):
             _check_input(item)
@@ -48,7 +48,7 @@ class ProcessingProgram(JobProgram):
             _check_output(item)
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Stage, run, upload."""
+        """Stage the inputs, run the command and upload the outputs."""
         request = job.document
         job.update(ProcessingStartTime=time.time())
         note_instance_count(job, request["ProcessingResources"]["ClusterConfig"].get("InstanceCount", 1))
@@ -71,7 +71,7 @@ class ProcessingProgram(JobProgram):
         return {}
 
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
-        """Say why a job was stopped that nobody stopped."""
+        """Return the reason of a timeout."""
         if not timed_out:
             return {}
         seconds = job.document.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
@@ -85,7 +85,7 @@ class ProcessingProgram(JobProgram):
         config |= {"ProcessingJobArn": request["ProcessingJobArn"], "ProcessingJobName": job.name}
         job.write_config(f"{_CONFIG}/processingjobconfig.json", config)
         job.write_config(f"{_CONFIG}/resourceconfig.json", resource_config(cluster.get("InstanceType")))
-        # Programs write their exit message there without making the folder.
+        # Programs write their exit message there without creating the folder.
         job.folder.host_path(_MESSAGE).parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -93,7 +93,9 @@ def _check_input(item: dict[str, Any]) -> None:
     what = f"ProcessingInput {item['InputName']!r}"
     source = item.get("S3Input")
     if source is None:
-        raise ValidationError(f"{what} has no S3Input: the local runtime supports no DatasetDefinition.")
+        raise ValidationError(
+            f"{what} has no S3Input. The local runtime does not support DatasetDefinition; use S3Input."
+        )
     check_s3_source(source, what)
     if source.get("S3InputMode", "File") != "File":
         raise ValidationError(f"{what}: S3InputMode {source['S3InputMode']!r} is not supported. Use File.")
@@ -105,7 +107,9 @@ def _check_input(item: dict[str, Any]) -> None:
 def _check_output(item: dict[str, Any]) -> None:
     what = f"ProcessingOutput {item['OutputName']!r}"
     if "FeatureStoreOutput" in item:
-        raise ValidationError(f"{what}: FeatureStoreOutput is not supported by the local runtime.")
+        raise ValidationError(
+            f"{what}: FeatureStoreOutput is not supported by the local runtime. Use S3Output."
+        )
     target = item.get("S3Output")
     if target is None:
         if item.get("AppManaged"):

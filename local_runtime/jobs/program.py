@@ -1,4 +1,4 @@
-"""What the program of each kind of job does."""
+"""The interface of the programs that run jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JobProgram(ABC):
 
     @abstractmethod
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse a request that AWS or this runtime would not run, with an AwsError."""
+        """Raise AwsError for a request that AWS or this runtime would refuse."""
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the new job's Describe answer that its request decides."""

@@ -1,4 +1,4 @@
-"""The one machine on which every job runs, as containers are told about it."""
+"""The description of the machine that containers are given; every job runs on one machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOST = "algo-1"
 def resource_config(instance_type: str | None) -> dict[str, Any]:
     """Return the content of ``resourceconfig.json``: one host, whatever the instance count.
 
-    :param instance_type: what the request asked for.
+    :param instance_type: the requested instance type.
     """
     kind = instance_type or "ml.m5.xlarge"
     return {
@@ -28,6 +28,6 @@ def resource_config(instance_type: str | None) -> dict[str, Any]:
 
 
 def note_instance_count(job: Job, count: int) -> None:
-    """Say in the job's log that only one machine is there."""
+    """Note in the job's log that only one machine is used."""
     if count > 1:
         job.log.note(f"InstanceCount is {count}: the local runtime runs the job once, on one machine.")

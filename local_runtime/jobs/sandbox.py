@@ -1,10 +1,10 @@
-"""How a job gets ``/opt/ml`` and a clean environment without a container.
+"""Give a job ``/opt/ml`` and a clean environment without a container.
 
 ``namespace``: the job sees its own folder mounted at ``/opt/ml`` and may write to ``/`` without changing
 the machine's (Linux with user namespaces, no root needed); the runtime's data directory is hidden and the
 interpreter read-only.
-``rewrite``: where namespaces are not to be had, the literal ``/opt/ml`` is replaced in the arguments, the
-environment and the staged text files. ``launcher.py`` does what has to be done in the job's own process.
+``rewrite``: where namespaces are not available, the literal ``/opt/ml`` is replaced in the arguments, the
+environment and the staged text files. ``launcher.py`` does what must happen in the job's own process.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _CONTAINER_SCRATCH = "/opt/scratch"
 _PASSED_THROUGH = ("OMP_", "OPENBLAS_", "MKL_")
 _TEXT_SUFFIXES = {".py", ".sh", ".json", ".txt", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".env", ""}
 _LARGEST_TEXT = 4 << 20
-_SOURCE_ARCHIVE = "sourcedir.tar.gz"  # scripts unpack it themselves
+_SOURCE_ARCHIVE = "sourcedir.tar.gz"  # unpacked by the scripts themselves
 
 
 @dataclass(frozen=True)
 class JobFolder:
-    """Where one job's files are on this machine.
+    """The files of one job on this machine.
 
     :param path: ``<data_dir>/jobs/<kind>/<name>``.
     """
@@ -59,20 +59,20 @@ class JobFolder:
 
     @property
     def root(self) -> Path:
-        """What the job sees as ``/``, beside the machine's own folders."""
+        """What the job sees as ``/``, in addition to the machine's own folders."""
         return self.path / "root"
 
     @property
     def log(self) -> Path:
-        """The job's output, kept after its end."""
+        """The job's output, which is kept after the job's end."""
         return self.path / "output.log"
 
     def host_path(self, container_path: str) -> Path:
-        """Return where a path below ``/opt/ml`` is on this machine."""
+        """Return the path on this machine of a path below ``/opt/ml``."""
         return self.ml / Path(os.path.normpath(container_path)).relative_to(CONTAINER_ROOT)
 
     def remove_all_but_log(self) -> None:
-        """Remove what only the running job needed."""
+        """Remove everything that only the running job needed."""
         for entry in self.path.iterdir():
             if entry == self.log:
                 continue
@@ -83,11 +83,11 @@ class JobFolder:
 
 
 class Sandbox:
-    """Prepare the launch of jobs; probe once which isolation this machine allows.
+    """Prepare the launch of jobs; the isolation that this machine supports is determined once.
 
-    :param settings: data directory, memory limit, and ``isolation`` if it is not to be probed.
-    :param endpoint_url: the endpoint that jobs' AWS clients shall use.
-    :raises SettingsError: ``isolation="namespace"`` is demanded and cannot be had.
+    :param settings: the data directory, the memory limit and, unless it should be chosen, the ``isolation``.
+    :param endpoint_url: the endpoint for the AWS clients of jobs.
+    :raises SettingsError: ``isolation="namespace"`` is requested but not available.
     """
 
     def __init__(self, settings: Settings, endpoint_url: str) -> None:
@@ -98,7 +98,7 @@ class Sandbox:
 
     @property
     def description(self) -> str:
-        """One line that says how jobs are isolated, for the start-up message."""
+        """A line about how jobs are isolated, for the start-up message."""
         if self.isolation == "namespace":
             processes = "mount and process" if self._pid_namespace else "mount"
             return f"Jobs are isolated with {processes} namespaces: each sees its own /opt/ml."
@@ -108,11 +108,11 @@ class Sandbox:
         )
 
     def view(self, folder: JobFolder, text: str) -> str:
-        """Return text that names ``/opt/ml`` as the job has to see it."""
+        """Return a text with ``/opt/ml`` replaced where it cannot be mounted."""
         return text if self.isolation == "namespace" else text.replace(CONTAINER_ROOT, str(folder.ml))
 
     def adapt(self, folder: JobFolder, staged: Path) -> None:
-        """Make staged text files name the job's own folder where ``/opt/ml`` cannot be mounted."""
+        """Replace ``/opt/ml`` in staged text files where it cannot be mounted."""
         if self.isolation == "namespace":
             return
         own = os.fsencode(folder.ml)
@@ -136,11 +136,11 @@ class Sandbox:
     ) -> list[str]:
         """Write the launch document of a command and return the arguments that start it.
 
-        :param folder: the job's folder; it exists.
+        :param folder: the job's folder, which exists.
         :param command: the program and its arguments, in container paths.
-        :param environment: the container's own variables, in container paths.
-        :param working_directory: where it starts, a container path; ``/`` is the scratch folder where the
-            job cannot have a root of its own.
+        :param environment: the environment variables of the container, with container paths.
+        :param working_directory: where it starts, as a container path; where the job has no root of its own,
+            ``/`` is the scratch folder.
         """
         for path in (folder.scratch, folder.ml, folder.root):
             path.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ class Sandbox:
         return [sys.executable, "-I", "-S", "-B", str(_LAUNCHER), str(path)]
 
     def launch_error(self, folder: JobFolder) -> str | None:
-        """Return why the launcher could not start the command, if it could not."""
+        """Return why the launcher could not start the command, or None."""
         path = folder.path / "launch.error"
         return (path.read_text() or None) if path.exists() else None
 
@@ -174,7 +174,7 @@ class Sandbox:
             "pid_namespace": namespaces and self._pid_namespace,
             "folders": {"ml": str(folder.ml.resolve()), "scratch": str(folder.scratch.resolve())},
             "root": str(folder.root.resolve()),
-            # A job's pip must not change the environment that the runtime itself runs in.
+            # A job's pip must not change the environment of the local runtime itself.
             "read_only": [str(prefix)],
             "hidden": [] if prefix.is_relative_to(data) else [str(data)],
             "memory_bytes": memory << 20 if memory else None,
@@ -183,7 +183,7 @@ class Sandbox:
 
     def _base_environment(self, folder: JobFolder) -> dict[str, str]:
         scratch = _CONTAINER_SCRATCH if self.isolation == "namespace" else str(folder.scratch)
-        # The unresolved path: only there does the interpreter find its virtual environment.
+        # Unresolved, since the interpreter finds its virtual environment only there.
         interpreter = str(Path(sys.executable).parent)
         path = [str(_PROGRAMS), interpreter, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_THROUGH)}
@@ -193,8 +193,8 @@ class Sandbox:
             "HOME": scratch,
             "TMPDIR": scratch,
             "PYTHONUNBUFFERED": "1",
-            # For `python -m pip`, which finds no refusing program on PATH: nothing is looked up, and what
-            # needs no index stays in the job's folder.
+            # For `python -m pip`, which bypasses the program on PATH that refuses: it has no index, and what
+            # needs none is installed into the job's folder.
             "PIP_NO_INDEX": "1",
             "PIP_TARGET": f"{scratch}/packages",
             "AWS_ENDPOINT_URL": self._endpoint_url,
@@ -207,7 +207,7 @@ class Sandbox:
 
     def _choose(self, wanted: str | None) -> str:
         if wanted not in (None, "namespace", "rewrite"):
-            raise SettingsError(f"isolation is {wanted!r}: expected 'namespace' or 'rewrite'.")
+            raise SettingsError(f"isolation is {wanted!r}; expected 'namespace' or 'rewrite'.")
         if wanted == "rewrite":
             return self._rewriting()
         self.isolation = "namespace"
@@ -216,18 +216,22 @@ class Sandbox:
             if reason is None:
                 return "namespace"
         if wanted == "namespace":
-            raise SettingsError(f"isolation is 'namespace', but this machine refuses it: {reason}.")
-        _log.warning("No namespaces for jobs: %s", reason)
+            raise SettingsError(
+                f"isolation is 'namespace', which this machine does not allow: {reason}. Use 'rewrite'."
+            )
+        _log.warning("Jobs cannot have namespaces: %s", reason)
         return self._rewriting()
 
     def _rewriting(self) -> str:
         folder = self._settings.data_dir.resolve()
         if CONTAINER_ROOT in str(folder):
-            raise SettingsError(f"The data directory {folder} is below {CONTAINER_ROOT}: choose another one.")
+            raise SettingsError(
+                f"The data directory {folder} contains {CONTAINER_ROOT} in its path. Choose another one."
+            )
         return "rewrite"
 
     def _probe(self) -> str | None:
-        """Launch a command that does nothing; return what failed."""
+        """Launch a command that does nothing, and return the error, or None."""
         self._settings.data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="probe-", dir=self._settings.data_dir.resolve()) as name:
             folder = JobFolder(Path(name))
@@ -239,7 +243,7 @@ class Sandbox:
 
 
 def _adapted(content: bytes, own: bytes) -> bytes:
-    """Return text with the job's own folder in place of ``/opt/ml``; anything else as it is."""
+    """Replace ``/opt/ml`` in a text with the job's own folder; binary content is not changed."""
     return content if b"\0" in content else content.replace(CONTAINER_ROOT.encode(), own)
 
 

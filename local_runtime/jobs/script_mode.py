@@ -1,4 +1,4 @@
-"""The script mode of framework images that names its script in hyperparameters.
+"""The script mode of framework images, in which hyperparameters name the script.
 
 The classic estimators and many boto3 users send ``sagemaker_program`` and ``sagemaker_submit_directory``;
 the training toolkit in the image unpacks the source and runs the script with the other hyperparameters.
@@ -18,7 +18,7 @@ from local_runtime.jobs.resources import HOST
 from local_runtime.jobs.staging import refuse_requirements
 from local_runtime.services.storage import split_uri
 
-#: Where the toolkits unpack the source, and the working directory of the script.
+#: The folder into which the toolkits unpack the source, which is the working directory of the script.
 #: https://github.com/aws/sagemaker-training-toolkit/blob/master/src/sagemaker_training/process.py
 CODE = "/opt/ml/code"
 
@@ -29,7 +29,7 @@ class ScriptMode:
 
     :param program: the script's path in the source archive.
     :param source: the archive's S3 URI.
-    :param hyperparameters: the others, JSON-decoded.
+    :param hyperparameters: the other hyperparameters, decoded from JSON.
     """
 
     program: str
@@ -38,7 +38,7 @@ class ScriptMode:
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> ScriptMode | None:
-        """Return the script of a training request, or None if it names none."""
+        """Return the script that a training request names, or None."""
         values = {key: _decode(value) for key, value in request.get("HyperParameters", {}).items()}
         program, source = values.get("sagemaker_program"), values.get("sagemaker_submit_directory")
         if not isinstance(program, str) or not isinstance(source, str):
@@ -58,7 +58,7 @@ class ScriptMode:
             program.chmod(0o755)
 
     def command(self) -> list[str]:
-        """Return the command, for the folder of the code: hyperparameters become ``--name value``."""
+        """Return the command, to run in the code's folder; hyperparameters become ``--name value``."""
         arguments = [
             word
             for key, value in sorted(self.hyperparameters.items())
@@ -66,7 +66,7 @@ class ScriptMode:
         ]
         if self.program.endswith(".py"):
             return ["python3", self.program, *arguments]
-        # A shell, since a script may have no #! line; the names are its arguments, not its code.
+        # Run by a shell, since a script may have no #! line; the names are passed as arguments, not as code.
         return ["/bin/sh", "-c", 'exec "./$0" "$@"', self.program, *arguments]
 
     def environment(self, job: Job) -> dict[str, str]:
@@ -103,14 +103,14 @@ def _decode(value: str) -> Any:
 
 
 def _argument(value: Any) -> str:
-    """Spell a hyperparameter on the command line as the toolkit does (``to_cmd_args`` of its mapping.py)."""
+    """Return a hyperparameter as an argument, like the toolkit (``to_cmd_args`` in its mapping.py)."""
     if isinstance(value, dict):
         return ",".join(f"{key}={item}" for key, item in sorted(value.items()))
     return "" if value is None else str(value)
 
 
 def _variable(value: Any) -> str:
-    """Spell a value in the environment as the toolkit does (``to_env_vars`` of its mapping.py)."""
+    """Return the value of an environment variable, like the toolkit (``to_env_vars`` in its mapping.py)."""
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

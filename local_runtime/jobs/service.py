@@ -20,7 +20,7 @@ from local_runtime.exceptions import (
     ValidationError,
 )
 from local_runtime.faults import FaultPlan
-from local_runtime.jobs.ending import End, mark_interrupted, tidy_up
+from local_runtime.jobs.ending import End, clean_up, mark_interrupted
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, KINDS, JobKind, job_tags
 from local_runtime.jobs.logs import LogShipper
@@ -45,18 +45,18 @@ _SHUTDOWN_SECONDS = 15.0
 class JobService:
     """Run jobs, each in a thread that waits for a sandboxed process.
 
-    More jobs than the machine can bear wait as InProgress until one ends.
+    Jobs above the limit of concurrent jobs wait, as InProgress, until another one ends.
 
-    :param account: its store keeps the jobs, and its endpoint is the one that they call.
-    :param storage: where their inputs are and their outputs go.
-    :param models: what transform jobs run.
-    :param faults: says which jobs get no machine.
+    :param account: its store keeps the jobs, and its endpoint serves their calls.
+    :param storage: reads their inputs and writes their outputs.
+    :param models: the models of transform jobs.
+    :param faults: the rules for jobs that get no machine.
     """
 
     def __init__(self, account: Account, storage: Storage, models: ModelRegistry, faults: FaultPlan) -> None:
         self._account, self._storage, self._faults = account, storage, faults
         self._store = account.store
-        # Jobs have another working directory.
+        # Resolved, because jobs have another working directory.
         self._folder = account.settings.data_dir.resolve() / "jobs"
         self._programs: dict[str, JobProgram] = {
             program.kind.kind: program
@@ -74,7 +74,7 @@ class JobService:
 
     @property
     def sandbox(self) -> Sandbox:
-        """How jobs are isolated; probed once."""
+        """How jobs are isolated; determined once."""
         with self._sandbox_lock:
             if self._sandbox is None:
                 self._sandbox = Sandbox(self._account.settings, self._account.endpoint_url)
@@ -99,7 +99,7 @@ class JobService:
         :param request: the Create request in AWS's shape.
         :param pipeline_execution_arn: the execution that it belongs to, for its tags.
         :param step_name: the step that it belongs to, for its tags.
-        :raises AwsError: it is refused.
+        :raises AwsError: the request is refused.
         """
         job_kind, program = KINDS[kind], self._programs[kind]
         program.validate(request)
@@ -114,7 +114,7 @@ class JobService:
                     f"and a job with this name already exists ({arn})"
                 )
             put_tags(self._store, arn, job_tags(request, pipeline_execution_arn, step_name))
-            # Inside: a job without a folder is none.
+            # Inside the transaction, since every job needs a folder.
             folder.path.mkdir(parents=True, exist_ok=True)
             log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
         job = Job(self._account, self._storage, job_kind, document, folder=folder, sandbox=sandbox, log=log)
@@ -136,13 +136,13 @@ class JobService:
         return [public(document) for document in self._store.list(KINDS[kind].document_kind)]
 
     def log_path(self, kind: str, name: str) -> Path:
-        """Return the file that keeps a job's output."""
+        """Return the file with a job's output."""
         return JobFolder(self._folder / kind / name).log
 
     def stop(self, kind: str, name: str) -> None:
-        """Ask for a job's end; it is Stopping, then Stopped.
+        """Stop a job; its status becomes Stopping, then Stopped.
 
-        :raises ValidationError: there is no such job, or it ended already.
+        :raises ValidationError: there is no such job, or it has already ended.
         """
         job_kind = KINDS[kind]
         with self._active_lock:
@@ -160,9 +160,9 @@ class JobService:
                 job.update(**{job_kind.status_field: "Stopping"}, **stopping)
 
     def wait(self, kind: str, name: str, stop_event: threading.Event | None = None) -> dict[str, Any]:
-        """Wait for a job's end and return its Describe answer.
+        """Wait until a job has ended and return its Describe answer.
 
-        :param stop_event: when it is set, the job is stopped.
+        :param stop_event: stops the job when it is set.
         """
         with self._active_lock:
             active = self._active.get((kind, name))
@@ -176,9 +176,9 @@ class JobService:
         return self.describe(kind, name)
 
     def recover(self) -> None:
-        """Choose the isolation, end what an earlier runtime left running, mark its jobs as failed.
+        """Choose the isolation, end what an earlier runtime left running and mark its jobs as Failed.
 
-        :raises SettingsError: the isolation that is asked for cannot be had.
+        :raises SettingsError: the requested isolation is not available.
         """
         _log.info("%s", self.sandbox.description)
         for kind in KINDS.values():
@@ -188,7 +188,7 @@ class JobService:
         end_processes_below(self._folder)
 
     def shutdown(self) -> None:
-        """Stop every running job and wait for its end."""
+        """Stop every running job and wait until it has ended."""
         self._closing = True
         with self._active_lock:
             active = list(self._active.items())
@@ -218,15 +218,15 @@ class JobService:
         }
 
     def _run(self, program: JobProgram, job: Job, done: threading.Event) -> None:
-        """Be the job's thread: nothing may escape, and the process is this thread's child."""
+        """Run the job in its thread: no exception may escape, and the process is a child of this thread."""
         try:
             end = self._run_to_end(program, job)
-            tidy_up(job, end)
+            clean_up(job, end)
             self._store.persist(lambda: self._record_end(program, job, end))
         except Exception:
-            # The store is closed when the runtime ends without waiting: recover() marks the job.
+            # The store may be closed when the runtime is shutting down; recover() will mark the job.
             if not self._closing:
-                _log.exception("Could not record the end of job %s", job.name)
+                _log.exception("Recording the end of job %s failed", job.name)
         finally:
             job.interrupt.close()
             done.set()
@@ -243,7 +243,7 @@ class JobService:
         except AwsError as error:
             return End("Failed", f"ClientError: {error.message}")
         except Exception as error:
-            _log.exception("Job %s", job.name)
+            _log.exception("Job %s failed inside the local runtime", job.name)
             job.log.note(traceback.format_exc())
             return End("Failed", f"InternalServerError: {type(error).__name__}: {error}")
         finally:
@@ -276,4 +276,6 @@ class JobService:
         except ValidationError:
             return
         except sqlite3.Error as error:
-            _log.warning("Job %s is being stopped, but is not shown as Stopping: %s", name, error)
+            _log.warning(
+                "Job %s is being stopped, but its status could not be changed to Stopping: %s", name, error
+            )

@@ -1,4 +1,4 @@
-"""Bring a job's inputs to where its container looks for them."""
+"""Download the inputs of a job to where its container expects them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _REQUIREMENTS = "requirements.txt"
 
 
 def check_s3_source(source: dict[str, Any], what: str) -> None:
-    """Refuse what the runtime cannot stage.
+    """Refuse a source that the local runtime cannot stage.
 
     :param source: an object with ``S3Uri`` and ``S3DataType``.
-    :raises ValidationError: the data type is neither S3Prefix nor ManifestFile, or the URI is none.
+    :raises ValidationError: the data type is neither S3Prefix nor ManifestFile, or the URI is invalid.
     """
     split_uri(source["S3Uri"])
     if source.get("S3DataType", "S3Prefix") not in {"S3Prefix", "ManifestFile"}:
@@ -31,10 +31,10 @@ def check_s3_source(source: dict[str, Any], what: str) -> None:
 def stage_s3_source(
     job: Job, source: dict[str, Any], container_path: str, *, compression: str | None = None
 ) -> list[Path]:
-    """Download what an S3 source names to a container path.
+    """Download the objects of an S3 source to a container path.
 
     :param source: an object with ``S3Uri`` and ``S3DataType``.
-    :param compression: ``"Gzip"`` unpacks every object, as the container would see it.
+    :param compression: with ``"Gzip"``, every object is decompressed, as on AWS.
     :return: the files, in key order.
     """
     if source.get("S3DataType") == "ManifestFile":
@@ -55,7 +55,7 @@ def _stage_manifest(job: Job, uri: str, container_path: str) -> list[Path]:
 
 
 def manifest_entries(uri: str, content: bytes) -> list[tuple[str, str, str]]:
-    """Return bucket, prefix and relative key of everything that a manifest lists.
+    """Return the bucket, the prefix and the relative key of each object in a manifest.
 
     :raises JobFailedError: the manifest cannot be read.
     """
@@ -71,7 +71,7 @@ def manifest_entries(uri: str, content: bytes) -> list[tuple[str, str, str]]:
 
 
 def refuse_requirements(folder: Path) -> None:
-    """Refuse source code that wants packages installed.
+    """Refuse source code that needs packages to be installed.
 
     :raises JobFailedError: the folder, or a ``sourcedir.tar.gz`` in it, has a ``requirements.txt``.
     """
@@ -86,6 +86,6 @@ def refuse_requirements(folder: Path) -> None:
     if found:
         raise JobFailedError(
             f"ClientError: {found[0]} in the job's source is refused: the local runtime runs every image in "
-            "its own Python environment and never installs into it. Remove the file; install what it lists "
-            "beside the runtime."
+            "its own Python environment and never installs packages into it. Remove the file, and install "
+            "its packages into the environment of the local runtime."
         )

@@ -34,7 +34,7 @@ _MESSAGES = {
 
 
 class TrainingProgram(JobProgram):
-    """Run a training container's command, or the local program of its algorithm, and keep the model."""
+    """Run a training container's command, or the local program of its algorithm, and upload the model."""
 
     kind = TRAINING
     described = (
@@ -59,17 +59,17 @@ class TrainingProgram(JobProgram):
     )
 
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse images without a local program, and channels that are not files from S3."""
+        """Refuse images without a local program, and channels that are not files in S3."""
         algorithm = request["AlgorithmSpecification"]
         if not algorithm.get("TrainingImage"):
             raise ValidationError(
-                "AlgorithmSpecification has no TrainingImage: AlgorithmName is not supported."
+                "AlgorithmSpecification has no TrainingImage, and AlgorithmName is not supported."
             )
         image = find_image(algorithm["TrainingImage"])
         if not (image.train_module or algorithm.get("ContainerEntrypoint") or ScriptMode.of(request)):
             raise ValidationError(
-                f"The image {image.repository!r} has no algorithm of its own: give it a script "
-                "(AlgorithmSpecification.ContainerEntrypoint)."
+                f"The image {image.repository!r} has no algorithm of its own. Give it a script with "
+                "AlgorithmSpecification.ContainerEntrypoint."
             )
         _check_mode(algorithm.get("TrainingInputMode"), "AlgorithmSpecification")
         split_uri(request["OutputDataConfig"]["S3OutputPath"])
@@ -79,14 +79,14 @@ class TrainingProgram(JobProgram):
             _check_checkpoints(request["CheckpointConfig"])
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the request's own fields and the first status."""
+        """Return the fields of the request and the first status."""
         return super().describe(request) | {
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [_transition("Starting", time.time())],
         }
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Stage, train, and upload what training left, whatever its end."""
+        """Stage the inputs, train, and upload the results however training ended."""
         _enter(job, "Downloading", TrainingStartTime=time.time())
         note_instance_count(job, job.document.get("ResourceConfig", {}).get("InstanceCount", 1))
         _stage(job)
@@ -96,7 +96,7 @@ class TrainingProgram(JobProgram):
             if ended.exit_code == 0:
                 _enter(job, "Uploading")
         except JobStoppedError:
-            # As on AWS, what the program saved before or on SIGTERM is kept.
+            # As on AWS, what the program saved before or after SIGTERM is kept.
             self._upload(job)
             raise
         if ended.exit_code == 0:
@@ -107,14 +107,14 @@ class TrainingProgram(JobProgram):
         return {"ModelArtifacts": {"S3ModelArtifacts": model}}
 
     def stopping(self, job: Job) -> dict[str, Any]:
-        """Return the secondary status."""
+        """Return the new secondary status."""
         if job.document["SecondaryStatus"] == "Stopping":
             return {}
         transitions = _transitions(job, "Stopping", time.time())
         return {"SecondaryStatus": "Stopping", "SecondaryStatusTransitions": transitions}
 
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
-        """Return the last status, the metrics and the times."""
+        """Return the final status, the metrics and the times."""
         secondary = "MaxRuntimeExceeded" if timed_out else status
         now = time.time()
         changes: dict[str, Any] = {
@@ -135,7 +135,7 @@ class TrainingProgram(JobProgram):
 
 
 def _upload_outputs(job: Job) -> None:
-    """Upload what every end leaves: the output folder and the checkpoints."""
+    """Upload the output folder and the checkpoints, however training ended."""
     upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
     checkpoints = job.document.get("CheckpointConfig")
     if checkpoints:
@@ -152,7 +152,9 @@ def _check_channel(channel: dict[str, Any]) -> None:
     what = f"Channel {channel['ChannelName']!r}"
     source = channel["DataSource"].get("S3DataSource")
     if source is None:
-        raise ValidationError(f"{what} has no S3DataSource: the local runtime supports no other source.")
+        raise ValidationError(
+            f"{what} has no S3DataSource. The local runtime supports no other source; use S3DataSource."
+        )
     check_s3_source(source, what)
     _check_mode(channel.get("InputMode"), what)
     if channel.get("RecordWrapperType", "None") != "None":

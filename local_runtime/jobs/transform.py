@@ -29,9 +29,9 @@ _NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 
 class TransformProgram(JobProgram):
-    """Send a model's containers the inputs, and the last one's answers to S3.
+    """Send the inputs through the containers of a model and upload the answers of the last one.
 
-    :param models: the models that are named.
+    :param models: the models of the jobs.
     """
 
     kind = TRANSFORM
@@ -54,7 +54,7 @@ class TransformProgram(JobProgram):
         self._models = models
 
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse a missing model, unknown images, and settings that do not go together."""
+        """Refuse a missing model, unknown images, and settings that contradict each other."""
         for container in self._models.containers(request["ModelName"]):
             find_image(container["Image"])
         source = request["TransformInput"]["DataSource"]["S3DataSource"]
@@ -68,7 +68,7 @@ class TransformProgram(JobProgram):
         payload, concurrent = request.get("MaxPayloadInMB"), request.get("MaxConcurrentTransforms")
         if payload and concurrent and payload * concurrent > 100:
             raise ValidationError(
-                f"MaxConcurrentTransforms * MaxPayloadInMB is {payload * concurrent}, at most 100 is allowed."
+                f"MaxConcurrentTransforms * MaxPayloadInMB is {payload * concurrent}; expected at most 100."
             )
         join = request.get("DataProcessing", {}).get("JoinSource", "None")
         assemble = request["TransformOutput"].get("AssembleWith", "None")
@@ -78,7 +78,7 @@ class TransformProgram(JobProgram):
             )
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the request's own fields with AWS's defaults."""
+        """Return the fields of the request with AWS's defaults."""
         fields = super().describe(request)
         fields["TransformInput"] = {
             "CompressionType": "None",
@@ -91,7 +91,7 @@ class TransformProgram(JobProgram):
         return {**fields, "_log_stream": f"{request['TransformJobName']}/{instance}-{int(time.time())}"}
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Stage the inputs, run each container over all requests, upload the outputs."""
+        """Stage the inputs, run each container on all requests and upload the outputs."""
         request = job.document
         job.update(TransformStartTime=time.time())
         note_instance_count(job, request["TransformResources"].get("InstanceCount", 1))
@@ -128,7 +128,7 @@ def _plan(
     number: int,
     count: int,
 ) -> dict[str, Any]:
-    """Return what the worker of one container is told."""
+    """Return the plan for the worker of one container."""
     image = find_image(container["Image"])
     data, processing = request["TransformInput"], request["DataProcessing"]
     return {
@@ -173,7 +173,7 @@ def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], no
 
 
 def _stage_model(job: Job, container: dict[str, Any]) -> None:
-    """Put the container's own model, and only that, where it looks for it."""
+    """Put the container's model, and no other, where the container expects it."""
     for path in (_MODEL, _CODE):
         shutil.rmtree(job.produced(path), ignore_errors=True)
     model = job.folder.host_path(_MODEL)

@@ -1,1 +1,1 @@
-"""What steps and clients use beside executions: S3, the model registry, events, tags, and moto."""
+"""The services that executions and jobs use: S3, the model registry, events, schedules and tags."""

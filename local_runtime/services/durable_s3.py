@@ -1,14 +1,14 @@
-"""moto's S3 with its objects on disk: what was answered survives a restart and ``kill -9``.
+"""moto's S3 with its objects on disk: answered changes survive a restart and ``kill -9``.
 
-A body is a file with a random name below ``<data_dir>/s3``, so no key can name a path. What S3 knows about it
-is a document in the store, written in one transaction at the end of the request that changed it and before
-the client has its answer. A body is on disk before its document says so, and is removed after the document
-no longer does: a crash can leave a file without a document, which the next start removes, never the reverse.
-A request that fails, or that the disk does not take, leaves memory as the store has it.
+A body is a file with a random name below ``<data_dir>/s3``, so a key can never become a path. Its metadata
+are a document in the store, which is written in one transaction at the end of the request that changed them,
+before the client gets its answer. A body is written before its document and removed after it: a crash can
+leave a file without a document, which the next start removes, but never a document without a file.
+When a request fails or cannot be written, memory is restored from the store.
 
-Kept: objects with their versions, delete markers, metadata, tags, checksums, locks; buckets with their
-versioning, policy, encryption, ownership, lock configuration and tags. Not kept: unfinished multipart
-uploads, access control lists, and what S3 would notify (its targets are not durable either).
+Objects are kept with their versions, delete markers, metadata, tags, checksums and locks; buckets with their
+versioning, policy, encryption, ownership, lock configuration and tags. Unfinished multipart uploads, access
+control lists and notifications are not kept (the targets of notifications are not durable either).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-# moto loads its responses with the first request; loaded while the classes below are replaced, they would
-# keep the replacements for the rest of the process.
+# moto would load its responses with the first request. Loaded while the classes below are replaced, they
+# would keep the replacements for the rest of the process.
 from moto.s3 import models as s3  # noqa: TID253 - this module is about moto's S3
 from moto.s3 import responses as _responses  # noqa: F401, TID253
 
@@ -64,11 +64,11 @@ _BUCKET_FIELDS = (
 
 
 class DurableS3:
-    """Put moto's S3 of this process on a folder and a store, and bring back what they hold.
+    """Make moto's S3 in this process durable, and restore what the folder and the store hold.
 
-    :param folder: where the bodies are.
-    :param store: where everything else is.
-    :param account_id: who owns the buckets.
+    :param folder: keeps the bodies.
+    :param store: keeps everything else.
+    :param account_id: the account that owns the buckets.
     """
 
     def __init__(self, folder: Path, store: Store, account_id: str) -> None:
@@ -83,14 +83,14 @@ class DurableS3:
         self._remove_orphans(folder)
 
     def close(self) -> None:
-        """Give S3 back to moto as it was."""
+        """Restore moto's own S3."""
         s3.FakeKey, s3.FakeBucket = _STOCK
 
     @contextmanager
     def request(self, method: str) -> Iterator[None]:
-        """Answer one S3 request inside; what it changed is durable afterwards.
+        """Answer one S3 request inside; afterwards its changes are durable.
 
-        :raises OSError, sqlite3.Error: the disk does not take it; nothing has changed.
+        :raises OSError, sqlite3.Error: the changes cannot be written; nothing has changed.
         """
         scope = current.scope = Scope(changing=method in ("PUT", "POST", "DELETE"))
         self._open.append(scope)
@@ -101,7 +101,7 @@ class DurableS3:
                 self._commit(scope)
         except BaseException:
             current.scope = None
-            self._take_back(scope)
+            self._undo(scope)
             raise
         finally:
             self._open.remove(scope)
@@ -111,7 +111,7 @@ class DurableS3:
         return s3.s3_backends[self._account_id][_PARTITION]
 
     def _commit(self, scope: Scope) -> None:
-        """Write what the touched objects are now; later commits of the same objects see later states."""
+        """Write the current state of the touched objects, which a later commit may write again."""
         buckets = self._backend.buckets
         with self._commit_lock, self._store.transaction():
             if scope.undone:
@@ -126,8 +126,8 @@ class DurableS3:
             if not scope.touched:
                 self._commit_buckets()
 
-    def _take_back(self, scope: Scope) -> None:
-        """Make memory what the store says, also for the requests that changed the same in between."""
+    def _undo(self, scope: Scope) -> None:
+        """Restore memory from the store, also for requests that changed the same objects in the meantime."""
         if not scope.changing:
             return
         with self._commit_lock:
@@ -137,7 +137,7 @@ class DurableS3:
                 self._load_object(bucket, key)
             if not scope.touched:
                 self._load_buckets()
-            scope.take_back()
+            scope.undo()
 
     def _commit_buckets(self) -> None:
         self._store.delete_all(BUCKET)
@@ -176,7 +176,7 @@ class DurableS3:
             s3.s3_backends.bucket_accounts.pop(name, None)
 
     def _load_object(self, bucket_name: str, key: str) -> None:
-        """Make one object of a bucket what the store says."""
+        """Restore one object of a bucket from the store."""
         bucket = self._backend.buckets.get(bucket_name)
         stored = self._store.get(OBJECT, f"{bucket_name}/{key}")
         if bucket is None:
@@ -235,7 +235,7 @@ class DurableS3:
             tagger.tag_resource(arn, tagger.convert_dict_to_tags_input(dict(tags)))
 
     def _remove_orphans(self, folder: Path) -> None:
-        """Remove bodies that no document names: a crash came between the two, or an upload was unfinished."""
+        """Remove bodies without a document, which a crash or an unfinished upload has left."""
         known = {
             version["body"]
             for document in self._store.list(OBJECT)
@@ -248,5 +248,5 @@ class DurableS3:
 
 
 def _nameless(name: str) -> Any:
-    """Stand in for the object that a delete marker was set on and that is gone."""
+    """Return a stand-in for the deleted object of a delete marker."""
     return type("DeletedKey", (), {"name": name})()

@@ -1,6 +1,6 @@
-"""What EventBridge's rules and schedules may lead to: moto's targets and, really started, pipelines.
+"""The targets of EventBridge's rules and schedules: moto's own, and pipelines, which are really started.
 
-A target that is not supported is refused by name when it is put; one that fails costs no other its event.
+An unsupported target is refused by name when it is put. A failing target does not affect the others.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _SCHEDULE_TARGETS = {("sagemaker", "pipeline"), ("sqs", "")}
 
 
 class EventTargets:
-    """Deliver to the targets of moto's rules and schedules in this process; like moto, one place for all.
+    """Deliver to the targets of moto's rules and schedules; like moto's backends, one for the whole process.
 
     :param start_execution: is given a request of ``StartPipelineExecution`` and returns the ARN.
-    :param now: the time that rules and schedules are made at.
+    :param now: returns the current time, at which rules and schedules are created.
     """
 
     current: EventTargets
@@ -55,13 +55,13 @@ class EventTargets:
         rules.Rule, schedules.Schedule = DeliveringRule, CheckedSchedule
 
     def close(self) -> None:
-        """Give EventBridge back to moto as it was."""
+        """Restore moto's own EventBridge."""
         rules.Rule, schedules.Schedule = _STOCK
 
     def start_pipeline(self, target: Mapping[str, Any], cause: str) -> None:
-        """Start a target's pipeline with the target's parameters.
+        """Start the pipeline of a target with the target's parameters.
 
-        :param cause: what makes it start; the same cause starts it once.
+        :param cause: the cause of the start; the same cause starts it only once.
         """
         given = target.get("SageMakerPipelineParameters") or {}
         token = hashlib.sha256(f"{cause} {target['Arn']} {target.get('Id')}".encode()).hexdigest()
@@ -74,7 +74,7 @@ class EventTargets:
         _log.info("%s started %s", cause, arn)
 
     def send(self, target: Mapping[str, Any], cause: str, deliver: Callable[[], None]) -> None:
-        """Deliver to one target; a failure goes to its dead-letter queue, if it has one, and into the log."""
+        """Deliver to one target; log an error and send it to the dead-letter queue, if there is one."""
         try:
             deliver()
         except Exception as error:
@@ -86,7 +86,7 @@ class EventTargets:
 
 
 class DeliveringRule(rules.Rule):  # type: ignore[misc] # moto is untyped
-    """A rule that delivers to each target on its own, and not at all while it is disabled."""
+    """A rule that delivers to each target separately, and delivers nothing while it is disabled."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,13 +110,13 @@ class DeliveringRule(rules.Rule):  # type: ignore[misc] # moto is untyped
         super().put_targets(targets)
 
     def send_to_targets(self, original_event: Any, transform_input: bool = True) -> None:
-        """Deliver an event that the rule's pattern matches; a rule of a schedule only has none."""
+        """Deliver an event that matches the rule's pattern; a scheduled rule may have no pattern."""
         matches = self.event_pattern.get_pattern() and self.event_pattern.matches_event(original_event)
         if matches and self.state != "DISABLED":
             self._deliver(original_event, transform_input)
 
     def fire(self, due: datetime) -> None:
-        """Deliver the event of a schedule that is due."""
+        """Deliver the event of a scheduled rule that is due."""
         event = {
             "version": "0",
             "id": hashlib.sha256(f"{self.arn} {due.isoformat()}".encode()).hexdigest()[:32],
@@ -145,7 +145,7 @@ class DeliveringRule(rules.Rule):  # type: ignore[misc] # moto is untyped
 
 
 class CheckedSchedule(schedules.Schedule):  # type: ignore[misc] # moto is untyped
-    """A schedule whose expression and target are checked, and that starts its target."""
+    """A schedule whose expression and target are checked, and which starts its target."""
 
     def __init__(self, **fields: Any) -> None:
         _check_schedule(fields)
@@ -153,7 +153,7 @@ class CheckedSchedule(schedules.Schedule):  # type: ignore[misc] # moto is untyp
         self._begin()
 
     def update(self, **fields: Any) -> None:
-        """Change it; another expression or start begins anew."""
+        """Update the schedule; a new expression or start date restarts it."""
         _check_schedule(fields)
         before = self._rhythm
         super().update(**fields)
@@ -165,10 +165,10 @@ class CheckedSchedule(schedules.Schedule):  # type: ignore[misc] # moto is untyp
         return self.schedule_expression, self.schedule_expression_timezone, self.start_date
 
     def _begin(self) -> None:
-        """Count from the start; a rate without one begins at once, as on AWS."""
+        """Count from the start date; a rate without one begins immediately, as on AWS."""
         now = EventTargets.current.now()
         self.anchor = datetime.fromtimestamp(float(self.start_date), UTC) if self.start_date else now
-        # AWS takes no start that is more than five minutes ago, but one may have passed since.
+        # AWS refuses a start date that is more than five minutes ago, but it may have passed since then.
         passed = self.anchor < now - timedelta(minutes=5)
         self.since = now if passed else self.anchor - timedelta(microseconds=1)
 
@@ -202,7 +202,7 @@ def _check_schedule(fields: Mapping[str, Any]) -> None:
 
 
 def _service_of(arn: str) -> tuple[str, str]:
-    """Return the service and the type of resource that an ARN names; the type of a queue is empty."""
+    """Return the service and the resource type in an ARN; the type of a queue is empty."""
     parts = [*arn.split(":", 5), "", "", "", "", "", ""]
     service, resource = parts[2], parts[5]
     kind = resource.replace(":", "/").partition("/")
@@ -211,8 +211,8 @@ def _service_of(arn: str) -> tuple[str, str]:
 
 def _refusal(arn: str, whose: str, supported: str) -> str:
     return (
-        f"The target {arn} is not supported by the local runtime, whose {whose} lead to {supported}. "
-        "Use one of these; docs/local_runtime.md says more."
+        f"The target {arn} is not supported by the local runtime, whose {whose} can target {supported}. "
+        "Use one of these; see docs/local_runtime.md."
     )
 
 

@@ -1,4 +1,4 @@
-"""Changes of executions and steps, as EventBridge events on the account's default bus.
+"""Publish the changes of executions and steps as EventBridge events on the account's default bus.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 """
@@ -28,9 +28,9 @@ Entry = dict[str, Any]
 
 
 class EventPublisher:
-    """Put events on the bus, in order, from a thread of its own; no failure reaches the caller.
+    """Put events on the bus, in order and from its own thread; errors never reach the caller.
 
-    :param account: its client puts them.
+    :param account: its client puts the events.
     """
 
     def __init__(self, account: Account) -> None:
@@ -42,10 +42,10 @@ class EventPublisher:
         self._thread.start()
 
     def execution_changed(self, execution: Mapping[str, Any], previous_status: str | None) -> None:
-        """Announce an execution's new status.
+        """Publish the new status of an execution.
 
         :param execution: its document.
-        :param previous_status: its status before; None at the start.
+        :param previous_status: its previous status; None at the start.
         """
         detail = {
             "pipelineExecutionDisplayName": execution.get("PipelineExecutionDisplayName"),
@@ -62,11 +62,11 @@ class EventPublisher:
     def step_changed(
         self, execution: Mapping[str, Any], step: Mapping[str, Any], previous_status: str | None
     ) -> None:
-        """Announce a step's new status.
+        """Publish the new status of a step.
 
         :param execution: its execution's document.
         :param step: its document.
-        :param previous_status: its status before; None at the start.
+        :param previous_status: its previous status; None at the start.
         """
         detail = {
             "metadata": _lower_camel(step.get("Metadata") or {}),
@@ -82,7 +82,7 @@ class EventPublisher:
         self._queue.put((STEP_CHANGE, dict(execution), detail))
 
     def shutdown(self) -> None:
-        """Deliver what was announced, and end."""
+        """Deliver the pending events and stop."""
         self._queue.put(None)
         self._thread.join(_SHUTDOWN_SECONDS)
 
@@ -117,7 +117,7 @@ def _time(value: Any) -> str | None:
 
 
 def _lower_camel(value: Any) -> Any:
-    """Spell the members of a structure as events do: ``ProcessingJob`` becomes ``processingJob``."""
+    """Return a structure with its members spelt as in events: ``ProcessingJob`` becomes ``processingJob``."""
     if isinstance(value, list):
         return [_lower_camel(item) for item in value]
     if not isinstance(value, dict):

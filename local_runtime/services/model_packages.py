@@ -1,4 +1,4 @@
-"""Model package groups and model packages: the registry's versions, approvals and metadata."""
+"""The model registry: model package groups and model packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REPLACED = ("ApprovalDescription", "InferenceSpecification", "ModelCard", "Mode
 
 
 class ModelPackages:
-    """Create, find, change and delete model packages and their groups, in AWS's shapes.
+    """Create, find, change and delete model packages and their groups, in AWS's format.
 
     :param account: its store keeps everything.
     """
@@ -32,7 +32,7 @@ class ModelPackages:
     def create_model_package_group(self, request: Mapping[str, Any]) -> str:
         """Create a group and return its ARN.
 
-        :raises ValidationError: it exists.
+        :raises ValidationError: it already exists.
         """
         name = str(request["ModelPackageGroupName"])
         arn = self._account.arn(f"model-package-group/{name}")
@@ -54,7 +54,7 @@ class ModelPackages:
     def describe_model_package_group(self, name_or_arn: str) -> dict[str, Any]:
         """Return a group.
 
-        :raises ValidationError: there is none.
+        :raises ValidationError: it does not exist.
         """
         return public(self._group(name_or_arn))
 
@@ -65,8 +65,8 @@ class ModelPackages:
     def delete_model_package_group(self, name_or_arn: str) -> None:
         """Delete an empty group.
 
-        :raises ConflictError: it has packages.
-        :raises ValidationError: there is none.
+        :raises ConflictError: it still has packages.
+        :raises ValidationError: it does not exist.
         """
         with self._store.transaction():
             group = self._group(name_or_arn)
@@ -81,7 +81,7 @@ class ModelPackages:
             delete_tags(self._store, arn)
 
     def create_model_package(self, request: Mapping[str, Any]) -> str:
-        """Create a package, the next version of its group if it names one, and return its ARN.
+        """Create a package, as the next version of its group if it names one, and return its ARN.
 
         :raises ValidationError: the group does not exist, the name is taken, or neither or both are given.
         """
@@ -110,9 +110,9 @@ class ModelPackages:
         return arn
 
     def describe_model_package(self, name_or_arn: str) -> dict[str, Any]:
-        """Return a package: a versioned one by its ARN, an unversioned one by its name, too.
+        """Return a package, by its ARN or, if it is unversioned, by its name.
 
-        :raises ValidationError: there is none.
+        :raises ValidationError: it does not exist.
         """
         return public(self._package(name_or_arn))
 
@@ -124,7 +124,7 @@ class ModelPackages:
     def update_model_package(self, request: Mapping[str, Any]) -> str:
         """Change a package's approval, metadata or specifications, and return its ARN.
 
-        :raises ValidationError: there is no such package, or the change does not fit it.
+        :raises ValidationError: the package does not exist, or cannot be changed like this.
         """
         with self._store.transaction():
             package = self._package(str(request["ModelPackageArn"]))
@@ -148,9 +148,9 @@ class ModelPackages:
             return str(package["ModelPackageArn"])
 
     def delete_model_package(self, name_or_arn: str) -> None:
-        """Delete a package; its version number is not given again.
+        """Delete a package; its version number is not used again.
 
-        :raises ValidationError: there is none.
+        :raises ValidationError: it does not exist.
         """
         with self._store.transaction():
             arn = self._package(name_or_arn)["ModelPackageArn"]
@@ -190,7 +190,7 @@ class ModelPackages:
 
 
 def _described(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a description repeats of the request."""
+    """Return the fields of the request that a description repeats."""
     left_out = ("Tags", "ClientToken", "ModelPackageName", "ModelPackageGroupName", "ModelApprovalStatus")
     return {key: value for key, value in request.items() if key not in left_out}
 
@@ -208,7 +208,7 @@ def _approval(package: Mapping[str, Any], status: str) -> str:
     if "ModelPackageGroupName" not in package:
         raise ValidationError(
             f"ModelApprovalStatus cannot be set on {package['ModelPackageArn']}: only versioned model "
-            "packages, the ones of a group, are approved."
+            "packages, which belong to a group, can be approved."
         )
     return status
 
@@ -216,5 +216,6 @@ def _approval(package: Mapping[str, Any], status: str) -> str:
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     if len(metadata) > _MAX_METADATA:
         raise ValidationError(
-            f"CustomerMetadataProperties would have {len(metadata)} entries; at most {_MAX_METADATA} fit."
+            f"CustomerMetadataProperties would have {len(metadata)} entries; expected at most "
+            f"{_MAX_METADATA}. Remove some."
         )

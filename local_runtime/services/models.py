@@ -1,4 +1,4 @@
-"""The model registry: models, and (in ``model_packages.py``) the packages that they may come from."""
+"""Models, and the packages of the model registry (``model_packages.py``) that they may come from."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MODEL = "model"
 
 
 class ModelRegistry(ModelPackages):
-    """Everything about models that outlives a job, in AWS's shapes and durable.
+    """Create, find and delete models, model packages and their groups, in AWS's format.
 
     :param account: its store keeps everything.
-    :param storage: where the models' artifacts are.
+    :param storage: finds the artifacts of models.
     """
 
     def __init__(self, account: Account, storage: Storage) -> None:
@@ -31,7 +31,7 @@ class ModelRegistry(ModelPackages):
 
         :raises ValidationError: the name is taken, a container is incomplete, its artifact is missing,
             or its model package is not Approved (AWS documents that a package must be approved before it
-            is deployed).
+            can be deployed).
         """
         name = str(request["ModelName"])
         arn = self._account.arn(f"model/{name}")
@@ -52,7 +52,7 @@ class ModelRegistry(ModelPackages):
     def describe_model(self, name: str) -> dict[str, Any]:
         """Return a model.
 
-        :raises ValidationError: there is none.
+        :raises ValidationError: it does not exist.
         """
         model = self._store.get(MODEL, name)
         if model is None:
@@ -66,7 +66,7 @@ class ModelRegistry(ModelPackages):
     def delete_model(self, name: str) -> None:
         """Delete a model; its artifact stays.
 
-        :raises ValidationError: there is none.
+        :raises ValidationError: it does not exist.
         """
         with self._store.transaction():
             arn = self.describe_model(name)["ModelArn"]
@@ -74,11 +74,11 @@ class ModelRegistry(ModelPackages):
             delete_tags(self._store, arn)
 
     def containers(self, name: str) -> list[dict[str, Any]]:
-        """Return a model's containers as they run: a model package is replaced by what it contains.
+        """Return the containers of a model, with model packages replaced by their containers.
 
         :param name: the model's name.
-        :return: one container definition each, with ``Image`` and, usually, ``ModelDataUrl``.
-        :raises ValidationError: the model or a package is gone.
+        :return: container definitions, each with ``Image`` and usually ``ModelDataUrl``.
+        :raises ValidationError: the model or a package does not exist.
         """
         found: list[dict[str, Any]] = []
         for container in _containers_of(self.describe_model(name)):
@@ -122,9 +122,9 @@ class ModelRegistry(ModelPackages):
 
 
 def _containers_of(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the containers of a model or of a request for one.
+    """Return the containers of a model, or of the request that creates one.
 
-    :raises ValidationError: there are none, or they are given in both forms.
+    :raises ValidationError: there are none, or they are given in two ways.
     """
     primary, containers = request.get("PrimaryContainer"), request.get("Containers")
     if primary and containers:

@@ -1,4 +1,4 @@
-"""moto's objects and buckets with bodies on disk, and what one request does to them."""
+"""moto's objects and buckets with bodies on disk, and the changes of one request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moto.s3.utils import _VersionedKeyStore  # noqa: TID253
 
 @dataclass(frozen=True)
 class StoredBody:
-    """A body that is on disk already."""
+    """A body that is already on disk."""
 
     name: str
     size: int
@@ -23,14 +23,14 @@ class StoredBody:
 
 @dataclass(eq=False)
 class Scope:
-    """What one request changes, until it is committed.
+    """The changes of one request, until they are committed.
 
     :param changing: whether its method can change anything.
-    :param touched: bucket and key of every object that it looked at or changed.
-    :param written: objects whose bodies are new; the files go if the request fails.
-    :param condemned: objects that are gone; they are held until the store says so, too.
-    :param completed: uploads that became objects, each with its bucket.
-    :param undone: whether another request failed and took back what this one had changed.
+    :param touched: the bucket and the key of every object that it read or changed.
+    :param written: objects with new bodies, whose files are removed if the request fails.
+    :param condemned: deleted objects, which are kept until the store has been updated.
+    :param completed: uploads that have become objects, each with its bucket.
+    :param undone: whether another request failed and undid the changes of this one.
     """
 
     changing: bool
@@ -41,23 +41,23 @@ class Scope:
     undone: bool = False
 
     def competes_with(self, other: Scope) -> bool:
-        """Return whether both change the same object, or both something else than objects."""
+        """Return whether both change the same object, or both change something other than objects."""
         return bool(self.touched & other.touched) or not (self.touched or other.touched)
 
-    def take_back(self) -> None:
-        """Remove the new bodies, and keep those that the request wanted to remove."""
+    def undo(self) -> None:
+        """Remove the new bodies, and keep the ones that the request wanted to remove."""
         for key in self.condemned:
             key.condemned = False
         for key in self.written:
             key.condemned = True
         for uploads, name, upload in self.completed:
             uploads[name] = upload
-        # The error's traceback holds this scope; it must not hold the bodies.
+        # The traceback of the error refers to this scope, which must not keep the bodies alive.
         self.written.clear()
 
 
 class Current(threading.local):
-    """The scope of the request that this thread answers."""
+    """The scope of the request that this thread is answering."""
 
     scope: Scope | None = None
 
@@ -66,7 +66,7 @@ current = Current()
 
 
 class Bodies:
-    """Where the bodies are; like moto's backends, one place for the whole process."""
+    """The files of the bodies; like moto's backends, one for the whole process."""
 
     folder = Path()
 
@@ -90,7 +90,7 @@ class Bodies:
 
 
 class DurableKey(s3.FakeKey):  # type: ignore[misc] # moto is untyped
-    """An object whose body is a file; the file goes when the last reader of a deleted object is done."""
+    """An object whose body is a file, which is removed when the last reader of the deleted object is done."""
 
     body: StoredBody | None = None
     condemned = False
@@ -116,15 +116,15 @@ class DurableKey(s3.FakeKey):  # type: ignore[misc] # moto is untyped
         self._value_buffer.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state of a copy: listing versions copies every object, and copies share the body."""
+        """Return the state for a copy; listing versions copies every object, and copies share the body."""
         return {name: value for name, value in vars(self).items() if name not in ("_value_buffer", "lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy, whose end removes no file."""
+        """Restore a copy, which never removes the file."""
         self.__dict__.update(state, lock=threading.Lock(), condemned=False)
 
     def dispose(self, garbage: bool = False) -> None:
-        """Give up the body, if a request deletes the object; the end of the process is no deletion."""
+        """Mark the body for removal if a request deletes the object; the end of the process does not."""
         if not garbage and current.scope is not None and not self.condemned:
             self.condemned = True
             current.scope.condemned.append(self)
@@ -139,7 +139,7 @@ class DurableKey(s3.FakeKey):  # type: ignore[misc] # moto is untyped
 
 
 class DurableKeys(_VersionedKeyStore):  # type: ignore[misc] # moto is untyped
-    """A bucket's objects; notes which of them a changing request uses.
+    """The objects of a bucket, which records the ones that a changing request uses.
 
     :param bucket_name: the bucket.
     """
@@ -164,7 +164,7 @@ class DurableKeys(_VersionedKeyStore):  # type: ignore[misc] # moto is untyped
 
 
 class Uploads(dict[str, Any]):
-    """A bucket's unfinished multipart uploads; notes which of them a request completes."""
+    """The unfinished multipart uploads of a bucket, which records the ones that a request completes."""
 
     def __delitem__(self, upload_id: str) -> None:
         if current.scope is not None:

@@ -1,4 +1,4 @@
-"""Fire EventBridge's scheduled rules and schedules when they are due, by a clock that tests can move."""
+"""Fire EventBridge's scheduled rules and schedules when they are due, by a clock that tests can advance."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from local_runtime.services.event_targets import EventTargets, StartExecution
 from local_runtime.services.schedule_times import next_time
 
 _log = logging.getLogger(__name__)
-_LOOK_SECONDS = 1.0  # AWS's own precision is a minute
+_CHECK_SECONDS = 1.0  # AWS's own precision is a minute
 _SHUTDOWN_SECONDS = 5.0
 
 
 class ScheduleClock:
-    """Look at the schedules each second, in a thread of its own.
+    """Check the schedules every second in its own thread.
 
-    What was missed between two looks, as on a machine that slept, is made up for once and not for each time.
+    If a schedule was due several times between two checks, as on a machine that was asleep, it fires once.
 
     :param account_id: the account that owns the rules and schedules.
     :param start_execution: is given a request of ``StartPipelineExecution`` and returns the ARN.
@@ -38,17 +38,17 @@ class ScheduleClock:
         self._thread.start()
 
     def now(self) -> datetime:
-        """Return the time that schedules go by."""
+        """Return the current time of the schedules."""
         return datetime.now(UTC) + self._moved
 
     def move(self, seconds: float) -> list[str]:
-        """Move the clock on, and return the ARNs of the rules and schedules that fired then."""
+        """Advance the clock and return the ARNs of the rules and schedules that fired."""
         with self._lock:
             self._moved += timedelta(seconds=seconds)
-        return self.look()
+        return self.fire_due()
 
-    def look(self) -> list[str]:
-        """Fire what is due now, each schedule once, and return the ARNs."""
+    def fire_due(self) -> list[str]:
+        """Fire each rule and schedule that is due, once, and return the ARNs."""
         fired = []
         with self._lock:
             now = self.now()
@@ -56,8 +56,8 @@ class ScheduleClock:
                 try:
                     due = next_time(expression, schedule.since, anchor=schedule.anchor, timezone=timezone)
                 except (OverflowError, ValueError):
-                    # The clock was moved so far that this one has no next time; the others have.
-                    _log.exception("The next time of %s cannot be told", schedule.arn)
+                    # The clock was advanced so far that this one has no next time, unlike the others.
+                    _log.exception("The next time of %s cannot be determined", schedule.arn)
                     continue
                 if due is None or due > now:
                     continue
@@ -68,20 +68,20 @@ class ScheduleClock:
         return fired
 
     def shutdown(self) -> None:
-        """End the thread, and give EventBridge back to moto."""
+        """Stop the thread and restore moto's own EventBridge."""
         self._ended.set()
         self._thread.join(_SHUTDOWN_SECONDS)
         self._targets.close()
 
     def _run(self) -> None:
-        while not self._ended.wait(_LOOK_SECONDS):
+        while not self._ended.wait(_CHECK_SECONDS):
             try:
-                self.look()
+                self.fire_due()
             except Exception:
-                _log.exception("The schedules could not be looked at")
+                _log.exception("Checking the schedules failed")
 
     def _schedules(self) -> Iterator[tuple[Any, str, str, bool]]:
-        """Yield what has an expression: itself, the expression, its time zone, whether it is enabled."""
+        """Yield each rule or schedule with its expression, its time zone and whether it is enabled."""
         for backend in [*events_backends[self._account_id].values()]:
             for bus in [*backend.event_buses.values()]:
                 for rule in [*bus.rules.values()]:

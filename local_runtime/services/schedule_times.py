@@ -1,4 +1,4 @@
-"""When a schedule is due: the expressions of EventBridge and of EventBridge Scheduler.
+"""The times of a schedule: the expressions of EventBridge and EventBridge Scheduler.
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
@@ -21,36 +21,38 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def check_expression(expression: str, timezone: str = "UTC") -> None:
-    """Refuse an expression that AWS or this runtime does not know.
+    """Refuse an expression that AWS or this runtime does not support.
 
     :param expression: ``at(...)``, ``rate(...)`` or ``cron(...)``.
-    :param timezone: the IANA time zone that it is read in.
-    :raises ScheduleError: saying what was expected.
+    :param timezone: the IANA time zone of its times.
+    :raises ScheduleError: it is refused.
     """
     if expression.startswith("cron("):
         if "LW" in cron_expression(expression):
-            raise ScheduleError(f"{expression!r} has LW as day of month: the local runtime knows no LW.")
+            raise ScheduleError(
+                f"{expression!r} has LW as day of month, but the local runtime knows no LW. Use L or a day."
+            )
     elif expression.startswith("rate("):
         rate_expression(expression)
     elif _AT.fullmatch(expression) is None:
         raise ScheduleError(
-            f"The expression is {expression!r}, expected at(yyyy-mm-ddThh:mm:ss), rate(...) or cron(...)."
+            f"The expression is {expression!r}; expected at(yyyy-mm-ddThh:mm:ss), rate(...) or cron(...)."
         )
     now = datetime.now(UTC)
     try:
         next_time(expression, now, anchor=now, timezone=timezone)
     except (OverflowError, ValueError) as error:
-        raise ScheduleError(f"The expression {expression!r} names no time that there is: {error}.") from error
+        raise ScheduleError(f"The expression {expression!r} names no time that exists: {error}.") from error
 
 
 def next_time(
     expression: str, after: datetime, *, anchor: datetime, timezone: str = "UTC"
 ) -> datetime | None:
-    """Return the first time after a given one at which a schedule is due; None if there is none.
+    """Return the first time after a given one at which a schedule is due, or None.
 
     :param expression: a checked expression.
     :param after: a time with a time zone.
-    :param anchor: the first occurrence of a rate, or one that lies a whole number of periods from it.
+    :param anchor: the first time of a rate, or any time that is a whole number of periods away from it.
     :param timezone: the IANA time zone of ``at`` and ``cron``.
     """
     if expression.startswith("rate("):
@@ -65,7 +67,7 @@ def next_time(
     local = after.astimezone(zone).replace(tzinfo=None)
     for naive in _cron_times(expression, local):
         due = naive.replace(tzinfo=zone).astimezone(UTC)
-        # A time that the clock skips in spring does not come; one that comes twice comes the first time.
+        # A time skipped in spring does not exist; of one that occurs twice in autumn, the first counts.
         if due > after and due.astimezone(zone).replace(tzinfo=None) == naive:
             return due
     return None
@@ -77,7 +79,7 @@ def _cron_times(expression: str, after: datetime) -> Iterator[datetime]:
     years = _numbers(year, _FIRST_YEAR, _LAST_YEAR)
     days = "*" if day == "?" else day
     fields = " ".join((minutes, hours, days, month, _weekdays(weekday)))
-    # Time goes back by an hour in autumn.
+    # In autumn, the clock goes back by an hour.
     position = after - timedelta(hours=3)
     while position.year <= _LAST_YEAR:
         try:
@@ -95,7 +97,7 @@ def _cron_times(expression: str, after: datetime) -> Iterator[datetime]:
 
 
 def _weekdays(field: str) -> str:
-    """Return a day of week as croniter counts, from SUN = 0; AWS counts from SUN = 1."""
+    """Return a day of week for croniter, which counts from SUN = 0; AWS counts from SUN = 1."""
     if field in ("?", "*"):
         return "*"
     parts: list[str] = []

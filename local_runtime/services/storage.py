@@ -1,4 +1,4 @@
-"""S3 as the runtime and its jobs see it."""
+"""S3 objects, read and written for executions and jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 def split_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of an S3 URI.
 
-    :raises ValidationError: it is none.
+    :raises ValidationError: it is not an S3 URI.
     """
     scheme, separator, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
@@ -31,10 +31,10 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def relative_key(key: str, prefix: str) -> PurePosixPath:
-    """Return where an object goes below the folder that its prefix is downloaded to.
+    """Return the path of an object below the folder to which its prefix is downloaded.
 
-    An exact key keeps its file name; a folder's keys keep the path below the folder; of a prefix that ends
-    inside a name (``data/tr``), the path below the last slash.
+    For an exact key this is the file name; for a folder, the path below the folder; for a prefix that ends
+    inside a name (``data/tr``), the path after the last slash.
 
     :raises ValidationError: the key would leave the folder.
     """
@@ -47,7 +47,7 @@ def relative_key(key: str, prefix: str) -> PurePosixPath:
     path = PurePosixPath(relative)
     if not relative or path.is_absolute() or ".." in path.parts or "\0" in relative:
         raise ValidationError(
-            f"The S3 key {key!r} cannot be stored below the job's folder: it leaves it. Rename the object."
+            f"The S3 key {key!r} cannot be stored in the job's folder, as it leaves it. Rename the object."
         )
     return path
 
@@ -55,7 +55,7 @@ def relative_key(key: str, prefix: str) -> PurePosixPath:
 class Storage:
     """Read and write S3 objects through the runtime's own endpoint.
 
-    Every object moves in one plain GET or PUT: against moto, ranged downloads by several threads are
+    Every object is transferred by one plain GET or PUT: with moto, ranged downloads by several threads are
     20 times slower.
 
     :param account: whose endpoint is used.
@@ -71,7 +71,7 @@ class Storage:
     def read_bytes(self, uri: str) -> bytes:
         """Return an object's content.
 
-        :raises ResourceNotFoundError: there is no such object.
+        :raises ResourceNotFoundError: the object does not exist.
         """
         return bytes(self._get(*split_uri(uri))["Body"].read())
 
@@ -100,7 +100,7 @@ class Storage:
         """Download an object, or every object below a prefix, into a folder.
 
         :param uri_or_prefix: an ``s3://`` URI.
-        :param folder: where the objects go, named by their path below the prefix.
+        :param folder: the target, in which objects keep their path below the prefix.
         :return: the files written.
         :raises ResourceNotFoundError: nothing matches.
         :raises ValidationError: a key would leave the folder.
@@ -128,8 +128,8 @@ class Storage:
     def upload(self, source: Path, uri_prefix: str) -> Uris:
         """Upload a file, or every file below a folder, and return the URIs in name order.
 
-        :param source: a file, or a folder whose files keep their path below it.
-        :param uri_prefix: for a file, the folder it goes to if it ends with a slash, else its whole URI.
+        :param source: a file, or a folder, whose files keep their path below it.
+        :param uri_prefix: for a file, its folder if it ends with a slash, otherwise its whole URI.
         """
         bucket, prefix = split_uri(uri_prefix)
         if source.is_file():
@@ -151,7 +151,7 @@ class Storage:
             return self._s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if _code(error) in _MISSING:
-                raise ResourceNotFoundError(f"There is no S3 object s3://{bucket}/{key}.") from error
+                raise ResourceNotFoundError(f"The S3 object s3://{bucket}/{key} does not exist.") from error
             raise
 
     def _keys(self, bucket: str, prefix: str) -> Iterator[str]:

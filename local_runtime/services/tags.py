@@ -1,4 +1,4 @@
-"""Tags of any resource, by its ARN."""
+"""The tags of resources, by ARN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tags_of(store: Store, arn: str) -> list[Tag]:
 
 
 def put_tags(store: Store, arn: str, tags: Iterable[Mapping[str, str]]) -> list[Tag]:
-    """Add tags to a resource, replacing the values of keys that it has, and return all of them.
+    """Add tags to a resource, replacing those with the same keys, and return all its tags.
 
     :raises ValidationError: there would be more than 50.
     """
@@ -46,5 +46,5 @@ def remove_tags(store: Store, arn: str, keys: Sequence[str]) -> None:
 
 
 def delete_tags(store: Store, arn: str) -> None:
-    """Forget all tags of a resource that is deleted."""
+    """Remove all tags of a resource that is being deleted."""
     store.delete(_KIND, arn)

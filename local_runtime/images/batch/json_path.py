@@ -32,7 +32,7 @@ class JsonPath:
         self.text = text
         self._parts: list[re.Match[str]] = []
         if not text.startswith("$"):
-            raise UserInputError(f"Invalid JSONPath {text!r}: it must begin with $.")
+            raise UserInputError(f"Invalid JSONPath {text!r}: expected $ at the beginning.")
         position = 1
         while position < len(text):
             part = _PART.match(text, position)
@@ -43,13 +43,13 @@ class JsonPath:
 
     @property
     def is_identity(self) -> bool:
-        """Whether it takes everything as it is."""
+        """Whether it selects the whole value."""
         return not self._parts
 
     def apply(self, value: Any) -> Any:
         """Return the part of a value that the path selects.
 
-        :raises UserInputError: it is not there.
+        :raises UserInputError: the value has no such part.
         """
         for part in self._parts:
             try:

@@ -1,4 +1,4 @@
-"""Records of a batch transform job: filtered before, joined and filtered after the request."""
+"""Records of a batch transform job: filtered before the request, joined and filtered after it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from local_runtime.images.batch.json_path import JsonPath
 from local_runtime.images.exceptions import UserInputError
+from local_runtime.images.handler import media_type
 
 _OUTPUT, _INPUT = "SageMakerOutput", "SageMakerInput"
 
 
 def is_json(content_type: str) -> bool:
-    """Return whether records of this type are JSON values; else they are CSV."""
-    kind = content_type.partition(";")[0].strip().lower()
+    """Return whether records of this type are JSON values; otherwise they are CSV."""
+    kind = media_type(content_type)
     if kind.startswith("application/json"):
         return True
     if kind == "text/csv":
@@ -26,7 +27,7 @@ def is_json(content_type: str) -> bool:
 
 
 def parse(record: bytes, *, json_format: bool) -> Any:
-    """Return a record's value: any JSON value, or the list of a CSV row's fields."""
+    """Return a record's value: any JSON value, or the list of the fields of a CSV row."""
     text = record.decode("utf-8").strip("\r\n")
     if not json_format:
         return next(csv.reader([text]), [])
@@ -46,7 +47,7 @@ def encode(value: Any, *, json_format: bool) -> bytes:
 
 
 def filter_input(record: bytes, path: JsonPath, content_type: str) -> bytes:
-    """Return what the container is sent of a record."""
+    """Return the part of a record that is sent to the container."""
     if path.is_identity:
         return record
     json_format = is_json(content_type)
@@ -56,10 +57,10 @@ def filter_input(record: bytes, path: JsonPath, content_type: str) -> bytes:
 def finish(
     record: bytes, output: bytes, *, join: bool, path: JsonPath, content_type: str, accept: str
 ) -> bytes:
-    """Return the line that is written for a record: its output, joined and filtered.
+    """Return the output line of a record, after join and filter.
 
     :param record: the record as it was before the input filter.
-    :param output: what the container answered for it.
+    :param output: the container's answer for it.
     """
     if not join and path.is_identity:
         return output
@@ -79,9 +80,9 @@ def _join(record: Any, output: Any, *, json_format: bool) -> Any:
 
 
 def split_response(body: bytes, content_type: str, count: int) -> list[bytes]:
-    """Return the answers to each of a request's records.
+    """Return the answer for each record of a request.
 
-    :raises UserInputError: there are more or fewer.
+    :raises UserInputError: the number of answers differs from the number of records.
     """
     if count == 1:
         return [body.strip(b"\r\n")]
@@ -93,7 +94,7 @@ def split_response(body: bytes, content_type: str, count: int) -> list[bytes]:
         return [json.dumps(value).encode() for value in values]
     raise UserInputError(
         f"The container answered {max(len(lines), len(values))} records to a request of {count}: "
-        "they cannot be told apart for a join or a filter. Use BatchStrategy SingleRecord."
+        "a join or filter cannot match them. Use BatchStrategy SingleRecord."
     )
 
 

@@ -15,7 +15,7 @@ from local_runtime.images.exceptions import UserInputError
 
 
 class PayloadTooLargeError(UserInputError):
-    """A record does not fit the largest payload."""
+    """A record is larger than the largest payload."""
 
     status = 413
 
@@ -25,7 +25,7 @@ class Request:
     """One request to the model's first container.
 
     :param records: its records as they are in the input.
-    :param payload: what is sent.
+    :param payload: the bytes that are sent.
     """
 
     records: list[bytes]
@@ -34,13 +34,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Splitter:
-    """How inputs become requests.
+    """Splits inputs into requests.
 
-    :param by_line: whether each line is a record; else the whole file is one.
-    :param many: whether a request takes as many records as fit; else one.
-    :param limit: the largest payload in bytes; 0 sets none.
-    :param input_filter: what of a record is sent.
-    :param content_type: the records' type.
+    :param by_line: whether each line is a record; otherwise the whole file is one.
+    :param many: whether a request contains as many records as fit; otherwise one.
+    :param limit: the largest payload in bytes; 0 means no limit.
+    :param input_filter: the part of a record that is sent.
+    :param content_type: the content type of the records.
     :param gzipped: whether the files are compressed.
     """
 
@@ -52,7 +52,7 @@ class Splitter:
     gzipped: bool
 
     def requests(self, path: Path) -> Iterator[Request]:
-        """Yield the requests of one input file in its order."""
+        """Yield the requests of one input file in order."""
         records: list[bytes] = []
         payload: list[bytes] = []
         size = 0
@@ -85,7 +85,7 @@ class Splitter:
 
 
 def write_frame(file: IO[bytes], body: bytes, content_type: str) -> None:
-    """Hand one container's answer on to the next one."""
+    """Write one container's answer for the next container to read."""
     header = json.dumps({"length": len(body), "content_type": content_type})
     file.write(header.encode() + b"\n" + body)
 

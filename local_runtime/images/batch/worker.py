@@ -1,4 +1,4 @@
-"""Run one container's part of a batch transform job: the argument is the path of its plan."""
+"""Run one container's part of a batch transform job; the argument is the path of its plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEFAULT_TYPE = "text/csv"
 
 
 class Worker:
-    """One container's part: from inputs or the previous container's answers, to outputs or the next one.
+    """One container's part: read the inputs or the previous answers, write the outputs or the next inputs.
 
     :param plan: see ``local_runtime.jobs.transform``.
     """
@@ -94,7 +94,7 @@ class Worker:
 
 
 def main(plan: dict[str, Any]) -> int:
-    """Load the container's program and run its part; return the exit code."""
+    """Load the container's program, run its part and return the exit code."""
     file = ""
     try:
         worker = Worker(plan)

@@ -1,4 +1,4 @@
-"""Data of the XGBoost container: label-first CSV and libsvm, as matrices."""
+"""Read the data of the XGBoost container, label-first CSV and libsvm, into matrices."""
 
 from __future__ import annotations
 
@@ -11,24 +11,20 @@ import numpy as np
 import xgboost  # noqa: TID253 - this module makes its matrices
 
 from local_runtime.images.exceptions import UnsupportedMediaTypeError, UserInputError
+from local_runtime.images.handler import media_type
 
 _CSV = {"csv", "text/csv"}
 _LIBSVM = {"libsvm", "text/libsvm", "text/x-libsvm"}
 
 
-def media_type(content_type: str) -> str:
-    """Return a content type without its parameters, in lower case."""
-    return content_type.partition(";")[0].strip().lower()
-
-
 def read_channel(folder: Path, content_type: str | None, *, csv_weights: bool = False) -> Any:
-    """Return the matrix of all files of a training channel, in name order.
+    """Return the matrix of all files in a training channel, in name order.
 
     :param folder: the channel's folder.
-    :param content_type: the channel's content type; libsvm if it has none, as in the container.
+    :param content_type: the channel's content type; by default libsvm, as in the container.
     :param csv_weights: whether the second column of CSV holds the rows' weights.
     :return: an ``xgboost.DMatrix`` of shape (rows, features) with labels.
-    :raises UserInputError: there are no data, or they are not of the type.
+    :raises UserInputError: there are no data, or they are not of this type.
     """
     kind = media_type(content_type or "libsvm")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
@@ -48,7 +44,7 @@ def read_channel(folder: Path, content_type: str | None, *, csv_weights: bool = 
 def read_payload(payload: bytes, content_type: str) -> Any:
     """Return the matrix of a request's records, which have no label.
 
-    :raises UnsupportedMediaTypeError: the type is not supported, or the payload is not of it.
+    :raises UnsupportedMediaTypeError: the type is not supported, or the payload is not of this type.
     """
     kind = media_type(content_type or "text/csv")
     try:

@@ -1,4 +1,4 @@
-"""Hyperparameters of the XGBoost container: strings in, checked values out.
+"""Check and convert the hyperparameters of the XGBoost container, which are strings.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html
 """
@@ -15,7 +15,7 @@ Check = Callable[[str], Any]
 
 
 def _number(kind: type, low: float | None = None, high: float | None = None, *, above: bool = False) -> Check:
-    """Return a reader of numbers in a range; ``above`` leaves the lower end out."""
+    """Return a reader of numbers in a range; ``above`` excludes the lower end."""
 
     def read(text: str) -> Any:
         value = kind(text)
@@ -113,7 +113,7 @@ _KNOWN: Mapping[str, Check] = {
     "verbosity": _number(int, 0, 3),
     "_tuning_objective_metric": str,
 }
-# The container's own, or gone from XGBoost since; the booster must not see them.
+# The container's own, or removed from XGBoost; they are not passed to the booster.
 _NOT_FOR_THE_BOOSTER = {
     "csv_weights",
     "deterministic_histogram",
@@ -137,7 +137,7 @@ def check_hyperparameters(values: Mapping[str, str]) -> dict[str, Any]:
     """Return the hyperparameters as values of their types.
 
     :param values: the job's strings.
-    :raises UserInputError: one is unknown, unsupported here, missing, or out of its range.
+    :raises UserInputError: one is unknown, unsupported here, missing or out of range.
     """
     checked = {}
     for name, text in values.items():
@@ -159,10 +159,10 @@ def check_hyperparameters(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def booster_parameters(checked: Mapping[str, Any], *, version: tuple[int, ...]) -> dict[str, Any]:
-    """Return what XGBoost itself is given.
+    """Return the parameters that are passed to XGBoost.
 
-    :param checked: the answer of :func:`check_hyperparameters`.
-    :param version: the image's version: names that later versions dropped are translated for older ones.
+    :param checked: the result of :func:`check_hyperparameters`.
+    :param version: the image's version; for older ones, names that XGBoost has dropped are translated.
     """
     parameters = {name: value for name, value in checked.items() if name not in _NOT_FOR_THE_BOOSTER}
     if "updater" in parameters:

@@ -49,7 +49,7 @@ _CLASSIFICATION: Mapping[str, Metric] = {
 
 
 def split_metrics(names: Sequence[str]) -> tuple[list[str], Callable[..., list[tuple[str, float]]] | None]:
-    """Return XGBoost's own metrics of a list, and one function that computes the others, if any."""
+    """Return the metrics that are XGBoost's own, and a function that computes the others, if any."""
     added = [name for name in names if name in _REGRESSION or name in _CLASSIFICATION]
     own = [name for name in names if name not in added]
     if not added:

@@ -16,25 +16,25 @@ _LAST_PICKLED = (1, 2)
 
 
 def save_model(booster: Any, folder: Path, *, version: tuple[int, ...]) -> Path:
-    """Write the model as the container of this version does: a pickle up to 1.2, then XGBoost's format."""
+    """Save the model as this version of the container does: a pickle up to 1.2, then XGBoost's format."""
     path = folder / MODEL_NAME
     if version and version <= (*_LAST_PICKLED, 99):
         with path.open("wb") as file:
             pickle.dump(booster, file)
         return path
     with warnings.catch_warnings():
-        # The container's file name has no suffix, which XGBoost remarks on.
+        # The container's file name has no suffix, which XGBoost warns about.
         warnings.simplefilter("ignore")
         booster.save_model(path)
     return path
 
 
 def load_model(folder: Path) -> Any:
-    """Return the booster of a model folder, of either format.
+    """Return the booster in a model folder, in either format.
 
-    Unpickling runs code of the model's author: call this inside a job's sandbox only.
+    Unpickling runs code by the model's author: call this only inside a job's sandbox.
 
-    :raises ModelError: there is no file, or it is no model.
+    :raises ModelError: there is no file, or it is not a model.
     """
     named = folder / MODEL_NAME
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -56,7 +56,7 @@ def load_model(folder: Path) -> Any:
 
 def _unpickle(content: bytes, path: Path) -> Any:
     try:
-        model = pickle.loads(content)  # noqa: S301 - the sandbox is what makes this acceptable
+        model = pickle.loads(content)  # noqa: S301 - acceptable only inside the sandbox
     except Exception as error:
         raise ModelError(f"Unable to load model {path.name}: {type(error).__name__}: {error}") from error
     return model.get_booster() if hasattr(model, "get_booster") else model

@@ -1,4 +1,4 @@
-"""Answer requests as the XGBoost container does: its algorithm's model, or a script beside the model."""
+"""Answer requests as the XGBoost container does, with its algorithm's model or with a script."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from local_runtime.images import Image
 from local_runtime.images.exceptions import ModelError
-from local_runtime.images.handler import Handler, Response
+from local_runtime.images.handler import Handler, Response, media_type
 from local_runtime.images.script import find_script, load_script
-from local_runtime.images.xgboost.data import media_type, read_payload
+from local_runtime.images.xgboost.data import read_payload
 from local_runtime.images.xgboost.model import load_model
 
 

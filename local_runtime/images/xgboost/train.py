@@ -1,4 +1,4 @@
-"""Train in algorithm mode inside a training job: the arguments are ``/opt/ml`` and the image's tag."""
+"""Train in algorithm mode inside a training job; the arguments are ``/opt/ml`` and the image's tag."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _log = logging.getLogger("xgboost-container")
 
 
 class Progress(xgboost.callback.TrainingCallback):  # type: ignore[misc] # xgboost has no types
-    """Print each round's metrics as the container does, and end after a SIGTERM."""
+    """Print each round's metrics as the container does, and stop after a SIGTERM."""
 
     def __init__(self) -> None:
         super().__init__()
         self.terminated = False
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, Any]) -> bool:
-        """Print one line; return whether training shall end."""
+        """Print one line and return whether to stop training."""
         values = [
             f"{data}-{name}:{(series[-1][0] if isinstance(series[-1], tuple) else series[-1]):.5f}"
             for data, metrics in evals_log.items()
@@ -40,7 +40,7 @@ class Progress(xgboost.callback.TrainingCallback):  # type: ignore[misc] # xgboo
         return self.terminated
 
     def terminate(self, *_: Any) -> None:
-        """End after the running round."""
+        """Stop after the current round."""
         self.terminated = True
 
 
@@ -70,7 +70,7 @@ def main(ml: Path, tag: str) -> None:
 
 def _train(values: dict[str, Any], matrices: dict[str, Any], version: tuple[int, ...]) -> Any:
     progress = Progress()
-    # The container saves what it has on SIGTERM only if it is told to; else it ends at once.
+    # On SIGTERM, the container saves the model only if this is set; otherwise it ends immediately.
     if values.get("save_model_on_termination") == "true":
         signal.signal(signal.SIGTERM, progress.terminate)
     parameters = booster_parameters(values, version=version)
