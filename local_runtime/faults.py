@@ -118,7 +118,7 @@ class FaultPlan:
         with self._lock:
             return [fault.as_document() for fault in self._faults]
 
-    def take(self, name: str) -> Fault | None:
+    def matching(self, name: str) -> Fault | None:
         """Return the rule that applies to this request, or None; capacity rules apply to jobs only."""
         with self._lock:
             faults = (f for f in self._faults if f.kind != "capacity")

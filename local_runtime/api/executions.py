@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from local_runtime.api.paging import arranged, page, within
+from local_runtime.api.paging import arranged, page, pick, within
 from local_runtime.api.registry import Request, Response, action
-from local_runtime.engine.pipelines import VERSION, find_pipeline, version_key
+from local_runtime.engine.pipelines import find_pipeline, version_of
 from local_runtime.engine.record import EXECUTION, STEP
 from local_runtime.exceptions import ValidationError
 from local_runtime.runtime import Runtime
@@ -67,10 +67,7 @@ def list_pipeline_parameters_for_execution(runtime: Runtime, request: Request) -
 def describe_pipeline_definition_for_execution(runtime: Runtime, request: Request) -> Response:
     """Return the definition that an execution runs."""
     execution = runtime.executions.find(request["PipelineExecutionArn"])
-    key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
-    version = runtime.account.store.get(VERSION, key)
-    assert version is not None, key
-    return {key: version[key] for key in ("PipelineDefinition", "CreationTime")}
+    return pick(version_of(runtime.account.store, execution), ("PipelineDefinition", "CreationTime"))
 
 
 @action("StopPipelineExecution")

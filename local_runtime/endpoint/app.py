@@ -77,7 +77,7 @@ class Application:
         refused = _refuse_body(environ, call)
         if refused:
             return refused.send(start_response)
-        fault = self.runtime.faults.take(call.name)
+        fault = self.runtime.faults.matching(call.name)
         if fault is None:
             return self._dispatch(environ, start_response, call)
         return self._answer_with(fault, environ, start_response, call)

@@ -83,7 +83,10 @@ def _state(runtime: Runtime, calls: CallLog, request: str, body: bytes) -> dict[
     elif request == "DELETE tokens":
         return {"forgotten": forget_tokens(runtime)}
     elif request == "POST clock":
-        return {"fired": runtime.schedules.move(_seconds(body)), "now": runtime.schedules.now().isoformat()}
+        return {
+            "fired": runtime.schedules.advance(_seconds(body)),
+            "now": runtime.schedules.now().isoformat(),
+        }
     elif request == "POST faults":
         for fault in _faults(body):
             runtime.faults.add(fault)

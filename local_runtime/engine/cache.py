@@ -75,7 +75,7 @@ class StepCache:
             return None
         return self._store.get("execution-step", entry["_step_key"])
 
-    def keep(self, step: Mapping[str, Any], arguments: Mapping[str, Any], step_key: str, now: float) -> None:
+    def put(self, step: Mapping[str, Any], arguments: Mapping[str, Any], step_key: str, now: float) -> None:
         """Store a success, replacing an earlier one with the same inputs."""
         key = self._key(step, arguments)
         with self._store.transaction():

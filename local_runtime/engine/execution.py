@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_runtime.engine.graph import Graph
-from local_runtime.engine.pipelines import VERSION, definition_of, find_pipeline, version_key
+from local_runtime.engine.pipelines import definition_of, find_pipeline, version_of
 from local_runtime.engine.record import EXECUTION, STEP, ExecutionRecord
 from local_runtime.engine.run import ExecutionRun
 from local_runtime.engine.selective import selected_names
@@ -83,7 +83,7 @@ class ExecutionService:
             start = self._starts.prepare(pipeline, request)
             self._check_quota()
             self._starts.write(start, request)
-            ExecutionRecord(self._services, start.execution["PipelineExecutionArn"]).announce()
+            ExecutionRecord(self._services, start.execution["PipelineExecutionArn"]).publish_start()
             self._run(start.execution, start.definition)
         return str(start.execution["PipelineExecutionArn"])
 
@@ -122,7 +122,7 @@ class ExecutionService:
                     "Only pipelines with 'Failed' or 'Stopped' status can be retried."
                 )
             self._check_quota()
-            definition = self.definition(execution)
+            definition = definition_of(version_of(self._store, execution))
             changes = {"ParallelismConfiguration": dict(parallelism)} if parallelism else {}
             record = ExecutionRecord(self._services, arn)
             with self._store.transaction():
@@ -140,13 +140,6 @@ class ExecutionService:
             run = self._runs.get(arn)
         if run is not None and "ParallelismConfiguration" in changes:
             run.limit_steps(execution)
-
-    def definition(self, execution: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the definition that an execution runs."""
-        key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
-        version = self._store.get(VERSION, key)
-        assert version is not None, key
-        return definition_of(version)
 
     def recover(self) -> None:
         """Mark what an earlier process left running as failed or stopped; called before the first request."""

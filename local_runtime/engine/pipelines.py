@@ -70,6 +70,14 @@ def find_version(store: Store, pipeline: Mapping[str, Any], number: int | None) 
     return document
 
 
+def version_of(store: Store, execution: Mapping[str, Any]) -> Document:
+    """Return the version that an execution runs."""
+    key = version_key(execution["PipelineArn"], execution["PipelineVersionId"])
+    document = store.get(VERSION, key)
+    assert document is not None, key
+    return document
+
+
 def version_key(arn: str, number: int) -> str:
     """Return the store's key of a version."""
     return f"{arn}/version/{number}"

@@ -54,7 +54,7 @@ class ExecutionRecord:
             self._events.execution_changed(document, previous)
         return document
 
-    def announce(self) -> None:
+    def publish_start(self) -> None:
         """Publish the execution's initial status."""
         self._events.execution_changed(self.execution(), None)
 
@@ -93,7 +93,7 @@ class ExecutionRecord:
             self._events.step_changed(self.execution(), document, before["StepStatus"])
         return document
 
-    def note_step(self, name: str, **fields: Any) -> None:
+    def update_step(self, name: str, **fields: Any) -> None:
         """Set fields of a step without changing its status; ``Metadata`` is merged."""
         key = step_key(self.arn, name)
         with self._store.transaction():

@@ -86,8 +86,8 @@ class ExecutionRun:
             # First, so that nothing has changed if it cannot be written.
             self._record.change_execution("Stopping")
             self._stopping = True
-            self._try(self._halt)
-            self._try(self._advance)
+            self._attempt(self._halt)
+            self._attempt(self._advance)
         return True
 
     def abandon(self, reason: str) -> None:
@@ -113,13 +113,13 @@ class ExecutionRun:
         """Apply a changed ``ParallelismConfiguration``."""
         with self._lock:
             self._limit = _limit(execution)
-            self._try(self._advance)
+            self._attempt(self._advance)
 
     def _begin(self) -> None:
         with self._fail_on_error():
             self._persist(self._advance)
 
-    def _try(self, change: Callable[[], None]) -> None:
+    def _attempt(self, change: Callable[[], None]) -> None:
         """Make a change for a client; if the disk is full, the thread of a step makes it later."""
         try:
             change()

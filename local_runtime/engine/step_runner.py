@@ -119,7 +119,7 @@ class StepRunner:
         )
 
     def _recorder(self, name: str) -> Callable[[dict[str, Any]], None]:
-        return lambda metadata: self._record.note_step(name, Metadata=metadata)
+        return lambda metadata: self._record.update_step(name, Metadata=metadata)
 
     def _cached(self, step_run: StepRun) -> StepResult | None:
         if not is_cached(step_run.step):
@@ -143,20 +143,20 @@ class StepRunner:
                 break
             pause = budget.next_pause(outcome.failure_type, time.time())
             if pause is None:
-                outcome = self._explained(outcome, node.name, budget)
+                outcome = self._with_retry_note(outcome, node.name, budget)
                 break
             if step_run.stop.wait(pause):
                 outcome = replace(outcome, status="Stopped", failure_reason=None)
                 break
             attempt += 1
-            self._record.note_step(node.name, AttemptCount=attempt)
+            self._record.update_step(node.name, AttemptCount=attempt)
             step_run = self._step_run(node, step_run.stop)
         if outcome.status == "Succeeded" and is_cached(step_run.step):
             key = step_key(self._record.arn, node.name)
-            self._cache.keep(step_run.step, step_run.arguments, key, time.time())
+            self._cache.put(step_run.step, step_run.arguments, key, time.time())
         return StepResult(outcome, {"AttemptCount": attempt})
 
-    def _explained(self, outcome: StepOutcome, name: str, budget: RetryBudget) -> StepOutcome:
+    def _with_retry_note(self, outcome: StepOutcome, name: str, budget: RetryBudget) -> StepOutcome:
         """Add, as SageMaker does, that no policy covers a failure that could have been retried."""
         kind = outcome.failure_type
         if kind is None or budget.covers(kind):

@@ -32,6 +32,11 @@ class Image:
         return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
 
     @property
+    def pickles(self) -> bool:
+        """Whether the XGBoost container of this version saves pickles: up to 1.2."""
+        return bool(self.version) and self.version < (1, 3)
+
+    @property
     def train_module(self) -> str | None:
         """The module that trains in algorithm mode, or None if the image only runs scripts."""
         return TRAIN_MODULES.get(self.repository)

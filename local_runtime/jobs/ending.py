@@ -38,7 +38,7 @@ def clean_up(job: Job, end: End) -> None:
     """Close a job's log and remove its files; an error is logged and does not affect the job's end."""
     try:
         if end.reason:
-            job.log.note(end.reason)
+            job.log.add_line(end.reason)
         job.log.close()
         job.folder.remove_all_but_log()
     except Exception:
@@ -65,7 +65,7 @@ def mark_interrupted(store: Store, kind: JobKind, document: dict[str, Any], jobs
     }
     if kind.kind == "training":
         changes["SecondaryStatus"] = "Failed"
-    store.update(kind.document_kind, name, LastModifiedTime=time.time(), **changes)
+    store.update(kind.resource, name, LastModifiedTime=time.time(), **changes)
     folder = JobFolder(jobs / kind.kind / name)
     if folder.path.is_dir():
         folder.remove_all_but_log()

@@ -69,7 +69,7 @@ class Job:
     def update(self, **changes: Any) -> None:
         """Change the job's document."""
         self.document = self._store.update(
-            self.kind.document_kind, self.name, LastModifiedTime=time.time(), **changes
+            self.kind.resource, self.name, LastModifiedTime=time.time(), **changes
         )
 
     def download(self, uri: str, container_path: str) -> list[Path]:
@@ -90,7 +90,7 @@ class Job:
 
     def open_log(self, suffix: str) -> JobLog:
         """Open another log stream of the job; the caller must close it."""
-        return self.log.branch(suffix, self.folder.path / f"{suffix}.log")
+        return self.log.open_sibling(suffix, self.folder.path / f"{suffix}.log")
 
     def execute(
         self, command: Sequence[str], environment: Mapping[str, str], working_directory: str = "/"
@@ -152,9 +152,7 @@ class Job:
             return file.read(_LONGEST_REASON * 4).decode("utf-8", "replace")[:_LONGEST_REASON] or None
 
     def _record_process(self, pid: int) -> None:
-        self._store.update(
-            self.kind.document_kind, self.name, _process={"pid": pid, "started": start_time(pid)}
-        )
+        self._store.update(self.kind.resource, self.name, _process={"pid": pid, "started": start_time(pid)})
 
     def _seconds_allowed(self) -> float:
         longest = self.longest_seconds

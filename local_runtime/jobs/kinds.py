@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from local_runtime.exceptions import ValidationError
@@ -11,85 +10,32 @@ Kind = Literal["processing", "training", "transform"]
 FINAL = frozenset({"Completed", "Failed", "Stopped"})
 
 
-@dataclass(frozen=True, kw_only=True)
 class JobKind:
-    """The API's names for one kind of job.
+    """The names of one kind of job in the API.
 
-    :param kind: the local runtime's own name.
-    :param prefix: the beginning of its fields, such as ``"ProcessingJob"``.
-    :param resource: the resource type in its ARN.
-    :param times: the prefix of its start and end times.
+    :param kind: the local runtime's own name, such as ``"processing"``.
     :param missing: AWS's message when the job does not exist.
     """
 
-    kind: Kind
-    prefix: str
-    resource: str
-    times: str
-    missing: str
-
-    @property
-    def needs_role(self) -> bool:
-        """Whether its Create request names a role; a transform job has the role of its model."""
-        return self.kind != "transform"
-
-    @property
-    def document_kind(self) -> str:
-        """Its kind in the store."""
-        return f"{self.kind}-job"
-
-    @property
-    def name_field(self) -> str:
-        """Such as ``ProcessingJobName``."""
-        return f"{self.prefix}Name"
-
-    @property
-    def arn_field(self) -> str:
-        """Such as ``ProcessingJobArn``."""
-        return f"{self.prefix}Arn"
-
-    @property
-    def status_field(self) -> str:
-        """Such as ``ProcessingJobStatus``."""
-        return f"{self.prefix}Status"
-
-    @property
-    def start_field(self) -> str:
-        """Such as ``ProcessingStartTime``."""
-        return f"{self.times}StartTime"
-
-    @property
-    def end_field(self) -> str:
-        """Such as ``ProcessingEndTime``."""
-        return f"{self.times}EndTime"
-
-    @property
-    def log_group(self) -> str:
-        """Its CloudWatch log group."""
-        return f"/aws/sagemaker/{self.prefix}s"
+    def __init__(
+        self, kind: Kind, *, missing: str = "Could not find requested job with name: {name}"
+    ) -> None:
+        self.kind = kind
+        self.missing = missing
+        self.step_type = kind.title()
+        self.resource = f"{kind}-job"  # in its ARN; also its kind in the store
+        self.prefix = f"{self.step_type}Job"
+        self.name_field, self.arn_field = f"{self.prefix}Name", f"{self.prefix}Arn"
+        self.status_field = f"{self.prefix}Status"
+        self.start_field, self.end_field = f"{self.step_type}StartTime", f"{self.step_type}EndTime"
+        self.log_group = f"/aws/sagemaker/{self.prefix}s"
+        # A transform job has the role of its model.
+        self.needs_role = kind != "transform"
 
 
-PROCESSING = JobKind(
-    kind="processing",
-    prefix="ProcessingJob",
-    resource="processing-job",
-    times="Processing",
-    missing="Could not find requested job with name: {name}",
-)
-TRAINING = JobKind(
-    kind="training",
-    prefix="TrainingJob",
-    resource="training-job",
-    times="Training",
-    missing="Requested resource not found.",
-)
-TRANSFORM = JobKind(
-    kind="transform",
-    prefix="TransformJob",
-    resource="transform-job",
-    times="Transform",
-    missing="Could not find requested job with name: {name}",
-)
+PROCESSING = JobKind("processing")
+TRAINING = JobKind("training", missing="Requested resource not found.")
+TRANSFORM = JobKind("transform")
 KINDS: dict[str, JobKind] = {kind.kind: kind for kind in (PROCESSING, TRAINING, TRANSFORM)}
 
 

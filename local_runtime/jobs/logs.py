@@ -53,7 +53,7 @@ class JobLog:
             lines, self._rest = [*lines, self._rest], b""
         self._add(lines)
 
-    def branch(self, suffix: str, path: Path) -> JobLog:
+    def open_sibling(self, suffix: str, path: Path) -> JobLog:
         """Open another log of the same job.
 
         :param suffix: the last part of the new stream's name.
@@ -61,7 +61,7 @@ class JobLog:
         """
         return self._shipper.open(self.group, f"{self.stream}/{suffix}", path)
 
-    def note(self, text: str) -> None:
+    def add_line(self, text: str) -> None:
         """Add a line from the local runtime itself."""
         self.write(f"{text}\n".encode())
 
@@ -73,7 +73,7 @@ class JobLog:
         self._file.close()
         self._shipper.ship(self)
 
-    def take(self) -> list[dict[str, Any]]:
+    def next_batch(self) -> list[dict[str, Any]]:
         """Remove and return the next batch of events within the limits of PutLogEvents."""
         batch: list[dict[str, Any]] = []
         size = 0
@@ -85,7 +85,7 @@ class JobLog:
                 batch.append(self._pending.popleft())
         return batch
 
-    def give_back(self, batch: list[dict[str, Any]]) -> None:
+    def put_back(self, batch: list[dict[str, Any]]) -> None:
         """Put back a batch that could not be sent, as the beginning of the next one."""
         with self._lock:
             self._pending.extendleft(reversed(batch))
@@ -170,11 +170,11 @@ class LogShipper:
                 self._groups.add(log.group)
             self._create(client.create_log_stream, logGroupName=log.group, logStreamName=log.stream)
             log.created = True
-        while batch := log.take():
+        while batch := log.next_batch():
             try:
                 client.put_log_events(logGroupName=log.group, logStreamName=log.stream, logEvents=batch)
             except (BotoCoreError, ClientError):
-                log.give_back(batch)
+                log.put_back(batch)
                 raise
 
     @staticmethod

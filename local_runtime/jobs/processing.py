@@ -10,7 +10,7 @@ from local_runtime.images import find_image
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import PROCESSING, check_local_path
 from local_runtime.jobs.program import JobProgram
-from local_runtime.jobs.resources import note_instance_count, resource_config
+from local_runtime.jobs.resources import log_instance_count, resource_config
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
 
@@ -51,7 +51,7 @@ class ProcessingProgram(JobProgram):
         """Stage the inputs, run the command and upload the outputs."""
         request = job.document
         job.update(ProcessingStartTime=time.time())
-        note_instance_count(job, request["ProcessingResources"]["ClusterConfig"].get("InstanceCount", 1))
+        log_instance_count(job, request["ProcessingResources"]["ClusterConfig"].get("InstanceCount", 1))
         for item in request.get("ProcessingInputs", []):
             _stage_input(job, item)
         outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])

@@ -27,7 +27,7 @@ def resource_config(instance_type: str | None) -> dict[str, Any]:
     }
 
 
-def note_instance_count(job: Job, count: int) -> None:
+def log_instance_count(job: Job, count: int) -> None:
     """Note in the job's log that only one machine is used."""
     if count > 1:
-        job.log.note(f"InstanceCount is {count}: the local runtime runs the job once, on one machine.")
+        job.log.add_line(f"InstanceCount is {count}: the local runtime runs the job once, on one machine.")

@@ -94,7 +94,7 @@ class Sandbox:
         self._settings = settings
         self._endpoint_url = endpoint_url
         self._pid_namespace = False
-        self.isolation = self._choose(settings.isolation)
+        self.isolation = self._choose_isolation(settings.isolation)
 
     @property
     def description(self) -> str:
@@ -205,11 +205,11 @@ class Sandbox:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def _choose(self, wanted: str | None) -> str:
+    def _choose_isolation(self, wanted: str | None) -> str:
         if wanted not in (None, "namespace", "rewrite"):
             raise SettingsError(f"isolation is {wanted!r}; expected 'namespace' or 'rewrite'.")
         if wanted == "rewrite":
-            return self._rewriting()
+            return self._check_rewrite()
         self.isolation = "namespace"
         for self._pid_namespace in (True, False):
             reason = self._probe()
@@ -220,9 +220,9 @@ class Sandbox:
                 f"isolation is 'namespace', which this machine does not allow: {reason}. Use 'rewrite'."
             )
         _log.warning("Jobs cannot have namespaces: %s", reason)
-        return self._rewriting()
+        return self._check_rewrite()
 
-    def _rewriting(self) -> str:
+    def _check_rewrite(self) -> str:
         folder = self._settings.data_dir.resolve()
         if CONTAINER_ROOT in str(folder):
             raise SettingsError(

@@ -108,7 +108,7 @@ class JobService:
         sandbox = self.sandbox
         folder = JobFolder(self._folder / kind / name)
         with self._store.transaction():
-            if not self._store.insert(job_kind.document_kind, name, document):
+            if not self._store.insert(job_kind.resource, name, document):
                 raise ResourceInUseError(
                     "Job name must be unique within an AWS account and region, "
                     f"and a job with this name already exists ({arn})"
@@ -133,7 +133,7 @@ class JobService:
 
     def list(self, kind: str) -> Documents:
         """Return the Describe answers of every job of a kind, oldest first."""
-        return [public(document) for document in self._store.list(KINDS[kind].document_kind)]
+        return [public(document) for document in self._store.list(KINDS[kind].resource)]
 
     def log_path(self, kind: str, name: str) -> Path:
         """Return the file with a job's output."""
@@ -182,7 +182,7 @@ class JobService:
         """
         _log.info("%s", self.sandbox.description)
         for kind in KINDS.values():
-            for document in self._store.list(kind.document_kind):
+            for document in self._store.list(kind.resource):
                 if document[kind.status_field] not in FINAL:
                     mark_interrupted(self._store, kind, document, self._folder)
         end_processes_below(self._folder)
@@ -200,7 +200,7 @@ class JobService:
         self._shipper.close()
 
     def _get(self, kind: str, name: str) -> dict[str, Any]:
-        document = self._store.get(KINDS[kind].document_kind, name)
+        document = self._store.get(KINDS[kind].resource, name)
         if document is None:
             raise ValidationError(KINDS[kind].missing.format(name=name))
         return document
@@ -244,7 +244,7 @@ class JobService:
             return End("Failed", f"ClientError: {error.message}")
         except Exception as error:
             _log.exception("Job %s failed inside the local runtime", job.name)
-            job.log.note(traceback.format_exc())
+            job.log.add_line(traceback.format_exc())
             return End("Failed", f"InternalServerError: {type(error).__name__}: {error}")
         finally:
             if taken:

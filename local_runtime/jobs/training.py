@@ -12,7 +12,7 @@ from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
 from local_runtime.jobs.metrics import final_metrics
 from local_runtime.jobs.program import JobProgram
-from local_runtime.jobs.resources import note_instance_count, resource_config
+from local_runtime.jobs.resources import log_instance_count, resource_config
 from local_runtime.jobs.script_mode import CODE, ScriptMode
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.storage import split_uri
@@ -88,7 +88,7 @@ class TrainingProgram(JobProgram):
     def run(self, job: Job) -> dict[str, Any]:
         """Stage the inputs, train, and upload the results however training ended."""
         _enter(job, "Downloading", TrainingStartTime=time.time())
-        note_instance_count(job, job.document.get("ResourceConfig", {}).get("InstanceCount", 1))
+        log_instance_count(job, job.document.get("ResourceConfig", {}).get("InstanceCount", 1))
         _stage(job)
         _enter(job, "Training")
         try:

@@ -15,7 +15,7 @@ from local_runtime.jobs.archives import unpack
 from local_runtime.jobs.job import Job
 from local_runtime.jobs.kinds import TRANSFORM
 from local_runtime.jobs.program import JobProgram
-from local_runtime.jobs.resources import note_instance_count
+from local_runtime.jobs.resources import log_instance_count
 from local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
 from local_runtime.services.models import ModelRegistry
 from local_runtime.services.storage import split_uri
@@ -24,7 +24,6 @@ _ROOT, _MODEL, _CODE = "/opt/ml", "/opt/ml/model", "/opt/ml/code"
 _WORK = "/opt/ml/transform"
 _DEFAULT_PAYLOAD_MB = 6
 _WORKER = "local_runtime.images.batch.worker"
-_LAST_PICKLED = (1, 2, 99)
 _NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 
@@ -94,15 +93,15 @@ class TransformProgram(JobProgram):
         """Stage the inputs, run each container on all requests and upload the outputs."""
         request = job.document
         job.update(TransformStartTime=time.time())
-        note_instance_count(job, request["TransformResources"].get("InstanceCount", 1))
+        log_instance_count(job, request["TransformResources"].get("InstanceCount", 1))
         files = _stage_inputs(job)
         containers = self._models.containers(request["ModelName"])
         data_log = job.open_log("data-log")
         try:
-            data_log.note(_settings_line(request))
+            data_log.add_line(_settings_line(request))
             for number, container in enumerate(containers):
                 plan = _plan(request, container, files, number, len(containers))
-                _run_container(job, container, plan, data_log.note)
+                _run_container(job, container, plan, data_log.add_line)
         finally:
             data_log.close()
         output = job.produced(f"{_WORK}/output")
@@ -153,21 +152,23 @@ def _plan(
     }
 
 
-def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], note: Any) -> None:
+def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], add_line: Any) -> None:
     _stage_model(job, container)
     job.write_config(f"{_WORK}/plan.json", plan)
     image = Image(plan["repository"], plan["tag"])
     has_script = job.folder.host_path(f"{_MODEL}/code").is_dir() or job.folder.host_path(_CODE).is_dir()
-    quick = image.repository == "sagemaker-xgboost" and not has_script and image.version > _LAST_PICKLED
-    command = built_in(_WORKER, f"{_WORK}/plan.json", quick_xgboost=quick)
+    quick = image.repository == "sagemaker-xgboost" and not has_script and image.version and not image.pickles
+    command = built_in(_WORKER, f"{_WORK}/plan.json", quick_xgboost=bool(quick))
     ended = job.execute(command, _environment(job, container))
     if ended.exit_code == 0:
         return
     error_file = job.produced(plan["error_file"])
     error = json.loads(error_file.read_text()) if error_file.is_file() else {"status": 500}
     if "message" in error:
-        note(f"[sagemaker logs]: {error['file']}: Bad HTTP status returned from invoke: {error['status']}")
-        note(f"[sagemaker logs]: {error['file']}: Message: {error['message']}")
+        add_line(
+            f"[sagemaker logs]: {error['file']}: Bad HTTP status returned from invoke: {error['status']}"
+        )
+        add_line(f"[sagemaker logs]: {error['file']}: Message: {error['message']}")
     blame = "ClientError" if error["status"] < 500 else "AlgorithmError"
     raise JobFailedError(f"{blame}: See job logs for more information")
 

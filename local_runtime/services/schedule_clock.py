@@ -30,7 +30,7 @@ class ScheduleClock:
 
     def __init__(self, account_id: str, start_execution: StartExecution) -> None:
         self._account_id = account_id
-        self._moved = timedelta()
+        self._advanced_by = timedelta()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._targets = EventTargets(start_execution, self.now)
@@ -39,12 +39,12 @@ class ScheduleClock:
 
     def now(self) -> datetime:
         """Return the current time of the schedules."""
-        return datetime.now(UTC) + self._moved
+        return datetime.now(UTC) + self._advanced_by
 
-    def move(self, seconds: float) -> list[str]:
+    def advance(self, seconds: float) -> list[str]:
         """Advance the clock and return the ARNs of the rules and schedules that fired."""
         with self._lock:
-            self._moved += timedelta(seconds=seconds)
+            self._advanced_by += timedelta(seconds=seconds)
         return self.fire_due()
 
     def fire_due(self) -> list[str]:

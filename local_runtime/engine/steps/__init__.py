@@ -9,18 +9,14 @@ from local_runtime.engine.steps.fail import FailExecutor
 from local_runtime.engine.steps.job import JobExecutor
 from local_runtime.engine.steps.model import ModelExecutor
 from local_runtime.engine.steps.register_model import RegisterModelExecutor
-from local_runtime.jobs.kinds import PROCESSING, TRAINING, TRANSFORM
+from local_runtime.jobs.kinds import KINDS
 
-EXECUTORS: dict[str, StepExecutor] = {
-    executor.step_type: executor
-    for executor in (
-        CallbackExecutor(),
-        ConditionExecutor(),
-        FailExecutor(),
-        ModelExecutor(),
-        JobExecutor("Processing", PROCESSING),
-        RegisterModelExecutor(),
-        JobExecutor("Training", TRAINING),
-        JobExecutor("Transform", TRANSFORM),
-    )
-}
+_ALL: list[StepExecutor] = [
+    CallbackExecutor(),
+    ConditionExecutor(),
+    FailExecutor(),
+    ModelExecutor(),
+    RegisterModelExecutor(),
+    *(JobExecutor(kind) for kind in KINDS.values()),
+]
+EXECUTORS = {executor.step_type: executor for executor in _ALL}

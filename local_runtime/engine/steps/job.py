@@ -25,12 +25,11 @@ _FAILURE_TYPES = {
 class JobExecutor:
     """Runs the job that a step's arguments request.
 
-    :param step_type: the type of the steps.
-    :param kind: the kind of their jobs.
+    :param kind: the kind of job.
     """
 
-    def __init__(self, step_type: str, kind: JobKind) -> None:
-        self.step_type = step_type
+    def __init__(self, kind: JobKind) -> None:
+        self.step_type = kind.step_type
         self._kind = kind
 
     def run(self, step_run: StepRun) -> StepOutcome:

@@ -12,13 +12,12 @@ import xgboost  # noqa: TID253 - this module saves and loads its models
 from local_runtime.images.exceptions import ModelError
 
 MODEL_NAME = "xgboost-model"
-_LAST_PICKLED = (1, 2)
 
 
-def save_model(booster: Any, folder: Path, *, version: tuple[int, ...]) -> Path:
-    """Save the model as this version of the container does: a pickle up to 1.2, then XGBoost's format."""
+def save_model(booster: Any, folder: Path, *, pickled: bool) -> Path:
+    """Save the model as the container does: as a pickle up to version 1.2, then in XGBoost's format."""
     path = folder / MODEL_NAME
-    if version and version <= (*_LAST_PICKLED, 99):
+    if pickled:
         with path.open("wb") as file:
             pickle.dump(booster, file)
         return path

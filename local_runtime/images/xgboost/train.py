@@ -46,7 +46,7 @@ class Progress(xgboost.callback.TrainingCallback):  # type: ignore[misc] # xgboo
 
 def main(ml: Path, tag: str) -> None:
     """Read the job's configuration and data, train, and save the model."""
-    version = Image("sagemaker-xgboost", tag).version
+    image = Image("sagemaker-xgboost", tag)
     configuration = ml / "input" / "config"
     values = check_hyperparameters(json.loads((configuration / "hyperparameters.json").read_text()))
     channels = json.loads((configuration / "inputdataconfig.json").read_text())
@@ -64,8 +64,8 @@ def main(ml: Path, tag: str) -> None:
     }
     for name, matrix in matrices.items():
         _log.info("%s matrix has %d rows and %d columns", name.title(), matrix.num_row(), matrix.num_col())
-    booster = _train(values, matrices, version)
-    save_model(booster, ml / "model", version=version)
+    booster = _train(values, matrices, image.version)
+    save_model(booster, ml / "model", pickled=image.pickles)
 
 
 def _train(values: dict[str, Any], matrices: dict[str, Any], version: tuple[int, ...]) -> Any:

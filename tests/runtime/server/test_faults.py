@@ -138,7 +138,7 @@ def test_draws_are_repeatable_by_seed() -> None:
     def hits(seed: int) -> list[bool]:
         plan = FaultPlan()
         plan.add(Fault(action="*", kind="throttle", probability=0.5, seed=seed))
-        return [plan.take("sagemaker:ListModels") is not None for _ in range(50)]
+        return [plan.matching("sagemaker:ListModels") is not None for _ in range(50)]
 
     assert hits(1) == hits(1) != hits(2)
     assert 10 < sum(hits(1)) < 40
@@ -147,7 +147,7 @@ def test_draws_are_repeatable_by_seed() -> None:
 def test_a_capacity_rule_hits_jobs_and_no_request() -> None:
     plan = FaultPlan()
     plan.add(Fault(action="CreateTrainingJob", kind="capacity", count=1))
-    assert plan.take("sagemaker:CreateTrainingJob") is None
+    assert plan.matching("sagemaker:CreateTrainingJob") is None
     assert plan.capacity_error("CreateProcessingJob") is None
     assert str(plan.capacity_error("CreateTrainingJob")).startswith("CapacityError")
     assert plan.capacity_error("CreateTrainingJob") is None
