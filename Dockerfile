@@ -31,7 +31,7 @@ RUN apt-get update \
 RUN --mount=type=bind,source=requirements-local.txt,target=/tmp/requirements-local.txt \
     --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
     --mount=type=bind,source=constraints.txt,target=/tmp/constraints.txt \
-    grep -E '^(boto3|typer|rich)==' /tmp/requirements.txt > /tmp/shared.txt \
+    grep -E '^(boto3|botocore|typer|rich)==' /tmp/requirements.txt > /tmp/shared.txt \
     && pip install --no-cache-dir --constraint /tmp/constraints.txt \
         --requirement /tmp/requirements-local.txt --requirement /tmp/shared.txt \
     && rm /tmp/shared.txt

@@ -128,6 +128,10 @@ def test_mwaa_gets_exact_versions_a_constraints_file_and_no_sdk(dist: Path) -> N
         "apache-airflow",
         "apache-airflow-providers-amazon",
         "apache-airflow-providers-standard",
+        "asgiref",
+        "botocore",
+        "httpx",
+        "rich",
         "typer",
     }
     assert pins(requirements).items() <= pins(constraints).items()

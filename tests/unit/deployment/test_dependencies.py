@@ -1,0 +1,78 @@
+"""What is imported directly is declared as a dependency."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from stack.settings import ROOT
+
+OURS = {"sagemaker_pipelines", "sagemaker_compile", "pipeline_src", "local_runtime", "stack", "tests"}
+# A module of the checkout, and one that step scripts find in their container.
+OURS |= {"benchmarks", "feature_transform"}
+REQUIREMENTS = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
+
+
+def declared(*files: str) -> set[str]:
+    """Return the names of the distributions that a pyproject.toml or requirements files ask for."""
+    lines: list[str] = []
+    for file in files:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if file.endswith(".toml"):
+            lines += tomllib.loads(text)["project"]["dependencies"]
+        else:
+            lines += [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the top-level modules that a file imports, also within functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+@cache
+def distributions(module: str) -> set[str]:
+    # One that is called as the module counts too: `sagemaker` brings its modules in other distributions.
+    return {canonicalize_name(name) for name in (module, *packages_distributions().get(module, []))}
+
+
+@pytest.mark.parametrize(
+    ("folder", "files"),
+    [
+        ("plugins", ("pyproject.toml",)),
+        ("plugins", ("requirements-cluster.txt",)),
+        ("dags", ("pyproject.toml",)),
+        ("sagemaker_compile", ("sagemaker_compile/pyproject.toml",)),
+        *((folder, REQUIREMENTS) for folder in ("plugins", "sagemaker_compile", "pipeline_src", "stack")),
+        *((folder, REQUIREMENTS) for folder in ("benchmarks", "tests")),
+    ],
+)
+def test_every_import_of_a_folder_is_a_declared_dependency(folder: str, files: tuple[str, ...]) -> None:
+    known = declared(*files)
+    missing: dict[str, str] = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        if "assets" in path.parts:  # copies of step scripts
+            continue
+        for module in set(imports(path)) - OURS - sys.stdlib_module_names:
+            if not distributions(module) & known:
+                missing[module] = path.relative_to(ROOT).as_posix()
+    assert missing == {}, f"declare them in {' or '.join(files)}"
+
+
+def test_an_import_within_a_function_counts(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("import os.path\ndef f():\n    from yaml.nodes import Node\n")
+    assert set(imports(tmp_path / "module.py")) == {"os", "yaml"}
+    assert "pyyaml" in distributions("yaml")
