@@ -1,9 +1,9 @@
-# `make help` lists the commands. Each one sets up the environment first, once.
+# `make help` lists the commands. The first one that is called sets up the environment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# All cores; each Airflow that the tests start lives in one of pytest's workers.
+# On all cores. Each Airflow that the tests start belongs to one worker of pytest.
 PYTEST := $(BIN)/python -m pytest -n logical
 # Distributions of their own, whose entry points add commands to sagemaker-pipelines.
 PACKAGES := sagemaker_compile
@@ -22,7 +22,7 @@ export AIRFLOW_PORT RUNTIME_PORT
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make the virtual environment in .venv (nothing the second time)
+setup: $(STAMP) ## Create the virtual environment in .venv, unless it is up to date
 
 $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=/path/to/python3.11.")'
@@ -31,9 +31,9 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt $(PACKAGES:%=%/pyproject
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --override overrides.txt -c constraints.txt $(addprefix -r ,$(REQUIREMENTS))
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
-	@# The checkout and plugins/ are on the path of this environment, as plugins/ is in Airflow.
+	@# The checkout and plugins/ are on the path of this environment, like plugins/ in Airflow.
 	@$(BIN)/python -c 'import pathlib, sysconfig; root = pathlib.Path.cwd(); pathlib.Path(sysconfig.get_path("purelib"), "project.pth").write_text("{0}\n{0}/plugins\n".format(root))'
-	@# Without bytecode every Airflow process and task starts about a second later.
+	@# Without bytecode, every Airflow process and task takes about a second longer to start.
 	@$(BIN)/python -m compileall -q -j0 $(VENV)/lib > /dev/null || true
 	@touch $@
 
@@ -44,35 +44,35 @@ run: setup ## Compile, then execute the abalone pipeline without Airflow [MSE_TH
 demo: setup ## Train, branch on the MSE and score through a real Airflow [MSE_THRESHOLD=6.0]
 	@$(BIN)/python -m stack demo --mse-threshold $(MSE_THRESHOLD)
 
-up: setup ## Start Airflow and the local runtime and keep them [AIRFLOW_PORT=8080 RUNTIME_PORT=4566]
+up: setup ## Start Airflow and the local runtime, and keep them running [AIRFLOW_PORT=8080 RUNTIME_PORT=4566]
 	@$(BIN)/python -m stack up
 
 down: setup ## Stop what `make up` started
 	@$(BIN)/python -m stack down
 
-doctor: setup ## Check an AWS account with read-only calls and say what is missing
+doctor: setup ## Check an AWS account with read-only calls, and say what is missing
 	@AIRFLOW_HOME=$${AIRFLOW_HOME:-$(CURDIR)/.state/airflow} $(BIN)/python -m sagemaker_pipelines doctor
 
-bench: setup ## Measure executions, Airflow's overhead and parse times; prints, asserts nothing
+bench: setup ## Measure and print executions, Airflow's overhead and parse times
 	@$(BIN)/python -m benchmarks
 
 crash-matrix: setup ## Kill Airflow's processes during starts and waits; writes docs/crash_matrix.md [OPERATORS=ours]
 	@$(BIN)/python -m tests.e2e.crash $(addprefix --operators ,$(OPERATORS)) --write docs/crash_matrix.md
 
-cluster-test: setup ## Kill a cluster part by part, with two schedulers, PostgreSQL too (needs both servers)
+cluster-test: setup ## Kill a cluster part by part, with two schedulers (needs PostgreSQL and Redis)
 	@CLUSTER_TEST=full $(PYTEST) tests/distributed
 
 history-test: setup ## Run 20,000 random histories of starts, kills and clears
 	@$(PYTEST) -m long tests/unit
 
-version-test: setup ## Run the wheel with the oldest and the newest Airflow and Amazon provider that it supports
+version-test: setup ## Test the wheel with the oldest and the newest supported Airflow and Amazon provider
 	@$(PYTEST) -m long tests/packaging
 
 lock: ## Resolve requirements*.txt into constraints.txt
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --override overrides.txt $(REQUIREMENTS) -o constraints.txt
 
-check: setup ## Lint, types, import contracts, committed definitions
+check: setup ## Check formatting, lint, types, import contracts and the committed definitions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -83,24 +83,24 @@ format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-compile: setup ## Compile pipeline_src/* into dags/definitions/
+compile: setup ## Compile the pipelines in pipeline_src/ into dags/definitions/
 	@$(BIN)/python -m sagemaker_compile
 
-package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRFLOW=3.3.1, MWAA's newest]
+package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRFLOW=3.3.1, the newest of MWAA]
 	@$(BIN)/python -m stack.package $(addprefix --airflow ,$(AIRFLOW))
 
-test: setup ## Run the tests that take minutes: units, the local runtime, and one Airflow
+test: setup ## Run the tests that take minutes: units, the local runtime and one Airflow
 	@$(PYTEST) -m "not thorough and not long"
 
-test-thorough: setup ## Run the rest of what guards a change: crashes, kills, events, browser, packaging, cluster
+test-thorough: setup ## Run the other tests for every change: crashes, kills, events, browser, packaging, cluster
 	@$(PYTEST) -m "thorough and not long"
 
-test-all: setup ## Run both of them at once
+test-all: setup ## Run `make test` and `make test-thorough` in one go
 	@$(PYTEST)
 
-test-long: crash-matrix backfill-test cluster-test version-test history-test ## Run what is slow by nature, part by part
+test-long: crash-matrix backfill-test cluster-test version-test history-test ## Run the tests that are slow by nature, one after the other
 
-backfill-test: setup ## Backfill 30 days at a quota of four: once, again, and cancelled
+backfill-test: setup ## Backfill 30 days with a quota of four: once, again, and cancelled
 	@$(PYTEST) -m long tests/e2e/backfill
 
 clean: ## Remove the environment and all local state

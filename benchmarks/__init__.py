@@ -1,1 +1,1 @@
-"""Measurements that are printed, never asserted."""
+"""Measurements, which are printed and never asserted."""

@@ -1,4 +1,4 @@
-"""``make bench``: run the benchmarks that are named, or all of them."""
+"""``make bench``: run the named benchmarks, or all of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ BENCHMARKS = ("execution", "server", "parse", "upsert", "waiting", "backfill", "
 
 
 def main(names: list[str]) -> int:
-    """Run benchmarks by name; print what each one measures."""
+    """Run benchmarks by name, and print what each one measures."""
     if unknown := sorted(set(names) - set(BENCHMARKS)):
-        print(f"unknown benchmark {unknown[0]!r}; known are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"There is no benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
     for name in names or BENCHMARKS:
         importlib.import_module(f"benchmarks.{name}").main()

@@ -1,4 +1,4 @@
-"""A backfill whose executions do nothing: what Airflow and the operators take for each run."""
+"""A backfill whose executions do nothing: the overhead of Airflow and the operators for each run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DEFINITION: dict[str, Any] = {
 
 
 def main() -> None:
-    """Print runs a minute, and how long a run takes besides its execution."""
+    """Print the runs per minute, and how long a run takes in addition to its execution."""
     with tempfile.TemporaryDirectory() as folder:
         settings = StackSettings(
             state_dir=Path(folder),
@@ -54,7 +54,7 @@ def main() -> None:
             stack.down()
     overhead = statistics.median(run["duration"] for run in runs) - statistics.median(executions)
     print(f"a backfill of {RUNS} runs, {MAX_ACTIVE_RUNS} at once, two tasks each, on {os.cpu_count()} cores")
-    print(f"  {60 * RUNS / seconds:.1f} runs a minute: one every {seconds / RUNS:.2f} s")
+    print(f"  {60 * RUNS / seconds:.1f} runs per minute: one every {seconds / RUNS:.2f} s")
     print(f"  the execution of one takes {statistics.median(executions):.2f} s (median)")
     print(f"  Airflow's overhead {overhead:.1f} s from the start to the end of a run")
 
@@ -70,7 +70,7 @@ def _backfill(stack: Stack) -> tuple[list[dict[str, Any]], float]:
     backfill = stack.api.create_backfill(
         "condition", FIRST.isoformat(), last.isoformat(), max_active_runs=MAX_ACTIVE_RUNS
     )
-    # It was created while the DAG was paused.
+    # The DAG was paused while the backfill was created.
     began = time.monotonic()
     while True:
         runs = stack.api.backfill_runs(backfill)
@@ -97,5 +97,5 @@ def _execution_seconds(stack: Stack) -> list[float]:
 
 def _check(deadline: float, seen: str) -> None:
     if time.monotonic() > deadline:
-        raise SystemExit(f"gave up after {TIMEOUT_SECONDS:.0f} s: {seen}")
+        raise SystemExit(f"no result after {TIMEOUT_SECONDS:.0f} s: {seen}")
     time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The abalone scripts run by hand, one process after the other, with files in one folder."""
+"""Run the abalone scripts by hand, one process after the other, with their files in one folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ numpy.savetxt(f"{OUT}/holdout.csv.out", model.predict(xgboost.DMatrix(rows)))
 def by_hand(folder: Path) -> float:
     """Run preprocessing, training, evaluation and scoring, and return the seconds that they took.
 
-    :param folder: an empty folder, which takes the place of ``/opt/ml``.
+    :param folder: an empty folder that replaces ``/opt/ml``.
     """
     inputs, outputs, code = (
         folder / "processing" / "input",

@@ -11,7 +11,6 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from stack.bootstrap import client
 from stack.demo import TRAIN
 from stack.lifecycle import Stack
 from stack.processes import free_port
@@ -23,10 +22,10 @@ RUNS = 3
 
 
 def main() -> None:
-    """Time the demo on an empty state folder and on the one it left, then single runs on a warm stack."""
+    """Time the demo on an empty state folder, on the one that it left, and single runs on a warm stack."""
     with tempfile.TemporaryDirectory() as folder:
         settings = StackSettings(state_dir=Path(folder), airflow_port=free_port(), runtime_port=free_port())
-        print(f"make demo, the environment being installed (goal: at most {DEMO_GOAL_SECONDS} s)")
+        print(f"make demo in an installed environment (goal: at most {DEMO_GOAL_SECONDS} s)")
         for label in ("first start", "second start"):
             print(f"  {label:<30} {_demo_seconds(settings):7.1f} s")
         _overheads(settings)
@@ -78,6 +77,8 @@ def _run(stack: Stack) -> tuple[float, float]:
         time.sleep(0.1)
     ended = datetime.fromisoformat(run["end_date"]).timestamp()
     arn = stack.api.xcom(TRAIN, run_id, "start_pipeline")
-    execution = client(stack.settings, "sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
+    execution = stack.settings.target.client("sagemaker").describe_pipeline_execution(
+        PipelineExecutionArn=arn
+    )
     seconds = (execution["LastModifiedTime"] - execution["CreationTime"]).total_seconds()
     return ended - began, float(seconds)

@@ -1,4 +1,4 @@
-"""The abalone execution on the local runtime beside the same scripts run by hand."""
+"""Compare the abalone execution on the local runtime with the same scripts run by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOAL_RATIO = 1.3
 
 
 def main() -> None:
-    """Alternate between the two, so that both meet the same machine, and print medians."""
+    """Alternate between the two, so that both see the same load, and print medians."""
     envelope = Envelope.load(DEFINITION)
     with tempfile.TemporaryDirectory() as folder, local_stack(StackSettings(), Path(folder)) as settings:
         bootstrap(settings)

@@ -1,4 +1,4 @@
-"""Parse time of our DAG files beside a DAG file with the provider's operators only."""
+"""Compare the parse time of our DAG files with that of a file that uses only the provider's operators."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ with DAG(
 
 
 def main() -> None:
-    """Let a real DAG processor parse each file again and again, and print the medians it recorded."""
+    """Let a real DAG processor parse each file repeatedly, and print the medians that it recorded."""
     ours = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
-    # A processor each, since what one file imports can speed up the next file; at the same time, so that
-    # both meet the same machine.
+    # Each has its own processor, because the imports of one file speed up the next one. Both run at the same
+    # time, so that they see the same load.
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         dags = Path(folder, "dags")
         dags.mkdir()
@@ -99,7 +99,7 @@ def _measure(home: Path, dags: Path, dag_ids: set[str]) -> dict[str, list[float]
         table.wait_until(enough, [PROCESSOR], what="Parsing the DAG files", timeout=300)
     finally:
         table.stop([PROCESSOR])
-    # The first parse of a file imports what the later ones find imported.
+    # The first parse of a file also imports its modules.
     return {dag_id: list(found.values())[1:] for dag_id, found in samples.items()}
 
 

@@ -1,4 +1,4 @@
-"""The local runtime's own cost: describe calls a second beside stock moto, and seconds of an empty step."""
+"""The overhead of the local runtime: describe calls per second compared with moto, and an empty step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer  # noqa: TID253 - it is what is compared with
+from moto.server import ThreadedMotoServer  # noqa: TID253 - the runtime is compared with it
 
 from local_runtime.settings import Settings
 from local_runtime.testing import RuntimeProcess
@@ -31,9 +31,9 @@ def main() -> None:
         runtime = RuntimeProcess(Settings(data_dir=Path(folder), port=0))
         try:
             own, stock = _calls_a_second(runtime.endpoint_url), _with_moto(_calls_a_second)
-            print("DescribePipelineExecution, one client (goal: no slower than stock moto)")
+            print("DescribePipelineExecution, one client (goal: no slower than moto)")
             print(f"  {'the local runtime':<30} {own:7.0f} /s")
-            print(f"  {'stock moto':<30} {stock:7.0f} /s")
+            print(f"  {'moto':<30} {stock:7.0f} /s")
             _print_steps(runtime)
         finally:
             runtime.close()
@@ -70,7 +70,7 @@ def _calls_a_second(endpoint_url: str) -> float:
 
 
 def _with_moto(measure: Callable[[str], float]) -> float:
-    """Measure a stock moto in a process of its own, as the local runtime is."""
+    """Measure unmodified moto in its own process, like the local runtime."""
     probe = ThreadedMotoServer(port=0, verbose=False)
     probe.start()
     port = probe.get_host_and_port()[1]
@@ -87,7 +87,7 @@ def _with_moto(measure: Callable[[str], float]) -> float:
 
 
 def _step_milliseconds(runtime: RuntimeProcess) -> float:
-    """Return the mean time of one of several empty steps that run one after the other."""
+    """Return the mean time of an empty step in a chain of them."""
     arguments = {
         "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["python3", "-c", "pass"]},
         "ProcessingResources": {
@@ -106,7 +106,7 @@ def _step_milliseconds(runtime: RuntimeProcess) -> float:
     ]
     execution = runtime.execute({"Version": "2020-12-01", "Steps": steps})
     if execution["PipelineExecutionStatus"] != "Succeeded":
-        raise SystemExit(f"the chain ended as {execution}")
+        raise SystemExit(f"the chain did not succeed: {execution}")
     seconds = (execution["LastModifiedTime"] - execution["CreationTime"]).total_seconds()
     return float(1000 * seconds / STEPS)
 

@@ -1,4 +1,4 @@
-"""200 executions waited for at once: our trigger and the provider's, each in one event loop."""
+"""Wait for 200 executions at once, with our trigger and with the provider's, each in one event loop."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.airflow_caller import calls, connection
 from local_runtime.settings import Settings
 from local_runtime.testing import RuntimeProcess
 
 EXECUTIONS = int(os.environ.get("BENCH_EXECUTIONS", "200"))
 INTERVAL = 30
-# A minute shows what mere waiting costs; then the executions end one after the other.
-# Until then the triggers make their clients.
+# The triggers create their clients during the warm-up. The next minute shows what mere waiting costs; then
+# the executions end one after the other.
 WARM_UP = 45.0
 FIRST_END, LAST_END = 105.0, 155.0
 
 
 def main() -> None:
     """Print calls a minute, the delay from an execution's end to its event, and the loop's CPU time."""
-    print(f"{EXECUTIONS} executions waited for at once, at most {INTERVAL} s between two looks")
-    calls = {"provider": 0.0}
+    print(f"waiting for {EXECUTIONS} executions at once, polled at least every {INTERVAL} s")
+    per_minute = {"provider": 0.0}
     for kind in os.environ.get("BENCH_KINDS", "provider ours").split():
         figures = _measure(kind)
-        calls[kind] = figures["calls_a_minute"]
+        per_minute[kind] = figures["calls_a_minute"]
         print(
             f"  {kind:<9} {figures['calls_a_minute']:7.0f} calls/min   noticed after "
             f"{figures['median']:.1f} s (median), {figures['p95']:.1f} s (p95)   CPU {figures['cpu']:.1f} s "
             f"of {figures['seconds']:.0f} s   {figures['noticed']:.0f} of {EXECUTIONS} noticed"
         )
-    if calls["provider"]:
-        print(f"  ours makes 1/{calls['provider'] / max(calls['ours'], 1):.1f} of the calls (goal: 1/20)")
+    if per_minute["provider"]:
+        ratio = per_minute["provider"] / max(per_minute["ours"], 1)
+        print(f"  ours makes 1/{ratio:.1f} of the calls (goal: 1/20)")
 
 
 def _measure(kind: str) -> dict[str, float]:
-    """Return the figures of one kind of trigger, with a runtime and a process of its own."""
+    """Return the figures for one kind of trigger, which gets its own runtime and process."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder) / "runtime", port=0, max_concurrent_executions=EXECUTIONS)
         runtime = RuntimeProcess(settings)
@@ -64,11 +66,11 @@ def _token(runtime: RuntimeProcess, arn: str) -> str:
         if token := step.get("Metadata", {}).get("Callback", {}).get("CallbackToken"):
             return str(token)
         time.sleep(0.05)
-    raise TimeoutError(f"{arn} has not begun to wait for its callback")
+    raise TimeoutError(f"{arn} has not started to wait for its callback")
 
 
 def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: Path) -> dict[str, float]:
-    """Let the executions end one by one while a process with the triggers watches them."""
+    """End the executions one by one while a process with the triggers watches them."""
     figures = folder / "figures.json"
     with (folder / "triggers.log").open("w") as log:
         process = subprocess.Popen(
@@ -86,7 +88,7 @@ def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: P
     before, counted = _calls(runtime), time.monotonic()
     time.sleep(FIRST_END - WARM_UP)
     waited = time.monotonic() - counted
-    calls = _calls(runtime) - before
+    made = _calls(runtime) - before
     ends = {}
     for number, (arn, token) in enumerate(tokens.items()):
         due = FIRST_END + (LAST_END - FIRST_END) * number / len(tokens)
@@ -97,7 +99,7 @@ def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: P
     answer = json.loads(figures.read_text())
     delays = [noticed - ends[arn] for arn, noticed in answer["noticed"].items()]
     return {
-        "calls_a_minute": calls * 60 / waited,
+        "calls_a_minute": made * 60 / waited,
         "median": statistics.median(delays),
         "p95": statistics.quantiles(delays, n=20)[-1],
         "cpu": answer["cpu"],
@@ -107,26 +109,19 @@ def _watch(kind: str, runtime: RuntimeProcess, tokens: dict[str, str], folder: P
 
 
 def _calls(runtime: RuntimeProcess) -> int:
-    by_key = runtime._control("GET", "calls")["by_access_key"]
-    return sum(by_key.get("triggerer", {}).values())
+    return sum(calls(runtime, "triggerer").values())
 
 
 def _environment(runtime: RuntimeProcess, folder: Path) -> dict[str, str]:
-    connection = {
-        "conn_type": "aws",
-        "login": "triggerer",
-        "password": "any",
-        "extra": {"region_name": "us-east-1", "endpoint_url": runtime.endpoint_url},
-    }
     return os.environ | {
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
+        "AIRFLOW_CONN_AWS_DEFAULT": connection(runtime, "triggerer"),
     }
 
 
 def watch(kind: str, path: str, arns: list[str]) -> None:
-    """Run one trigger per execution in one loop; write to a file when each fired."""
+    """Run one trigger per execution in one loop, and write to a file when each of them fired."""
     began, cpu = time.monotonic(), time.process_time()
     noticed = asyncio.run(_run([_trigger(kind, arn) for arn in arns], arns))
     figures = {"cpu": time.process_time() - cpu, "seconds": time.monotonic() - began}
@@ -150,7 +145,7 @@ def _trigger(kind: str, arn: str) -> Any:
 
 
 async def _run(triggers: list[Any], arns: list[str]) -> dict[str, float]:
-    # The pool that asyncio and asgiref take threads from is as large as a triggerer's.
+    # The pool of threads for asyncio and asgiref is as large as in a triggerer.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)))
     noticed: dict[str, float] = {}
 

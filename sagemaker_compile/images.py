@@ -1,7 +1,7 @@
 """The container images that pipelines use, with their pinned tags.
 
-The tags match the libraries that the local runtime installs; xgboost 3.1 removed the old binary model
-format, so an older tag could not read what a newer one writes.
+The tags match the libraries that the local runtime installs. xgboost 3.1 removed the old binary model format,
+so an older image could not read the models of a newer one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sagemaker.core import image_uris  # noqa: TID253
 
 from sagemaker_compile.stand_ins import REGION
 
-#: Framework to tag, as in the SDK's tables (sagemaker 3.27.0).
+#: The tag of each framework, as in the tables of the SDK (sagemaker 3.27.0).
 TAGS = {"sklearn": "1.9-0", "xgboost": "3.2-0"}
 
-#: The SDK asks for it to tell CPU from GPU images.
+#: By it the SDK chooses between CPU and GPU images.
 _INSTANCE_TYPE = "ml.m5.xlarge"
 
 
@@ -27,7 +27,7 @@ def image_uri(name: str, region: str = REGION) -> str:
     """Return the URI of a pinned image.
 
     :param name: ``sklearn`` or ``xgboost``.
-    :param region: the region to pull from; compiling replaces the default one by a placeholder.
+    :param region: the region to pull from; compiling replaces the URI of the default one with a placeholder.
     """
     uri: str = image_uris.retrieve(name, region, version=TAGS[name], instance_type=_INSTANCE_TYPE)
     return uri

@@ -63,6 +63,11 @@ def s3_output(name: str, uri: Any) -> Any:
     )
 
 
+def output_uri(step: Any, name: str) -> Any:
+    """Return the S3 URI of an output of a processing step, as a pipeline variable."""
+    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+
+
 def module_input(path: Path) -> Any:
     """Return the input for a module that a step's script imports.
 

@@ -1,4 +1,4 @@
-"""Run the SageMaker SDK without AWS: no network, no credentials, no settings of this machine."""
+"""Run the SageMaker SDK without a network, without credentials, and without the settings of this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, REGION
 if TYPE_CHECKING:
     from sagemaker.core.workflow.pipeline_context import PipelineSession
 
-#: What may change how the SDK or boto3 behave.
+#: Prefixes of the variables that change how the SDK or boto3 behave.
 _FOREIGN = ("AWS_", "BOTO", "SAGEMAKER_", "TRAINING_JOB_")
 
 
 @contextmanager
 def offline_environment() -> Iterator[None]:
-    """Hide this machine's settings from boto3 and the SDK, which reads some of them when it is imported."""
+    """Hide the settings of this machine from boto3 and the SDK, which reads some of them on import."""
     with tempfile.TemporaryDirectory() as empty:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
         environment |= {
@@ -34,7 +34,7 @@ def offline_environment() -> Iterator[None]:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # ModelTrainer would ask IAM, which moto answers with an error.
+            # ModelTrainer would ask IAM, and moto would answer with an error.
             "SAGEMAKER_VALIDATE_ROLE": "false",
             # Where the SDK looks for its settings.
             "XDG_CONFIG_DIRS": empty,
@@ -47,17 +47,17 @@ def offline_environment() -> Iterator[None]:
 
 @contextmanager
 def offline_session() -> Iterator[PipelineSession]:
-    """Give a pipeline session whose uploads go to a bucket in this process."""
+    """Yield a pipeline session whose uploads go to a bucket in this process."""
     with offline_environment(), mock_aws(), warnings.catch_warnings():
-        # Inside the environment: importing reads settings, and wants a region.
+        # Imported in this environment, because the import reads settings and needs a region.
         from sagemaker.core import common_utils
         from sagemaker.core.telemetry import telemetry_logging
         from sagemaker.core.workflow.pipeline_context import PipelineSession
 
         warnings.simplefilter("ignore")
-        # Opting out by the SDK's settings file makes building six times slower: it is validated at each call.
+        # To opt out in the SDK's settings file makes building six times slower: each call validates it.
         telemetry = patch.object(telemetry_logging, "_send_telemetry_request")
-        # It reads botocore's table of endpoints again for each image URI.
+        # Without the cache, it reads botocore's table of endpoints again for each image URI.
         resolver = patch.object(common_utils, "_botocore_resolver", cache(common_utils._botocore_resolver))
         with telemetry, resolver, _quiet():
             boto3.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
@@ -66,7 +66,7 @@ def offline_session() -> Iterator[PipelineSession]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what the SDK logs about capturing jobs instead of starting them."""
+    """Silence the log messages of the SDK about capturing jobs instead of starting them."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -76,7 +76,7 @@ def _quiet() -> Iterator[None]:
 
 
 def uploaded_files() -> dict[str, bytes]:
-    """Return what the SDK uploaded in this offline session: S3 URI to content."""
+    """Return the contents that the SDK uploaded in this offline session, by S3 URI."""
     s3 = boto3.client("s3")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=ARTIFACT_BUCKET)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]

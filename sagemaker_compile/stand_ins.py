@@ -1,7 +1,7 @@
-"""Values that stand in for what is known only where a pipeline is deployed.
+"""Stand-ins for the values that are known only where a pipeline is deployed.
 
 The SDK checks role ARNs, bucket names and image URIs while it builds a definition, so a pipeline is built
-with well-formed stand-ins. Compiling then writes the envelope's placeholders in their place.
+with well-formed stand-ins. Compiling then replaces them with the placeholders of the envelope.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACEHOLDERS = {
 
 
 def artifact_uri(*parts: str) -> str:
-    """Return an S3 URI in the deployment's bucket, below its name prefix.
+    """Return an S3 URI in the artifact bucket, below the name prefix.
 
     :param parts: the path, joined by slashes; the first part is the pipeline's name.
     """
@@ -30,25 +30,25 @@ def artifact_uri(*parts: str) -> str:
 
 
 def scratch_folder() -> str:
-    """Return a folder that is gone after compiling, for ModelBuilder's ``model_path``.
+    """Return a folder for the ``model_path`` of ModelBuilder that is removed after compiling.
 
-    Its own default lies below ``/tmp/sagemaker``, which belongs to the first user of a machine.
+    The default is below ``/tmp/sagemaker``, which belongs to the first user of a machine.
     """
-    return str(Path.home() / "model")  # the home folder is temporary while compiling
+    return str(Path.home() / "model")  # the home folder is temporary during a compilation
 
 
 def prefixed(name: str) -> str:
-    """Return a resource's name below the deployment's name prefix."""
+    """Return the name of a resource with the name prefix before it."""
     return f"{NAME_PREFIX}{name}"
 
 
 def with_placeholders(text: str, others: Mapping[str, str]) -> str:
-    """Return a text with every stand-in replaced.
+    """Return a text in which every stand-in is replaced.
 
     :param text: the definition as JSON.
-    :param others: further values to replace: image URIs and the URIs of uploaded code.
+    :param others: more values to replace, such as image URIs, with their replacements.
     """
-    # The longest first: the URI of uploaded code holds the bucket's stand-in.
+    # The longest first, because one value may contain another.
     table = {**_PLACEHOLDERS, **others}
     for value in sorted(table, key=len, reverse=True):
         text = text.replace(value, table[value])

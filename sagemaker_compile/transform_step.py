@@ -10,10 +10,11 @@ from sagemaker.mlops.workflow.steps import TransformStep  # noqa: TID253 - exten
 class ScalableTransformStep(TransformStep):  # type: ignore[misc] # the SDK has no type information here
     """A transform step with a variable number of instances.
 
-    The SDK's TransformResources shape takes only an int for it (sagemaker 3.27.0), the service a parameter.
+    The service takes a parameter for it, but the TransformResources shape of the SDK only an int
+    (sagemaker 3.27.0).
 
     :param name: the step's name.
-    :param step_args: what ``Transformer.transform()`` returned, with any instance count.
+    :param step_args: the result of ``Transformer.transform()``, with any instance count.
     :param instance_count: the parameter that replaces it.
     """
 

@@ -1,1 +1,1 @@
-"""The whole of it on one machine: Airflow and the local runtime as processes."""
+"""The development stack: Airflow and the local runtime as processes on one machine."""

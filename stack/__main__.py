@@ -1,4 +1,4 @@
-"""The commands behind ``make run``, ``make demo``, ``make up`` and ``make down``."""
+"""The commands behind `make run`, `make demo`, `make up` and `make down`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def up() -> None:
     settings = StackSettings.from_environment()
     stack = Stack.of(settings, report=lambda line: console.print(line, highlight=False))
     if stack.is_up():
-        console.print("The stack is up already.")
+        console.print("The stack is already up.")
     stack.up()
     console.print(f"Airflow's UI:  {stack.settings.airflow_url}", highlight=False)
     console.print(f"AWS endpoint:  {stack.settings.runtime_url}", highlight=False)
@@ -44,17 +44,17 @@ def up() -> None:
 def down() -> None:
     """Stop what `up` started."""
     stopped = Stack.of(StackSettings.from_environment()).down()
-    Console().print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing of the stack was running.")
+    Console().print(f"Stopped: {', '.join(stopped)}" if stopped else "The stack was not running.")
 
 
 @app.command()
 def env() -> None:
-    """Print the variables with which a shell's commands speak with what `up` started."""
+    """Print the variables that point the commands of a shell at the stack that `up` started."""
     from stack.airflow_env import shell_environment
 
     stack = Stack.of(StackSettings.from_environment())
     if not stack.is_up():
-        raise StackError(f"No stack runs in {stack.settings.state_dir}: start it with `make up`.")
+        raise StackError(f"No stack is running in {stack.settings.state_dir}. Start it with `make up`.")
     for name, value in sorted(shell_environment(stack.settings).items()):
         print(f"export {name}={shlex.quote(value)}")
 
@@ -70,7 +70,7 @@ def demo(mse_threshold: Threshold = 6.0) -> None:
 @app.command()
 def run(
     mse_threshold: Threshold = 6.0,
-    input_data: Annotated[str | None, typer.Option(help="S3 URI of the labelled rows.")] = None,
+    input_data: Annotated[str | None, typer.Option(help="The S3 URI of the labelled rows.")] = None,
 ) -> None:
     """Execute the abalone definition on the local runtime, without Airflow."""
     from stack.run import run as run_definition
@@ -80,9 +80,9 @@ def run(
 
 
 def main(command: Callable[[], object]) -> int:
-    """Run a command; print an error of ours without a traceback."""
+    """Run a command, and print the errors of this project without a traceback."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl-C does: whoever started a stack for himself stops it on the way out.
+        # As after Ctrl-C, a command that started the stack for itself stops it before it exits.
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         command()

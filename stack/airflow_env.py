@@ -1,4 +1,4 @@
-"""The environment of every Airflow process of the stack."""
+"""The environment variables of the stack's Airflow processes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stack.settings import ROOT, StackSettings
 def airflow_environment(settings: StackSettings, *, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for Airflow's commands.
 
-    What the caller's own environment sets wins over the defaults, so that
-    ``AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE=True make up`` works as expected; the places of files, the
-    addresses and the AWS connection are the stack's own.
+    The caller's environment overrides the defaults, so that
+    ``AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE=True make up`` works as expected. It does not override the paths,
+    the addresses and the AWS connection of the stack.
 
     :param settings: the stack.
-    :param extra: more variables, which win over everything.
+    :param extra: more variables, which override everything.
     """
     # A caller's profile or keys must not reach the tasks: everything goes through the connection.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -37,7 +37,7 @@ def airflow_environment(settings: StackSettings, *, extra: Mapping[str, str] | N
 
 
 def shell_environment(settings: StackSettings) -> dict[str, str]:
-    """Return what a shell needs so that Airflow's commands and AWS's speak with the stack.
+    """Return the variables that point the commands of Airflow and AWS at the stack.
 
     :param settings: the stack.
     """
@@ -52,10 +52,10 @@ def shell_environment(settings: StackSettings) -> dict[str, str]:
 
 
 def aws_connection(settings: StackSettings) -> dict[str, object]:
-    """Return the connection ``aws_default``: on AWS it has no endpoint_url, and is else the same."""
+    """Return the connection ``aws_default``, which for AWS itself would only lack ``endpoint_url``."""
     return {
         "conn_type": "aws",
-        # The local runtime counts calls by access key: these are Airflow's, see docs/iam.
+        # The local runtime counts calls by access key. This is Airflow's, see tests/e2e/project/test_iam.py.
         "login": "airflow",
         "password": "airflow",
         "extra": {
@@ -63,7 +63,7 @@ def aws_connection(settings: StackSettings) -> dict[str, object]:
             "endpoint_url": settings.runtime_url,
             "service_config": {
                 "sagemaker": {
-                    # Its database may be made anew over a kept runtime.
+                    # A new Airflow database may meet a local runtime that was kept.
                     "environment": "laptop",
                     "artifact_bucket": settings.bucket,
                     "role_arn": settings.role_arn,
@@ -76,7 +76,7 @@ def aws_connection(settings: StackSettings) -> dict[str, object]:
 
 
 def _speed_settings() -> dict[str, str]:
-    # Defaults suit a cluster; on a laptop each of these is waited for: see docs/decisions.
+    # The defaults suit a cluster. On a laptop they only cause delays: docs/decisions/0006.
     return {
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
@@ -92,15 +92,15 @@ def _laptop_settings() -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # Loopback only, so no login; foreign web pages are refused.
+        # No login, because everything is on loopback; requests of foreign web pages are refused.
         "AIRFLOW__CORE__AUTH_MANAGER": "stack.auth_manager.LoopbackAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        # A stack that is started now and then would run yesterday's interval at each unpause.
+        # Otherwise a stack that is started occasionally would run yesterday's interval at each unpause.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__API__WORKERS": "1",
-        # Nobody waits five minutes for a second try on a laptop.
+        # On a laptop, nobody waits five minutes for a retry.
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
-        # macOS: Airflow forks, and the system's proxy look-up is not safe after a fork.
+        # On macOS the system's proxy look-up is not safe after a fork, and Airflow forks.
         "no_proxy": "*",
     }
 
@@ -126,14 +126,14 @@ def _inherited_python_path() -> list[str]:
 
 
 def _secret_settings(home: Path) -> dict[str, str]:
-    """Return the keys that Airflow's processes share, made once per stack."""
+    """Return the keys that Airflow's processes share; they are created once per stack."""
     path = home / "secrets.json"
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True)
         keys = {
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
-            # Else the first task makes it, and waits until it is settled.
+            # Otherwise the first task creates it, and waits until it is certain.
             "AIRFLOW_VAR_SAGEMAKER_PIPELINES_DEPLOYMENT_ID": secrets.token_hex(8),
         }
         path.touch(mode=0o600)

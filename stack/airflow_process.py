@@ -1,7 +1,7 @@
-"""``python -m stack.airflow_process scheduler``: one of Airflow's processes, which ends once it is done.
+"""``python -m stack.airflow_process scheduler``: run one of Airflow's processes, and exit without delay.
 
-Airflow's own command takes seconds longer, as the interpreter frees its objects one by one, and the triggerer
-sometimes ten seconds more.
+Airflow's own command takes seconds longer to exit, because the interpreter frees its objects one by one, and
+the triggerer sometimes ten seconds more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main() -> int:
-    """Run Airflow's command line with this process's arguments, and return the exit code."""
+    """Run Airflow's command line with the arguments of this process, and return its exit code."""
     from airflow.__main__ import main as airflow
 
     if "triggerer" in sys.argv:
@@ -26,10 +26,10 @@ def main() -> int:
 
 
 def _notice_that_the_runner_has_ended() -> None:
-    """Let the triggerer look at its child every second, as it does while it works.
+    """Let the triggerer check its child process every second while it stops, as it does while it works.
 
-    When Airflow 3.3 stops, it waits for the child's next output for ten seconds. If the child closes its last
-    file a moment before it ends, there is none, and nothing else wakes the parent.
+    When Airflow 3.3 stops, it waits up to ten seconds for the next output of the child. If the child closes
+    its last file just before it ends, no output comes, and nothing else wakes the parent.
     """
     from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
 

@@ -1,7 +1,7 @@
-"""Airflow without a login, for this machine alone.
+"""Airflow without a login, only for this machine.
 
-Without a login, any web page that a developer visits could store connections and variables and trigger DAGs:
-its scripts may post to 127.0.0.1, and its own name may be pointed at 127.0.0.1 (DNS rebinding).
+Without a login, any web page that a developer visits could store connections and variables, and trigger DAGs:
+its scripts can post to 127.0.0.1, and its own name can be pointed at 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from local_runtime.endpoint.browsers import foreign_page
 
 
 class RefuseForeignPages:
-    """Answer 403 to requests that came from a foreign web page, as the local runtime does.
+    """Answer 403 to requests from foreign web pages, like the local runtime.
 
-    :param app: the application behind it.
+    :param app: the application that answers all other requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,8 +37,8 @@ class RefuseForeignPages:
 
 
 class LoopbackAuthManager(SimpleAuthManager):
-    """Airflow's simple auth manager, which gives every caller from this machine all rights and pages none."""
+    """Airflow's simple auth manager, with all rights for this machine and none for foreign web pages."""
 
     def get_fastapi_middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Return Airflow's own middlewares, and the refusal before them."""
+        """Return Airflow's own middlewares, with the refusal before them."""
         return [*super().get_fastapi_middlewares(), (RefuseForeignPages, {})]

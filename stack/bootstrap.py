@@ -1,8 +1,8 @@
 """Fill an empty account: bucket, role, notification topic with a queue, and the abalone data.
 
-Everything may be there already: what is right is left alone. The local runtime keeps S3 objects across a
-restart and forgets topics, queues and roles, so this runs at every start of a stack:
-``python -m stack.bootstrap`` where a local runtime runs already.
+It leaves alone what already exists and is right. The local runtime keeps S3 objects across a restart, but
+forgets topics, queues and roles, so this runs at every start of a stack. ``python -m stack.bootstrap`` runs
+it for a local runtime that is already up.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import hashlib
 import json
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_runtime.deployment import create_bucket
 from stack.exceptions import MissingDataError
 from stack.settings import QUEUE_NAME, ROOT, TOPIC_NAME, StackSettings
 
@@ -36,25 +34,13 @@ _TRUST = {
 }
 
 
-def client(settings: StackSettings, service: str) -> Any:
-    """Return a boto3 client of the stack's endpoint."""
-    return boto3.client(
-        service,
-        region_name=settings.region,
-        endpoint_url=settings.runtime_url,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - any key is accepted on loopback
-        config=Config(s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=30),
-    )
-
-
 def bootstrap(settings: StackSettings, *, data_file: Path = DATA_FILE) -> list[str]:
     """Create what is missing in the stack's account.
 
     :param settings: the stack, whose local runtime must be up.
     :param data_file: labelled rows, CSV without a header.
-    :return: the S3 URIs that were uploaded now; empty when all of them were there.
-    :raises MissingDataError: the data file is not there.
+    :return: the S3 URIs that were uploaded; empty if all of them were already there.
+    :raises MissingDataError: the data file does not exist.
     """
     create_role(settings)
     create_notifications(settings)
@@ -62,18 +48,18 @@ def bootstrap(settings: StackSettings, *, data_file: Path = DATA_FILE) -> list[s
 
 
 def split_data(data_file: Path) -> dict[str, bytes]:
-    """Return the objects below ``<pipeline>/data/``: training rows, whole and by day, and the hold-out.
+    """Return the objects below ``<pipeline>/data/``: all training rows, the same by day, and the hold-out.
 
-    Every tenth row is held out and loses its label, the last column; training never sees it.
+    Every tenth row is held out, without its label (the last column). Training never sees these rows.
 
-    :raises MissingDataError: the data file is not there.
+    :raises MissingDataError: the data file does not exist.
     """
     try:
         rows = data_file.read_text().splitlines()
     except FileNotFoundError as error:
         raise MissingDataError(
-            f"{data_file} is missing, and the stack uploads it to S3. It is part of the repository: "
-            "`git checkout data` brings it back."
+            f"{data_file} is missing, and the stack needs it to upload its rows to S3. It is part of the "
+            "repository: restore it with `git checkout data`."
         ) from error
     held_out = [row.rpartition(",")[0] for row in rows[HOLDOUT_EVERY - 1 :: HOLDOUT_EVERY]]
     train = [row for index, row in enumerate(rows) if index % HOLDOUT_EVERY != HOLDOUT_EVERY - 1]
@@ -86,8 +72,8 @@ def split_data(data_file: Path) -> dict[str, bytes]:
 
 def upload(settings: StackSettings, objects: dict[str, bytes], *, pipeline: str = "abalone") -> list[str]:
     """Upload the objects that are missing or differ, creating the bucket if needed; return their URIs."""
-    s3 = client(settings, "s3")
-    _create_bucket(s3, settings)
+    create_bucket(settings.target)
+    s3 = settings.target.client("s3")
     prefix = f"{settings.name_prefix}{pipeline}/data/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=prefix)
     present = {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", [])}
@@ -101,8 +87,8 @@ def upload(settings: StackSettings, objects: dict[str, bytes], *, pipeline: str 
 
 
 def create_role(settings: StackSettings) -> None:
-    """Create the execution role unless it is there."""
-    iam = client(settings, "iam")
+    """Create the execution role unless it exists."""
+    iam = settings.target.client("iam")
     name = settings.role_arn.rpartition("/")[2]
     try:
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))
@@ -112,24 +98,14 @@ def create_role(settings: StackSettings) -> None:
 
 
 def create_notifications(settings: StackSettings) -> str:
-    """Create the topic, a queue that receives its messages, and return the queue's URL."""
-    sns, sqs = client(settings, "sns"), client(settings, "sqs")
+    """Create the topic and a queue that receives its messages; return the URL of the queue."""
+    sns, sqs = settings.target.client("sns"), settings.target.client("sqs")
     topic = sns.create_topic(Name=TOPIC_NAME)["TopicArn"]
     queue: str = sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    # Subscribing the same queue again answers with the subscription that exists.
+    # Subscribing the same queue again returns the existing subscription.
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"])
     return queue
-
-
-def _create_bucket(s3: Any, settings: StackSettings) -> None:
-    constraint = {"LocationConstraint": settings.region}
-    extra = {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": constraint}
-    try:
-        s3.create_bucket(Bucket=settings.bucket, **extra)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-            raise
 
 
 def _csv(rows: list[str]) -> bytes:

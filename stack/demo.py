@@ -42,7 +42,7 @@ class FollowedRun:
     :param run_id: the run.
     :param state: ``"success"`` or ``"failed"``.
     :param tasks: the state of each task.
-    :param execution_arn: what its start task started; None if it did not come that far.
+    :param execution_arn: the execution that its start task started; None if it started none.
     """
 
     run_id: str
@@ -52,10 +52,11 @@ class FollowedRun:
 
 
 class Demo:
-    """One demonstration on a stack that is up.
+    """A demonstration on a stack that is up.
 
     :param stack: the stack.
     :param console: where to print.
+    :param progress: prints the lines while the runs go on.
     """
 
     def __init__(self, stack: Stack, console: Console, progress: Progress) -> None:
@@ -69,7 +70,7 @@ class Demo:
         """Run the training DAG and what it triggers, and print the summary.
 
         :param threshold: the gate's MseThreshold.
-        :raises RunFailedError: a run failed; the message carries the failed tasks' last words.
+        :raises RunFailedError: a run failed; the message has the ends of the logs of the failed tasks.
         """
         self._await_dags()
         for dag_id in (TRAIN, SCORE):
@@ -84,21 +85,22 @@ class Demo:
         self._summarise(train, score)
 
     def _await_dags(self) -> None:
-        """Wait until the DAG processor has read both files; stop at their import errors."""
+        """Wait until the DAG processor has read both files; raise their import errors."""
         deadline = time.monotonic() + DAGS_SECONDS
         while not {TRAIN, SCORE} <= self._api.dag_ids():
             for error in self._api.import_errors():
                 raise StackError(f"{error['filename']} does not import:\n{error['stack_trace']}")
             self._stack.processes.require_alive(ALL_PROCESSES)
             if time.monotonic() > deadline:
+                log = self._stack.processes.log_path("airflow-dag-processor")
                 raise StartTimeoutError(
-                    f"Airflow has not read {TRAIN} and {SCORE} from {self._stack.settings.dags_folder} in "
-                    f"{DAGS_SECONDS:.0f} s; see {self._stack.processes.log_path('airflow-dag-processor')}"
+                    f"Airflow has not read {TRAIN} and {SCORE} from {self._stack.settings.dags_folder} "
+                    f"within {DAGS_SECONDS:.0f} s. See {log}."
                 )
             time.sleep(POLL_SECONDS)
 
     def _follow(self, dag_id: str, run_id: str) -> FollowedRun:
-        """Print what changes until the run has ended."""
+        """Print the changes of a run until it has ended."""
         deadline = time.monotonic() + RUN_SECONDS
         arn: str | None = None
         while True:
@@ -152,7 +154,7 @@ class Demo:
         show(self._console, lines)
 
     def _notifications(self, run_id: str) -> Iterator[str]:
-        """Take what the notification topic sent to its queue; yield the messages of one run."""
+        """Yield the notifications of one run; those of other runs are removed from the queue too."""
         for message in receive(self._stack.settings):
             if run_id in message["Message"]:
                 yield f"notified: {escape(message['Subject'])}"
@@ -165,7 +167,7 @@ def _coloured(state: str) -> str:
 
 
 def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:
-    """Run the demonstration on the running stack, or on one that is started for it and stopped after.
+    """Run the demonstration on the running stack, or on one that is started for it and stopped afterwards.
 
     :param settings: the stack to use or start.
     :param console: where to print.
@@ -178,11 +180,11 @@ def demo(settings: StackSettings, console: Console, *, threshold: float) -> None
     try:
         Demo(stack, console, progress).run(threshold=threshold)
     except (AirflowRequestError, BotoCoreError) as error:
-        # Whoever does not answer may have died, and then its log says more.
+        # If a process does not answer because it died, its log says more.
         stack.processes.require_alive(ALL_PROCESSES)
         raise StackError(str(error)) from error
     finally:
         if not borrowed:
             stack.down()
     if not borrowed:
-        console.print("The stack is stopped; `make up` starts it again with the runs above.")
+        console.print("The stack is stopped. `make up` starts it again, with the runs above.")

@@ -5,18 +5,18 @@
     StackError                   printed without a traceback; the command exits with 1
     ├── ProcessError
     │   ├── PortInUseError       another program listens on a port of the stack
-    │   ├── ProcessDiedError     a process ended; the message carries the end of its log
-    │   └── StartTimeoutError    a process runs but did not become healthy in time
+    │   ├── ProcessDiedError     a process ended; the message has the end of its log
+    │   └── StartTimeoutError    a process is running but did not become healthy in time
     ├── RunFailedError           a DAG run or an execution failed
-    ├── PackageError             the distribution cannot be built
-    └── MissingDataError         the data files of the checkout are not there
+    ├── PackageError             the wheel or the MWAA files cannot be built
+    └── MissingDataError         the data files of the checkout are missing
 """
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """What a user of ``make`` reads: what failed, what was seen, what to do."""
+    """The base of the errors for users of ``make``: what failed, what was seen, what to do."""
 
 
 class ProcessError(StackError):
@@ -24,15 +24,15 @@ class ProcessError(StackError):
 
 
 class PortInUseError(ProcessError):
-    """Another program listens on the port."""
+    """Another program listens on a port of the stack."""
 
 
 class ProcessDiedError(ProcessError):
-    """The process ended by itself."""
+    """A process ended by itself."""
 
 
 class StartTimeoutError(ProcessError):
-    """The process did not become healthy in time."""
+    """A process did not become healthy in time."""
 
 
 class RunFailedError(StackError):

@@ -1,4 +1,4 @@
-"""Start and stop the stack: the local runtime, then Airflow's four processes."""
+"""Start and stop the stack: the local runtime and Airflow's four processes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ Report = Callable[[str], None]
 class Stack:
     """One stack on this machine.
 
-    :param settings: where it lives.
+    :param settings: its paths, ports and names.
     :param extra_env: more environment variables for Airflow's processes.
-    :param report: called with one line for each stage of the start.
+    :param report: called with a line for each stage of the start.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Stack:
 
     @classmethod
     def of(cls, settings: StackSettings, *, report: Report = lambda _: None) -> Stack:
-        """Return the stack that runs in this state folder, else the one that the settings describe."""
+        """Return the stack that runs in this state folder, or else the one that the settings describe."""
         stack = cls(settings, report=report)
         recorded = stack._recorded_ports()
         if recorded and any(stack.processes.running(name) for name in ALL_PROCESSES):
@@ -70,14 +70,14 @@ class Stack:
         return all(self.processes.running(name) for name in ALL_PROCESSES) and self._airflow_healthy(None)
 
     def up(self) -> None:
-        """Start what does not run, and wait until all of it is healthy and the data are uploaded.
+        """Start the processes that do not run, and wait until all are healthy and the data are uploaded.
 
         :raises ProcessError: a port is taken, or a process died or did not become healthy.
         """
         with self._lock():
             if self.is_up():
                 return
-            # Half a stack is started anew: its parts would wait for one another's old addresses.
+            # If only a part of the stack runs, it is restarted: it may use the old address of another part.
             self.processes.stop(ALL_PROCESSES)
             require_free_port(self.settings.runtime_port, RUNTIME)
             require_free_port(self.settings.airflow_port, AIRFLOW_PROCESSES[0])
@@ -85,14 +85,14 @@ class Stack:
             try:
                 self._start()
             except BaseException:
-                # A process in the midst of its start may not hear TERM before it has started.
+                # A process that is just starting may not react to SIGTERM until it has started.
                 self.processes.stop(ALL_PROCESSES, timeout=FAILED_START_SECONDS)
                 raise
 
     def down(self) -> list[str]:
-        """Stop every process of the stack and return the names of those that ran."""
+        """Stop every process of the stack, and return the names of those that were running."""
         with self._lock():
-            # Airflow first: its tasks would log connection errors of a runtime that has gone.
+            # Airflow first, because its tasks would log that the runtime refuses connections.
             return [*self.processes.stop(AIRFLOW_PROCESSES), *self.processes.stop([RUNTIME])]
 
     def _start(self) -> None:
@@ -137,7 +137,7 @@ class Stack:
         )
 
     def _migrate(self, env: Mapping[str, str]) -> None:
-        """Create Airflow's database, or bring it to this Airflow's schema; skipped if it is there already."""
+        """Create Airflow's database, or migrate it to the schema of this Airflow, unless it is up to date."""
         stamp = self.settings.airflow_home / "database-version"
         database = self.settings.airflow_home / "airflow.db"
         if database.exists() and stamp.exists() and stamp.read_text() == version("apache-airflow"):
@@ -159,7 +159,9 @@ class Stack:
         try:
             migrated.result(timeout=START_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise ProcessDiedError(f"`airflow db migrate` did not end in {START_SECONDS:.0f} s") from error
+            raise ProcessDiedError(
+                f"`airflow db migrate` did not end within {START_SECONDS:.0f} s"
+            ) from error
 
     def _airflow_spec(self, name: str, env: Mapping[str, str]) -> ProcessSpec:
         command = [sys.executable, "-m", "stack.airflow_process", name.removeprefix("airflow-")]
@@ -178,7 +180,7 @@ class Stack:
         return False
 
     def _airflow_healthy(self, since: datetime | None) -> bool:
-        """Return whether our API server answers and its three companions have a fresh heartbeat."""
+        """Return whether our API server answers, and the other three components have a recent heartbeat."""
         if not self.processes.listens("airflow-api-server", self.settings.airflow_port):
             return False
         health = self.api.health()
@@ -213,8 +215,8 @@ class Stack:
             lock = (self.settings.state_dir / "lock").open("w")
         except OSError as error:
             raise StackError(
-                f"The stack's folder {self.settings.state_dir} cannot be written ({error.strerror}). Name "
-                "another one by STACK_STATE_DIR."
+                f"The folder of the stack, {self.settings.state_dir}, cannot be written ({error.strerror}). "
+                "Name another one with STACK_STATE_DIR."
             ) from error
         with lock as handle:
             try:

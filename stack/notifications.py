@@ -1,21 +1,20 @@
-"""Read back what the notification topic sent."""
+"""Read the notifications that the topic has sent."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from stack.bootstrap import client
 from stack.settings import QUEUE_NAME, StackSettings
 
 
 def receive(settings: StackSettings) -> list[dict[str, Any]]:
-    """Take all waiting messages out of the queue that is subscribed to the topic, oldest first.
+    """Remove all messages from the queue that is subscribed to the topic, and return them, oldest first.
 
     :param settings: the stack, whose local runtime must be up.
     :return: SNS envelopes, with ``Subject``, ``Message`` and ``MessageAttributes``.
     """
-    sqs = client(settings, "sqs")
+    sqs = settings.target.client("sqs")
     queue = sqs.get_queue_url(QueueName=QUEUE_NAME)["QueueUrl"]
     found: list[dict[str, Any]] = []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):

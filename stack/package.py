@@ -1,15 +1,15 @@
-"""Build what is deployed: a wheel of the Airflow package, and the files of an MWAA environment.
+"""Build the files to deploy: a wheel of the Airflow package, and the files of an MWAA environment.
 
 ::
 
     dist/airflow_sagemaker_pipelines-<version>-py3-none-any.whl
     dist/mwaa/dags/            the DAG files, their compiled definitions, and constraints.txt
     dist/mwaa/plugins.zip      the Airflow package and its registration, with .airflowignore
-    dist/mwaa/requirements.txt without the SageMaker SDK; every version is constrained
+    dist/mwaa/requirements.txt without the SageMaker SDK; all versions are constrained
     dist/mwaa/startup.sh       refuses an Airflow that is too old
 
-The same sources give the same bytes: an upload changes only when its content does. The versions in
-``requirements.txt`` and ``constraints.txt`` are the newest on the day of the build that fit MWAA's Airflow.
+The same sources give the same bytes, so that an upload changes only if its content does. The versions in
+``requirements.txt`` and ``constraints.txt`` are the newest that fit MWAA's Airflow on the day of the build.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ MWAA_DAGS = "/usr/local/airflow/dags"
 MWAA_AIRFLOW = "3.3.1"
 MWAA_PYTHON = "3.12"
 _NEVER = {"__pycache__", ".DS_Store"}
-# The oldest time that a zip file can tell.
+# The oldest time that a zip file can store.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def build(
     dist: Path, *, airflow: str = MWAA_AIRFLOW, python: str = MWAA_PYTHON, root: Path = ROOT
 ) -> list[Path]:
-    """Build the wheel and the MWAA files; what an earlier build left of them is replaced.
+    """Build the wheel and the MWAA files, and replace those of an earlier build.
 
     :param dist: the folder to write to.
     :param airflow: the exact version of MWAA's Airflow.
@@ -62,7 +62,7 @@ def build(
 def build_wheel(dist: Path, *, root: Path = ROOT) -> Path:
     """Build the wheel of the Airflow package and return its path.
 
-    :raises PackageError: the build backend fails; its output is in the message.
+    :raises PackageError: the build backend fails; the message has its output.
     """
     dist.mkdir(parents=True, exist_ok=True)
     for old in dist.glob("*.whl"):
@@ -80,7 +80,7 @@ def build_mwaa(
 ) -> Path:
     """Write the files of an MWAA environment's bucket and return the folder.
 
-    :param folder: what to write; it is replaced.
+    :param folder: the folder to write; it is replaced.
     :param airflow: see :func:`build`.
     :param python: see :func:`build`.
     :param root: the checkout.
@@ -102,16 +102,16 @@ def build_mwaa(
 
 
 def resolve(airflow: str, python: str, *, root: Path = ROOT) -> str:
-    """Return exact versions of all that the package needs: the newest that go with this Airflow and Python.
+    """Return the newest versions of all dependencies that work with this Airflow and Python.
 
-    Where ``stack/mwaa/<airflow>.txt`` lists what MWAA's image holds fixed, they fit that too. Airflow's own
-    constraints are not taken, since they would hold the Amazon provider at that day's version.
+    They also fit the versions that MWAA's image holds fixed, if ``stack/mwaa/<airflow>.txt`` lists them.
+    Airflow's own constraints are not used, because they would keep an old Amazon provider.
 
     :param airflow: the exact version of Airflow.
     :param python: the version of Python, such as ``3.12``; it need not be installed.
     :param root: the checkout.
     :return: the text of a constraints file.
-    :raises PackageError: there are no such versions; the message has uv's explanation.
+    :raises PackageError: there are no such versions; the message has the explanation of uv.
     """
     fixed = root / "stack" / "mwaa" / f"{airflow}.txt"
     command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--strip-extras"]
@@ -131,7 +131,7 @@ def resolve(airflow: str, python: str, *, root: Path = ROOT) -> str:
 def mwaa_requirements(constraints: str, *, root: Path = ROOT) -> str:
     """Return the text of MWAA's ``requirements.txt``: the package's dependencies in their exact versions.
 
-    Airflow's own version is among them, so that no requirement can replace the one that MWAA has.
+    They include Airflow itself, so that no requirement can replace the version of MWAA.
 
     :param constraints: what :func:`resolve` returned.
     :param root: the checkout.
@@ -154,7 +154,7 @@ def _write_zip(path: Path, folder: Path) -> None:
         for file in _files(folder):
             info = zipfile.ZipInfo(file.relative_to(folder).as_posix(), _ZIP_TIME)
             info.external_attr = 0o100644 << 16
-            info.create_system = 3  # Unix, on whatever system it is built
+            info.create_system = 3  # Unix, whatever system builds it
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, file.read_bytes())
 
@@ -166,12 +166,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build into ``dist/`` and say what was written.
+    """Build into ``dist/`` and print what was written.
 
-    :param arguments: the command line's; None takes those of the process.
+    :param arguments: the command-line arguments; None takes those of the process.
     """
     parser = argparse.ArgumentParser(prog="python -m stack.package", description=__doc__.splitlines()[0])
-    parser.add_argument("--airflow", default=MWAA_AIRFLOW, help="MWAA's Airflow, default %(default)s")
+    parser.add_argument(
+        "--airflow", default=MWAA_AIRFLOW, help="The version of MWAA's Airflow; default: %(default)s."
+    )
     airflow = parser.parse_args(arguments).airflow
     try:
         written = build(ROOT / "dist", airflow=airflow)

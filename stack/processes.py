@@ -1,4 +1,4 @@
-"""Background processes: each in its own session, with a pid file and a log."""
+"""Background processes, each in its own session, with a pid file and a log."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LOG_TAIL_LINES = 25
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
-    """What to start.
+    """A process to start.
 
-    :param name: names the pid file and the log.
+    :param name: the name of the pid file and the log.
     :param command: the program and its arguments.
     :param env: its whole environment.
     :param port: the port it will listen on, if any.
@@ -40,10 +40,10 @@ class ProcessSpec:
 class ProcessTable:
     """Start, watch and stop the processes whose pid files are in one folder.
 
-    A pid file holds the pid and the start time of its process, so that a later command recognises its own
-    process and never signals a stranger that got the same pid.
+    A pid file has the pid and the start time of its process, so that a later command recognises the process,
+    and never signals another one that has the same pid.
 
-    :param state_dir: pid files go into ``run/`` below it, output into ``logs/``.
+    :param state_dir: the folder; pid files are in ``run/`` below it, output is in ``logs/``.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -51,7 +51,7 @@ class ProcessTable:
         self._logs = state_dir / "logs"
 
     def start(self, spec: ProcessSpec) -> int:
-        """Start a process in a session of its own and return its pid.
+        """Start a process in its own session, and return its pid.
 
         :raises PortInUseError: another program listens on its port.
         """
@@ -84,15 +84,15 @@ class ProcessTable:
         return process
 
     def started(self) -> list[str]:
-        """Return the names of what was started and not stopped, whether it still runs or has died."""
+        """Return the names of the processes that were started and not stopped, even if they have died."""
         return sorted(path.stem for path in self._pids.glob("*.pid"))
 
     def forget(self, name: str) -> None:
-        """Take it as stopped."""
+        """Treat the process as stopped."""
         self._pid_path(name).unlink(missing_ok=True)
 
     def listens(self, name: str, port: int) -> bool:
-        """Return whether our process, or a child of it, is the one that listens on the port."""
+        """Return whether our process or a child of it listens on the port."""
         process = self.running(name)
         if process is None:
             return False
@@ -104,9 +104,9 @@ class ProcessTable:
         return False
 
     def require_alive(self, names: Sequence[str]) -> None:
-        """Check that all these processes run.
+        """Check that all these processes are running.
 
-        :raises ProcessDiedError: one does not; the message carries the end of its log.
+        :raises ProcessDiedError: one is not; the message has the end of its log.
         """
         for name in names:
             if self.running(name) is None:
@@ -118,12 +118,12 @@ class ProcessTable:
     def wait_until(
         self, ready: Callable[[], bool], names: Sequence[str], *, what: str, timeout: float
     ) -> None:
-        """Wait for a condition while all these processes live.
+        """Wait for a condition as long as all these processes are running.
 
         :param ready: the condition.
         :param names: the processes that it depends on.
-        :param what: what is waited for, for the message.
-        :param timeout: how long to wait, seconds.
+        :param what: what takes the time, for the message.
+        :param timeout: how long to wait, in seconds.
         :raises ProcessDiedError: one of the processes ended.
         :raises StartTimeoutError: the condition did not hold in time.
         """
@@ -133,15 +133,15 @@ class ProcessTable:
             if time.monotonic() > deadline:
                 tails = "\n".join(f"--- {self.log_path(n)}\n{self.log_tail(n)}" for n in names)
                 raise StartTimeoutError(
-                    f"{what} took longer than {timeout:.0f} s. Ends of the logs:\n{tails}"
+                    f"{what} took longer than {timeout:.0f} s. The ends of the logs:\n{tails}"
                 )
             time.sleep(0.1)
         self.require_alive(names)
 
     def stop(self, names: Sequence[str], *, timeout: float = TERM_SECONDS) -> list[str]:
-        """End processes and everything in their sessions; return the names of those that ran.
+        """Stop processes and everything in their sessions; return the names of those that were running.
 
-        TERM goes to each process group at once; what has not ended after ``timeout`` seconds is killed.
+        All process groups get SIGTERM at once; those that have not ended in ``timeout`` seconds are killed.
         """
         groups = {name: process.pid for name in names if (process := self.running(name))}
         for pid in groups.values():
@@ -158,11 +158,11 @@ class ProcessTable:
         return list(groups)
 
     def log_path(self, name: str) -> Path:
-        """Return the file that takes the process's output."""
+        """Return the file with the output of the process."""
         return self._logs / f"{name}.log"
 
     def log_tail(self, name: str, lines: int = LOG_TAIL_LINES) -> str:
-        """Return the last lines of its output."""
+        """Return the last lines of the output of the process."""
         try:
             text = self.log_path(name).read_text(errors="replace")
         except FileNotFoundError:
@@ -176,7 +176,7 @@ class ProcessTable:
 def require_free_port(port: int, name: str) -> None:
     """Check that nothing listens on the loopback port.
 
-    :raises PortInUseError: something does; the message says what, where the system tells.
+    :raises PortInUseError: something does; the message says what, if the system reveals it.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -184,7 +184,7 @@ def require_free_port(port: int, name: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise PortInUseError(
-                f"{name} needs port {port}, but {_owner(port)} listens there. Stop it, or choose "
+                f"{name} needs port {port}, but {_owner(port)} listens on it. Stop that program, or choose "
                 f"other ports: `make up AIRFLOW_PORT=8081 RUNTIME_PORT=4567`."
             ) from None
 

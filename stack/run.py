@@ -33,12 +33,12 @@ DEFINITION = DEFINITIONS / "abalone.json"
 def run(settings: StackSettings, console: Console, *, parameters: Mapping[str, object]) -> None:
     """Execute the definition and print its progress, the evaluation and the predictions.
 
-    A rejected model is a result, not an error.
+    A rejected model is a result and not an error.
 
-    :param settings: the stack; the runtime takes a free port and a data folder of its own.
+    :param settings: the stack; its runtime takes a free port and its own data folder.
     :param console: where to print.
     :param parameters: values of the definition's parameters.
-    :raises RunFailedError: the execution failed; the message names the steps and their reasons.
+    :raises RunFailedError: the execution failed; the message has the steps and their reasons.
     """
     progress = Progress(console)
     envelope = Envelope.load(DEFINITION)
@@ -60,11 +60,11 @@ def run(settings: StackSettings, console: Console, *, parameters: Mapping[str, o
 
 @contextmanager
 def local_stack(settings: StackSettings, data_dir: Path) -> Iterator[StackSettings]:
-    """Run a local runtime in this process; yield settings that lead to it.
+    """Run a local runtime in this process, and yield the settings that point at it.
 
-    :param settings: what else holds.
+    :param settings: all other settings.
     :param data_dir: the runtime's data directory.
-    :raises StackError: it cannot start; another one may be using the folder.
+    :raises StackError: it cannot start, for example because another one uses the folder.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     server = LocalServer(

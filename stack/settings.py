@@ -1,4 +1,4 @@
-"""Where one stack keeps its files, which ports it uses, and what its resources are called."""
+"""Where a stack keeps its files, which ports it uses, and the names of its resources."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class StackSettings:
-    """One stack: an Airflow and a local runtime, with everything they write below one folder.
+    """One stack: an Airflow and a local runtime, which write everything below one folder.
 
     :param state_dir: databases, S3 objects, logs and pid files.
-    :param airflow_port: where Airflow's UI and API listen.
-    :param runtime_port: where the local runtime listens.
-    :param host: the address of both, loopback.
-    :param region: the AWS region that the local runtime plays.
-    :param account_id: the AWS account that the local runtime plays.
-    :param name_prefix: put before the names of the pipelines and below the bucket; may be empty.
+    :param airflow_port: the port of Airflow's UI and API.
+    :param runtime_port: the port of the local runtime.
+    :param host: the address of both, by default loopback.
+    :param region: the AWS region that the local runtime simulates.
+    :param account_id: the AWS account that the local runtime simulates.
+    :param name_prefix: the prefix of pipeline names and S3 keys; may be empty.
     :param dags_folder: the DAG files to schedule.
-    :param max_concurrent_executions: the quota that the local runtime plays.
+    :param max_concurrent_executions: the quota that the local runtime enforces.
     """
 
     state_dir: Path = ROOT / ".state"
@@ -44,7 +44,7 @@ class StackSettings:
 
         ``RUNTIME_HOST`` is for the bootstrap in a container; on a laptop everything is on loopback.
 
-        :raises StackError: a port is none.
+        :raises StackError: the value of a port is invalid.
         """
         return cls(
             host=os.environ.get("RUNTIME_HOST", "127.0.0.1"),
@@ -70,12 +70,12 @@ class StackSettings:
 
     @property
     def runtime_url(self) -> str:
-        """The endpoint URL for any AWS client."""
+        """The endpoint URL for AWS clients."""
         return f"http://{self.host}:{self.runtime_port}"
 
     @property
     def target(self) -> Target:
-        """What deploys definitions to this stack's account, and reads its executions."""
+        """The account of this stack, to deploy definitions to and to read executions from."""
         return Target(
             endpoint_url=self.runtime_url,
             bucket=self.bucket,
@@ -86,7 +86,7 @@ class StackSettings:
 
     @property
     def bucket(self) -> str:
-        """The artifact bucket, named as the SDK names its default bucket."""
+        """The artifact bucket, with the name of the SDK's default bucket."""
         return f"sagemaker-{self.region}-{self.account_id}"
 
     @property

@@ -1,4 +1,4 @@
-"""The start and the wait of an execution that does nothing, for Airflow's own share of a backfill."""
+"""Start an execution that does nothing and wait for it, to measure Airflow's own share of a backfill."""
 
 from datetime import UTC, datetime
 

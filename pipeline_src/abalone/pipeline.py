@@ -27,7 +27,14 @@ from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
 
 from sagemaker_compile.images import image_uri
-from sagemaker_compile.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
+from sagemaker_compile.job_data import (
+    MODULES_PATH,
+    execution_uri,
+    module_input,
+    output_uri,
+    s3_input,
+    s3_output,
+)
 from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
 
 STEPS = Path(__file__).parent / "steps"
@@ -56,7 +63,7 @@ register_model = ParameterString("RegisterModel", default_value="true", enum_val
 def build(session: PipelineSession) -> Pipeline:
     """Return the pipeline.
 
-    :param session: the session that its steps are captured in.
+    :param session: the session that captures its steps.
     """
     process = process_step(session)
     train = train_step(session, process)
@@ -79,11 +86,6 @@ def build(session: PipelineSession) -> Pipeline:
         steps=[process, train, evaluate, gate_step(evaluate, report, registration)],
         sagemaker_session=session,
     )
-
-
-def output_of(step: ProcessingStep, name: str) -> Any:
-    """Return the S3 URI of a processing step's output."""
-    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
 
 
 def process_step(session: PipelineSession) -> ProcessingStep:
@@ -133,7 +135,7 @@ def train_step(session: PipelineSession, process: ProcessingStep) -> TrainingSte
         sagemaker_session=session,
     )
     channels = [
-        InputData(channel_name=name, data_source=output_of(process, name), content_type="text/csv")
+        InputData(channel_name=name, data_source=output_uri(process, name), content_type="text/csv")
         for name in ("train", "validation")
     ]
     return TrainingStep("AbaloneTrain", step_args=trainer.train(input_data_config=channels))
@@ -157,7 +159,7 @@ def evaluate_step(
             code=str(STEPS / "evaluate.py"),
             inputs=[
                 s3_input("model", train.properties.ModelArtifacts.S3ModelArtifacts),
-                s3_input("test", output_of(process, "test")),
+                s3_input("test", output_uri(process, "test")),
             ],
             outputs=[s3_output("evaluation", execution_uri(output_prefix, "evaluation"))],
         ),
@@ -176,10 +178,10 @@ def model_steps(
         model_path=scratch_folder(),
         sagemaker_session=session,
     )
-    # Built before it is registered: register() alone would write the compiling region into the container.
+    # Built before it is registered: register() alone would write a stand-in, the region, into the container.
     create = ModelStep("AbaloneCreateModel", step_args=builder.build())
-    report_uri = Join(on="/", values=[output_of(evaluate, "evaluation"), "evaluation.json"])
-    transform_uri = Join(on="/", values=[output_of(process, "feature_transform"), "transform.json"])
+    report_uri = Join(on="/", values=[output_uri(evaluate, "evaluation"), "evaluation.json"])
+    transform_uri = Join(on="/", values=[output_uri(process, "feature_transform"), "transform.json"])
     register = ModelStep(
         "AbaloneRegisterModel",
         step_args=builder.register(
@@ -212,13 +214,13 @@ def transform_step(session: PipelineSession, process: ProcessingStep, create: Mo
     return TransformStep(
         "AbaloneTransform",
         step_args=transformer.transform(
-            data=output_of(process, "batch"), content_type="text/csv", split_type="Line"
+            data=output_uri(process, "batch"), content_type="text/csv", split_type="Line"
         ),
     )
 
 
 def registration_step(steps: list[Any]) -> ConditionStep:
-    """Register and try out a model that has passed, unless the execution only trains and evaluates."""
+    """Register and try out a model that passed the gate, unless the execution only trains and evaluates."""
     return ConditionStep(
         "AbaloneRegisterCond",
         conditions=[ConditionEquals(left=register_model, right="true")],
@@ -228,7 +230,7 @@ def registration_step(steps: list[Any]) -> ConditionStep:
 
 
 def gate_step(evaluate: ProcessingStep, report: PropertyFile, registration: ConditionStep) -> ConditionStep:
-    """Let a model pass whose mean squared error is at most the threshold, and say so when it is not."""
+    """Pass a model whose mean squared error is at most the threshold; otherwise fail with a message."""
     return ConditionStep(
         "AbaloneMSECond",
         conditions=[

@@ -22,7 +22,14 @@ from sagemaker.mlops.workflow.steps import ProcessingStep, TransformStep
 from sagemaker.serve.model_builder import ModelBuilder
 
 from sagemaker_compile.images import image_uri
-from sagemaker_compile.job_data import MODULES_PATH, execution_uri, module_input, s3_input, s3_output
+from sagemaker_compile.job_data import (
+    MODULES_PATH,
+    execution_uri,
+    module_input,
+    output_uri,
+    s3_input,
+    s3_output,
+)
 from sagemaker_compile.stand_ins import ROLE_ARN, artifact_uri, prefixed, scratch_folder
 from sagemaker_compile.transform_step import ScalableTransformStep
 
@@ -42,7 +49,7 @@ transform_instance_count = ParameterInteger("TransformInstanceCount", default_va
 def build(session: PipelineSession) -> Pipeline:
     """Return the pipeline.
 
-    :param session: the session that its steps are captured in.
+    :param session: the session that captures its steps.
     """
     features = features_step(session)
     create = create_model_step(session)
@@ -64,7 +71,7 @@ def build(session: PipelineSession) -> Pipeline:
 
 
 def processor(session: PipelineSession) -> ScriptProcessor:
-    """Return what runs this pipeline's scripts."""
+    """Return the processor that runs the scripts of this pipeline."""
     return ScriptProcessor(
         role=ROLE_ARN,
         image_uri=image_uri("sklearn"),
@@ -77,7 +84,7 @@ def processor(session: PipelineSession) -> ScriptProcessor:
 
 
 def features_step(session: PipelineSession) -> ProcessingStep:
-    """Apply the transform that the package records; which one is known when the job runs."""
+    """Apply the transform that the model package records, which is known only when the job runs."""
     return ProcessingStep(
         "ScoringFeatures",
         step_args=processor(session).run(
@@ -101,7 +108,7 @@ def create_model_step(session: PipelineSession) -> ModelStep:
 
 
 def transform_step(session: PipelineSession, features: ProcessingStep, create: ModelStep) -> TransformStep:
-    """Predict, one line for each row."""
+    """Predict one line for each row."""
     transformer = Transformer(
         model_name=create.properties.ModelName,
         instance_count=1,
@@ -112,10 +119,11 @@ def transform_step(session: PipelineSession, features: ProcessingStep, create: M
         output_path=Join(on="/", values=[output_prefix, "predictions"]),
         sagemaker_session=session,
     )
-    source = features.properties.ProcessingOutputConfig.Outputs["features"].S3Output.S3Uri
     return ScalableTransformStep(
         "ScoringTransform",
-        step_args=transformer.transform(data=source, content_type="text/csv", split_type="Line"),
+        step_args=transformer.transform(
+            data=output_uri(features, "features"), content_type="text/csv", split_type="Line"
+        ),
         instance_count=transform_instance_count,
     )
 
@@ -140,11 +148,11 @@ def report_step(session: PipelineSession, transform: TransformStep, counts: Prop
 
 
 def complete_step(report: ProcessingStep, counts: PropertyFile) -> ConditionStep:
-    """Fail when a row has no prediction."""
+    """Fail if a row has no prediction."""
     return ConditionStep(
         "ScoringRowsCond",
         conditions=[
-            # rows_in == rows_out, as one value of the report and a constant: a gate that can be read.
+            # rows_in == rows_out, as one value of the report and a constant, the form that a gate has.
             ConditionEquals(
                 left=JsonGet(step_name=report.name, property_file=counts, json_path="rows_missing"), right=0
             )

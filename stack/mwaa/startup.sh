@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs on every component of an MWAA environment, before requirements.txt is installed: an environment whose
-# Airflow is too old ends here with the reason in its log, and not later with an import error in every DAG.
+# Runs on every component of an MWAA environment before requirements.txt is installed. If Airflow is too old, it
+# stops here with the reason in its log, and not later with an import error in every DAG.
 python3 - <<'PYTHON'
 import re
 from importlib.metadata import version

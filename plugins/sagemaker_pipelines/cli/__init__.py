@@ -44,7 +44,7 @@ for entry_point in entry_points(group="sagemaker_pipelines.commands"):
 @app.callback()
 def _root(
     profile: Annotated[str | None, typer.Option(help="A profile of the AWS configuration files.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Another endpoint than AWS's.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="The endpoint, if it is not AWS's own.")] = None,
     settings: Annotated[
         Path | None, typer.Option(exists=True, help="The environments' settings file.")
     ] = None,

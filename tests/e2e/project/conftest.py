@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stack.airflow_env import airflow_environment, aws_connection
-from stack.bootstrap import client, upload
+from stack.bootstrap import upload
 from stack.lifecycle import Stack
 from stack.notifications import receive
 from stack.processes import free_port
@@ -49,7 +49,7 @@ class Airflow:
         self._messages: list[dict[str, Any]] = []
 
     def client(self, service: str) -> Any:
-        return client(self.settings, service)
+        return self.settings.target.client(service)
 
     def finished(self, dag_id: str, run_id: str) -> Run:
         def ended() -> str | None:

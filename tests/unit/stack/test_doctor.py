@@ -11,7 +11,7 @@ from botocore.exceptions import NoCredentialsError
 
 from sagemaker_pipelines.cli.checks import Account, Doctor, Finding
 from sagemaker_pipelines.cli.policy import Names, statements
-from stack.bootstrap import bootstrap, client
+from stack.bootstrap import bootstrap
 from stack.settings import StackSettings
 from tests.iam import allowed_actions
 
@@ -27,7 +27,7 @@ def account(settings: StackSettings) -> Account:
 
 
 def examine(settings: StackSettings, account: Account) -> dict[str, Finding]:
-    return {f.name: f for f in Doctor(lambda service: client(settings, service), account).examine()}
+    return {f.name: f for f in Doctor(settings.target.client, account).examine()}
 
 
 def test_an_empty_account_lacks_role_bucket_data_and_topic_and_each_has_a_cure(
@@ -52,7 +52,7 @@ def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
     settings: StackSettings, account: Account
 ) -> None:
     bootstrap(settings)
-    s3 = client(settings, "s3")
+    s3 = settings.target.client("s3")
     s3.put_object(Bucket=settings.bucket, Key="m=10/rows.csv", Body=b"1,2\n")
     for uri, state in (("m=1", "missing"), ("m=10", "ok"), ("m=10/", "ok"), ("m=10/rows.csv", "ok")):
         asked = replace(account, data_uris=(f"s3://{settings.bucket}/{uri}",))
@@ -61,7 +61,7 @@ def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
 
 def test_a_role_that_sagemaker_may_not_assume_is_found(settings: StackSettings, account: Account) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Principal": {"Service": "ec2.amazonaws.com"}}]}
-    iam = client(settings, "iam")
+    iam = settings.target.client("iam")
     iam.create_role(RoleName="SageMakerExecutionRole", AssumeRolePolicyDocument=json.dumps(trust))
     assert examine(settings, account)["role"].text == f"SageMaker may not assume {settings.role_arn}"
 
@@ -83,7 +83,7 @@ def test_only_read_only_calls_are_made(settings: StackSettings, account: Account
     calls: list[str] = []
 
     def recording(service: str) -> Any:
-        made = client(settings, service)
+        made = settings.target.client(service)
         made.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
         return made
 
@@ -129,7 +129,7 @@ class Iam:
         )
 
 
-cached_client = cache(client)
+cached_client = cache(lambda settings, service: settings.target.client(service))
 
 
 def permissions(
