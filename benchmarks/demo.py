@@ -77,7 +77,7 @@ def _run(stack: Stack) -> tuple[float, float]:
         time.sleep(0.1)
     ended = datetime.fromisoformat(run["end_date"]).timestamp()
     arn = stack.api.xcom(TRAIN, run_id, "start_pipeline")
-    execution = stack.settings.target.client("sagemaker").describe_pipeline_execution(
+    execution = stack.settings.target.boto3_client("sagemaker").describe_pipeline_execution(
         PipelineExecutionArn=arn
     )
     seconds = (execution["LastModifiedTime"] - execution["CreationTime"]).total_seconds()

@@ -14,7 +14,7 @@ def receive(settings: StackSettings) -> list[dict[str, Any]]:
     :param settings: the stack, whose local runtime must be up.
     :return: SNS envelopes, with ``Subject``, ``Message`` and ``MessageAttributes``.
     """
-    sqs = settings.target.client("sqs")
+    sqs = settings.target.boto3_client("sqs")
     queue = sqs.get_queue_url(QueueName=QUEUE_NAME)["QueueUrl"]
     found: list[dict[str, Any]] = []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):

@@ -49,7 +49,7 @@ class Airflow:
         self._messages: list[dict[str, Any]] = []
 
     def client(self, service: str) -> Any:
-        return self.settings.target.client(service)
+        return self.settings.target.boto3_client(service)
 
     def finished(self, dag_id: str, run_id: str) -> Run:
         def ended() -> str | None:

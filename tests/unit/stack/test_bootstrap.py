@@ -39,7 +39,7 @@ def test_an_empty_account_is_filled_once(settings: StackSettings) -> None:
     assert f"s3://{settings.bucket}/abalone/data/holdout/holdout.csv" in first
     assert len(first) == 32
     assert bootstrap(settings) == []
-    role = settings.target.client("iam").get_role(RoleName="SageMakerExecutionRole")["Role"]
+    role = settings.target.boto3_client("iam").get_role(RoleName="SageMakerExecutionRole")["Role"]
     assert role["Arn"] == settings.role_arn
 
 
@@ -64,7 +64,7 @@ def test_a_notification_is_received_once_however_often_the_queue_was_subscribed(
 ) -> None:
     create_notifications(settings)
     create_notifications(settings)
-    settings.target.client("sns").publish(TopicArn=settings.topic_arn, Subject="rejected", Message="MSE 7")
+    settings.target.boto3_client("sns").publish(TopicArn=settings.topic_arn, Subject="rejected", Message="MSE 7")
     (message,) = receive(settings)
     assert (message["Subject"], message["Message"]) == ("rejected", "MSE 7")
     assert receive(settings) == []

@@ -52,7 +52,7 @@ def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
     settings: StackSettings, account: Account
 ) -> None:
     bootstrap(settings)
-    s3 = settings.target.client("s3")
+    s3 = settings.target.boto3_client("s3")
     s3.put_object(Bucket=settings.bucket, Key="m=10/rows.csv", Body=b"1,2\n")
     for uri, state in (("m=1", "missing"), ("m=10", "ok"), ("m=10/", "ok"), ("m=10/rows.csv", "ok")):
         asked = replace(account, data_uris=(f"s3://{settings.bucket}/{uri}",))
@@ -61,7 +61,7 @@ def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
 
 def test_a_role_that_sagemaker_may_not_assume_is_found(settings: StackSettings, account: Account) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Principal": {"Service": "ec2.amazonaws.com"}}]}
-    iam = settings.target.client("iam")
+    iam = settings.target.boto3_client("iam")
     iam.create_role(RoleName="SageMakerExecutionRole", AssumeRolePolicyDocument=json.dumps(trust))
     assert examine(settings, account)["role"].text == f"SageMaker may not assume {settings.role_arn}"
 
@@ -83,7 +83,7 @@ def test_only_read_only_calls_are_made(settings: StackSettings, account: Account
     calls: list[str] = []
 
     def recording(service: str) -> Any:
-        made = settings.target.client(service)
+        made = settings.target.boto3_client(service)
         made.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
         return made
 
@@ -129,7 +129,7 @@ class Iam:
         )
 
 
-cached_client = cache(lambda settings, service: settings.target.client(service))
+cached_client = cache(lambda settings, service: settings.target.boto3_client(service))
 
 
 def permissions(
