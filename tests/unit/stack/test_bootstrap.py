@@ -64,7 +64,9 @@ def test_a_notification_is_received_once_however_often_the_queue_was_subscribed(
 ) -> None:
     create_notifications(settings)
     create_notifications(settings)
-    settings.target.boto3_client("sns").publish(TopicArn=settings.topic_arn, Subject="rejected", Message="MSE 7")
+    settings.target.boto3_client("sns").publish(
+        TopicArn=settings.topic_arn, Subject="rejected", Message="MSE 7"
+    )
     (message,) = receive(settings)
     assert (message["Subject"], message["Message"]) == ("rejected", "MSE 7")
     assert receive(settings) == []
