@@ -72,8 +72,8 @@ def split_data(data_file: Path) -> dict[str, bytes]:
 
 def upload(settings: StackSettings, objects: dict[str, bytes], *, pipeline: str = "abalone") -> list[str]:
     """Upload the objects that are missing or differ, creating the bucket if needed; return their URIs."""
-    create_bucket(settings.target)
     s3 = settings.target.boto3_client("s3")
+    create_bucket(s3, settings.bucket, settings.region)
     prefix = f"{settings.name_prefix}{pipeline}/data/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=prefix)
     present = {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", [])}
@@ -99,7 +99,7 @@ def create_role(settings: StackSettings) -> None:
 
 def create_notifications(settings: StackSettings) -> str:
     """Create the topic and a queue that receives its messages; return the URL of the queue."""
-    sns, sqs = settings.target.boto3_client("sns"), settings.target.client("sqs")
+    sns, sqs = settings.target.boto3_client("sns"), settings.target.boto3_client("sqs")
     topic = sns.create_topic(Name=TOPIC_NAME)["TopicArn"]
     queue: str = sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]

@@ -27,7 +27,7 @@ def account(settings: StackSettings) -> Account:
 
 
 def examine(settings: StackSettings, account: Account) -> dict[str, Finding]:
-    return {f.name: f for f in Doctor(settings.target.client, account).examine()}
+    return {f.name: f for f in Doctor(settings.target.boto3_client, account).examine()}
 
 
 def test_an_empty_account_lacks_role_bucket_data_and_topic_and_each_has_a_cure(
