@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
 
-from sagemaker_pipelines.aws.schedules import cron_expression, rate_expression
+from local_runtime.services.schedule_expressions import cron_expression, rate_expression
 from sagemaker_pipelines.exceptions import ScheduleError
 
 _AT = re.compile(r"at\((\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\)")

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.errors import is_missing
+from sagemaker_pipelines.aws.errors import code_of, is_missing
 from sagemaker_pipelines.aws.schedules import PipelineSchedule
 from sagemaker_pipelines.exceptions import ScheduleError
 
@@ -54,7 +54,7 @@ class EventBridgeScheduler:
 
         :param schedule: as it should be.
         :param dry_run: only report what would be done.
-        :raises ScheduleError: its group does not exist.
+        :raises ScheduleError: its group does not exist, or EventBridge Scheduler refuses it.
         """
         present = self.get_schedule(schedule.name, group=schedule.group)
         if present is None:
@@ -65,14 +65,28 @@ class EventBridgeScheduler:
                     "'default'."
                 )
             if not dry_run:
-                self._client.create_schedule(**schedule.request())
+                self._write("create_schedule", schedule)
             return SchedulePut("created", {})
         changes = present.changes_to(schedule)
         if not changes:
             return SchedulePut("unchanged", {})
         if not dry_run:
-            self._client.update_schedule(**schedule.request())
+            self._write("update_schedule", schedule)
         return SchedulePut("updated", changes)
+
+    def _write(self, operation: str, schedule: PipelineSchedule) -> None:
+        try:
+            getattr(self._client, operation)(**schedule.request())
+        except ClientError as error:
+            if code_of(error) != "ValidationException":
+                raise
+            message = error.response["Error"].get("Message", "")
+            raise ScheduleError(
+                f"EventBridge Scheduler refuses the schedule {schedule.name!r} with {schedule.expression!r}: "
+                f"{message.rstrip('.')}. A cron expression has six fields, of which either the day of month "
+                "or the day of week is '?', such as '0 3 * * ? *'; a rate is a number and its unit, such as "
+                "'12 hours'. Nothing was written."
+            ) from error
 
     def has_group(self, group: str) -> bool:
         """Return whether a schedule group exists."""

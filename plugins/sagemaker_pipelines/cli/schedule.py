@@ -11,9 +11,8 @@ from sagemaker_pipelines.aws.schedules import (
     MAX_EVENT_AGE_SECONDS,
     MAX_RETRY_ATTEMPTS,
     PipelineSchedule,
-    cron_expression,
     point_in_time,
-    rate_expression,
+    wrapped,
 )
 from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import (
@@ -157,9 +156,9 @@ def _scheduler(conn_id: str, region: str | None) -> EventBridgeScheduler:
 
 def _expression(cron: str | None, rate: str | None) -> str:
     if cron and not rate:
-        return cron_expression(cron)
+        return wrapped("cron", cron)
     if rate and not cron:
-        return rate_expression(rate)
+        return wrapped("rate", rate)
     raise ScheduleError("A schedule has either --cron or --rate: give exactly one of them.")
 
 

@@ -127,7 +127,6 @@ def test_a_compiled_definition_finds_its_deployed_pipeline(runtime: LocalRuntime
     [
         (["--pipeline", "dev-abalone"], "either --cron or --rate"),
         (["--pipeline", "dev-abalone", *CRON, "--rate", "1 day"], "either --cron or --rate"),
-        (["--pipeline", "dev-abalone", "--cron", "0 3 * * *"], "has 5 fields, expected six"),
         (CRON, "either --definition or --pipeline"),
         (["--pipeline", "dev-abalone", *CRON, "--parameter", "Mode"], "expected NAME=VALUE"),
         (["--pipeline", "dev-abalone", *CRON, "--parameter", "Mode=ugly"], "expected one of good, bad"),
@@ -162,3 +161,13 @@ def test_the_module_is_a_command_and_its_help_imports_no_boto3() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "--timezone" in done.stdout
+
+
+def test_an_expression_that_the_scheduler_refuses_is_shown_with_its_answer_and_the_cure(
+    runtime: LocalRuntime,
+) -> None:
+    refused = put("--pipeline", "dev-abalone", "--cron", "0 3 * * *")
+    assert refused.exit_code == 2
+    assert "has 5 fields, expected six" in refused.stderr
+    assert "such as '0 3 * * ? *'" in refused.stderr
+    assert runtime.client("scheduler").list_schedules()["Schedules"] == []
