@@ -11,7 +11,16 @@ others; ``airflow.sdk.BaseBranchOperator`` sets it too, but the branch has the b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable
+
+# connection_is_missing() and variable_is_missing() ask with these whether something does not exist, or only
+# could not be read. Airflow reports both as "not found": its loop over the secrets backends ignores errors.
+# They would be replaced by an error of airflow.sdk that tells the two apart.
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection, GetVariable
 
 # What a start keeps must outlive the retention of the task state store, as a run can be cleared at any time.
 # Airflow's own example takes it from here; it would be replaced by its name in airflow.sdk.
@@ -34,6 +43,50 @@ if TYPE_CHECKING:
     # type checkers read.
     from airflow.sdk.types import Logger as Logger
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as RuntimeTaskInstanceProtocol
+
+
+def connection_is_missing(conn_id: str) -> bool:
+    """Return whether a connection certainly does not exist.
+
+    :param conn_id: the connection's id.
+    :raises Exception: one of the places where it could be did not answer.
+    """
+    return _is_missing(
+        GetConnection(conn_id=conn_id),
+        ErrorType.CONNECTION_NOT_FOUND,
+        lambda backend: backend.get_connection(conn_id=conn_id),
+    )
+
+
+def variable_is_missing(key: str) -> bool:
+    """Return whether a variable certainly does not exist.
+
+    :param key: the variable's key.
+    :raises Exception: one of the places where it could be did not answer.
+    """
+    return _is_missing(
+        GetVariable(key=key), ErrorType.VARIABLE_NOT_FOUND, lambda backend: backend.get_variable(key=key)
+    )
+
+
+def _is_missing(request: Any, not_found: ErrorType, ask: Callable[[Any], Any]) -> bool:
+    # Only tasks and triggers get here, which have loaded them; importing them elsewhere takes a while.
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+
+    for backend in ensure_secrets_backend_loaded():
+        if not isinstance(backend, ExecutionAPISecretsBackend):
+            if ask(backend) is not None:
+                return False
+            continue
+        # The API server runs the same loop, so a failure of its database is a "not found" too. This question
+        # goes to its database directly, and raises where that does not answer.
+        len(Variable.keys(prefix="sagemaker_pipelines"))
+        answer = task_runner.SUPERVISOR_COMMS.send(request)
+        if not isinstance(answer, ErrorResponse) or answer.error is not not_found:
+            return False
+    return True
 
 
 class PacedSensorMixin:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.providers.common.compat.sdk import AirflowException, conf
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import refuse_broken_answers
 from sagemaker_pipelines.exceptions import SettingsError
+from sagemaker_pipelines.hooks.connection import CheckedAwsHook, CheckedConnectionMixin
 from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.settings import PipelineSettings, table
 
@@ -22,7 +22,7 @@ from sagemaker_pipelines.settings import PipelineSettings, table
 POLLING_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 
-class SageMakerPipelineHook(SageMakerHook):
+class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
     """Hold the client and the settings of one connection; the calls themselves are in :attr:`client`.
 
     It takes the arguments of the provider's
@@ -56,6 +56,7 @@ class SageMakerPipelineHook(SageMakerHook):
         """The Airflow connection, whose extra the provider takes as it is.
 
         :raises SettingsError: the extra, or a part of it that is read here, has another shape.
+        :raises AirflowConnectionError: it could not be read; see :class:`CheckedConnectionMixin`.
         """
         where = f"extra of connection {self.aws_conn_id!r}"
         try:
@@ -90,7 +91,7 @@ class SageMakerPipelineHook(SageMakerHook):
         if service == "sagemaker":
             return self.conn
         # The provider's own s3_hook and logs_hook know the connection, but not the hook's region.
-        client = AwsBaseHook(
+        client = CheckedAwsHook(
             aws_conn_id=self.aws_conn_id,
             client_type=service,
             region_name=self.region_name,

@@ -9,13 +9,15 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.sqs import SqsHook
 
+from sagemaker_pipelines.hooks.connection import CheckedConnectionMixin
+
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 MAX_BATCH = 10
 MAX_WAIT_SECONDS = 20
 _DELETE_TRIES = 3
 
 
-class SqsQueueHook(SqsHook):
+class SqsQueueHook(CheckedConnectionMixin, SqsHook):
     """Call SQS for one queue; a hook holds calls, and no judgement.
 
     It takes the arguments of the provider's

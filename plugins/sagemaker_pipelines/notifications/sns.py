@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
+from airflow.providers.amazon.aws.hooks.sns import SnsHook
 from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 from asgiref.sync import sync_to_async
 
+from sagemaker_pipelines.hooks.connection import CheckedConnectionMixin
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.messages import cut
 
@@ -15,6 +18,13 @@ from sagemaker_pipelines.messages import cut
 MAX_SUBJECT_LENGTH = 100
 # At most 262,144 bytes with the message's attributes, for which some are left here.
 MAX_MESSAGE_SIZE = 256_000
+
+
+class _CheckedSnsHook(CheckedConnectionMixin, SnsHook):
+    """The provider's hook, with a checked connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # the provider's
 
 
 class SageMakerSnsNotifier(SnsNotifier):
@@ -32,6 +42,11 @@ class SageMakerSnsNotifier(SnsNotifier):
 
     def __init__(self, *, target_arn: str | None = None, **kwargs: Any) -> None:
         super().__init__(target_arn=target_arn or "", **kwargs)
+
+    @cached_property
+    def hook(self) -> SnsHook:
+        """What SNS is called with."""
+        return _CheckedSnsHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
 
     def notify(self, context: Any) -> None:
         """Publish the rendered message."""

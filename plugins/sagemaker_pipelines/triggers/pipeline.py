@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
+from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.triggers.poller import watching
@@ -176,8 +177,25 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         await in_thread(self._stop_now, purpose=KILL, connection=self._connection)
 
     def _stop_now(self) -> None:
-        client = self.hook().kill_client()
-        stop_execution(client, self.pipeline_execution_arn, seconds=STOP_SECONDS, log=self.log)
+        deadline = time.monotonic() + STOP_SECONDS
+        while True:
+            try:
+                client = self.hook().kill_client()
+                break
+            except Exception as error:
+                # Making the client reads the Airflow connection, and may assume a role.
+                if not is_transient(error) or time.monotonic() >= deadline:
+                    self.log.error(  # noqa: TRY400 - expected
+                        "%s goes on, as AWS could not be asked to stop it: %s. The orphan sweep reports it; "
+                        "stop it in SageMaker.",
+                        self.pipeline_execution_arn,
+                        error,
+                    )
+                    return
+                self.log.warning("Trying again to connect to AWS: %s", error)
+            time.sleep(ASK_AGAIN_SECONDS)
+        seconds = max(0.0, deadline - time.monotonic())
+        stop_execution(client, self.pipeline_execution_arn, seconds=seconds, log=self.log)
 
     @property
     def _connection(self) -> Hashable:

@@ -13,6 +13,7 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk.serde import serialize
 
+from sagemaker_pipelines.exceptions import AirflowConnectionError
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.aws.test_watch import Looks, client_error
 from tests.unit.sagemaker_pipelines.samples import ARN
@@ -206,6 +207,31 @@ def test_on_kill_asks_airflow_again_and_stops_nothing_in_doubt(
     monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.ASK_AGAIN_SECONDS", 0)
     monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.time.monotonic", lambda: next(clock) / 2)
     assert killed(monkeypatch, None, states=states) == stopped
+
+
+@pytest.mark.parametrize(("failures", "stopped"), [(3, [ARN]), (10_000, [])])
+def test_on_kill_waits_for_the_connection_and_then_says_that_the_execution_goes_on(
+    monkeypatch: pytest.MonkeyPatch, failures: int, stopped: list[str]
+) -> None:
+    hook, left = Ending(), itertools.count(failures, -1)
+
+    def client() -> Any:
+        if next(left) > 0:
+            raise AirflowConnectionError("prod", "no answer")
+        return hook
+
+    monkeypatch.setattr(hook, "kill_client", client)
+    trigger = SageMakerPipelineExecutionTrigger(pipeline_execution_arn=ARN)
+    monkeypatch.setattr(trigger, "hook", lambda: hook)
+    trigger._task_instance = DeferredTask()
+    monkeypatch.setattr(
+        "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states",
+        lambda **_: {"run": {"wait": "failed"}},
+    )
+    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.STOP_SECONDS", 1.0)
+    asyncio.run(trigger.on_kill())
+    assert hook.stopped == stopped
 
 
 def test_stop_on_kill_false_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,67 @@
+"""Read an Airflow connection, and never take a failed read for a connection that does not exist."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from sagemaker_pipelines.airflow_internals import connection_is_missing
+from sagemaker_pipelines.exceptions import AirflowConnectionError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+# Short enough for a kill, which has to stop an execution afterwards.
+ASK_SECONDS = 4.0
+ASK_AGAIN_SECONDS = 0.5
+
+
+class CheckedConnectionMixin:
+    """Let an AWS hook call AWS with its own connection or not at all; mixed in before the hook's class.
+
+    Airflow reports a connection that it could not read as one that does not exist. For those, the provider
+    takes boto3's own credentials, region and endpoint, which may be those of another account.
+    """
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Return the connection; ask again for some seconds while Airflow does not answer.
+
+        :param conn_id: the connection's id.
+        :raises AirflowNotFoundException: it is the default connection, and Airflow has none. The provider
+            then takes boto3's own credentials, as environments without an Airflow connection want it.
+        :raises AirflowConnectionError: it could not be read, or it is not the default one and does not exist.
+        """
+        deadline = time.monotonic() + ASK_SECONDS
+        while True:
+            try:
+                connection: Connection = super().get_connection(conn_id)  # type: ignore[misc] # the hook's
+            except AirflowNotFoundException:
+                reason = _failure(conn_id)
+                if reason is None:
+                    if conn_id == AwsBaseHook.default_conn_name:
+                        raise
+                    raise AirflowConnectionError(conn_id) from None
+                if time.monotonic() >= deadline:
+                    raise AirflowConnectionError(conn_id, reason) from None
+                time.sleep(ASK_AGAIN_SECONDS)
+            else:
+                return connection
+
+
+def _failure(conn_id: str) -> str | None:
+    """Return why it is not known whether a connection exists; None where it certainly does not."""
+    try:
+        return None if connection_is_missing(conn_id) else "the first answer said that it does not exist"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+class CheckedAwsHook(CheckedConnectionMixin, AwsBaseHook):
+    """The provider's hook for any service, with a checked connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
