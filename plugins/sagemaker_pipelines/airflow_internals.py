@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger as Logger
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as RuntimeTaskInstanceProtocol
 
+_PREFIX = "sagemaker_pipelines"
+
 
 def connection_is_missing(conn_id: str) -> bool:
     """Return whether a connection certainly does not exist.
@@ -59,9 +61,9 @@ def connection_is_missing(conn_id: str) -> bool:
 
 
 def variable_is_missing(key: str) -> bool:
-    """Return whether a variable certainly does not exist.
+    """Return whether a variable of this package certainly does not exist.
 
-    :param key: the variable's key.
+    :param key: the variable's key, which begins with ``sagemaker_pipelines``.
     :raises Exception: one of the places where it could be did not answer.
     """
     return _is_missing(
@@ -82,7 +84,9 @@ def _is_missing(request: Any, not_found: ErrorType, ask: Callable[[Any], Any]) -
             continue
         # The API server runs the same loop, so a failure of its database is a "not found" too. This question
         # goes to its database directly, and raises where that does not answer.
-        len(Variable.keys(prefix="sagemaker_pipelines"))
+        keys = list(Variable.keys(prefix=_PREFIX))
+        if isinstance(request, GetVariable) and request.key in keys:
+            return False
         answer = task_runner.SUPERVISOR_COMMS.send(request)
         if not isinstance(answer, ErrorResponse) or answer.error is not not_found:
             return False

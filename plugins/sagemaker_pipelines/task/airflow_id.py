@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
 
+from sagemaker_pipelines.airflow_internals import variable_is_missing
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -30,21 +32,24 @@ def deployment_id(context: Context) -> str | None:
     """Return this Airflow's id, and make one where there is none yet.
 
     :param context: the running task's.
-    :return: the id; None where Airflow's variables cannot be reached: no start fails for that.
+    :return: the id; None where Airflow's variables cannot be read: no start fails for that.
     """
     accessor = context.get("var")
     if accessor is None:
         return None
     try:
-        return _settled(accessor["value"])
+        known = _settled(accessor["value"])
+        reason: object = "Airflow gives no value, and does not say that there is none"
     except Exception as error:
+        known, reason = None, error
+    if known is None:
         log.warning(
             "The variable %s cannot be read or written (%s). The orphan sweep will take what is started "
             "here for another deployment's once its run is deleted.",
             VARIABLE,
-            error,
+            reason,
         )
-        return None
+    return known
 
 
 def _settled(variables: Any) -> str | None:
@@ -55,10 +60,11 @@ def _settled(variables: Any) -> str | None:
     maker and by every reader.
     """
     known = variables.get(VARIABLE, None)
-    if known is None:
+    # A variable that cannot be read looks like a missing one, and writing would replace it for good.
+    if known is None and variable_is_missing(VARIABLE):
         made = f"{secrets.token_hex(8)}-{int(time.time())}"
         Variable.set(VARIABLE, made, description=_DESCRIPTION)
-        known = variables.get(VARIABLE, None)
+    known = known or variables.get(VARIABLE, None)
     while known and (seconds := _seconds_to_settle(known)) > 0:
         log.info("Waiting %.0f s until the new deployment id %s is settled", seconds, known)
         time.sleep(seconds)

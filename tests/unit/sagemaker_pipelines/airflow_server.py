@@ -33,13 +33,13 @@ class AirflowServer:
     :ivar connections: the extra of each connection, by id.
     :ivar variables: the values, by key.
     :ivar faults: how the next requests of a kind fail: ``server`` is the server, ``database`` its database,
-        which the server reports as "not found".
+        which the server reports as "not found"; None does not fail.
     """
 
     def __init__(self) -> None:
         self.connections: dict[str, str] = {}
         self.variables: dict[str, str] = {}
-        self.faults: dict[type, list[str]] = {}
+        self.faults: dict[type, list[str | None]] = {}
         self.asked: list[type] = []
 
     def send(self, request: Any) -> Any:

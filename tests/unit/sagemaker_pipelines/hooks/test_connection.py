@@ -101,7 +101,7 @@ def test_without_a_default_connection_boto3_finds_the_credentials(server: Airflo
     ],
 )
 def test_a_default_connection_is_missing_only_where_airflow_and_its_database_say_so(
-    server: AirflowServer, faults: dict[type, list[str]]
+    server: AirflowServer, faults: dict[type, list[str | None]]
 ) -> None:
     server.faults.update(faults)
     with pytest.raises(AirflowConnectionError, match="'aws_default' could not be read"):

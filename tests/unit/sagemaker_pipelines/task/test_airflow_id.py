@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from airflow.sdk import Variable
+from airflow.sdk.execution_time.comms import GetVariable, GetVariableKeys
+from airflow.sdk.execution_time.context import VariableAccessor
 
 from sagemaker_pipelines.task import airflow_id as deployment
 from sagemaker_pipelines.task.airflow_id import VARIABLE, deployment_id
+from tests.unit.sagemaker_pipelines.airflow_server import AirflowServer, airflow_server
 
 
 class Variables:
@@ -91,3 +95,46 @@ def test_variables_that_cannot_be_reached_leave_no_id_and_fail_nothing() -> None
 
     assert deployment_id(context_of(Unreachable())) is None
     assert deployment_id({}) is None
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowServer]:
+    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 0.0)
+    with airflow_server() as server:
+        yield server
+
+
+def asked_of(server: AirflowServer) -> str | None:
+    """The id that a task of this server reads, by Airflow's own code."""
+    return deployment_id(context_of(VariableAccessor(deserialize_json=False)))
+
+
+def test_an_airflow_without_an_id_gets_one(server: AirflowServer) -> None:
+    made = asked_of(server)
+    assert made is not None
+    assert server.variables == {VARIABLE: made}
+    assert asked_of(server) == made
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {GetVariable: [fault] * reads, GetVariableKeys: [keys]}
+        for fault in ("server", "database")
+        for reads in (1, 2, 3, 100)
+        for keys in (None, "server", "database")
+    ],
+)
+def test_a_read_that_fails_never_replaces_the_id(
+    server: AirflowServer, faults: dict[type, list[str | None]]
+) -> None:
+    server.variables[VARIABLE] = "0123456789abcdef-1700000000"
+    server.faults = faults
+    assert asked_of(server) in (None, "0123456789abcdef-1700000000")
+    assert server.variables == {VARIABLE: "0123456789abcdef-1700000000"}
+
+
+def test_one_failed_read_is_made_again(server: AirflowServer) -> None:
+    server.variables[VARIABLE] = "blue"
+    server.faults[GetVariable] = ["server"]
+    assert asked_of(server) == "blue"
