@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sagemaker_pipelines import (
     Partitions,
+    SageMakerSnsNotifier,
     sagemaker_pipeline_dag,
     sagemaker_pipeline_task_group,
     task_value,
@@ -195,7 +196,15 @@ def test_a_groups_tasks_have_the_edges_of_the_dag_of_one_call(tmp_path: Path) ->
         }
 
 
-def test_a_groups_notifications_tell_of_its_own_execution(tmp_path: Path) -> None:
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages that notifiers send."""
+    messages: list[str] = []
+    monkeypatch.setattr(SageMakerSnsNotifier, "notify", lambda self, _: messages.append(self.message))
+    return messages
+
+
+def test_a_groups_notifications_tell_of_its_own_execution(tmp_path: Path, sent: list[str]) -> None:
     dag = two_groups(tmp_path)
     xcoms = deployed("first.") | deployed("second.")
     rejected = rendered(dag, "second.notify_rejected", xcoms)
@@ -206,14 +215,29 @@ def test_a_groups_notifications_tell_of_its_own_execution(tmp_path: Path) -> Non
         "dag_run": SimpleNamespace(run_id="manual__1"),
         "exception": "too bad",
     }
-    sent: list[str] = []
-    rejected.notifier.notify = lambda context: sent.append(rejected.notifier.message)
     rejected.execute(context)
     assert sent[0].startswith("second rejected: MSE 4.5000, threshold 3. {{ 7 * 7 }}\n")
     assert f"Execution: {ARN}-second.\n" in sent[0]
-    (failure,) = rejected.on_failure_callback
-    failure.render_template_fields(context)
-    assert f"Execution: {ARN}-second.\n" in failure.message
+    (on_failure,) = rejected.on_failure_callback
+    on_failure(context)
+    assert f"Execution: {ARN}-second.\n" in sent[1]
+
+
+def fail(dag: DAG, task_id: str, ti: Xcoms, exception: str) -> None:
+    """Let a task fail, as Airflow tells its callback."""
+    task: Any = dag.get_task(task_id)
+    (on_failure,) = task.on_failure_callback
+    run = SimpleNamespace(run_id=f"run of {task_id}")
+    on_failure({"dag": dag, "task": task, "ti": ti, "dag_run": run, "exception": exception})
+
+
+def test_each_failure_sends_its_own_text_and_never_renders_one_twice(tmp_path: Path, sent: list[str]) -> None:
+    dag = sagemaker_pipeline_dag("failing", definition=envelope_file(tmp_path))
+    for task_id, reason in (("start_pipeline", "{{ 7 * 7 }}"), ("wait_for_pipeline", "another")):
+        fail(dag, task_id, Xcoms({}), reason)
+    first, second = sent
+    assert first.startswith("failing failed in x: {{ 7 * 7 }}\n\nRun: run of start_pipeline\n")
+    assert second.startswith("failing failed in x: another\n\nRun: run of wait_for_pipeline\n")
 
 
 def test_the_name_and_the_metric_of_a_definition_are_not_code(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, literal
 
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
+from sagemaker_pipelines.notifications.sending import send
 from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.notification import NotifyOperator
@@ -202,15 +203,30 @@ def _notify_awaiting(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
 
 
 def notify_failure(notifier: Notifier) -> Any:
-    """Return the notifier for the failure of any task beside the start, in its DAG or task group.
+    """Return the callback for the failure of any task beside the start, in its DAG or task group.
 
-    :param notifier: makes it from ``subject`` and ``message``.
+    :param notifier: makes what sends, from ``subject`` and ``message``.
     """
-    execution = "{{ ti.xcom_pull(task.task_group.child_id('start_pipeline')) }}"
-    return notifier(
-        subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
-        message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n" + _links(execution),
+    return _FailureCallback(
+        notifier(
+            subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
+            message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n"
+            + _links("{{ ti.xcom_pull(task.task_group.child_id('start_pipeline')) }}"),
+        )
     )
+
+
+@dataclass(frozen=True)
+class _FailureCallback:
+    """Sends a notification for each failure; Airflow gives all tasks the same callback.
+
+    :param notifier: what sends.
+    """
+
+    notifier: Any
+
+    def __call__(self, context: Context) -> None:
+        send(self.notifier, context)
 
 
 def _ids(task: BaseOperator | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +43,11 @@ class SageMakerSnsNotifier(SnsNotifier):
 
     def __init__(self, *, target_arn: str | None = None, **kwargs: Any) -> None:
         super().__init__(target_arn=target_arn or "", **kwargs)
+
+    def __call__(self, *args: Any) -> None:
+        """Send; a notifier that is the callback of several tasks renders its templates for each of them."""
+        # See sending.send(), which callbacks of other notifiers need.
+        super(SageMakerSnsNotifier, copy(self)).__call__(*args)
 
     @cached_property
     def hook(self) -> SnsHook:

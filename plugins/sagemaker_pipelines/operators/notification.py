@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from sagemaker_pipelines.notifications.sending import send
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
 
@@ -35,4 +37,4 @@ class NotifyOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Send it."""
-        self.notifier({**context, "values": self.values})
+        send(self.notifier, {**context, "values": self.values})

@@ -51,6 +51,14 @@ def test_the_message_goes_to_the_topic_of_the_settings_with_its_templates_render
     assert received(queue) == [("r1", "MSE 7.5")]
 
 
+def test_a_notifier_that_several_tasks_share_renders_its_text_for_each(queue: str) -> None:
+    notifier = SageMakerSnsNotifier(subject="{{ run_id }}", message="{{ cause }}")
+    shared = context(run_id="r1", cause="{{ 7 * 7 }}")
+    notifier(shared)
+    notifier(shared | {"run_id": "r2", "cause": "another"})
+    assert received(queue) == [("r1", "{{ 7 * 7 }}"), ("r2", "another")]
+
+
 def test_a_task_sends_what_its_notifier_renders(queue: str) -> None:
     operator = NotifyOperator(task_id="notify", notifier=SageMakerSnsNotifier(subject="s", message="{{ x }}"))
     operator.execute(context(x="m"))  # type: ignore[arg-type]
