@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task_group
 from airflow.serialization.serialized_objects import DagSerialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,6 +238,39 @@ def test_each_failure_sends_its_own_text_and_never_renders_one_twice(tmp_path: P
     first, second = sent
     assert first.startswith("failing failed in x: {{ 7 * 7 }}\n\nRun: run of start_pipeline\n")
     assert second.startswith("failing failed in x: another\n\nRun: run of wait_for_pipeline\n")
+    # What cannot be found out keeps no notification back.
+    assert "Execution: unknown\n" in first
+
+
+class MappedXcoms(Xcoms):
+    """A task instance of a mapped task group, whose start has pushed one value in each instance."""
+
+    def __init__(self, map_index: int) -> None:
+        super().__init__({})
+        self.map_index = map_index
+
+    def get_relevant_upstream_map_indexes(self, **_: Any) -> int:
+        return self.map_index
+
+    def xcom_pull(
+        self, task_ids: str, key: str = "", default: Any = None, map_indexes: Any = None, **_: Any
+    ) -> Any:
+        assert task_ids == "each.train.start_pipeline"
+        pushed = [f"{ARN}-{index}" for index in range(3)]
+        return pushed[map_indexes] if isinstance(map_indexes, int) else pushed
+
+
+def test_a_failure_in_a_mapped_task_group_tells_of_its_own_instance(tmp_path: Path, sent: list[str]) -> None:
+    path = envelope_file(tmp_path)
+    with DAG("mapped", schedule=None) as dag:
+
+        @task_group
+        def each(number: int) -> None:
+            sagemaker_pipeline_task_group("train", definition=path)
+
+        each.expand(number=[0, 1, 2])
+    fail(dag, "each.train.wait_for_pipeline", MappedXcoms(1), "bad")
+    assert f"Execution: {ARN}-1\n" in sent[0]
 
 
 def test_the_name_and_the_metric_of_a_definition_are_not_code(tmp_path: Path) -> None:

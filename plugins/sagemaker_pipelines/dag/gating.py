@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 RESULT = "result_uri"
 
 Notifier = Callable[..., Any]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def notify_failure(notifier: Notifier) -> Any:
         notifier(
             subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
             message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n"
-            + _links("{{ ti.xcom_pull(task.task_group.child_id('start_pipeline')) }}"),
+            + _links("{{ values.execution or 'unknown' }}"),
         )
     )
 
@@ -220,13 +223,26 @@ def notify_failure(notifier: Notifier) -> Any:
 class _FailureCallback:
     """Sends a notification for each failure; Airflow gives all tasks the same callback.
 
-    :param notifier: what sends.
+    :param notifier: what sends; its templates may read ``values.execution``.
     """
 
     notifier: Any
 
     def __call__(self, context: Context) -> None:
-        send(self.notifier, context)
+        send(self.notifier, {**context, "values": {"execution": _execution_of(context)}})
+
+
+def _execution_of(context: Context) -> str | None:
+    """Return the execution of the failed task's own group, and of its own instance of a mapped one."""
+    try:
+        group: Any = context["task"].task_group
+        start = group.child_id("start_pipeline") if group is not None else "start_pipeline"
+        execution: str | None = task_value(start, otherwise=None).resolve(context)
+    except Exception as error:
+        # The notification is worth more than this line of it.
+        log.warning("The notification does not name the execution: %s", error)
+        return None
+    return execution
 
 
 def _ids(task: BaseOperator | None) -> list[str]:
