@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.serialization.serialized_objects import DagSerialization
 
 from sagemaker_pipelines import (
     Partitions,
@@ -138,6 +139,16 @@ def test_a_text_or_a_delta_gets_data_intervals_and_the_rest_stays() -> None:
     asset = [Asset("rows")]
     assert timetable_of(asset) is asset
     assert timetable_of(None) is None
+
+
+@pytest.mark.parametrize(("schedule", "active"), [("@once", 16), ("@continuous", 1)])
+def test_the_names_of_airflows_other_schedules_are_not_read_as_a_cron_text(
+    schedule: str, active: int
+) -> None:
+    dag = made(schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=UTC))
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    stored.timetable.validate()
+    assert (stored.timetable.summary, stored.max_active_runs) == (schedule, active)
 
 
 def test_the_readmes_example_is_a_dag() -> None:

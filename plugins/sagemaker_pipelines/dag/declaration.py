@@ -19,7 +19,7 @@ from sagemaker_pipelines.dag.fitting import (
 )
 from sagemaker_pipelines.dag.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
 from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
-from sagemaker_pipelines.dag.timetables import timetable_of, watched_assets
+from sagemaker_pipelines.dag.timetables import CONTINUOUS, timetable_of, watched_assets
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
@@ -59,8 +59,9 @@ def sagemaker_pipeline_dag(
 
     :param dag_id: the DAG's id.
     :param definition: path of the compiled definition.
-    :param schedule: a cron text or a timedelta, which get data intervals; or a timetable, assets, None. A run
-        that only repeated events of watched assets have made is skipped, and such runs come one at a time.
+    :param schedule: a cron text or a timedelta, which get data intervals; or ``"@once"``, ``"@continuous"``,
+        a timetable, assets, None. A run that only repeated events of watched assets have made is skipped.
+        Such runs come one at a time, and so do those of ``"@continuous"``.
     :param timezone: of a cron text, an IANA name.
     :param start_date: the first interval's start.
     :param notifier: makes a notifier from ``subject`` and ``message``, for a failure, a rejection and a model
@@ -93,7 +94,7 @@ def sagemaker_pipeline_dag(
         "doc_md": envelope.description,
         "catchup": False,
         "tags": [envelope.name],
-        **({"max_active_runs": 1} if (assets := watched_assets(schedule)) else {}),
+        **({"max_active_runs": 1} if (assets := watched_assets(schedule)) or schedule == CONTINUOUS else {}),
         **(dag_options or {}),
     }
     dag = DAG(

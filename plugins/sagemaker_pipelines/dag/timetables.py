@@ -7,6 +7,9 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
+#: Airflow's names for schedules that are not a cron text.
+ONCE, CONTINUOUS = "@once", "@continuous"
+
 
 def timetable_of(schedule: Any, timezone: str = "UTC") -> Any:
     """Return a schedule whose runs have data intervals; Airflow's own reading of a cron text has none.
@@ -14,7 +17,7 @@ def timetable_of(schedule: Any, timezone: str = "UTC") -> Any:
     :param schedule: a cron text, a timedelta, or anything else that a DAG takes, which is left as it is.
     :param timezone: of a cron text.
     """
-    if isinstance(schedule, str):
+    if isinstance(schedule, str) and schedule not in (ONCE, CONTINUOUS):
         return CronDataIntervalTimetable(schedule, timezone=timezone)
     if isinstance(schedule, timedelta):
         return DeltaDataIntervalTimetable(schedule)
