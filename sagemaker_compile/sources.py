@@ -33,10 +33,19 @@ class Source:
         return f"{self.folder.parent.name}.{self.folder.name}.pipeline"
 
     def load(self) -> ModuleType:
-        """Import the module; the folder that holds the sources' folder is put on the path for it."""
-        project = str(self.folder.parent.parent)
-        if project not in sys.path:
-            sys.path.insert(0, project)
+        """Import the module; the folder that contains the sources' folder is put on the path for it.
+
+        :raise CompileError: if another package has the name of the sources' folder.
+        """
+        sources = self.folder.parent
+        if str(sources.parent) not in sys.path:
+            sys.path.insert(0, str(sources.parent))
+        package = importlib.import_module(sources.name)
+        if sources not in {Path(path).resolve() for path in getattr(package, "__path__", ())}:
+            raise CompileError(
+                f"{sources.name} is {package.__spec__.origin if package.__spec__ else package}, expected "
+                f"{sources}: add an __init__.py to this folder, or give it a name that no other module has."
+            )
         return importlib.import_module(self.module)
 
     def annotations(self) -> dict[str, Any]:

@@ -321,6 +321,17 @@ def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_folder_with_the_name_of_another_module_is_refused(
+    third: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipelines would be looked for in the other one."""
+    monkeypatch.setitem(sys.modules, "pipeline_src_more", json)
+    with pytest.raises(
+        CompileError, match=r"pipeline_src_more is .*json.*, expected .*pipeline_src_more: add"
+    ):
+        compile_third(third)
+
+
 def test_a_folder_without_pipelines_compiles_nothing_and_removes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UnknownPipelineError, match=r"There is no pipeline in .* --sources"):
         select_sources(tmp_path, [])
