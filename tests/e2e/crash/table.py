@@ -10,12 +10,12 @@ from tests.e2e.crash.matrix import GROUPS, POINTS, SHAPES
 
 _HEAD = """# Crash matrix
 
-What happens when a process is killed with SIGKILL while a pipeline execution is started or waited for.
+This page shows what happens when a process is killed with SIGKILL during the start of an execution or a wait.
 `make crash-matrix` runs every cell through a real Airflow and the local runtime, and writes this page.
-Right means: one execution, the DAG run ends with its outcome, and no execution is left running.
-The worker is the task's own process, the supervisor the one above it.
-A lost answer is a fault of the local runtime: the call takes effect and the connection is dropped.
-A cell without a result has no meaning there: the provider's sensor for pipelines cannot be deferred.
+A cell is "right" if there is one execution, the DAG run ends with its outcome, and nothing is left running.
+The worker is the task's own process; the supervisor is its parent process.
+Where the answer is lost, the local runtime lets the call take effect and then drops the connection.
+An empty cell means that the case does not exist: the provider's sensor for pipelines cannot be deferred.
 """
 
 
