@@ -1,4 +1,4 @@
-"""Train when a new partition arrives in S3, and look at what others have run."""
+"""Train when a new partition arrives in S3, and log how the executions of others end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sagemaker_pipelines import (
     s3_partition_asset,
 )
 
-# One queue for each asset: docs/events.md says why.
+# One queue for each Airflow asset: docs/events.md explains why.
 DATA = s3_partition_asset(
     "abalone-data",
     uri_prefix="s3://example-ml-artifacts/abalone/data/train/",
@@ -29,7 +29,7 @@ with DAG("train_on_new_data", schedule=[DATA], max_active_runs=1):
 
     @task
     def partitions(events: list[dict[str, Any]]) -> list[dict[str, str]]:
-        """Return the parameters of one execution for each partition: a run may have several events."""
+        """Return the parameters of one execution per partition: a run may have several events."""
         uris = sorted({event["partition_uri"] for event in events})
         return [{"InputData": uri} for uri in uris]
 
@@ -40,9 +40,9 @@ with DAG("train_on_new_data", schedule=[DATA], max_active_runs=1):
 with DAG("look_at_executions", schedule=[TRAINED], max_active_runs=1):
 
     @task
-    def tell(events: list[dict[str, Any]]) -> None:
+    def log_executions(events: list[dict[str, Any]]) -> None:
         """Log how each execution has ended."""
         for event in events:
             print(event["pipeline_execution_arn"], event["status"], event.get("failure_reason", ""))
 
-    tell(SelectNewEventsOperator(task_id="select_events", assets=[TRAINED]).output)  # type: ignore[arg-type]
+    log_executions(SelectNewEventsOperator(task_id="select_events", assets=[TRAINED]).output)  # type: ignore[arg-type]
