@@ -11,7 +11,13 @@ from typing import Any
 from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from sagemaker_pipelines import SageMakerPipelineHook, read_gate, sagemaker_pipeline_dag, task_value
+from sagemaker_pipelines import (
+    SageMakerPipelineHook,
+    newest_approved_model_package,
+    read_gate,
+    sagemaker_pipeline_dag,
+    task_value,
+)
 
 
 @task
@@ -22,7 +28,7 @@ def choose_inputs() -> dict[str, str]:
     hook = SageMakerPipelineHook()
     settings = hook.settings
     group = f"{settings.name_prefix}abalone"
-    package = params["ModelPackageArn"] or hook.client.newest_approved_model_package(group)
+    package = params["ModelPackageArn"] or newest_approved_model_package(hook.client, group)
     if package is None:
         raise AirflowFailException(
             f"The group {group} has no Approved model package: approve one, or give ModelPackageArn."

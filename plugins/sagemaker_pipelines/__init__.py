@@ -9,6 +9,7 @@ from sagemaker_pipelines.compatibility import require_airflow
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.aws.gate import read_gate
+    from sagemaker_pipelines.aws.model_packages import newest_approved_model_package
     from sagemaker_pipelines.dag.assets import pipeline_execution_asset, s3_partition_asset
     from sagemaker_pipelines.dag.declaration import (
         sagemaker_pipeline_dag,
@@ -56,6 +57,7 @@ _MODULES = {
     "SageMakerUpsertPipelineOperator": "operators.upsert",
     "SelectNewEventsOperator": "operators.events",
     "TriggerDagRunOnceOperator": "operators.trigger_dag_run",
+    "newest_approved_model_package": "aws.model_packages",
     "read_gate": "aws.gate",
     "form_params": "dag.forms",
     "form_value": "task.values",
@@ -90,6 +92,7 @@ __all__ = [
     "form_params",
     "form_value",
     "form_values",
+    "newest_approved_model_package",
     "pipeline_execution_asset",
     "read_gate",
     "run_interval",

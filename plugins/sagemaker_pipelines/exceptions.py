@@ -25,8 +25,6 @@
     │   └── ExecutionStoppedError  somebody stopped it
     └── EvaluationError            the gate's metric or threshold cannot be read
 
-    ConnectionError                Python's own, which every wait takes for transient
-    └── AirflowConnectionError     an Airflow connection could not be read; a retry may succeed
 
 Every error carries its constructor's arguments in ``args``, so that it survives pickling between
 Airflow's processes.
@@ -95,34 +93,6 @@ class AccessError(SageMakerPipelinesError):
 
     :param message: the reason, and the cure.
     """
-
-
-class AirflowConnectionError(ConnectionError):
-    """An Airflow connection could not be read, or does not exist; AWS was not called.
-
-    It is not a SageMakerPipelinesError, which tasks take for final: a retry may find the connection.
-
-    :param conn_id: the connection's id.
-    :param reason: why it could not be read; None where it does not exist.
-    """
-
-    def __init__(self, conn_id: str, reason: str | None = None) -> None:
-        super().__init__(conn_id, reason)
-        self.conn_id = conn_id
-        self.reason = reason
-
-    def __str__(self) -> str:
-        if self.reason is None:
-            return (
-                f"There is no Airflow connection {self.conn_id!r}. AWS was not called, since boto3's own "
-                "credentials may be those of another account. Create the connection; aws_conn_id=None takes "
-                "boto3's own credentials."
-            )
-        return (
-            f"The Airflow connection {self.conn_id!r} could not be read: {self.reason}. AWS was not called, "
-            "since boto3's own credentials may be those of another account. Expected an answer of Airflow's "
-            "API server and of each secrets backend; look at their logs."
-        )
 
 
 class EnvironmentConflictError(SageMakerPipelinesError):

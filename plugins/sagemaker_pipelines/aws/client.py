@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines.aws.account import Account, Logger
 from sagemaker_pipelines.aws.errors import is_missing
 from sagemaker_pipelines.aws.objects import split_s3_uri, stored_objects
 from sagemaker_pipelines.aws.steps import Step
@@ -21,43 +22,6 @@ from sagemaker_pipelines.settings import PipelineSettings
 
 # The most that SageMaker lists in one answer.
 PAGE_SIZE = 100
-
-
-class Logger(Protocol):
-    """What a log takes, whether it is the standard library's or Airflow's."""
-
-    def info(self, message: Any, /, *values: Any) -> Any: ...
-    def warning(self, message: Any, /, *values: Any) -> Any: ...
-    def error(self, message: Any, /, *values: Any) -> Any: ...
-    def exception(self, message: Any, /, *values: Any) -> Any: ...
-
-
-class Account(Protocol):
-    """Where boto3's clients and the settings of one AWS account and region come from."""
-
-    @property
-    def name(self) -> str:
-        """What the account is called where its environment has no name: the Airflow connection's id."""
-
-    @property
-    def settings(self) -> PipelineSettings:
-        """The environment.
-
-        :raises SettingsError: a setting is unknown or malformed.
-        """
-
-    @property
-    def log(self) -> Logger:
-        """Where its work is logged."""
-
-    def boto3_client(self, service: str) -> Any:
-        """Return a boto3 client of a service."""
-
-    def masked(self, value: Any) -> Any:
-        """Return JSON types with the values of secrets masked."""
-
-    def renew(self) -> None:
-        """Read the credentials anew."""
 
 
 class SageMakerClient:
@@ -291,30 +255,6 @@ class SageMakerClient:
                 if f" generation={generation}" in summary.get("PipelineExecutionDescription", ""):
                     return str(summary["PipelineExecutionArn"])
         return None
-
-    # -- Model packages --------------------------------------------------------------------------------
-
-    def newest_approved_model_package(self, model_package_group_name: str) -> str | None:
-        """Return the ARN of the group's newest Approved model package; None where there is none."""
-        packages = self.pages(
-            "list_model_packages",
-            "ModelPackageSummaryList",
-            ModelPackageGroupName=model_package_group_name,
-            ModelApprovalStatus="Approved",
-            SortBy="CreationTime",
-            SortOrder="Descending",
-        )
-        arns = (
-            str(package["ModelPackageArn"])
-            for package in packages
-            if package["ModelPackageStatus"] == "Completed"
-        )
-        return next(arns, None)
-
-    def describe_model_package(self, model_package_name: str) -> dict[str, Any]:
-        """Return DescribeModelPackage's answer, by name or ARN."""
-        answer: dict[str, Any] = self.sagemaker.describe_model_package(ModelPackageName=model_package_name)
-        return answer
 
     # -- S3 --------------------------------------------------------------------------------------------
 

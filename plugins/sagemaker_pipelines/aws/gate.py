@@ -136,12 +136,6 @@ def resource_of_step(
     return None
 
 
-def registered_model_package(client: SageMakerClient, pipeline_execution_arn: str) -> str | None:
-    """Return the ARN of the model package that an execution registered; None where it registered none."""
-    steps = client.list_steps(pipeline_execution_arn)
-    return next((step.arn for step in steps if step.type == "RegisterModel" and step.arn), None)
-
-
 def read_metric(client: SageMakerClient, uri: str, json_path: str) -> float:
     """Return the finite number at a path of a JSON report in S3; anything else is an error.
 

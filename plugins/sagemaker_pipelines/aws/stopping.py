@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.client import Logger
+from sagemaker_pipelines.aws.account import Logger
 from sagemaker_pipelines.aws.errors import code_of, is_missing, is_transient
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.states import EXECUTING, STOPPING, Phase

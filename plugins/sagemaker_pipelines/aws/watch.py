@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sagemaker_pipelines.aws.client import Logger, SageMakerClient
+from sagemaker_pipelines.aws.account import Logger
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import cure_of
 from sagemaker_pipelines.aws.pacing import Patience, backoff, delay_after
 from sagemaker_pipelines.aws.steps import Step, StepLog

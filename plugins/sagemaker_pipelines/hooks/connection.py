@@ -9,7 +9,6 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from sagemaker_pipelines.airflow_internals import connection_is_missing
-from sagemaker_pipelines.exceptions import AirflowConnectionError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -17,6 +16,34 @@ if TYPE_CHECKING:
 # Short enough for a kill, which has to stop an execution afterwards.
 ASK_SECONDS = 4.0
 ASK_AGAIN_SECONDS = 0.5
+
+
+class AirflowConnectionError(ConnectionError):
+    """An Airflow connection could not be read, or does not exist; AWS was not called.
+
+    It is not a SageMakerPipelinesError, which tasks take for final: a retry may find the connection.
+
+    :param conn_id: the connection's id.
+    :param reason: why it could not be read; None where it does not exist.
+    """
+
+    def __init__(self, conn_id: str, reason: str | None = None) -> None:
+        super().__init__(conn_id, reason)
+        self.conn_id = conn_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if self.reason is None:
+            return (
+                f"There is no Airflow connection {self.conn_id!r}. AWS was not called, since boto3's own "
+                "credentials may be those of another account. Create the connection; aws_conn_id=None takes "
+                "boto3's own credentials."
+            )
+        return (
+            f"The Airflow connection {self.conn_id!r} could not be read: {self.reason}. AWS was not called, "
+            "since boto3's own credentials may be those of another account. Expected an answer of Airflow's "
+            "API server and of each secrets backend; look at their logs."
+        )
 
 
 class CheckedConnectionMixin:

@@ -10,7 +10,8 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BranchMixIn
 
-from sagemaker_pipelines.aws.gate import GateReading, read_gate, registered_model_package
+from sagemaker_pipelines.aws.gate import GateReading, read_gate
+from sagemaker_pipelines.aws.model_packages import approval_status, registered_model_package
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -165,7 +166,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
 
     def _approval_verdict(self, model_package_arn: str) -> str:
         """Return what the registered model package's approval means; it may have changed since."""
-        status = str(self.hook.client.describe_model_package(model_package_arn).get("ModelApprovalStatus"))
+        status = approval_status(self.hook.client, model_package_arn)
         if status not in VERDICTS:
             raise AirflowFailException(
                 f"{model_package_arn} has the approval status {status!r}; known are {', '.join(VERDICTS)}. "

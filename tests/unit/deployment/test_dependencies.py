@@ -56,7 +56,10 @@ def distributions(module: str) -> set[str]:
         ("plugins", ("requirements-cluster.txt",)),
         ("dags", ("pyproject.toml",)),
         ("sagemaker_compile", ("sagemaker_compile/pyproject.toml",)),
-        *((folder, REQUIREMENTS) for folder in ("plugins", "sagemaker_compile", "pipeline_src", "stack")),
+        *(
+            (folder, REQUIREMENTS)
+            for folder in ("plugins", "sagemaker_compile", "pipeline_src", "local_runtime", "stack")
+        ),
         *((folder, REQUIREMENTS) for folder in ("benchmarks", "tests")),
     ],
 )

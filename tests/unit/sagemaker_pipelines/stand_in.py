@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from sagemaker_pipelines.aws import gate, outcome
-from sagemaker_pipelines.aws.client import Account, SageMakerClient
+from sagemaker_pipelines.aws import gate, model_packages, outcome
+from sagemaker_pipelines.aws.account import Account
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
 #: Functions that a stand-in may have as methods, and the modules that use them.
 JUDGEMENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "execution_outcome": (outcome, ("task.waiting", "task.resuming", "operators.evaluation")),
+    "approval_status": (model_packages, ("operators.evaluation",)),
     "read_gate": (gate, ("operators.evaluation",)),
-    "registered_model_package": (gate, ("operators.evaluation",)),
+    "registered_model_package": (model_packages, ("operators.evaluation",)),
 }
 
 

@@ -8,7 +8,10 @@ import pytest
 from botocore.stub import Stubber
 
 from sagemaker_pipelines.aws.client import SageMakerClient
-from sagemaker_pipelines.aws.gate import registered_model_package
+from sagemaker_pipelines.aws.model_packages import (
+    newest_approved_model_package,
+    registered_model_package,
+)
 from sagemaker_pipelines.aws.objects import split_s3_uri
 from sagemaker_pipelines.exceptions import DefinitionError
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET
@@ -82,14 +85,14 @@ def test_the_newest_approved_model_package_is_the_first_that_is_complete(
             "MaxResults": 100,
         },
     )
-    assert client.newest_approved_model_package(GROUP) == f"{PACKAGE}/2"
+    assert newest_approved_model_package(client, GROUP) == f"{PACKAGE}/2"
 
 
 def test_a_group_without_an_approved_model_package_has_none(
     client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     sagemaker.add_response("list_model_packages", {"ModelPackageSummaryList": []})
-    assert client.newest_approved_model_package(GROUP) is None
+    assert newest_approved_model_package(client, GROUP) is None
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from airflow.sdk.bases.secrets_backend import BaseSecretsBackend
 from airflow.sdk.execution_time.comms import GetConnection, GetVariableKeys
 
 from sagemaker_pipelines.aws.errors import is_transient
-from sagemaker_pipelines.exceptions import AirflowConnectionError
 from sagemaker_pipelines.hooks import connection as module
+from sagemaker_pipelines.hooks.connection import AirflowConnectionError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.queue import SqsQueueHook
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier

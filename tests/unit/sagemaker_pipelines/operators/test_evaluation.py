@@ -55,9 +55,9 @@ class Judged(StandIn):
     def registered_model_package(self, pipeline_execution_arn: str) -> str | None:
         return PACKAGE if self.approval else None
 
-    def describe_model_package(self, model_package_name: str) -> dict[str, Any]:
+    def approval_status(self, model_package_name: str) -> str:
         assert model_package_name == PACKAGE
-        return {"ModelApprovalStatus": self.approval}
+        return str(self.approval)
 
 
 def branch(

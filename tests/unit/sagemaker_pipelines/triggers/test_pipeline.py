@@ -13,7 +13,7 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk.serde import serialize
 
-from sagemaker_pipelines.exceptions import AirflowConnectionError
+from sagemaker_pipelines.hooks.connection import AirflowConnectionError
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.aws.test_watch import Looks, client_error
 from tests.unit.sagemaker_pipelines.samples import ARN
