@@ -7,6 +7,7 @@ time.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -112,6 +113,7 @@ class WaitRecord(_Record):
     :param pipeline_execution_arn: the execution.
     :param seen: how the last look ended: ``watching`` where the try never saw an end, as it was killed.
     :param resumes: how often RetryPipelineExecution was, or was about to be, called.
+    :param resume_token: the ClientRequestToken of the last call; empty where an earlier version wrote it.
     :param resume_delivered: whether the last call was answered.
     """
 
@@ -120,9 +122,16 @@ class WaitRecord(_Record):
     pipeline_execution_arn: str
     seen: Literal["watching", "failed", "stopped"] = "watching"
     resumes: int = 0
+    resume_token: str = ""
     resume_delivered: bool = False
 
-    @property
-    def next_resume(self) -> int:
-        """The number of the next resume; one that may not have arrived is sent again under its number."""
-        return self.resumes if self.resumes and not self.resume_delivered else self.resumes + 1
+    def next_resume(self) -> Self:
+        """Return the record of the next resume.
+
+        One that may not have arrived is sent again, with its token. Any other has a token of its own. Other
+        tasks resume the same execution too, and SageMaker does nothing for a token that it has seen before.
+        """
+        if self.resumes and not self.resume_delivered:
+            return self
+        token = secrets.token_hex(32)
+        return replace(self, resumes=self.resumes + 1, resume_token=token, resume_delivered=False)

@@ -33,11 +33,6 @@ STOPPING_SECONDS = 900.0
 KILL_SECONDS = 30.0
 
 
-def resume_token(pipeline_execution_arn: str, number: int) -> str:
-    """Return the ClientRequestToken of an execution's resume: equal for equal numbers only."""
-    return hashlib.sha256(f"{pipeline_execution_arn}#{number}".encode()).hexdigest()
-
-
 def resume_if_needed(
     context: Context,
     client: SageMakerClient,
@@ -95,13 +90,15 @@ def _may_help(client: SageMakerClient, arn: str, rejection_steps: Iterable[str] 
 
 
 def _resume(context: Context, client: SageMakerClient, record: WaitRecord, log: Logger) -> WaitRecord:
-    arn, number = record.pipeline_execution_arn, record.next_resume
+    arn = record.pipeline_execution_arn
     # Kept before the call: a try that is killed in between sends the same token again.
-    record = record.save(context, seen="watching", resumes=number, resume_delivered=False)
-    log.info("Resuming %s (resume %s); its succeeded steps are kept", arn, number)
+    record = record.next_resume().save(context, seen="watching")
+    # An earlier version of this package kept the number only.
+    token = record.resume_token or hashlib.sha256(f"{arn}#{record.resumes}".encode()).hexdigest()
+    log.info("Resuming %s (resume %s); its succeeded steps are kept", arn, record.resumes)
     client.describe_owner(arn, _new_owner(context, client, arn))
     try:
-        client.retry_execution(arn, token=resume_token(arn, number))
+        client.retry_execution(arn, token=token)
     except ClientError as error:
         # Another try, or a user in SageMaker, was faster.
         if code_of(error) not in {"ConflictException", "ValidationException"} or not _runs(client, arn):

@@ -584,6 +584,16 @@ def test_each_failure_is_resumed_with_a_token_of_its_own(
     assert len(set(endpoint.retries)) == len(endpoint.retries) == 3
 
 
+def test_two_tasks_that_resume_one_execution_send_different_tokens(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any]
+) -> None:
+    """SageMaker would take the second for the first, and resume nothing."""
+    for store_of_task in (store, TaskStateStore()):
+        killed_wait(endpoint, store_of_task, on_kill=True)
+        resumed_wait(endpoint, store_of_task)
+        assert started["status"] == "Executing"
+
+
 def ended_event(task: SageMakerPipelineExecutionSensor) -> dict[str, Any]:
     return {"event": "ended", "pipeline_execution_arn": task.pipeline_exec_arn, "status": "Failed"}
 

@@ -77,8 +77,13 @@ def test_the_same_witness_is_never_a_clear(ended: bool, max_tries: int, clear_nu
 @pytest.mark.parametrize(
     ("resumes", "delivered", "following"), [(0, False, 1), (1, False, 1), (1, True, 2), (4, True, 5)]
 )
-def test_a_resume_that_may_not_have_arrived_is_sent_again_under_its_number(
+def test_a_resume_that_may_not_have_arrived_is_sent_again_with_its_token(
     resumes: int, delivered: bool, following: int
 ) -> None:
-    record = WaitRecord(pipeline_execution_arn=ARN, resumes=resumes, resume_delivered=delivered)
-    assert record.next_resume == following
+    record = WaitRecord(
+        pipeline_execution_arn=ARN, resumes=resumes, resume_token="t", resume_delivered=delivered
+    )
+    then = record.next_resume()
+    assert then.resumes == following
+    assert (then.resume_token == "t") == (resumes == following)
+    assert not then.resume_delivered
