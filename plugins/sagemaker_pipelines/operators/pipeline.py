@@ -202,14 +202,11 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             if not self._was_killed:
                 mark_ended(context)
 
-    def on_kill(self) -> None:
-        """Stop the execution, also one whose start has not been answered yet."""
-        if self._kill_client is not None and self._watched_arn is None and self._attempt is not None:
-            try:
-                self._watched_arn = self._attempt.find_when_killed(self._kill_client)
-            except (ClientError, BotoCoreError) as error:
-                self.log.error("Whether an execution was started is not known: %s", error)  # noqa: TRY400 - expected
-        super().on_kill()
+    def find_when_killed(self) -> str | None:
+        """Return the ARN of the execution to stop, also of one whose start has not been answered yet."""
+        if self._watched_arn is None and self._attempt is not None:
+            self._watched_arn = self._attempt.find_when_killed(self._kill_client)
+        return self._watched_arn
 
     def _stop_replaced(self, attempt: StartAttempt) -> None:
         """Stop what the start before a user's clear left running.

@@ -41,6 +41,7 @@ XCOM_FAILURE = "failure"
 XCOM_BILLABLE_SECONDS = "billable_seconds"
 # Airflow kills the process about 5 s after on_kill was called.
 KILL_SECONDS = 4.0
+KILL_RETRY_SECONDS = 0.3
 
 
 class ExecutionWaitMixin:
@@ -91,8 +92,28 @@ class ExecutionWaitMixin:
     def on_kill(self) -> None:
         """Stop the execution; called by Airflow when the task is failed, cleared or evicted."""
         self._was_killed = True
-        if self._kill_client is not None and self._watched_arn is not None:
-            stop_execution(self._kill_client, self._watched_arn, seconds=KILL_SECONDS, log=self.log)
+        if self._kill_client is None:
+            return
+        deadline = time.monotonic() + KILL_SECONDS
+        while True:
+            try:
+                arn = self.find_when_killed()
+                break
+            except (ClientError, BotoCoreError) as error:
+                if not is_transient(error) or time.monotonic() + KILL_RETRY_SECONDS >= deadline:
+                    self.log.error(  # noqa: TRY400 - expected
+                        "Whether an execution was started is not known: %s. If one runs on, the orphan sweep "
+                        "reports it; stop it in SageMaker.",
+                        error,
+                    )
+                    return
+            time.sleep(KILL_RETRY_SECONDS)
+        if arn is not None:
+            stop_execution(self._kill_client, arn, seconds=deadline - time.monotonic(), log=self.log)
+
+    def find_when_killed(self) -> str | None:
+        """Return the ARN of the execution that a kill stops; None where there is nothing to stop."""
+        return self._watched_arn
 
     def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
         """Tell downstream tasks and the UI about the execution, and resume it if this is a retry.

@@ -379,6 +379,28 @@ def test_a_kill_before_the_answer_stops_what_was_started(endpoint: Endpoint, sto
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
 
 
+@pytest.mark.parametrize("call", ["find_execution", "start_execution"])
+def test_a_kill_asks_again_while_sagemaker_is_busy(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The client of a kill has one attempt a call, and the answer may be on its way."""
+    task = start(endpoint)
+    endpoint.cut = "after AWS accepted it" if call == "find_execution" else "before the call"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    faults, real = [1, 2, 3], getattr(endpoint, call)
+
+    def busy(*args: Any, **kwargs: Any) -> Any:
+        if faults:
+            faults.pop()
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, call)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(endpoint, call, busy)
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
 def test_the_retry_after_an_eviction_resumes_what_the_kill_stopped(
     endpoint: Endpoint, store: TaskStateStore
 ) -> None:
