@@ -166,7 +166,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
 
     def execute(self, context: Context) -> Any:
         """Start, then return the ARN or wait."""
-        attempt = StartAttempt(context, self.client, self.log)
+        self.prepare_kill()
+        attempt = self._attempt = StartAttempt(context, self.client, self.log)
         self.pipeline_params = with_backfill_values(
             context, self.pipeline_params or {}, self.backfill_params or {}
         )
@@ -179,8 +180,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         request = attempt.record.request if attempt.record else {}
         # Airflow's log masks them wherever they come up, as in what AWS answers.
         mask_secret({item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())})
-        self.prepare_kill()
-        self._attempt = attempt
+        self.end_if_killed()
         self._stop_replaced(attempt)
         try:
             result = self._start_and_wait(context, attempt)
@@ -233,6 +233,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.log.info("Execution %s", arn)
         self._tell_parameters(context, attempt)
         if not self.wait_for_completion:
+            self.end_if_killed()
             return arn
         timeout = float(self.check_interval) * self.waiter_max_attempts
         if self.deferrable:
@@ -262,6 +263,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         limit = self.client.settings.max_executing
         if limit is not None and (count := executing_count(self.client, limit=limit)) >= limit:
             raise self._ask_again(f"{count} executions run, and max_executing of the settings is {limit}.")
+        self.end_if_killed()
 
     def _ask_again(self, reason: str) -> AirflowRescheduleException:
         """Return what puts the task off without a try; it waits outside a worker."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ def resume_if_needed(
     *,
     rejection_steps: Iterable[str] | None,
     stop_on_kill: bool,
+    before_call: Callable[[], None],
     log: Logger,
 ) -> WaitRecord:
     """Call RetryPipelineExecution where a later try finds its execution failed, or stopped by our own kill.
@@ -50,6 +51,7 @@ def resume_if_needed(
     :param record: what the earlier try left.
     :param rejection_steps: see the sensor.
     :param stop_on_kill: see the sensor.
+    :param before_call: called before the execution is resumed, which it may refuse by raising.
     :return: the record as it is kept now.
     """
     arn, witness = record.pipeline_execution_arn, Witness.of(context)
@@ -57,12 +59,12 @@ def resume_if_needed(
     phase = execution_phase(_settled_status(client, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
     # Only a clear of this very task raises its max_tries; one that kills a running try leaves "watching".
     cleared = witness.max_tries != record.witness.max_tries
-    record = record.save(context, witness=witness)
-    if phase is Phase.STOPPED and (record.seen == "watching" or cleared):
-        return _resume(context, client, record, log)
-    if phase is Phase.FAILED and _may_help(client, arn, rejection_steps):
-        return _resume(context, client, record, log)
-    return record
+    stopped = phase is Phase.STOPPED and (record.seen == "watching" or cleared)
+    if stopped or (phase is Phase.FAILED and _may_help(client, arn, rejection_steps)):
+        before_call()
+        # With the resume, not before it: a try that is killed in between leaves the clear to the next one.
+        return _resume(context, client, replace(record, witness=witness), log)
+    return record.save(context, witness=witness)
 
 
 def _settled_status(client: SageMakerClient, arn: str, log: Logger, *, patience: float) -> str:

@@ -150,15 +150,16 @@ class StartAttempt:
             raise NoTaskStateStoreError(self._context["ti"].task_id)
         witness = Witness.of(self._context)
         earlier = StartRecord.load(self._context)
+        # Known before AWS is asked: a kill meanwhile stops what the earlier tries have begun.
+        self.record, self.is_retry = earlier, earlier is not None
         if earlier is not None and not earlier.was_cleared(witness, was_stopped=self._was_stopped):
-            self.is_retry = True
             self.record = earlier.save(self._context, witness=witness, ended=False)
             return
         if earlier is not None and not earlier.ended:
             self.replaced = earlier
         start = LogicalStart.new(self._context)
         record = StartRecord(generation=start.generation, request=make_request(start), witness=witness)
-        self.record = record.save(self._context)
+        self.record, self.is_retry = record.save(self._context), False
 
     def send(self, before_call: Callable[[], None] = lambda: None) -> str:
         """Return the ARN of the start's one execution.
@@ -209,6 +210,8 @@ class StartAttempt:
         """
         if self.record is None:
             return None
+        if self.record.pipeline_execution_arn is not None:
+            return self.record.pipeline_execution_arn
         request = self.record.request
         if "PipelineName" not in request:
             return str(request["PipelineExecutionArn"]) if self._has_called else None

@@ -115,6 +115,16 @@ class ExecutionWaitMixin:
         """Return the ARN of the execution that a kill stops; None where there is nothing to stop."""
         return self._watched_arn
 
+    def end_if_killed(self) -> None:
+        """Raise after :meth:`on_kill`, and stop what it could not know of yet.
+
+        The code goes on after on_kill, for the seconds until Airflow ends the process: it must not start or
+        resume an execution then.
+        """
+        if self._was_killed:
+            self.on_kill()
+            raise AirflowException("Airflow has killed this attempt: nothing is started or resumed any more.")
+
     def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
         """Tell downstream tasks and the UI about the execution, and resume it if this is a retry.
 
@@ -123,6 +133,7 @@ class ExecutionWaitMixin:
         """
         self.prepare_kill()
         self._watched_arn = pipeline_execution_arn
+        self.end_if_killed()
         context["ti"].xcom_push(key=XCOM_EXECUTION_ARN, value=pipeline_execution_arn)
         SageMakerPipelineExecutionLink.store(context, self, self.pipeline_hook, pipeline_execution_arn)  # type: ignore[arg-type]
         record = WaitRecord.load(context)
@@ -138,8 +149,10 @@ class ExecutionWaitMixin:
                 record,
                 rejection_steps=self.rejection_steps,
                 stop_on_kill=self.stop_on_kill,
+                before_call=self.end_if_killed,
                 log=self.log,
             )
+            self.end_if_killed()
 
     def wait(
         self, context: Context, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float

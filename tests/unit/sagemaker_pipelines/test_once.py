@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from botocore.exceptions import ClientError
 
@@ -23,6 +23,7 @@ from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecuti
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.settings import PipelineSettings
 from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.records import WaitRecord
 from sagemaker_pipelines.task.runs import with_backfill_values
 from tests.unit.sagemaker_pipelines.samples import (
     PIPELINE_ARN,
@@ -36,6 +37,11 @@ from tests.unit.sagemaker_pipelines.stand_in import StandIn
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours runs afterwards."""
+
+
+def killed(*_: Any) -> Any:
+    """Take the place of what a SIGKILL cuts off."""
+    raise Killed
 
 
 class Endpoint(StandIn):
@@ -300,6 +306,88 @@ def test_a_kill_before_the_second_trys_call_stops_what_the_first_began(
         task.execute(context_of(store))
     task.on_kill()
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_kill_while_a_retry_asks_what_was_begun_stops_that(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    endpoint.cut = "while waiting" if answered else "after AWS accepted it"
+    with pytest.raises(Killed):
+        start(endpoint, wait_for_completion=True).execute(context_of(store))
+    task = start(endpoint, wait_for_completion=True)
+    if answered:
+        endpoint.cut = "while waiting"
+    else:
+        find = endpoint.find_execution
+        cuts = [Killed()]
+
+        def cut_once(*args: Any, **kwargs: Any) -> str | None:
+            if cuts:
+                raise cuts.pop()
+            return find(*args, **kwargs)
+
+        monkeypatch.setattr(endpoint, "find_execution", cut_once)
+    with pytest.raises(Killed):
+        task.execute(context_of(store, clear_number=1))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
+def test_a_kill_while_airflow_answers_what_was_begun_stops_that(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler cannot ask Airflow: the code that goes on after it stops the execution."""
+    endpoint.cut = "while waiting"
+    with pytest.raises(Killed):
+        start(endpoint, wait_for_completion=True).execute(context_of(store))
+    task, get = start(endpoint, wait_for_completion=True), store.get
+
+    def killed_meanwhile(key: str, default: Any = None) -> Any:
+        task.on_kill()
+        return get(key, default)
+
+    monkeypatch.setattr(store, "get", killed_meanwhile)
+    with pytest.raises(AirflowException, match="has killed this attempt"):
+        task.execute(context_of(store))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
+def test_a_killed_try_starts_nothing_while_it_goes_on(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.cut = "before the call"
+    with pytest.raises(Killed):
+        start(endpoint).execute(context_of(store))
+    task, find = start(endpoint), endpoint.find_execution
+
+    def killed_while_it_looks(*args: Any, sagemaker: Any = None, **kwargs: Any) -> str | None:
+        if sagemaker is None:
+            task.on_kill()
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(endpoint, "find_execution", killed_while_it_looks)
+    with pytest.raises(AirflowException, match="has killed this attempt"):
+        task.execute(context_of(store))
+    assert endpoint.executions == {}
+
+
+def test_a_killed_try_resumes_nothing_while_it_goes_on(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_wait(endpoint, store, on_kill=False)
+    started["status"] = "Failed"
+    task, look = sensor(endpoint), endpoint.describe_execution
+
+    def killed_while_it_looks(pipeline_execution_arn: str) -> dict[str, Any]:
+        task.on_kill()
+        started["status"] = "Failed"
+        return look(pipeline_execution_arn)
+
+    monkeypatch.setattr(endpoint, "describe_execution", killed_while_it_looks)
+    with pytest.raises(AirflowException, match="has killed this attempt"):
+        task.execute(context_of(store))
+    assert endpoint.retries == []
 
 
 def test_without_a_task_state_store_nothing_is_started(endpoint: Endpoint) -> None:
@@ -604,6 +692,21 @@ def test_each_failure_is_resumed_with_a_token_of_its_own(
             )
         resumed_wait(endpoint, store)
     assert len(set(endpoint.retries)) == len(endpoint.retries) == 3
+
+
+def test_a_clear_whose_try_is_killed_before_its_resume_is_not_forgotten(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started["status"] = "Stopped"
+    with pytest.raises(AirflowFailException):
+        sensor(endpoint).execute(context_of(store))
+    with monkeypatch.context() as patch:
+        patch.setattr(endpoint, "describe_owner", lambda *_: pytest.fail("it was killed before"))
+        patch.setattr(WaitRecord, "next_resume", killed)
+        with pytest.raises(Killed):
+            sensor(endpoint).execute(context_of(store, max_tries=3))
+    resumed_wait(endpoint, store, max_tries=3)
+    assert started["status"] == "Executing"
 
 
 def test_two_tasks_that_resume_one_execution_send_different_tokens(
