@@ -71,5 +71,6 @@ class Patience:
         if now - self._since > PATIENCE_SECONDS:
             raise AccessError(
                 f"AWS could not be asked for {PATIENCE_SECONDS / 60:.0f} minutes: {error}. {cure} Then clear "
-                "the task: it watches the same execution again."
+                "the task that waits: it watches the same execution again. If that task also started it, the "
+                "clear stops it and starts another one."
             ) from error

@@ -30,7 +30,7 @@ from sagemaker_pipelines.task.starting import (
     StartAttempt,
     effective_parameters,
     execution_request,
-    mark_ended,
+    mark_succeeded,
     resume_request,
     steps_from,
 )
@@ -182,25 +182,15 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         mask_secret({item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())})
         self.end_if_killed()
         self._stop_replaced(attempt)
-        try:
-            result = self._start_and_wait(context, attempt)
-        except AirflowRescheduleException:
-            raise
-        except Exception:
-            # A try that a user's clear has killed does not end by itself: the next one starts anew.
-            if not self._was_killed:
-                attempt.end()
-            raise
-        attempt.end()
+        result = self._start_and_wait(context, attempt)
+        attempt.succeed()
         return result
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Go on after the trigger has fired, and return the outcome."""
-        try:
-            return super().execute_complete(context, event)
-        finally:
-            if not self._was_killed:
-                mark_ended(context)
+        outcome = super().execute_complete(context, event)
+        mark_succeeded(context)
+        return outcome
 
     def find_when_killed(self) -> str | None:
         """Return the ARN of the execution to stop, also of one whose start has not been answered yet."""

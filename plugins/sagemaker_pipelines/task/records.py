@@ -80,7 +80,8 @@ class StartRecord(_Record):
     :param request: the arguments of StartPipelineExecution.
     :param created_at: when it was written, ISO 8601; no execution of it is older.
     :param pipeline_execution_arn: its execution, once the answer was seen.
-    :param ended: whether a try of it came to an end by itself, with success or failure.
+    :param ended: whether a try of it has succeeded, so that no execution is left to stop. Version 5773bd2
+        set it for a try that failed by itself, too.
     """
 
     KEY = "sagemaker_pipelines.start"

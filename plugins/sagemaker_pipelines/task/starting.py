@@ -128,7 +128,7 @@ class StartAttempt:
     :ivar record: the start, once it is prepared.
     :ivar is_retry: whether an earlier try belongs to the same start; after :meth:`send`, whether the
         execution is an earlier try's.
-    :ivar replaced: the earlier start that a user's clear ended before it could end by itself.
+    :ivar replaced: the earlier start that a user's clear ended before it succeeded: its execution may run.
     """
 
     def __init__(self, context: Context, client: SageMakerClient, log: Logger) -> None:
@@ -179,8 +179,8 @@ class StartAttempt:
         self.record = record.save(self._context, pipeline_execution_arn=arn)
         return arn
 
-    def end(self) -> None:
-        """Record that this try finished without being killed."""
+    def succeed(self) -> None:
+        """Record that the start has succeeded: its execution has ended, or is another task's from now on."""
         self.record = self._prepared().save(self._context, ended=True)
 
     def find(self, record: StartRecord, *, sagemaker: Any = None) -> str | None:
@@ -246,8 +246,8 @@ class StartAttempt:
         return self.record
 
 
-def mark_ended(context: Context) -> None:
-    """Record that the start's try finished without being killed, where it went through the triggerer."""
+def mark_succeeded(context: Context) -> None:
+    """Record that the start has succeeded, where it went through the triggerer."""
     record = StartRecord.load(context)
     if record is not None:
         record.save(context, ended=True)

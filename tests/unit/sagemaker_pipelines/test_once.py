@@ -44,6 +44,11 @@ def killed(*_: Any) -> Any:
     raise Killed
 
 
+def denied(*_: Any, **__: Any) -> Any:
+    """Take the place of a call that is refused."""
+    raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "any")
+
+
 class Endpoint(StandIn):
     """A model of SageMaker behind the hook's calls."""
 
@@ -445,6 +450,41 @@ def test_a_clear_of_a_deferred_task_stops_what_its_trigger_left(
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_clear_stops_what_could_not_be_watched(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """The task has failed, and its execution runs on: a clear must not start a second one beside it."""
+    task = start(endpoint, wait_for_completion=True, deferrable=deferrable)
+    if deferrable:
+        with pytest.raises(TaskDeferred):
+            task.execute(context_of(store))
+        event = {**ended_event(next(iter(endpoint.executions))), "event": "error", "message": "denied"}
+        with pytest.raises(AirflowException, match="could not be watched"):
+            task.execute_complete(context_of(store), event)
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(endpoint, "describe_execution", denied)
+            with pytest.raises(ClientError):
+                task.execute(context_of(store))
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    with pytest.raises(TaskDeferred):
+        start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store, max_tries=3))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
+def test_a_clear_stops_what_a_start_began_that_failed_before_its_wait(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ti = TaskInstance()
+    monkeypatch.setattr(ti, "xcom_push", denied)
+    with pytest.raises(ClientError):
+        start(endpoint).execute(context_of(store, ti=ti))
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    start(endpoint).execute(context_of(store, max_tries=3))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
 def test_a_clear_of_a_start_that_had_ended_leaves_its_execution_to_the_wait(
     endpoint: Endpoint, store: TaskStateStore
 ) -> None:
@@ -687,9 +727,9 @@ def test_each_failure_is_resumed_with_a_token_of_its_own(
         started["status"] = "Failed"
         task = sensor(endpoint)
         with pytest.raises(ExecutionFailedError):
-            task.execute_complete(context_of(store), ended_event(task)) if tries else task.execute(
-                context_of(store)
-            )
+            task.execute_complete(
+                context_of(store), ended_event(task.pipeline_exec_arn)
+            ) if tries else task.execute(context_of(store))
         resumed_wait(endpoint, store)
     assert len(set(endpoint.retries)) == len(endpoint.retries) == 3
 
@@ -719,8 +759,8 @@ def test_two_tasks_that_resume_one_execution_send_different_tokens(
         assert started["status"] == "Executing"
 
 
-def ended_event(task: SageMakerPipelineExecutionSensor) -> dict[str, Any]:
-    return {"event": "ended", "pipeline_execution_arn": task.pipeline_exec_arn, "status": "Failed"}
+def ended_event(pipeline_execution_arn: str) -> dict[str, Any]:
+    return {"event": "ended", "pipeline_execution_arn": pipeline_execution_arn, "status": "Failed"}
 
 
 @pytest.mark.parametrize("cut", ["before the resume", "after the resume"])
