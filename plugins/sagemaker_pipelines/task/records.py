@@ -80,8 +80,9 @@ class StartRecord(_Record):
     :param request: the arguments of StartPipelineExecution.
     :param created_at: when it was written, ISO 8601; no execution of it is older.
     :param pipeline_execution_arn: its execution, once the answer was seen.
-    :param ended: whether a try of it has succeeded, so that no execution is left to stop. Version 5773bd2
-        set it for a try that failed by itself, too.
+    :param ended: whether no execution of it is left to stop: set with ``succeeded``. Version 5773bd2 set it
+        after every try that was not killed.
+    :param succeeded: whether a try of it has succeeded.
     """
 
     KEY = "sagemaker_pipelines.start"
@@ -91,20 +92,25 @@ class StartRecord(_Record):
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     pipeline_execution_arn: str | None = None
     ended: bool = False
+    succeeded: bool = False
 
     def was_cleared(self, witness: Witness, *, was_stopped: Callable[[Self], bool]) -> bool:
         """Return whether a user has cleared the task since: what follows is a new logical start.
 
-        A changed ``max_tries`` proves it. A raised ``clear_number`` may come from the clear of another task
-        of the run: it counts only where the try was killed as a clear kills it, which stops its execution.
-        Where neither proves it, the execution is kept: to stop one costs more than to resume it.
+        A changed ``max_tries`` proves it. It may stay as it was: a clear sets it to the tries so far and the
+        DAG's ``retries``, which may have been lowered. A raised ``clear_number`` may come from the clear of
+        another task of the run. It counts after a success, as a task that succeeded runs again only where it
+        was cleared itself. It also counts where the try was killed as a clear kills it, which stops its
+        execution. Where nothing proves it, the execution is kept: to stop one costs more than to resume it.
 
         :param witness: what the running try sees.
         :param was_stopped: returns whether the execution of a start was stopped; asked only where it decides.
         """
         if witness.max_tries != self.witness.max_tries:
             return True
-        return not self.ended and witness.clear_number != self.witness.clear_number and was_stopped(self)
+        if witness.clear_number == self.witness.clear_number:
+            return False
+        return self.succeeded or (not self.ended and was_stopped(self))
 
 
 @dataclass(frozen=True, kw_only=True)

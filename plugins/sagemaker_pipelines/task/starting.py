@@ -153,7 +153,7 @@ class StartAttempt:
         # Known before AWS is asked: a kill meanwhile stops what the earlier tries have begun.
         self.record, self.is_retry = earlier, earlier is not None
         if earlier is not None and not earlier.was_cleared(witness, was_stopped=self._was_stopped):
-            self.record = earlier.save(self._context, witness=witness, ended=False)
+            self.record = earlier.save(self._context, witness=witness, ended=False, succeeded=False)
             return
         if earlier is not None and not earlier.ended:
             self.replaced = earlier
@@ -181,7 +181,7 @@ class StartAttempt:
 
     def succeed(self) -> None:
         """Record that the start has succeeded: its execution has ended, or is another task's from now on."""
-        self.record = self._prepared().save(self._context, ended=True)
+        self.record = self._prepared().save(self._context, ended=True, succeeded=True)
 
     def find(self, record: StartRecord, *, sagemaker: Any = None) -> str | None:
         """Return the ARN of what a start has begun, by its generation; None where there is nothing.
@@ -250,4 +250,4 @@ def mark_succeeded(context: Context) -> None:
     """Record that the start has succeeded, where it went through the triggerer."""
     record = StartRecord.load(context)
     if record is not None:
-        record.save(context, ended=True)
+        record.save(context, ended=True, succeeded=True)

@@ -240,6 +240,13 @@ def test_a_clear_is_a_new_start(endpoint: Endpoint, store: TaskStateStore, chang
     assert first != second
 
 
+def test_a_clear_after_retries_was_lowered_is_a_new_start(endpoint: Endpoint, store: TaskStateStore) -> None:
+    """Airflow sets max_tries to the tries so far and the DAG's retries: 2 before, and 1 + 1 after."""
+    first = start(endpoint).execute(context_of(store, max_tries=2))
+    second = start(endpoint).execute(context_of(store, max_tries=2, clear_number=1))
+    assert first != second
+
+
 def test_a_clear_of_the_running_task_stops_its_execution_and_starts_anew(
     endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
