@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws.environment import executing_count
 from sagemaker_pipelines.aws.errors import code_of
-from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.upsert import check_parallelism
 from sagemaker_pipelines.aws.versions import version_id
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
@@ -181,7 +180,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         # Airflow's log masks them wherever they come up, as in what AWS answers.
         mask_secret({item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())})
         self.end_if_killed()
-        self._stop_replaced(attempt)
+        if self.stop_on_kill:
+            attempt.stop_replaced()
+        else:
+            attempt.forget_replaced()
         result = self._start_and_wait(context, attempt)
         attempt.succeed()
         return result
@@ -197,20 +199,6 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         if self._watched_arn is None and self._attempt is not None:
             self._watched_arn = self._attempt.find_when_killed(self._kill_client)
         return self._watched_arn
-
-    def _stop_replaced(self, attempt: StartAttempt) -> None:
-        """Stop what the start before a user's clear left running.
-
-        The killed try does that itself; this is for one that could not, as its trigger cannot tell a task
-        that was cleared and waits again from one that was never cleared.
-        """
-        replaced = attempt.replaced
-        if replaced is None or not self.stop_on_kill:
-            return
-        arn = replaced.pipeline_execution_arn or attempt.find(replaced)
-        if arn is not None:
-            self.log.info("This start replaces %s", arn)
-            stop_execution(self.client.sagemaker, arn, seconds=20, log=self.log)
 
     def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
         try:

@@ -57,8 +57,10 @@ class _Record:
         """Return what an earlier try left; None where there was none, or no store."""
         store = context.get("task_state_store")
         stored = store.get(cls.KEY) if store is not None else None
-        if not isinstance(stored, dict):
-            return None
+        return cls._read(stored) if isinstance(stored, dict) else None
+
+    @classmethod
+    def _read(cls, stored: dict[str, Any]) -> Self:
         values = _known(cls, stored)
         values["witness"] = Witness(**_known(Witness, stored["witness"]))
         return cls(**values)
@@ -83,6 +85,8 @@ class StartRecord(_Record):
     :param ended: whether no execution of it is left to stop: set with ``succeeded``. Version 5773bd2 set it
         after every try that was not killed.
     :param succeeded: whether a try of it has succeeded.
+    :param replaced: the start before a user's clear, until its execution is known to be stopped: nothing of
+        this one is sent before.
     """
 
     KEY = "sagemaker_pipelines.start"
@@ -93,6 +97,20 @@ class StartRecord(_Record):
     pipeline_execution_arn: str | None = None
     ended: bool = False
     succeeded: bool = False
+    replaced: StartRecord | None = None
+
+    @classmethod
+    def _read(cls, stored: dict[str, Any]) -> Self:
+        record = super()._read(stored)
+        replaced = stored.get("replaced")
+        return replace(record, replaced=cls._read(replaced)) if replaced else record
+
+    def left_to_stop(self) -> StartRecord | None:
+        """Return what has to be stopped before a clear of this start begins another; None for nothing."""
+        if self.replaced is not None or self.ended:
+            return self.replaced
+        names = ("PipelineName", "PipelineExecutionArn")
+        return replace(self, request={name: self.request[name] for name in names if name in self.request})
 
     def was_cleared(self, witness: Witness, *, was_stopped: Callable[[Self], bool]) -> bool:
         """Return whether a user has cleared the task since: what follows is a new logical start.

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowException
+
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.definition import Parameter, step_graph
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
-from sagemaker_pipelines.states import STOPPED_STATUSES
+from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord, Witness
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION = 3072
 # Clocks of workers and of AWS differ; the generation decides, this only bounds the search.
 CLOCK_SKEW = timedelta(minutes=15)
+# How long a start takes to stop the execution that it replaces.
+STOP_SECONDS = 20.0
 
 
 def execution_request(
@@ -128,7 +133,6 @@ class StartAttempt:
     :ivar record: the start, once it is prepared.
     :ivar is_retry: whether an earlier try belongs to the same start; after :meth:`send`, whether the
         execution is an earlier try's.
-    :ivar replaced: the earlier start that a user's clear ended before it succeeded: its execution may run.
     """
 
     def __init__(self, context: Context, client: SageMakerClient, log: Logger) -> None:
@@ -138,7 +142,6 @@ class StartAttempt:
         self._has_called = False
         self.record: StartRecord | None = None
         self.is_retry = False
-        self.replaced: StartRecord | None = None
 
     def prepare(self, make_request: Callable[[LogicalStart], dict[str, Any]]) -> None:
         """Continue the earlier tries' start, or begin one.
@@ -150,16 +153,47 @@ class StartAttempt:
             raise NoTaskStateStoreError(self._context["ti"].task_id)
         witness = Witness.of(self._context)
         earlier = StartRecord.load(self._context)
-        # Known before AWS is asked: a kill meanwhile stops what the earlier tries have begun.
-        self.record, self.is_retry = earlier, earlier is not None
+        if earlier is not None and not earlier.ended:
+            # Known before AWS is asked: a kill meanwhile stops what the earlier tries have begun.
+            self.record, self.is_retry = earlier, True
         if earlier is not None and not earlier.was_cleared(witness, was_stopped=self._was_stopped):
+            self.is_retry = True
             self.record = earlier.save(self._context, witness=witness, ended=False, succeeded=False)
             return
-        if earlier is not None and not earlier.ended:
-            self.replaced = earlier
         start = LogicalStart.new(self._context)
-        record = StartRecord(generation=start.generation, request=make_request(start), witness=witness)
+        record = StartRecord(
+            generation=start.generation,
+            request=make_request(start),
+            witness=witness,
+            replaced=earlier.left_to_stop() if earlier is not None else None,
+        )
         self.record, self.is_retry = record.save(self._context), False
+
+    def stop_replaced(self) -> None:
+        """Stop what the start before a user's clear left running, before another one begins.
+
+        The killed try does that itself; this is for one that could not, as its trigger cannot tell a task
+        that was cleared and waits again from one that was never cleared.
+
+        :raises AirflowException: SageMaker did not say in time that it is stopped. The next try asks again.
+        """
+        replaced = self._prepared().replaced
+        if replaced is None:
+            return
+        arn = replaced.pipeline_execution_arn or self.find(replaced)
+        if arn is not None:
+            self._log.info("This start replaces %s", arn)
+            stopped = stop_execution(self._client.sagemaker, arn, seconds=STOP_SECONDS, log=self._log)
+            if not stopped and self._client.execution_status(arn) == EXECUTING:
+                raise AirflowException(
+                    f"{arn} is Executing and could not be stopped. This start replaces it, and starts "
+                    "nothing beside it. The next attempt tries again; or stop it in SageMaker."
+                )
+        self.forget_replaced()
+
+    def forget_replaced(self) -> None:
+        """Record that nothing of the start before a user's clear is left to stop."""
+        self.record = self._prepared().save(self._context, replaced=None)
 
     def send(self, before_call: Callable[[], None] = lambda: None) -> str:
         """Return the ARN of the start's one execution.
@@ -210,14 +244,16 @@ class StartAttempt:
         """
         if self.record is None:
             return None
-        if self.record.pipeline_execution_arn is not None:
-            return self.record.pipeline_execution_arn
-        request = self.record.request
+        # Nothing of a start is sent while another is still to be stopped for it.
+        record = self.record.replaced or self.record
+        if record.pipeline_execution_arn is not None:
+            return record.pipeline_execution_arn
+        if not (self._has_called or self.is_retry or self.record.replaced):
+            return None
+        request = record.request
         if "PipelineName" not in request:
             return str(request["PipelineExecutionArn"]) if self._has_called else None
-        if not (self._has_called or self.is_retry):
-            return None
-        arn = self.find(self.record, sagemaker=sagemaker)
+        arn = self.find(record, sagemaker=sagemaker)
         if arn is None and self._has_called:
             # The call is on its way: the token makes SageMaker answer both with the same execution.
             arn = str(sagemaker.start_pipeline_execution(**request)["PipelineExecutionArn"])

@@ -39,7 +39,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours runs afterwards."""
 
 
-def killed(*_: Any) -> Any:
+def killed(*_: Any, **__: Any) -> Any:
     """Take the place of what a SIGKILL cuts off."""
     raise Killed
 
@@ -490,6 +490,65 @@ def test_a_clear_stops_what_a_start_began_that_failed_before_its_wait(
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     start(endpoint).execute(context_of(store, max_tries=3))
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
+@pytest.fixture
+def cleared(endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch) -> KillClient:
+    """The client of what runs, after a clear of a deferred start whose trigger did not stop it."""
+    with pytest.raises(TaskDeferred):
+        start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store))
+    client = KillClient(endpoint)
+    monkeypatch.setitem(endpoint.__dict__, "conn", client)
+    return client
+
+
+def test_a_start_that_is_killed_before_it_stops_what_it_replaces_leaves_that_to_the_next_try(
+    endpoint: Endpoint, store: TaskStateStore, cleared: KillClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(cleared, "stop_pipeline_execution", killed)
+            with pytest.raises(Killed):
+                start(endpoint).execute(context_of(store, max_tries=3))
+    start(endpoint).execute(context_of(store, max_tries=3))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
+def test_a_kill_while_a_start_stops_what_it_replaces_stops_that(
+    endpoint: Endpoint, store: TaskStateStore, cleared: KillClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = start(endpoint)
+    monkeypatch.setattr(cleared, "stop_pipeline_execution", killed)
+    with pytest.raises(Killed):
+        task.execute(context_of(store, max_tries=3))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
+def test_nothing_is_started_beside_what_cannot_be_stopped(
+    endpoint: Endpoint, store: TaskStateStore, cleared: KillClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleared, "stop_pipeline_execution", denied)
+    # Another clear changes nothing about that.
+    for max_tries in (3, 3, 4):
+        with pytest.raises(AirflowException, match=r"could not be stopped\. This start replaces it"):
+            start(endpoint).execute(context_of(store, max_tries=max_tries))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+    endpoint.end("Stopped")
+    start(endpoint).execute(context_of(store, max_tries=4))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
+def test_a_kill_of_a_cleared_start_leaves_its_old_execution_to_the_wait(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(endpoint).execute(context_of(store))
+    task = start(endpoint)
+    monkeypatch.setattr(endpoint, "deployed_definition", killed)
+    with pytest.raises(Killed):
+        task.execute(context_of(store, max_tries=3))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
 
 
 def test_a_clear_of_a_start_that_had_ended_leaves_its_execution_to_the_wait(

@@ -18,7 +18,9 @@ RECORD = StartRecord(
 )
 
 
-@pytest.mark.parametrize("record", [RECORD, WaitRecord(pipeline_execution_arn=ARN, resumes=2)])
+@pytest.mark.parametrize(
+    "record", [RECORD, replace(RECORD, replaced=RECORD), WaitRecord(pipeline_execution_arn=ARN, resumes=2)]
+)
 def test_a_record_is_loaded_as_it_was_saved(record: Any) -> None:
     context = context_of(TaskStateStore())
     assert type(record).load(context) is None
