@@ -105,6 +105,11 @@ class StartRecord(_Record):
         replaced = stored.get("replaced")
         return replace(record, replaced=cls._read(replaced)) if replaced else record
 
+    def resumes(self, request: dict[str, Any]) -> bool:
+        """Return whether this start and another one's request resume the same execution."""
+        arn = request.get("PipelineExecutionArn")
+        return arn is not None and arn == self.request.get("PipelineExecutionArn")
+
     def left_to_stop(self) -> StartRecord | None:
         """Return what has to be stopped before a clear of this start begins another; None for nothing."""
         if self.replaced is not None or self.ended:

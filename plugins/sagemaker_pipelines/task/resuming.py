@@ -56,7 +56,7 @@ def resume_if_needed(
     """
     arn, witness = record.pipeline_execution_arn, Witness.of(context)
     kill_may_come = stop_on_kill and record.seen == "watching"
-    phase = execution_phase(_settled_status(client, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
+    phase = execution_phase(settled_status(client, arn, log, patience=KILL_SECONDS if kill_may_come else 0))
     # Only a clear of this very task raises its max_tries; one that kills a running try leaves "watching".
     cleared = witness.max_tries != record.witness.max_tries
     stopped = phase is Phase.STOPPED and (record.seen == "watching" or cleared)
@@ -67,8 +67,11 @@ def resume_if_needed(
     return record.save(context, witness=witness)
 
 
-def _settled_status(client: SageMakerClient, arn: str, log: Logger, *, patience: float) -> str:
-    """Return the status, after a stop that may come has had its time, and after Stopping is over."""
+def settled_status(client: SageMakerClient, arn: str, log: Logger, *, patience: float = 0) -> str:
+    """Return the status, after a stop that may come has had its time, and after Stopping is over.
+
+    :param patience: how long a stop may take to come, seconds.
+    """
     watch = ExecutionWatch(client, arn, waiter_delay=5, log=log)
     began = time.monotonic()
     while True:
@@ -98,14 +101,26 @@ def _resume(context: Context, client: SageMakerClient, record: WaitRecord, log: 
     # An earlier version of this package kept the number only.
     token = record.resume_token or hashlib.sha256(f"{arn}#{record.resumes}".encode()).hexdigest()
     log.info("Resuming %s (resume %s); its succeeded steps are kept", arn, record.resumes)
-    client.describe_owner(arn, _new_owner(context, client, arn))
+    resume_execution(client, arn, token=token, description=_new_owner(context, client, arn))
+    return record.save(context, resume_delivered=True)
+
+
+def resume_execution(client: SageMakerClient, arn: str, *, token: str, description: str | None) -> None:
+    """Resume an execution, or return as well where it runs already.
+
+    :param token: the ClientRequestToken.
+    :param description: who owns the execution from now on; None leaves it as it is.
+    """
+    # First, so that the orphan sweep never sees it run under the run that has given it up.
+    client.describe_owner(arn, description)
     try:
         client.retry_execution(arn, token=token)
     except ClientError as error:
         # Another try, or a user in SageMaker, was faster.
-        if code_of(error) not in {"ConflictException", "ValidationException"} or not _runs(client, arn):
+        if code_of(error) not in {"ConflictException", "ValidationException"}:
             raise
-    return record.save(context, resume_delivered=True)
+        if client.execution_status(arn) != EXECUTING:
+            raise
 
 
 def _new_owner(context: Context, client: SageMakerClient, arn: str) -> str | None:
@@ -120,7 +135,3 @@ def _new_owner(context: Context, client: SageMakerClient, arn: str) -> str | Non
     if (known.dag_id, known.run_id) == (own.dag_id, own.run_id):
         return None
     return replace(own, generation=known.generation).description
-
-
-def _runs(client: SageMakerClient, arn: str) -> bool:
-    return execution_phase(client.execution_status(arn)) is Phase.RUNNING

@@ -11,9 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowException
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.definition import Parameter, step_graph
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
-from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES
+from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES, Phase, execution_phase
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord, Witness
+from sagemaker_pipelines.task.resuming import resume_execution, settled_status
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION = 3072
 # Clocks of workers and of AWS differ; the generation decides, this only bounds the search.
 CLOCK_SKEW = timedelta(minutes=15)
+_RESUMABLE = (Phase.FAILED, Phase.STOPPED)
 # How long a start takes to stop the execution that it replaces.
 STOP_SECONDS = 20.0
 
@@ -161,9 +163,17 @@ class StartAttempt:
             self.record = earlier.save(self._context, witness=witness, ended=False, succeeded=False)
             return
         start = LogicalStart.new(self._context)
+        request = make_request(start)
+        if "PipelineExecutionArn" in request:
+            if earlier is not None and earlier.resumes(request):
+                # A clear begins no other execution here: it goes on with the same one, as a wait's does.
+                self.is_retry = True
+                self.record = earlier.save(self._context, witness=witness, ended=False, succeeded=False)
+                return
+            self._check_resumable(request["PipelineExecutionArn"])
         record = StartRecord(
             generation=start.generation,
-            request=make_request(start),
+            request=request,
             witness=witness,
             replaced=earlier.left_to_stop() if earlier is not None else None,
         )
@@ -180,7 +190,8 @@ class StartAttempt:
         replaced = self._prepared().replaced
         if replaced is None:
             return
-        arn = replaced.pipeline_execution_arn or self.find(replaced)
+        arn = replaced.pipeline_execution_arn or replaced.request.get("PipelineExecutionArn")
+        arn = arn or self.find(replaced)
         if arn is not None:
             self._log.info("This start replaces %s", arn)
             stopped = stop_execution(self._client.sagemaker, arn, seconds=STOP_SECONDS, log=self._log)
@@ -207,9 +218,7 @@ class StartAttempt:
         arn = self.find(record) if self.is_retry else None
         if arn is None:
             before_call()
-            arn = self._call(record.request)
-            # An earlier try, put off by a quota or cut off before its call, has left nothing to go on with.
-            self.is_retry = False
+            arn = self._call(record)
         self.record = record.save(self._context, pipeline_execution_arn=arn)
         return arn
 
@@ -252,7 +261,7 @@ class StartAttempt:
             return None
         request = record.request
         if "PipelineName" not in request:
-            return str(request["PipelineExecutionArn"]) if self._has_called else None
+            return str(request["PipelineExecutionArn"])
         arn = self.find(record, sagemaker=sagemaker)
         if arn is None and self._has_called:
             # The call is on its way: the token makes SageMaker answer both with the same execution.
@@ -266,15 +275,37 @@ class StartAttempt:
             return False
         return self._client.execution_status(arn) in STOPPED_STATUSES
 
-    def _call(self, request: dict[str, Any]) -> str:
+    def _check_resumable(self, arn: str) -> None:
+        """Refuse to resume what cannot be, so that one that runs later was resumed by a try of this start."""
+        status = settled_status(self._client, arn, self._log)
+        if execution_phase(status) not in _RESUMABLE:
+            raise ParameterError(
+                f"source_execution_arn is {arn}, which is {status}. Only an execution that is Failed or "
+                "Stopped can be resumed; choose another one, or name steps (selected_steps, from_step) to run again."
+            )
+
+    def _call(self, record: StartRecord) -> str:
         self._has_called = True
-        if "PipelineName" in request:
-            return self._client.start_execution(request)
-        arn = str(request["PipelineExecutionArn"])
-        # First, so that the orphan sweep never sees it run under the run that has given it up.
-        self._client.describe_owner(arn, request.get("PipelineExecutionDescription"))
-        self._client.retry_execution(arn, token=request["ClientRequestToken"])
+        if "PipelineName" in record.request:
+            arn = self._client.start_execution(record.request)
+            # An earlier try, put off by a quota or cut off before its call, has left nothing to go on with.
+            self.is_retry = False
+            return arn
+        arn = str(record.request["PipelineExecutionArn"])
+        if not self.is_retry or execution_phase(self._client.execution_status(arn)) in _RESUMABLE:
+            token = record.request["ClientRequestToken"]
+            resume_execution(self._client, arn, token=token, description=self._owner(record, arn))
         return arn
+
+    def _owner(self, record: StartRecord, arn: str) -> str:
+        """Return the description of what this start resumes.
+
+        The generation stays, by which the start that began the execution finds it again.
+        """
+        own = str(record.request["PipelineExecutionDescription"])
+        described = self._client.describe_execution(arn).get("PipelineExecutionDescription")
+        known = LogicalStart.parse(described)
+        return own if known is None else own.replace(record.generation, known.generation, 1)
 
     def _prepared(self) -> StartRecord:
         if self.record is None:

@@ -106,6 +106,8 @@ class Endpoint(StandIn):
     def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
         self._cut("before the resume")
         if token not in self.retries:
+            if self.executions[pipeline_execution_arn]["status"] not in ("Failed", "Stopped"):
+                raise ClientError({"Error": {"Code": "ValidationException", "Message": "runs"}}, "retry")
             self.retries.append(token)
             self.executions[pipeline_execution_arn]["status"] = "Executing"
         self._cut("after the resume")
@@ -663,14 +665,98 @@ def test_another_refusal_is_an_error(endpoint: Endpoint, store: TaskStateStore) 
         start(endpoint).execute(context_of(store))
 
 
-def test_a_new_run_can_resume_an_earlier_execution(endpoint: Endpoint) -> None:
-    arn = start(endpoint).execute(context_of(TaskStateStore()))
-    endpoint.end("Failed")
-    assert start(endpoint, source_execution_arn=arn).execute(context_of(TaskStateStore())) == arn
+@pytest.fixture
+def another_run() -> TaskInstance:
+    ti = TaskInstance()
+    ti.run_id = "another run"
+    return ti
+
+
+@pytest.fixture
+def source(endpoint: Endpoint, started: dict[str, Any]) -> str:
+    """The ARN of an earlier run's execution, which has failed."""
+    started["status"] = "Failed"
+    return next(iter(endpoint.executions))
+
+
+def test_a_new_run_can_resume_an_earlier_execution(
+    endpoint: Endpoint, started: dict[str, Any], source: str, another_run: TaskInstance
+) -> None:
+    task = start(endpoint, source_execution_arn=source, description="once more")
+    assert task.execute(context_of(TaskStateStore(), ti=another_run)) == source
     assert (len(endpoint.executions), len(endpoint.retries)) == (1, 1)
-    started, resumed = (endpoint.executions[arn]["request"], endpoint.executions[arn]["description"])
-    assert resumed.startswith("Airflow dag_id=train ")
-    assert resumed != started["PipelineExecutionDescription"], "it belongs to the resuming start from now on"
+    before = LogicalStart.parse(started["request"]["PipelineExecutionDescription"])
+    owner = LogicalStart.parse(started["description"])
+    assert before is not None
+    assert owner is not None
+    assert owner.run_id == "another run", "it belongs to the resuming run from now on"
+    assert owner.generation == before.generation, "its own start finds it again"
+    assert started["description"].endswith(" | once more")
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("status", ["Executing", "Succeeded", "Failed"])
+@pytest.mark.parametrize("cut", ["before the resume", "after the resume"])
+def test_a_resume_by_arn_that_was_cut_off_is_taken_up_again(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    started: dict[str, Any],
+    source: str,
+    cut: str,
+    status: str,
+    forgotten: bool,
+) -> None:
+    endpoint.cut = cut
+    with pytest.raises(Killed):
+        start(endpoint, source_execution_arn=source).execute(context_of(store))
+    if cut == "after the resume":
+        started["status"] = status
+    if forgotten:
+        endpoint.retries.clear()
+    assert start(endpoint, source_execution_arn=source).execute(context_of(store)) == source
+    assert started["status"] == (
+        "Succeeded" if (cut, status) == ("after the resume", "Succeeded") else "Executing"
+    )
+
+
+@pytest.mark.parametrize("status", ["Executing", "Succeeded"])
+def test_only_what_has_failed_or_was_stopped_can_be_resumed(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], source: str, status: str
+) -> None:
+    """Otherwise one that another run watches would get another owner."""
+    started["status"] = status
+    with pytest.raises(AirflowFailException, match=f"which is {status}"):
+        start(endpoint, source_execution_arn=source).execute(context_of(store))
+    assert "description" not in started
+    assert endpoint.retries == []
+
+
+def test_a_clear_of_a_start_that_resumes_goes_on_with_the_same_execution(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], source: str
+) -> None:
+    for max_tries, status in ((2, "Failed"), (3, "Executing"), (4, "Stopped"), (5, "Failed")):
+        started["status"] = status
+        task = start(endpoint, source_execution_arn=source)
+        assert task.execute(context_of(store, max_tries=max_tries)) == source
+        assert started["status"] == "Executing"
+
+
+def test_a_kill_of_a_retry_stops_what_the_first_try_resumed(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    started: dict[str, Any],
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    endpoint.cut = "after the resume"
+    with pytest.raises(Killed):
+        start(endpoint, source_execution_arn=source).execute(context_of(store))
+    task = start(endpoint, source_execution_arn=source)
+    endpoint.cut = "while waiting"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    task.on_kill()
+    assert started["status"] == "Stopped"
 
 
 def test_a_new_run_can_run_again_from_a_step_of_an_earlier_execution(endpoint: Endpoint) -> None:
