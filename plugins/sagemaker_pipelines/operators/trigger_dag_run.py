@@ -9,6 +9,12 @@ from airflow.providers.standard.operators.trigger_dagrun import XCOM_RUN_ID, Tri
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_NOT_DONE_TWICE = {
+    "wait_for_completion": "to wait, add a task after this one that asks ti.get_dagrun_state(dag_id, run_id)",
+    "reset_dag_run": "to run the DAG again, give another trigger_run_id or clear its run",
+    "skip_when_already_exists": "TriggerDagRunOperator skips",
+}
+
 
 class TriggerDagRunOnceOperator(TriggerDagRunOperator):
     """Trigger a DAG run with a fixed run id, or attach to the run of that id.
@@ -17,6 +23,8 @@ class TriggerDagRunOnceOperator(TriggerDagRunOperator):
     A paused DAG is an error: its run would wait unseen.
 
     :param trigger_run_id: names the run (templated): one for each time that the DAG shall run.
+    :raises ValueError: ``wait_for_completion``, ``reset_dag_run`` or ``skip_when_already_exists`` is set: an
+        attempt that attaches to the run does none of them.
     """
 
     def __init__(self, *, trigger_run_id: str, **kwargs: Any) -> None:
@@ -24,6 +32,12 @@ class TriggerDagRunOnceOperator(TriggerDagRunOperator):
         # Without a logical date, two runs can never collide on one.
         kwargs.setdefault("logical_date", None)
         super().__init__(trigger_run_id=trigger_run_id, **kwargs)
+        for name, cure in _NOT_DONE_TWICE.items():
+            if getattr(self, name):
+                raise ValueError(
+                    f"{type(self).__name__}({name}=True) is refused: a retry attaches to the run that an "
+                    f"earlier attempt triggered, and then succeeds at once. Leave it out; {cure}."
+                )
 
     def execute(self, context: Context) -> None:
         """Trigger the run unless an earlier try has."""

@@ -54,3 +54,17 @@ def test_a_later_try_attaches_to_the_run_of_the_first() -> None:
 def test_a_paused_dag_is_an_error() -> None:
     with pytest.raises(DagIsPaused):
         execute(TaskInstance(existing=set(), paused=True))
+
+
+@pytest.mark.parametrize(
+    ("argument", "cure"),
+    [
+        ("wait_for_completion", "get_dagrun_state"),
+        ("reset_dag_run", "another trigger_run_id"),
+        ("skip_when_already_exists", "TriggerDagRunOperator skips"),
+    ],
+)
+def test_what_a_later_attempt_would_not_do_is_refused_with_what_does_it(argument: str, cure: str) -> None:
+    arguments: dict[str, Any] = {argument: True}
+    with pytest.raises(ValueError, match=rf"{argument}=True\) is refused.*{cure}"):
+        TriggerDagRunOnceOperator(task_id="trigger", trigger_dag_id="score", trigger_run_id="r", **arguments)
