@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
@@ -10,14 +11,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task_group
+from airflow.sdk import DAG, Asset, task_group
 from airflow.serialization.serialized_objects import DagSerialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagemaker_pipelines import (
+    Envelope,
     Partitions,
     SageMakerSnsNotifier,
+    form_params,
     sagemaker_pipeline_dag,
     sagemaker_pipeline_task_group,
     task_value,
@@ -327,3 +330,31 @@ def test_a_schedule_needs_a_value_for_each_parameter_and_names_what_has_none(tmp
     )
     start = rendered(dag, "start_pipeline", deployed())
     assert start.pipeline_params == {"Wanted": "here", "Also": 1, "MseThreshold": 6.0}
+
+
+@pytest.mark.parametrize("schedule", ["@daily", [Asset("rows")]])
+def test_airflow_names_the_field_that_a_schedule_leaves_open_in_ones_own_form_and_the_cure(
+    tmp_path: Path, schedule: Any
+) -> None:
+    path = envelope_file(tmp_path, {"Name": "Wanted", "Type": "String"})
+    form = form_params(Envelope.load(path).parameters)
+    with pytest.raises(ValueError, match="required params") as refused:
+        DAG("own", schedule=schedule, params=form)
+    shown = "".join(traceback.format_exception(refused.value, limit=-2))
+    assert "Invalid input for param Wanted" in shown
+    # Python's own printer may break the line anywhere.
+    letters = "".join(character for character in shown if character.isalnum())
+    assert "pipelineparamsWantedandmaketheformwithformparamssetelsewhereWanted" in letters
+    # It is still a form: a run without a schedule may be given the value, and needs one.
+    assert form["Wanted"].resolve("here") == "here"
+    assert DagSerialization.to_dict(DAG("own", schedule=None, params=form))
+
+
+@pytest.mark.parametrize("schedule", ["@daily", [Asset("rows")], None])
+def test_ones_own_form_leaves_open_what_the_dag_gives(tmp_path: Path, schedule: Any) -> None:
+    path = envelope_file(tmp_path, {"Name": "Wanted", "Type": "String"})
+    form = form_params(Envelope.load(path).parameters, set_elsewhere=["Wanted"])
+    with DAG("own", schedule=schedule, params=form) as dag:
+        sagemaker_pipeline_task_group("train", definition=path, pipeline_params={"Wanted": "here"})
+    start = rendered(dag, "train.start_pipeline", deployed("train."))
+    assert start.pipeline_params["Wanted"] == "here"

@@ -129,7 +129,9 @@ def sagemaker_pipeline_task_group(
 ) -> TaskGroup:
     """Make the tasks of a definition in a task group of the current DAG, which may have several such groups.
 
-    A parameter without a field in the DAG's form takes its default.
+    A parameter without a field in the DAG's form takes its default. A DAG with a schedule, whose runs nobody
+    fills in, needs a value for each field of its form: name what ``pipeline_params`` gives in
+    ``form_params(..., set_elsewhere=[...])``, else Airflow refuses such a DAG before its groups are made.
 
     :param group_id: the group's id; its tasks are ``<group_id>.start_pipeline`` and so on.
     :param definition: path of the compiled definition.

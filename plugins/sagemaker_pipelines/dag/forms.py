@@ -35,6 +35,7 @@ def form_params(
     :param parameters: an envelope's ``parameters``.
     :param by_interval: names of those whose value the run's interval selects; their fields are empty, too.
     :param set_elsewhere: names of those that the DAG gives a value; one without a default may stay empty.
+        Airflow refuses a DAG with a schedule whose form has a required field.
     :return: what a DAG takes as ``params``.
     """
     return {
@@ -108,6 +109,14 @@ def _param(parameter: Parameter, *, by_interval: bool, is_set: bool) -> Param:
         if "enum" in schema:
             schema["enum"].append(None)
         description = f"{description} {_empty(parameter, by_interval)}".strip()
+    elif default is None:
+        # Airflow refuses the field in a DAG with a schedule when the DAG is made, so no check of ours comes
+        # first. Its message shows the schema, whose comment names the cure.
+        schema["$comment"] = (
+            f"{parameter.name} has no default: in a DAG with a schedule, give it by "
+            f"pipeline_params={{{parameter.name!r}: ...}} and make the form with "
+            f"form_params(..., set_elsewhere=[{parameter.name!r}])"
+        )
     return Param(default, description=description or None, title=parameter.name, **schema)
 
 
