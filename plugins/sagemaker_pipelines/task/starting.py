@@ -281,7 +281,8 @@ class StartAttempt:
         if execution_phase(status) not in _RESUMABLE:
             raise ParameterError(
                 f"source_execution_arn is {arn}, which is {status}. Only an execution that is Failed or "
-                "Stopped can be resumed; choose another one, or name steps (selected_steps, from_step) to run again."
+                "Stopped can be resumed; choose another one, or name the steps to run again (selected_steps, "
+                "from_step)."
             )
 
     def _call(self, record: StartRecord) -> str:
