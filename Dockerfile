@@ -37,10 +37,10 @@ RUN --mount=type=bind,source=requirements-local.txt,target=/tmp/requirements-loc
     && rm /tmp/shared.txt
 WORKDIR /opt/project
 COPY plugins/sagemaker_pipelines plugins/sagemaker_pipelines
-COPY local_runtime local_runtime
+COPY sagemaker_local_runtime sagemaker_local_runtime
 COPY stack stack
 COPY data data
 ENV PYTHONPATH=/opt/project:/opt/project/plugins \
     PYTHONUNBUFFERED=1
 USER 50000
-CMD ["python", "-m", "local_runtime", "--data-dir", "/var/lib/local-runtime"]
+CMD ["python", "-m", "sagemaker_local_runtime", "--data-dir", "/var/lib/local-runtime"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from local_runtime.testing import RuntimeProcess
+from sagemaker_local_runtime.testing import RuntimeProcess
 
 
 def connection(runtime: RuntimeProcess, access_key: str) -> str:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from local_runtime.settings import Settings
-from local_runtime.testing import Endpoint
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import Endpoint
 from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import StackSettings

@@ -15,8 +15,8 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer  # noqa: TID253 - the runtime is compared with it
 
-from local_runtime.settings import Settings
-from local_runtime.testing import RuntimeProcess
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import RuntimeProcess
 
 CALLS = 500
 STEPS = 10

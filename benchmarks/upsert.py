@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from benchmarks.airflow_caller import calls, connection
-from local_runtime.settings import Settings
-from local_runtime.testing import RuntimeProcess
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import RuntimeProcess
 from sagemaker_pipelines.definition import Envelope
 from stack.run import DEFINITION
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.airflow_caller import calls, connection
-from local_runtime.settings import Settings
-from local_runtime.testing import RuntimeProcess
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import RuntimeProcess
 
 EXECUTIONS = int(os.environ.get("BENCH_EXECUTIONS", "200"))
 INTERVAL = 30

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from local_runtime.endpoint.browsers import foreign_page
+from sagemaker_local_runtime.endpoint.browsers import foreign_page
 
 
 class RefuseForeignPages:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from local_runtime.target import create_bucket
+from sagemaker_local_runtime.target import create_bucket
 from stack.exceptions import MissingDataError
 from stack.settings import QUEUE_NAME, ROOT, TOPIC_NAME, StackSettings
 

@@ -118,7 +118,7 @@ class Stack:
     def _start_runtime(self) -> None:
         settings = self.settings
         settings.runtime_data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "local_runtime", "--port", str(settings.runtime_port)]
+        command = [sys.executable, "-m", "sagemaker_local_runtime", "--port", str(settings.runtime_port)]
         self.processes.start(
             ProcessSpec(
                 name=RUNTIME,

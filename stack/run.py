@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from local_runtime.exceptions import LocalRuntimeError
-from local_runtime.server import LocalServer
-from local_runtime.settings import Settings
-from local_runtime.target import Target
+from sagemaker_local_runtime.exceptions import LocalRuntimeError
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.target import Target
 from sagemaker_pipelines.aws.outcome import execution_outcome
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title

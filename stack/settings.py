@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_runtime.target import Target
+from sagemaker_local_runtime.target import Target
 from sagemaker_pipelines.reading import whole_number
 from stack.exceptions import StackError
 

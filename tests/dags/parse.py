@@ -12,7 +12,7 @@ from typing import Any
 class Blocker(importlib.abc.MetaPathFinder):
     """Make what Airflow's machines do not have impossible to import."""
 
-    ours = frozenset({"sagemaker_compile", "pipeline_src", "local_runtime", "stack"})
+    ours = frozenset({"sagemaker_compile", "pipeline_src", "sagemaker_local_runtime", "stack"})
     heavy = frozenset({"sagemaker", "moto", "pandas", "sklearn", "xgboost"})
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local_runtime.server import LocalServer
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_local_runtime.settings import Settings
 from stack.bootstrap import bootstrap
 from stack.settings import StackSettings
 from tests.packaging.installation import DRIVE, Installation

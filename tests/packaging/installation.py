@@ -13,7 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
-from local_runtime.server import LocalServer
+from sagemaker_local_runtime.server import LocalServer
 from stack.settings import ROOT
 from tests.compose import read_env_file
 

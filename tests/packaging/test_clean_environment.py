@@ -74,7 +74,7 @@ def test_the_environment_has_mwaas_airflow(seen: dict[str, Any]) -> None:
 
 def test_the_environment_has_neither_the_sdk_nor_the_local_runtimes_libraries(seen: dict[str, Any]) -> None:
     assert not {"sagemaker", "sagemaker-core", "moto", "xgboost-cpu", "pandas"} & seen["versions"].keys()
-    assert not {"local_runtime", "sagemaker_compile", "pipeline_src", "stack"} & set(seen["loaded"])
+    assert not {"sagemaker_local_runtime", "sagemaker_compile", "pipeline_src", "stack"} & set(seen["loaded"])
 
 
 def test_airflow_loads_the_plugin_once(seen: dict[str, Any]) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from local_runtime.settings import Settings
-from local_runtime.testing import Endpoint
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import Endpoint
 from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
 from stack.processes import ProcessSpec, free_port

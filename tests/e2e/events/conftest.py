@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local_runtime.settings import Settings
-from local_runtime.testing import Endpoint
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import Endpoint
 from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.lifecycle import Stack
 from stack.processes import free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.engine.steps import EXECUTORS
+from sagemaker_local_runtime.engine.steps import EXECUTORS
 from tests.runtime.engine.doubles import Engine, FakeJobs
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from local_runtime.account import Account
-from local_runtime.api import executions, pipelines, tags
-from local_runtime.api.registry import ACTIONS
-from local_runtime.engine.execution import ExecutionService
-from local_runtime.engine.services import Services
-from local_runtime.engine.steps.base import StepOutcome, StepRun
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.account import Account
+from sagemaker_local_runtime.api import executions, pipelines, tags
+from sagemaker_local_runtime.api.registry import ACTIONS
+from sagemaker_local_runtime.engine.execution import ExecutionService
+from sagemaker_local_runtime.engine.services import Services
+from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.settings import Settings
 from tests.waiting import GENEROUS_SECONDS
 
 assert executions

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local_runtime.engine.steps.base import StepOutcome, StepRun
-from local_runtime.exceptions import AwsError, ValidationError
+from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.exceptions import AwsError, ValidationError
 from tests.runtime.engine.definitions import get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail, succeed
 from tests.waiting import until

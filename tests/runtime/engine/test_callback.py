@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
+from sagemaker_local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
 from tests.runtime.engine.definitions import get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, token
 from tests.waiting import until

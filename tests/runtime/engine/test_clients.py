@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_over_http import GATE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from tests.runtime.engine.definitions import condition, fail_step, get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail, succeed, until_stopped
 from tests.waiting import GENEROUS_SECONDS

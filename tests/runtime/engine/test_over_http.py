@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.engine.definitions import condition, fail_step, get, pipeline
 from tests.runtime.engine.doubles import token
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local_runtime.engine.definition import parse_definition
-from local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
+from sagemaker_local_runtime.engine.definition import parse_definition
+from sagemaker_local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from tests.runtime.engine.definitions import get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, token, until_stopped

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from local_runtime.engine.execution import INTERRUPTED
-from local_runtime.settings import Settings
-from local_runtime.target import Target
-from local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.engine.execution import INTERRUPTED
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.target import Target
+from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 from sagemaker_pipelines.aws.gate import read_gate
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token

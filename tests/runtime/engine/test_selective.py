@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.exceptions import ValidationError
 from tests.runtime.engine.definitions import condition, get, pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail
 

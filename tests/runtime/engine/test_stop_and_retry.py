@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.engine.execution import INTERRUPTED
-from local_runtime.engine.steps.base import StepOutcome, StepRun
-from local_runtime.exceptions import ResourceLimitError, ValidationError
+from sagemaker_local_runtime.engine.execution import INTERRUPTED
+from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.exceptions import ResourceLimitError, ValidationError
 from tests.runtime.engine.definitions import pipeline, processing
 from tests.runtime.engine.doubles import Engine, FakeJobs, fail, succeed, token, until_stopped
 from tests.waiting import GENEROUS_SECONDS, until

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.server import ThreadedMotoServer  # noqa: TID253 - it is the endpoint
 
-from local_runtime.account import Account
-from local_runtime.faults import FaultPlan
-from local_runtime.jobs import JobService
-from local_runtime.services.models import ModelRegistry
-from local_runtime.services.storage import Storage
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.account import Account
+from sagemaker_local_runtime.faults import FaultPlan
+from sagemaker_local_runtime.jobs import JobService
+from sagemaker_local_runtime.services.models import ModelRegistry
+from sagemaker_local_runtime.services.storage import Storage
+from sagemaker_local_runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from local_runtime.runtime import Runtime
+    from sagemaker_local_runtime.runtime import Runtime
 
 BUCKET = "job-tests"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
@@ -155,7 +155,7 @@ def processes_with(mark: str) -> list[int]:
 DRIVER = """
 import sys, time
 from pathlib import Path
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.settings import Settings
 sys.path.insert(0, {folder!r})
 from conftest import JobRuntime, output, run_processing, processing_request
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.runtime import Runtime
-from local_runtime.server import LocalServer
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.runtime import Runtime
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_local_runtime.settings import Settings
 from tests.runtime.jobs.conftest import BUCKET, processing_request
 from tests.waiting import until
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.jobs.conftest import SKLEARN, XGBOOST, s3_input
 
 PREPROCESS = """

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from local_runtime.exceptions import ValidationError
-from local_runtime.images import find_image
-from local_runtime.images.batch.json_path import JsonPath
-from local_runtime.images.batch.records import finish, split_response
-from local_runtime.images.batch.requests import Splitter, read_frames, write_frame
-from local_runtime.images.exceptions import UserInputError
-from local_runtime.images.xgboost.hyperparameters import booster_parameters, check_hyperparameters
+from sagemaker_local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.images import find_image
+from sagemaker_local_runtime.images.batch.json_path import JsonPath
+from sagemaker_local_runtime.images.batch.records import finish, split_response
+from sagemaker_local_runtime.images.batch.requests import Splitter, read_frames, write_frame
+from sagemaker_local_runtime.images.exceptions import UserInputError
+from sagemaker_local_runtime.images.xgboost.hyperparameters import booster_parameters, check_hyperparameters
 from tests.runtime.jobs.conftest import XGBOOST
 
 

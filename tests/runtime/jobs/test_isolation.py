@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.exceptions import SettingsError
-from local_runtime.jobs.sandbox import Sandbox
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.jobs.sandbox import Sandbox
+from sagemaker_local_runtime.settings import Settings
 from tests.runtime.jobs.conftest import (
     BUCKET,
     ROOT,

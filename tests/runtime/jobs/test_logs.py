@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.jobs.logs import JobLog, LogShipper
+from sagemaker_local_runtime.jobs.logs import JobLog, LogShipper
 from tests.runtime.jobs.conftest import JobRuntime
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from local_runtime.exceptions import ResourceInUseError, ValidationError
+from sagemaker_local_runtime.exceptions import ResourceInUseError, ValidationError
 from tests.runtime.jobs.conftest import (
     BUCKET,
     JobRuntime,

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 
 TRAIN = """
     import argparse, json, os

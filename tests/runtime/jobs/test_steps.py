@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local_runtime.engine.services import Services
-from local_runtime.engine.steps import EXECUTORS
-from local_runtime.engine.steps.base import StepOutcome, StepRun
-from local_runtime.exceptions import AwsError, ValidationError
-from local_runtime.faults import CAPACITY_MESSAGE, Fault
+from sagemaker_local_runtime.engine.services import Services
+from sagemaker_local_runtime.engine.steps import EXECUTORS
+from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.exceptions import AwsError, ValidationError
+from sagemaker_local_runtime.faults import CAPACITY_MESSAGE, Fault
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, JobRuntime, processing_request
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abc123def456"

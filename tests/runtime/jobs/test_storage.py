@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.exceptions import ResourceNotFoundError, ValidationError
-from local_runtime.services.storage import relative_key, split_uri
+from sagemaker_local_runtime.exceptions import ResourceNotFoundError, ValidationError
+from sagemaker_local_runtime.services.storage import relative_key, split_uri
 from tests.runtime.jobs.conftest import BUCKET, JobRuntime
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xgboost  # noqa: TID253 - the models are loaded with it
 
-from local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.exceptions import ValidationError
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST, JobRuntime
 
 HYPERPARAMETERS = {"num_round": "5", "max_depth": "3", "objective": "reg:squarederror", "seed": "7"}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xgboost  # noqa: TID253 - the models are made with it
 
-from local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.exceptions import ValidationError
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST, JobRuntime
 
 ROWS = b"1,2,3\n4,5,6\n7,8,9\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 

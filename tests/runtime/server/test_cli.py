@@ -1,4 +1,4 @@
-"""``python -m local_runtime`` as a user runs it."""
+"""``python -m sagemaker_local_runtime`` as a user runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
 
 DEFINITION = {
     "Version": "2020-12-01",
@@ -61,7 +61,7 @@ def envelope(tmp_path: Path) -> Path:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local_runtime", *arguments],
+        [sys.executable, "-m", "sagemaker_local_runtime", *arguments],
         capture_output=True,
         text=True,
         timeout=180,
@@ -112,13 +112,13 @@ def test_a_busy_port_is_one_line_and_exit_2(local_runtime: LocalRuntime, tmp_pat
     done = command("--port", port, "--data-dir", str(tmp_path / "data"))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "choose another one" in done.stderr
+    assert "choose another port" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_in_order(tmp_path: Path, number: int) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "local_runtime", "--port", "0", "--data-dir", str(tmp_path)],
+        [sys.executable, "-m", "sagemaker_local_runtime", "--port", "0", "--data-dir", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.api import load_actions
-from local_runtime.api.registry import ACTIONS
-from local_runtime.endpoint.app import PASSED_ON
-from local_runtime.engine.steps import EXECUTORS
-from local_runtime.exceptions import SettingsError
-from local_runtime.faults import Fault
-from local_runtime.service_model import service_model
-from local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, tables, update
-from local_runtime.testing import Endpoint
+from sagemaker_local_runtime.api import load_actions
+from sagemaker_local_runtime.api.registry import ACTIONS
+from sagemaker_local_runtime.endpoint.app import PASSED_ON
+from sagemaker_local_runtime.engine.steps import EXECUTORS
+from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.faults import Fault
+from sagemaker_local_runtime.service_model import service_model
+from sagemaker_local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, tables, update
+from sagemaker_local_runtime.testing import Endpoint
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "local_runtime.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "sagemaker_local_runtime.md"
 
 
 def test_the_tables_are_current() -> None:
-    """If not: python -m local_runtime support --update docs/local_runtime.md."""
+    """If not: python -m sagemaker_local_runtime support --update docs/local_runtime.md."""
     assert tables() in DOCUMENT.read_text()
 
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 
 KEYS = ["plain.csv", "../../escape", "/absolute", "a//b", "ü ñ/%2e%2e/ x", "..", "nul\x7f", "k" * 1000]
 
@@ -233,8 +233,8 @@ from pathlib import Path
 import boto3
 from moto import mock_aws
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 
 runtime = LocalRuntime(Settings(data_dir=Path(sys.argv[1]), port=0))
 runtime.put("a", b"1")

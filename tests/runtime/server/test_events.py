@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.waiting import until
 
 PASSING = {

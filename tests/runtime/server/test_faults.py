@@ -10,9 +10,9 @@ from urllib.error import HTTPError
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from local_runtime.exceptions import ValidationError
-from local_runtime.faults import Fault, FaultPlan
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.faults import Fault, FaultPlan
+from sagemaker_local_runtime.testing import LocalRuntime
 
 EMPTY = {
     "Version": "2020-12-01",

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_real_jobs import job, processes

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 

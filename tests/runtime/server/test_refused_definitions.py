@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from local_runtime import cli
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime import cli
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.engine.definitions import get, pipeline, processing
 
 MISSPELT = pipeline(processing("Work", Enviroment={"STAGE": "dev"}))

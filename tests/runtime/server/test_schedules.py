@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.server.test_events import PASSING
 from tests.waiting import until
 
@@ -149,9 +149,9 @@ def test_a_start_that_fails_goes_to_the_dead_letter_queue(local_runtime: LocalRu
         ({"Target": {"Arn": LAMBDA, "RoleArn": "arn:aws:iam::123456789012:role/r"}}, LAMBDA),
         ({"ScheduleExpression": "cron(0 3 LW * ? *)"}, "LW"),
         ({"ScheduleExpression": "rate(1 week)"}, "rate"),
-        ({"ScheduleExpression": "rate(99999999999 days)"}, "names no time"),
-        ({"ScheduleExpression": "rate(3000000 days)"}, "names no time"),
-        ({"ScheduleExpression": "at(2026-13-01T00:00:00)"}, "names no time"),
+        ({"ScheduleExpression": "rate(99999999999 days)"}, "is never due"),
+        ({"ScheduleExpression": "rate(3000000 days)"}, "is never due"),
+        ({"ScheduleExpression": "at(2026-13-01T00:00:00)"}, "is never due"),
         ({"ScheduleExpressionTimezone": "Mars/Olympus"}, "Mars/Olympus"),
     ],
 )

@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 from tests.waiting import until
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"

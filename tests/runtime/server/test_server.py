@@ -11,10 +11,10 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from local_runtime.exceptions import SettingsError
-from local_runtime.server import LocalServer
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 
 
 def test_actions_that_nobody_answers_are_refused_by_name(local_runtime: LocalRuntime) -> None:
@@ -58,7 +58,7 @@ def test_the_role_check_of_model_trainer_is_answered(local_runtime: LocalRuntime
 
 def test_a_busy_port_is_said_with_the_cure(local_runtime: LocalRuntime, tmp_path: Path) -> None:
     port = int(local_runtime.endpoint_url.rpartition(":")[2])
-    with pytest.raises(SettingsError, match=f"port {port} cannot be listened on.*choose another port"):
+    with pytest.raises(SettingsError, match=f"Cannot listen on .* port {port}.*choose another port"):
         LocalServer(Settings(data_dir=tmp_path / "other", port=port)).start()
 
 
@@ -76,7 +76,7 @@ def test_health_names_the_process_and_its_data(local_runtime_process: RuntimePro
 
 def test_an_address_beyond_loopback_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with LocalServer(Settings(data_dir=tmp_path, port=0, host="0.0.0.0")):
-        assert "whoever reaches this port can run programs" in caplog.text
+        assert "anyone who can reach this port can run programs" in caplog.text
 
 
 def test_connections_are_kept_open(local_runtime: LocalRuntime) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.exceptions import AwsError, ValidationError
-from local_runtime.service_model import operation, service_model
-from local_runtime.validation import validate
+from sagemaker_local_runtime.exceptions import AwsError, ValidationError
+from sagemaker_local_runtime.service_model import operation, service_model
+from sagemaker_local_runtime.validation import validate
 
 ROLE = "arn:aws:iam::123456789012:role/Role"
 GOOD = {"PipelineName": "p", "ClientRequestToken": "t" * 32, "RoleArn": ROLE, "PipelineDefinition": "{}"}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.resolver import json_path_value
-from local_runtime.exceptions import ResolutionError
+from sagemaker_local_runtime.engine.resolver import json_path_value
+from sagemaker_local_runtime.exceptions import ResolutionError
 from sagemaker_pipelines.aws.gate import read_metric
 from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.exceptions import EvaluationError

@@ -19,7 +19,7 @@ from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf
 from airflow.providers.celery.get_provider_info import get_provider_info
 
-from local_runtime.cli import app
+from sagemaker_local_runtime.cli import app
 from sagemaker_pipelines.settings import PipelineSettings
 from stack.settings import ROOT, StackSettings
 from tests.compose import COMPOSE_FILE, ComposeError, Service, interpolate, read_env_file, services, variables
@@ -138,9 +138,9 @@ def test_every_airflow_command_and_check_is_one_that_this_airflow_has(compose: d
 
 def test_the_local_runtimes_command_is_one_that_it_has(compose: dict[str, Service]) -> None:
     python, *module, host, address, port, number, data_dir, folder = compose["local-runtime"].command
-    assert (python, module) == ("python", ["-m", "local_runtime"])
+    assert (python, module) == ("python", ["-m", "sagemaker_local_runtime"])
     context = typer.main.get_command(app).make_context(
-        "local_runtime", [host, address, port, number, data_dir, folder], resilient_parsing=True
+        "sagemaker_local_runtime", [host, address, port, number, data_dir, folder], resilient_parsing=True
     )
     assert (context.params["host"], context.params["port"]) == ("0.0.0.0", 4566)
     assert f"local-runtime-data:{context.params['data_dir']}" in compose["local-runtime"].raw["volumes"]

@@ -16,7 +16,14 @@ from packaging.utils import canonicalize_name
 
 from stack.settings import ROOT
 
-OURS = {"sagemaker_pipelines", "sagemaker_compile", "pipeline_src", "local_runtime", "stack", "tests"}
+OURS = {
+    "sagemaker_pipelines",
+    "sagemaker_compile",
+    "pipeline_src",
+    "sagemaker_local_runtime",
+    "stack",
+    "tests",
+}
 # A module of the checkout, and one that step scripts find in their container.
 OURS |= {"benchmarks", "feature_transform"}
 REQUIREMENTS = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
@@ -58,7 +65,7 @@ def distributions(module: str) -> set[str]:
         ("sagemaker_compile", ("sagemaker_compile/pyproject.toml",)),
         *(
             (folder, REQUIREMENTS)
-            for folder in ("plugins", "sagemaker_compile", "pipeline_src", "local_runtime", "stack")
+            for folder in ("plugins", "sagemaker_compile", "pipeline_src", "sagemaker_local_runtime", "stack")
         ),
         *((folder, REQUIREMENTS) for folder in ("benchmarks", "tests")),
     ],

@@ -109,11 +109,11 @@ def test_the_local_runtimes_image_has_every_package_that_its_code_imports() -> N
     }
     installed = closure(list(roots.values()))
     # testing.py is a pytest plugin, which no container loads.
-    files = [path for path in (ROOT / "local_runtime").rglob("*.py") if path.name != "testing.py"]
+    files = [path for path in (ROOT / "sagemaker_local_runtime").rglob("*.py") if path.name != "testing.py"]
     files += [ROOT / "stack" / name for name in ("bootstrap.py", "settings.py", "exceptions.py")]
     files += (ROOT / "plugins" / "sagemaker_pipelines" / "definition").rglob("*.py")
     imported = set().union(*map(imports, files)) - sys.stdlib_module_names
-    own = {"local_runtime", "sagemaker_pipelines", "stack"}
+    own = {"sagemaker_local_runtime", "sagemaker_pipelines", "stack"}
     providers = packages_distributions()
     for module in imported - own:
         names = {canonicalize_name(name) for name in providers[module]}

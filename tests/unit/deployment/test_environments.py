@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines import Envelope, SageMakerPipelineHook
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.settings import PipelineSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines import Partitions, s3_partition_asset, sagemaker_pipeline_dag
 from sagemaker_pipelines.cli import app
 from stack.settings import ROOT

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from local_runtime.exceptions import JobFailedError
-from local_runtime.jobs import archives
-from local_runtime.jobs.archives import members, unpack, unzip
-from local_runtime.jobs.staging import refuse_requirements
+from sagemaker_local_runtime.exceptions import JobFailedError
+from sagemaker_local_runtime.jobs import archives
+from sagemaker_local_runtime.jobs.archives import members, unpack, unzip
+from sagemaker_local_runtime.jobs.staging import refuse_requirements
 
 Fill = Callable[[tarfile.TarFile], None]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.cache import duration_seconds
+from sagemaker_local_runtime.engine.cache import duration_seconds
 
 DAY = 86_400
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.conditions import all_hold, equal, holds
-from local_runtime.exceptions import ResolutionError
+from sagemaker_local_runtime.engine.conditions import all_hold, equal, holds
+from sagemaker_local_runtime.exceptions import ResolutionError
 
 ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": operator.gt,

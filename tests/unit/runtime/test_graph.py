@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.graph import TRIGGERS, Graph
+from sagemaker_local_runtime.engine.graph import TRIGGERS, Graph
 
 
 def step(name: str, *depends_on: Any, **arguments: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.parameters import parameter_values, typed_values
-from local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.engine.parameters import parameter_values, typed_values
+from sagemaker_local_runtime.exceptions import ValidationError
 
 DEFINITION: dict[str, Any] = {
     "Parameters": [

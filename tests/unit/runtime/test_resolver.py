@@ -11,8 +11,15 @@ from botocore.loaders import Loader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.resolver import NAME_FIELDS, Resolver, Scope, as_text, json_path_value, walk
-from local_runtime.exceptions import ResolutionError
+from sagemaker_local_runtime.engine.resolver import (
+    NAME_FIELDS,
+    Resolver,
+    Scope,
+    as_text,
+    json_path_value,
+    walk,
+)
+from sagemaker_local_runtime.exceptions import ResolutionError
 
 EVALUATION = "s3://bucket/eval/evaluation.json"
 

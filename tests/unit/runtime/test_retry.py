@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_runtime.engine.retry import RetryBudget, failure_type_of
+from sagemaker_local_runtime.engine.retry import RetryBudget, failure_type_of
 
 
 def pauses(policies: list[dict[str, Any]], failure_type: str | None, count: int = 40) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_runtime.services.schedule_expressions import cron_expression, rate_expression
+from sagemaker_local_runtime.services.schedule_expressions import cron_expression, rate_expression
 from sagemaker_pipelines.exceptions import ScheduleError
 
 

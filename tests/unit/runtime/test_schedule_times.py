@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local_runtime.services.schedule_times import check_expression, next_time
+from sagemaker_local_runtime.services.schedule_times import check_expression, next_time
 from sagemaker_pipelines.exceptions import ScheduleError
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)  # a Thursday
@@ -78,7 +78,7 @@ def test_a_time_that_the_clock_skips_does_not_come_and_one_that_comes_twice_come
         ("daily", "expected at"),
         ("rate(1 week)", "expected a positive number and its unit"),
         ("cron(0 3 * * *)", "five|expected six"),
-        ("cron(0 3 LW * ? *)", "knows no LW"),
+        ("cron(0 3 LW * ? *)", "does not support"),
     ],
 )
 def test_an_expression_that_is_not_known_is_refused(expression: str, message: str) -> None:

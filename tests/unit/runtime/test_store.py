@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_runtime.store import Store
+from sagemaker_local_runtime.store import Store
 
 
 def test_a_commit_that_fails_leaves_nothing_behind_and_the_store_usable(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from local_runtime.server import LocalServer
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_local_runtime.settings import Settings
 from sagemaker_pipelines.aws.billing import billable_steps
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.stopping import stop_execution

@@ -13,8 +13,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.environment import (
     ENVIRONMENT_TAG,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines.aws.scheduler import EventBridgeScheduler
 from sagemaker_pipelines.aws.schedules import PipelineSchedule
 from sagemaker_pipelines.exceptions import ScheduleError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines.aws.survey import ExecutionSurvey
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 

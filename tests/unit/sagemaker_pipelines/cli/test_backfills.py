@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines.airflow_client import AirflowClient
 from sagemaker_pipelines.cli import app, backfills
 from sagemaker_pipelines.task.logical_start import LogicalStart

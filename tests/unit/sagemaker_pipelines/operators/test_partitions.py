@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from botocore.exceptions import EndpointConnectionError
 
-from local_runtime.server import LocalServer
-from local_runtime.settings import Settings
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_local_runtime.settings import Settings
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator

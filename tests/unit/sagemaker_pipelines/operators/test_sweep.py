@@ -10,8 +10,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import BaseNotifier
 
-from local_runtime.settings import Settings
-from local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.testing import LocalRuntime
 from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from tests.unit.sagemaker_pipelines.samples import AirflowOfRuns

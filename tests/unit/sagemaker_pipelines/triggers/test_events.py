@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.triggers.shared_stream import SharedStreamManager
 
-from local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines.dag.assets import pipeline_execution_asset, s3_partition_asset
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.triggers import queue as queue_module

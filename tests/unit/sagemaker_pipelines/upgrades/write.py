@@ -130,8 +130,9 @@ def run(conf: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    from local_runtime.server import LocalServer
-    from local_runtime.settings import Settings
+    from sagemaker_local_runtime.server import LocalServer
+    from sagemaker_local_runtime.settings import Settings
+
     from stack.bootstrap import bootstrap
     from stack.settings import StackSettings
     from tests.compose import read_env_file

@@ -1,5 +1,0 @@
-"""Processing, training and batch transform jobs, which run as processes on this machine."""
-
-from local_runtime.jobs.service import JobService
-
-__all__ = ["JobService"]

@@ -1,0 +1,192 @@
+"""The command line of the local runtime."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.markup import escape
+
+from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.target import Target, create_bucket
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.outcome import execution_outcome
+from sagemaker_pipelines.aws.upsert import upsert_pipeline
+from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
+from sagemaker_pipelines.aws.watch import ExecutionWatch
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.exceptions import ExecutionError, SageMakerPipelinesError
+from sagemaker_pipelines.states import Phase, execution_phase
+
+app = typer.Typer(add_completion=False, no_args_is_help=False)
+
+DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 means any free port.")] = 4566,
+    data_dir: DataDir = Path(".state/runtime"),
+    region: Annotated[str, typer.Option(help="The region of every ARN.")] = "us-east-1",
+    account_id: Annotated[str, typer.Option(help="The account ID of every ARN.")] = "123456789012",
+    max_concurrent_executions: Annotated[int, typer.Option(help="The quota of concurrent executions.")] = 20,
+    max_concurrent_jobs: Annotated[
+        int | None, typer.Option(help="Concurrent jobs; two per core by default.")
+    ] = None,
+    job_memory_mb: Annotated[int | None, typer.Option(help="Memory limit of each job, in MiB.")] = None,
+    job_max_runtime_seconds: Annotated[
+        int, typer.Option(help="Time limit of every job, in seconds.")
+    ] = 86_400,
+    isolation: Annotated[
+        str | None, typer.Option(help="How jobs see /opt/ml: namespace or rewrite; chosen by default.")
+    ] = None,
+    allow_argument: Annotated[
+        list[str] | None,
+        typer.Option(help="A step argument to accept unchecked, such as Training.NewMember."),
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="DEBUG shows every request.")] = "INFO",
+) -> None:
+    """Serve AWS's API on loopback until SIGTERM or SIGINT."""
+    if context.invoked_subcommand is not None:
+        return
+    _configure_logging(log_level)
+    settings = Settings(
+        data_dir=data_dir.resolve(),
+        host=host,
+        port=port,
+        region=region,
+        account_id=account_id,
+        max_concurrent_executions=max_concurrent_executions,
+        max_concurrent_jobs=max_concurrent_jobs,
+        job_memory_mb=job_memory_mb,
+        job_max_runtime_seconds=job_max_runtime_seconds,
+        isolation=isolation,
+        allowed_arguments=tuple(allow_argument or ()),
+    )
+    serve_until_signal(settings)
+
+
+def serve_until_signal(settings: Settings) -> None:
+    """Serve in this process until SIGTERM or SIGINT, then shut down cleanly.
+
+    :raises SettingsError: the port or the data directory cannot be used.
+    """
+    from sagemaker_local_runtime.server import LocalServer
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with LocalServer(settings) as server:
+        # Scripts that start the local runtime on a free port read this line.
+        print(f"Local runtime at {server.endpoint_url} with {settings.data_dir}", flush=True)
+        print(f"Jobs: {server.runtime.jobs.sandbox.description}", flush=True)
+        ended.wait()
+
+
+@app.command()
+def run(
+    envelope: Annotated[Path, typer.Argument(help="A compiled definition: dags/definitions/<name>.json.")],
+    param: Annotated[list[str] | None, typer.Option(help="The value of a parameter, as NAME=VALUE.")] = None,
+    upload: Annotated[
+        list[str] | None, typer.Option(help="A file to upload to the bucket first, as FILE=KEY.")
+    ] = None,
+    data_dir: DataDir = Path(".state/run"),
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
+    ] = None,
+) -> None:
+    """Execute a definition, show its steps as they run, and exit with 1 unless the execution succeeds."""
+    _configure_logging("WARNING")
+    console = Console()
+    parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
+    if missing := [file for file in files if not Path(file).is_file()]:
+        raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
+    compiled = Envelope.load(envelope)
+    settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
+    with _target(settings, endpoint_url) as target:
+        s3 = target.sagemaker.s3
+        create_bucket(s3, target.bucket, target.region)
+        for file, key in files.items():
+            s3.upload_file(file, target.bucket, key)
+        upsert_pipeline(target.sagemaker, compiled)
+        arn = target.start(compiled, dict(parameters))
+        console.print(arn, highlight=False, soft_wrap=True)
+        progress = Progress(console)
+        watch = ExecutionWatch(
+            target.sagemaker,
+            arn,
+            waiter_delay=0.1,
+            log=target.log,
+            on_steps=lambda steps: progress.steps(compiled.name, steps),
+        )
+        status = watch.follow()
+        _print_summary(console, target.sagemaker, arn, status)
+    raise typer.Exit(0 if execution_phase(status) is Phase.SUCCEEDED else 1)
+
+
+@app.command()
+def support(
+    update: Annotated[Path | None, typer.Option(help="Replace the tables in this document.")] = None,
+) -> None:
+    """Print which step types, functions, conditions and actions are supported, partial or refused."""
+    from sagemaker_local_runtime import support as registry
+
+    if update is None:
+        print(registry.tables(), end="")
+    else:
+        print(f"{update}: {'updated' if registry.update(update) else 'already up to date'}")
+
+
+@contextmanager
+def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
+    if endpoint_url:
+        yield Target.of(endpoint_url, settings)
+        return
+    from sagemaker_local_runtime.server import LocalServer
+
+    with LocalServer(settings) as server:
+        yield Target.of(server.endpoint_url, settings)
+
+
+def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
+    pairs = dict(value.split("=", 1) for value in values or () if "=" in value)
+    wrong = [value for value in values or () if "=" not in value]
+    if wrong:
+        raise SettingsError(f"{usage.split()[0]} {wrong[0]!r} has no '='; write {usage}.")
+    return pairs
+
+
+def _print_summary(console: Console, client: SageMakerClient, arn: str, status: str) -> None:
+    lines = ["", *steps_lines(title(arn, status), client.list_steps(arn)), *gate_lines(client, arn)]
+    try:
+        execution_outcome(client, arn)
+    except ExecutionError as error:
+        lines.append(escape(str(error)))
+    show(console, lines)
+
+
+def main() -> None:
+    """Run the command line; an error that the user can fix is printed in one line."""
+    try:
+        app(prog_name="python -m sagemaker_local_runtime")
+    except (SettingsError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("botocore", "urllib3", "s3transfer"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,89 @@
+"""Step caching: the result of an earlier success with the same inputs is used again.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sagemaker_local_runtime.store import Document, Store, fingerprint
+
+# By step type, the arguments whose change causes a new run; outputs do not.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
+KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
+    "Training": (
+        "AlgorithmSpecification",
+        "CheckpointConfig",
+        "DebugHookConfig",
+        "DebugRuleConfigurations",
+        "Environment",
+        "HyperParameters",
+        "InputDataConfig",
+    ),
+    "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
+}
+
+# ISO 8601, and the shorter forms in the documentation: "30d", "T16m", "30dT5h".
+_DURATION = re.compile(
+    r"P?(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE
+)
+_DAY = 86_400
+_SECONDS = (365 * _DAY, 30 * _DAY, 7 * _DAY, _DAY, 3_600, 60, 1)
+
+
+def duration_seconds(text: str) -> int:
+    """Return the number of seconds of an ``ExpireAfter``.
+
+    :raises ValueError: it is not a duration.
+    """
+    match = _DURATION.fullmatch(text)
+    amounts = match.groups() if match else ()
+    if not any(amounts):
+        raise ValueError(f"ExpireAfter {text!r} is not an ISO 8601 duration such as 'P30D' or 'PT1H'.")
+    return sum(int(amount or 0) * unit for amount, unit in zip(amounts, _SECONDS, strict=True))
+
+
+def is_cached(step: Mapping[str, Any]) -> bool:
+    """Return whether a step enables caching and its type supports it."""
+    return bool((step.get("CacheConfig") or {}).get("Enabled")) and step["Type"] in KEY_ARGUMENTS
+
+
+class StepCache:
+    """The latest success of each step of a pipeline, by its inputs.
+
+    :param store: where the successes are kept.
+    :param pipeline_arn: the pipeline; pipelines never share a cache.
+    """
+
+    _KIND = "step-cache"
+
+    def __init__(self, store: Store, pipeline_arn: str) -> None:
+        self._store = store
+        self._pipeline_arn = pipeline_arn
+
+    def find(self, step: Mapping[str, Any], arguments: Mapping[str, Any], now: float) -> Document | None:
+        """Return the document of an unexpired success of the step with these inputs, or None."""
+        entry = self._store.get(self._KIND, self._key(step, arguments))
+        if entry is None:
+            return None
+        expiry = step["CacheConfig"].get("ExpireAfter")
+        if expiry is not None and now - entry["EndTime"] > duration_seconds(expiry):
+            return None
+        return self._store.get("execution-step", entry["_step_key"])
+
+    def put(self, step: Mapping[str, Any], arguments: Mapping[str, Any], step_key: str, now: float) -> None:
+        """Store a success, replacing an earlier one with the same inputs."""
+        key = self._key(step, arguments)
+        with self._store.transaction():
+            self._store.delete(self._KIND, key)
+            self._store.insert(
+                self._KIND, key, {"_step_key": step_key, "EndTime": now}, parent=self._pipeline_arn
+            )
+
+    def _key(self, step: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+        inputs = {name: arguments.get(name) for name in KEY_ARGUMENTS[step["Type"]]}
+        return f"{self._pipeline_arn}/{step['Name']}/{fingerprint(inputs)}"

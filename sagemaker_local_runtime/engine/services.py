@@ -1,0 +1,32 @@
+"""The services that executions and their steps use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sagemaker_local_runtime.account import Account
+from sagemaker_local_runtime.engine.callbacks import Callbacks
+from sagemaker_local_runtime.jobs import JobService
+from sagemaker_local_runtime.services.events import EventPublisher
+from sagemaker_local_runtime.services.models import ModelRegistry
+from sagemaker_local_runtime.services.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The services that the engine and its steps call.
+
+    :param account: its store keeps the executions.
+    :param jobs: runs the jobs of steps.
+    :param models: keeps the models and model packages that steps create.
+    :param storage: where property files are.
+    :param events: publishes every change of a status.
+    :param callbacks: the callbacks that steps wait for.
+    """
+
+    account: Account
+    jobs: JobService
+    models: ModelRegistry
+    storage: Storage
+    events: EventPublisher
+    callbacks: Callbacks = field(default_factory=Callbacks)

@@ -1,0 +1,75 @@
+"""Processing, training and transform steps.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.jobs.kinds import JobKind
+from sagemaker_local_runtime.validation import validate
+
+# How a job's FailureReason begins, and the exception type that retry policies match.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html
+_FAILURE_TYPES = {
+    "InternalServerError": "SageMaker.JOB_INTERNAL_ERROR",
+    "CapacityError": "SageMaker.CAPACITY_ERROR",
+    "ResourceLimitExceeded": "SageMaker.RESOURCE_LIMIT",
+}
+
+
+class JobExecutor:
+    """Runs the job that a step's arguments request.
+
+    :param kind: the kind of job.
+    """
+
+    def __init__(self, kind: JobKind) -> None:
+        self.step_type = kind.step_type
+        self._kind = kind
+
+    def run(self, step_run: StepRun) -> StepOutcome:
+        """Start the job, wait until it has ended, and report how.
+
+        :raises AwsError: the job is refused.
+        """
+        kind, jobs = self._kind, step_run.services.jobs
+        name = step_run.resource_name(kind.name_field)
+        arguments = step_run.with_role("RoleArn") if kind.needs_role else step_run.arguments
+        arn = jobs.create(
+            kind.kind,
+            validate(f"Create{kind.prefix}", {**arguments, kind.name_field: name}),
+            pipeline_execution_arn=step_run.execution["PipelineExecutionArn"],
+            step_name=step_run.name,
+        )
+        metadata = {kind.prefix: {"Arn": arn}}
+        # A job that is not recorded would go on although its step has failed.
+        step_run.services.account.store.persist(lambda: step_run.record(metadata))
+        job = jobs.wait(kind.kind, name, step_run.stop)
+        return _outcome(job, kind, metadata, stopped=step_run.stop.is_set())
+
+
+def _outcome(job: dict[str, Any], kind: JobKind, metadata: dict[str, Any], *, stopped: bool) -> StepOutcome:
+    status = job[kind.status_field]
+    if status == "Completed":
+        return StepOutcome(status="Succeeded", metadata=metadata, properties=job)
+    if status == "Stopped" and stopped:
+        return StepOutcome(status="Stopped", metadata=metadata, properties=job)
+    ended = f"The job ended as {_ended_as(job, status)}."
+    reason = job.get("FailureReason") or job.get("ExitMessage") or ended
+    return StepOutcome(
+        status="Failed",
+        metadata=metadata,
+        properties=job,
+        failure_reason=f"ClientError: {reason}",
+        failure_type=_FAILURE_TYPES.get(reason.partition(":")[0]),
+    )
+
+
+def _ended_as(job: dict[str, Any], status: str) -> str:
+    secondary = job.get("SecondaryStatus", status)
+    return status if secondary == status else f"{status} ({secondary})"

@@ -1,0 +1,41 @@
+"""The interface of the programs that run jobs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from sagemaker_local_runtime.jobs.job import Job
+from sagemaker_local_runtime.jobs.kinds import JobKind
+
+
+class JobProgram(ABC):
+    """Runs every job of one kind."""
+
+    kind: ClassVar[JobKind]
+    #: The fields of a request that its Describe answer repeats.
+    described: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def validate(self, request: dict[str, Any]) -> None:
+        """Raise AwsError for a request that AWS or this runtime would refuse."""
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the new job's Describe answer that its request decides."""
+        return {field: request[field] for field in self.described if field in request}
+
+    @abstractmethod
+    def run(self, job: Job) -> dict[str, Any]:
+        """Run the job to its end and return the fields that its Describe answer gains.
+
+        :raises JobFailedError: it failed.
+        :raises JobStoppedError: it was stopped.
+        """
+
+    def stopping(self, job: Job) -> dict[str, Any]:
+        """Return the fields that the Describe answer gains when the job is asked to stop."""
+        return {}
+
+    def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
+        """Return the fields that the Describe answer gains however the job ended."""
+        return {}

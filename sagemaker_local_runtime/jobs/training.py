@@ -1,0 +1,256 @@
+"""Training jobs: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sagemaker_local_runtime.exceptions import JobStoppedError, ValidationError
+from sagemaker_local_runtime.images import built_in, find_image
+from sagemaker_local_runtime.jobs.artifacts import upload_archive, upload_model
+from sagemaker_local_runtime.jobs.job import Job
+from sagemaker_local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
+from sagemaker_local_runtime.jobs.metrics import final_metrics
+from sagemaker_local_runtime.jobs.program import JobProgram
+from sagemaker_local_runtime.jobs.resources import log_instance_count, resource_config
+from sagemaker_local_runtime.jobs.script_mode import CODE, ScriptMode
+from sagemaker_local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
+from sagemaker_local_runtime.services.storage import split_uri
+
+_FAILURE = "/opt/ml/output/failure"
+_INPUT = "/opt/ml/input"
+_CHECKPOINTS = "/opt/ml/checkpoints"
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+class TrainingProgram(JobProgram):
+    """Run a training container's command, or the local program of its algorithm, and upload the model."""
+
+    kind = TRAINING
+    described = (
+        "HyperParameters",
+        "AlgorithmSpecification",
+        "RoleArn",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ResourceConfig",
+        "VpcConfig",
+        "StoppingCondition",
+        "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+        "CheckpointConfig",
+        "ExperimentConfig",
+        "Environment",
+        "RetryStrategy",
+        "DebugHookConfig",
+        "ProfilerConfig",
+        "TensorBoardOutputConfig",
+    )
+
+    def validate(self, request: dict[str, Any]) -> None:
+        """Refuse images without a local program, and channels that are not files in S3."""
+        algorithm = request["AlgorithmSpecification"]
+        if not algorithm.get("TrainingImage"):
+            raise ValidationError(
+                "AlgorithmSpecification has no TrainingImage, and AlgorithmName is not supported."
+            )
+        image = find_image(algorithm["TrainingImage"])
+        if not (image.train_module or algorithm.get("ContainerEntrypoint") or ScriptMode.of(request)):
+            raise ValidationError(
+                f"The image {image.repository!r} has no algorithm of its own. Give it a script with "
+                "AlgorithmSpecification.ContainerEntrypoint."
+            )
+        _check_mode(algorithm.get("TrainingInputMode"), "AlgorithmSpecification")
+        split_uri(request["OutputDataConfig"]["S3OutputPath"])
+        for channel in request.get("InputDataConfig", []):
+            _check_channel(channel)
+        if "CheckpointConfig" in request:
+            _check_checkpoints(request["CheckpointConfig"])
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the request and the first status."""
+        return super().describe(request) | {
+            "SecondaryStatus": "Starting",
+            "SecondaryStatusTransitions": [_transition("Starting", time.time())],
+        }
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Stage the inputs, train, and upload the results however training ended."""
+        _enter(job, "Downloading", TrainingStartTime=time.time())
+        log_instance_count(job, job.document.get("ResourceConfig", {}).get("InstanceCount", 1))
+        _stage(job)
+        _enter(job, "Training")
+        try:
+            ended = job.execute(_command(job), _environment(job), _working_directory(job))
+            if ended.exit_code == 0:
+                _enter(job, "Uploading")
+        except JobStoppedError:
+            # As on AWS, what the program saved before or after SIGTERM is kept.
+            self._upload(job)
+            raise
+        if ended.exit_code == 0:
+            model = self._upload(job)
+        else:
+            _upload_outputs(job)
+        job.require_success(ended, job.read_message(_FAILURE))
+        return {"ModelArtifacts": {"S3ModelArtifacts": model}}
+
+    def stopping(self, job: Job) -> dict[str, Any]:
+        """Return the new secondary status."""
+        if job.document["SecondaryStatus"] == "Stopping":
+            return {}
+        transitions = _transitions(job, "Stopping", time.time())
+        return {"SecondaryStatus": "Stopping", "SecondaryStatusTransitions": transitions}
+
+    def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
+        """Return the final status, the metrics and the times."""
+        secondary = "MaxRuntimeExceeded" if timed_out else status
+        now = time.time()
+        changes: dict[str, Any] = {
+            "SecondaryStatus": secondary,
+            "SecondaryStatusTransitions": _transitions(job, secondary, now),
+            "FinalMetricDataList": final_metrics(job) or None,
+        }
+        began = job.document.get("TrainingStartTime")
+        if began is not None:
+            seconds = max(1, round(now - began))
+            changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        return changes
+
+    @staticmethod
+    def _upload(job: Job) -> str:
+        _upload_outputs(job)
+        return upload_model(job)
+
+
+def _upload_outputs(job: Job) -> None:
+    """Upload the output folder and the checkpoints, however training ended."""
+    upload_archive(job, "/opt/ml/output/data", "output.tar.gz")
+    checkpoints = job.document.get("CheckpointConfig")
+    if checkpoints:
+        folder = job.produced(checkpoints.get("LocalPath") or _CHECKPOINTS)
+        job.storage.upload(folder, checkpoints["S3Uri"])
+
+
+def _check_checkpoints(config: dict[str, Any]) -> None:
+    split_uri(config["S3Uri"])
+    check_local_path(config.get("LocalPath") or _CHECKPOINTS, "CheckpointConfig")
+
+
+def _check_channel(channel: dict[str, Any]) -> None:
+    what = f"Channel {channel['ChannelName']!r}"
+    source = channel["DataSource"].get("S3DataSource")
+    if source is None:
+        raise ValidationError(
+            f"{what} has no S3DataSource. The local runtime supports no other source; use S3DataSource."
+        )
+    check_s3_source(source, what)
+    _check_mode(channel.get("InputMode"), what)
+    if channel.get("RecordWrapperType", "None") != "None":
+        raise ValidationError(f"{what}: RecordWrapperType {channel['RecordWrapperType']!r} is not supported.")
+    check_local_path(f"{_INPUT}/data/{channel['ChannelName']}", what)
+
+
+def _check_mode(mode: str | None, what: str) -> None:
+    if mode == "Pipe":
+        raise ValidationError(f"{what}: input mode 'Pipe' is not supported by the local runtime. Use File.")
+
+
+def _stage(job: Job) -> None:
+    request = job.document
+    for folder in ("input/data", "input/config", "model", "output/data", "code"):
+        job.folder.host_path(f"/opt/ml/{folder}").mkdir(parents=True, exist_ok=True)
+    for channel in request.get("InputDataConfig", []):
+        path = f"{_INPUT}/data/{channel['ChannelName']}"
+        source = channel["DataSource"]["S3DataSource"]
+        stage_s3_source(job, source, path, compression=channel.get("CompressionType"))
+        if channel["ChannelName"] == "code":
+            refuse_requirements(job.folder.host_path(path))
+    checkpoints = request.get("CheckpointConfig")
+    if checkpoints:
+        _stage_checkpoints(job, checkpoints)
+    _write_configs(job)
+    script = ScriptMode.of(request)
+    if script:
+        script.stage(job)
+
+
+def _stage_checkpoints(job: Job, config: dict[str, Any]) -> None:
+    path = config.get("LocalPath") or _CHECKPOINTS
+    job.folder.host_path(path).mkdir(parents=True, exist_ok=True)
+    if job.storage.list(config["S3Uri"]):
+        job.download(config["S3Uri"], path)
+
+
+def _write_configs(job: Job) -> None:
+    request = job.document
+    default_mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")
+    channels = {}
+    for channel in request.get("InputDataConfig", []):
+        source = channel["DataSource"]["S3DataSource"]
+        channels[channel["ChannelName"]] = {
+            "TrainingInputMode": channel.get("InputMode") or default_mode,
+            "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+            "RecordWrapperType": "None",
+        } | ({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {})
+    kind = request.get("ResourceConfig", {}).get("InstanceType")
+    job.write_config(f"{_INPUT}/config/hyperparameters.json", request.get("HyperParameters", {}))
+    job.write_config(f"{_INPUT}/config/inputdataconfig.json", channels)
+    job.write_config(f"{_INPUT}/config/resourceconfig.json", resource_config(kind))
+    if "CheckpointConfig" in request:
+        job.write_config(f"{_INPUT}/config/checkpointconfig.json", request["CheckpointConfig"])
+
+
+def _command(job: Job) -> list[str]:
+    algorithm = job.document["AlgorithmSpecification"]
+    if algorithm.get("ContainerEntrypoint"):
+        return [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", [])]
+    script = ScriptMode.of(job.document)
+    if script:
+        return script.command()
+    image = find_image(algorithm["TrainingImage"])
+    assert image.train_module is not None
+    return built_in(image.train_module, "/opt/ml", image.tag, quick_xgboost=True)
+
+
+def _working_directory(job: Job) -> str:
+    entry_point = job.document["AlgorithmSpecification"].get("ContainerEntrypoint")
+    return CODE if ScriptMode.of(job.document) and not entry_point else "/"
+
+
+def _environment(job: Job) -> dict[str, str]:
+    script = ScriptMode.of(job.document)
+    return {
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.document["TrainingJobArn"],
+        **(script.environment(job) if script else {}),
+        **job.document.get("Environment", {}),
+    }
+
+
+def _enter(job: Job, status: str, **changes: Any) -> None:
+    with job.lock:
+        job.check_not_stopped()
+        transitions = _transitions(job, status, time.time())
+        job.update(SecondaryStatus=status, SecondaryStatusTransitions=transitions, **changes)
+
+
+def _transitions(job: Job, status: str, now: float) -> list[dict[str, Any]]:
+    *earlier, last = job.document["SecondaryStatusTransitions"]
+    return [*earlier, {**last, "EndTime": now}, _transition(status, now)]
+
+
+def _transition(status: str, now: float) -> dict[str, Any]:
+    ends = {"EndTime": now} if status in FINAL | {"MaxRuntimeExceeded"} else {}
+    return {"Status": status, "StartTime": now, "StatusMessage": _MESSAGES[status], **ends}

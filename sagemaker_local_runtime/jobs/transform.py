@@ -1,0 +1,219 @@
+"""Batch transform jobs: https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from sagemaker_local_runtime.exceptions import JobFailedError, ValidationError
+from sagemaker_local_runtime.images import Image, built_in, find_image
+from sagemaker_local_runtime.jobs.archives import unpack
+from sagemaker_local_runtime.jobs.job import Job
+from sagemaker_local_runtime.jobs.kinds import TRANSFORM
+from sagemaker_local_runtime.jobs.program import JobProgram
+from sagemaker_local_runtime.jobs.resources import log_instance_count
+from sagemaker_local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
+from sagemaker_local_runtime.services.models import ModelRegistry
+from sagemaker_local_runtime.services.storage import split_uri
+
+_ROOT, _MODEL, _CODE = "/opt/ml", "/opt/ml/model", "/opt/ml/code"
+_WORK = "/opt/ml/transform"
+_DEFAULT_PAYLOAD_MB = 6
+_WORKER = "sagemaker_local_runtime.images.batch.worker"
+_NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
+
+
+class TransformProgram(JobProgram):
+    """Send the inputs through the containers of a model and upload the answers of the last one.
+
+    :param models: the models of the jobs.
+    """
+
+    kind = TRANSFORM
+    described = (
+        "ModelName",
+        "MaxConcurrentTransforms",
+        "ModelClientConfig",
+        "MaxPayloadInMB",
+        "BatchStrategy",
+        "Environment",
+        "TransformInput",
+        "TransformOutput",
+        "DataCaptureConfig",
+        "TransformResources",
+        "DataProcessing",
+        "ExperimentConfig",
+    )
+
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
+
+    def validate(self, request: dict[str, Any]) -> None:
+        """Refuse a missing model, unknown images, and settings that contradict each other."""
+        for container in self._models.containers(request["ModelName"]):
+            find_image(container["Image"])
+        source = request["TransformInput"]["DataSource"]["S3DataSource"]
+        check_s3_source(source, "TransformInput")
+        split_uri(request["TransformOutput"]["S3OutputPath"])
+        split = request["TransformInput"].get("SplitType", "None")
+        if split not in {"None", "Line"}:
+            raise ValidationError(
+                f"SplitType {split!r} is not supported by the local runtime. Use Line or None."
+            )
+        payload, concurrent = request.get("MaxPayloadInMB"), request.get("MaxConcurrentTransforms")
+        if payload and concurrent and payload * concurrent > 100:
+            raise ValidationError(
+                f"MaxConcurrentTransforms * MaxPayloadInMB is {payload * concurrent}; expected at most 100."
+            )
+        join = request.get("DataProcessing", {}).get("JoinSource", "None")
+        assemble = request["TransformOutput"].get("AssembleWith", "None")
+        if join == "Input" and assemble != split:
+            raise ValidationError(
+                f"JoinSource Input needs the same SplitType and AssembleWith, not {split!r} and {assemble!r}."
+            )
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the request with AWS's defaults."""
+        fields = super().describe(request)
+        fields["TransformInput"] = {
+            "CompressionType": "None",
+            "SplitType": "None",
+            **request["TransformInput"],
+        }
+        fields["TransformOutput"] = {"AssembleWith": "None", **request["TransformOutput"]}
+        fields["DataProcessing"] = {**_NO_PROCESSING, **request.get("DataProcessing", {})}
+        instance = f"i-{secrets.token_hex(8)}a"
+        return {**fields, "_log_stream": f"{request['TransformJobName']}/{instance}-{int(time.time())}"}
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Stage the inputs, run each container on all requests and upload the outputs."""
+        request = job.document
+        job.update(TransformStartTime=time.time())
+        log_instance_count(job, request["TransformResources"].get("InstanceCount", 1))
+        files = _stage_inputs(job)
+        containers = self._models.containers(request["ModelName"])
+        data_log = job.open_log("data-log")
+        try:
+            data_log.add_line(_settings_line(request))
+            for number, container in enumerate(containers):
+                plan = _plan(request, container, files, number, len(containers))
+                _run_container(job, container, plan, data_log.add_line)
+        finally:
+            data_log.close()
+        output = job.produced(f"{_WORK}/output")
+        job.storage.upload(output, request["TransformOutput"]["S3OutputPath"])
+        return {}
+
+
+def _stage_inputs(job: Job) -> list[dict[str, str]]:
+    source = job.document["TransformInput"]["DataSource"]["S3DataSource"]
+    folder = job.folder.host_path(f"{_WORK}/input")
+    job.folder.host_path(f"{_WORK}/output").mkdir(parents=True, exist_ok=True)
+    files = []
+    for path in stage_s3_source(job, source, f"{_WORK}/input"):
+        name = path.relative_to(folder).as_posix()
+        files.append({"name": name, "input": f"{_WORK}/input/{name}", "output": f"{_WORK}/output/{name}.out"})
+    return files
+
+
+def _plan(
+    request: dict[str, Any],
+    container: dict[str, Any],
+    files: list[dict[str, str]],
+    number: int,
+    count: int,
+) -> dict[str, Any]:
+    """Return the plan for the worker of one container."""
+    image = find_image(container["Image"])
+    data, processing = request["TransformInput"], request["DataProcessing"]
+    return {
+        "root": _ROOT,
+        "module": image.serve_module,
+        "repository": image.repository,
+        "tag": image.tag,
+        "files": files,
+        "split": data["SplitType"],
+        "gzipped": data["CompressionType"] == "Gzip",
+        "strategy": request.get("BatchStrategy", "MultiRecord"),
+        "max_payload_bytes": request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB) << 20,
+        "content_type": data.get("ContentType"),
+        "accept": request["TransformOutput"].get("Accept"),
+        "assemble": request["TransformOutput"]["AssembleWith"],
+        "input_filter": processing["InputFilter"],
+        "output_filter": processing["OutputFilter"],
+        "join": processing["JoinSource"] == "Input",
+        "frames_in": f"{_WORK}/answers-{number - 1}" if number else None,
+        "frames_out": f"{_WORK}/answers-{number}" if number + 1 < count else None,
+        "error_file": f"{_WORK}/error.json",
+    }
+
+
+def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], add_line: Any) -> None:
+    _stage_model(job, container)
+    job.write_config(f"{_WORK}/plan.json", plan)
+    image = Image(plan["repository"], plan["tag"])
+    has_script = job.folder.host_path(f"{_MODEL}/code").is_dir() or job.folder.host_path(_CODE).is_dir()
+    quick = image.repository == "sagemaker-xgboost" and not has_script and image.version and not image.pickles
+    command = built_in(_WORKER, f"{_WORK}/plan.json", quick_xgboost=bool(quick))
+    ended = job.execute(command, _environment(job, container))
+    if ended.exit_code == 0:
+        return
+    error_file = job.produced(plan["error_file"])
+    error = json.loads(error_file.read_text()) if error_file.is_file() else {"status": 500}
+    if "message" in error:
+        add_line(
+            f"[sagemaker logs]: {error['file']}: Bad HTTP status returned from invoke: {error['status']}"
+        )
+        add_line(f"[sagemaker logs]: {error['file']}: Message: {error['message']}")
+    blame = "ClientError" if error["status"] < 500 else "AlgorithmError"
+    raise JobFailedError(f"{blame}: See job logs for more information")
+
+
+def _stage_model(job: Job, container: dict[str, Any]) -> None:
+    """Put the container's model, and no other, where the container expects it."""
+    for path in (_MODEL, _CODE):
+        shutil.rmtree(job.produced(path), ignore_errors=True)
+    model = job.folder.host_path(_MODEL)
+    model.mkdir(parents=True)
+    uri = container.get("ModelDataUrl")
+    if uri:
+        unpack(_fetch(job, uri), model)
+    refuse_requirements(model / "code")
+    source = container.get("Environment", {}).get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    if source.startswith("s3://"):
+        code = job.folder.host_path(_CODE)
+        unpack(_fetch(job, source), code)
+        refuse_requirements(code)
+
+
+def _fetch(job: Job, uri: str) -> Path:
+    job.check_not_stopped()
+    return job.storage.fetch(*split_uri(uri), job.folder.path / "archive.tar.gz")
+
+
+def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:
+    return {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_BATCH_STRATEGY": _strategy(job.document),
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(job.document.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)),
+        "SM_MODEL_DIR": _MODEL,
+        **container.get("Environment", {}),
+        **job.document.get("Environment", {}),
+    }
+
+
+def _strategy(request: dict[str, Any]) -> str:
+    multi = request.get("BatchStrategy", "MultiRecord") == "MultiRecord"
+    return "MULTI_RECORD" if multi else "SINGLE_RECORD"
+
+
+def _settings_line(request: dict[str, Any]) -> str:
+    return (
+        f"[sagemaker logs]: MaxConcurrentTransforms={request.get('MaxConcurrentTransforms', 1)}, "
+        f"MaxPayloadInMB={request.get('MaxPayloadInMB', _DEFAULT_PAYLOAD_MB)}, "
+        f"BatchStrategy={_strategy(request)}"
+    )

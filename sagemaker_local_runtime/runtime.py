@@ -1,0 +1,51 @@
+"""The composition root: build the services of one local runtime and give each what it needs."""
+
+from __future__ import annotations
+
+from sagemaker_local_runtime.account import Account
+from sagemaker_local_runtime.engine.execution import ExecutionService
+from sagemaker_local_runtime.engine.services import Services
+from sagemaker_local_runtime.faults import FaultPlan
+from sagemaker_local_runtime.jobs import JobService
+from sagemaker_local_runtime.services.events import EventPublisher
+from sagemaker_local_runtime.services.models import ModelRegistry
+from sagemaker_local_runtime.services.schedule_clock import ScheduleClock
+from sagemaker_local_runtime.services.storage import Storage
+
+
+class Runtime:
+    """The services of one local runtime; the actions in ``api/`` call them.
+
+    :param account: what all of them work with.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.faults = FaultPlan()
+        self.storage = Storage(account)
+        self.models = ModelRegistry(account, self.storage)
+        self.jobs = JobService(account, self.storage, self.models, self.faults)
+        self.events = EventPublisher(account)
+        self.executions = ExecutionService(
+            Services(
+                account=account,
+                jobs=self.jobs,
+                models=self.models,
+                storage=self.storage,
+                events=self.events,
+            )
+        )
+        self.schedules = ScheduleClock(account.settings.account_id, self.executions.start)
+
+    def recover(self) -> None:
+        """Mark as failed what an earlier process left running; called once, before the first request.
+
+        :raises SettingsError: the isolation of jobs that the settings ask for is not available.
+        """
+        self.jobs.recover()
+        self.executions.recover()
+
+    def shutdown(self) -> None:
+        """Stop whatever is still running; the endpoint must still be able to answer the services' calls."""
+        for service in (self.schedules, self.executions, self.jobs, self.events):
+            service.shutdown()

@@ -1,0 +1,160 @@
+"""The HTTP server of a local runtime."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import socket
+import threading
+from types import TracebackType
+from typing import IO
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from sagemaker_local_runtime.account import Account
+from sagemaker_local_runtime.api import load_actions
+from sagemaker_local_runtime.endpoint.app import Application
+from sagemaker_local_runtime.endpoint.browsers import is_loopback
+from sagemaker_local_runtime.endpoint.connections import RequestHandler, close_connections
+from sagemaker_local_runtime.endpoint.static import StaticServices
+from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.runtime import Runtime
+from sagemaker_local_runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_STOP_SECONDS = 10.0
+
+
+class LocalServer:
+    """A local runtime in this process: an HTTP server in a thread, and the services behind it.
+
+    It is also a context manager. A process can run one server at a time, since moto's state is global.
+
+    :param settings: how to start it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.runtime: Runtime
+        self.endpoint_url: str
+        self._application: Application
+        self._static: StaticServices
+        self._lock_file: IO[str] | None = None
+        self._http: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> LocalServer:
+        """Start listening, restore what the data directory holds, and answer requests.
+
+        :raises SettingsError: the port or the data directory is in use or cannot be used.
+        """
+        if not is_loopback(self.settings.host):
+            logger.warning(
+                "Listening on %s: anyone who can reach this port can run programs on this machine. "
+                "The local runtime does not check credentials; keep it on 127.0.0.1.",
+                self.settings.host,
+            )
+        load_actions()
+        listener = _listen(self.settings)
+        try:
+            self._lock_file = _lock(self.settings)
+            host, port = self.settings.host, listener.getsockname()[1]
+            self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
+            account = Account(self.settings, self.endpoint_url)
+            # Before the services: it resets moto, into which they put their own classes.
+            self._static = StaticServices(self.settings, account.store)
+            self.runtime = Runtime(account)
+            self._application = Application(self.runtime, self._static)
+            self._http = make_server(
+                host,
+                port,
+                self._application,
+                threaded=True,
+                request_handler=RequestHandler,
+                fd=listener.fileno(),
+            )
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            listener.close()
+        self._serve(self._http)
+        return self
+
+    def _serve(self, http: BaseWSGIServer) -> None:
+        self._thread = threading.Thread(
+            target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="http", daemon=True
+        )
+        self._thread.start()
+        try:
+            self.runtime.recover()
+        except BaseException:
+            self.stop()
+            raise
+        self._application.ready.set()
+
+    def stop(self) -> None:
+        """Stop whatever is running and stop listening. Another server can then use the data directory."""
+        self.runtime.shutdown()
+        if self._http is not None and self._thread is not None:
+            self._http.shutdown()
+            self._thread.join(_STOP_SECONDS)
+            close_connections(self._http)
+            self._http = None
+        self._static.close()
+        self.runtime.account.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def __enter__(self) -> LocalServer:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"Cannot listen on {settings.host} port {settings.port}: {error}. "
+            "Stop the process that uses it, or choose another port (0 means any free port)."
+        ) from error
+
+
+def _lock(settings: Settings) -> IO[str]:
+    """Lock the data directory for this server until the process ends, however it ends."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        file = (settings.data_dir / "lock").open("w")
+    except OSError as error:
+        raise SettingsError(
+            f"The data directory {settings.data_dir} cannot be used: {error}. "
+            "Choose a directory that this user can write to."
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise SettingsError(
+            f"The data directory {settings.data_dir} is used by another local runtime. "
+            "Stop it, or choose another directory."
+        ) from error
+    return file
+
+
+def _reachable(host: str) -> str:
+    """Return the host at which this machine reaches a server that may listen on every address."""
+    return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound

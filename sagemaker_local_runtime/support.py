@@ -1,0 +1,124 @@
+"""The tables of ``docs/local_runtime.md``: what is supported, taken from the registries themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sagemaker_local_runtime.api import load_actions
+from sagemaker_local_runtime.api.registry import ACTIONS
+from sagemaker_local_runtime.endpoint.app import PASSED_ON
+from sagemaker_local_runtime.engine.conditions import CONDITIONS
+from sagemaker_local_runtime.engine.resolver import FUNCTIONS
+from sagemaker_local_runtime.engine.steps import EXECUTORS
+from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.service_model import service_model
+from sagemaker_pipelines.definition.document import STEP_TYPES
+
+BEGIN = "<!-- generated: python -m sagemaker_local_runtime support --update docs/local_runtime.md -->"
+END = "<!-- end of the generated part -->"
+
+# What a partly supported step type or action lacks. Everything else about it works as on AWS.
+PARTIAL_STEPS: Mapping[str, str] = {
+    "Model": "creates models; artifacts are not repacked",
+    "Processing": (
+        "one machine, whatever the instance count; S3 inputs in File mode, no dataset definitions; outputs "
+        "go to S3 at the end, even in Continuous mode; images sagemaker-scikit-learn and sagemaker-xgboost; "
+        "no Spark, no feature store"
+    ),
+    "RegisterModel": "registers; the package is not validated by jobs",
+    "Training": (
+        "one machine, whatever the instance count; S3 channels in File or FastFile mode; "
+        "algorithm mode for sagemaker-xgboost, scripts for it and sagemaker-scikit-learn; "
+        "algorithm mode reads CSV and libsvm, without `_kfold`; checkpoints go to S3 at the end; "
+        "no warm pools, spot interruptions, debugger or profiler"
+    ),
+    "Transform": (
+        "split by line or not at all, no RecordIO or TFRecord; filters without `..` and `?()`; "
+        "the two images above"
+    ),
+}
+PARTIAL_ACTIONS: Mapping[str, str] = {
+    "CreateEndpointConfig": "a record only: no endpoint is deployed",
+    "CreateModel": "the artifact must exist; a model package must be Approved; no VPC, no multi-model cache",
+    "CreateModelPackage": "Completed at once; no validation jobs, no source algorithm",
+    "CreateProcessingJob": "see the step type Processing",
+    "CreateTrainingJob": "see the step type Training",
+    "CreateTransformJob": "see the step type Transform",
+}
+_FUNCTION_NOTES: Mapping[str, str] = {
+    "Get": "`Parameters`, `Execution`, `Steps` with every member of the job's description",
+    "Std:Join": "texts, numbers and other expressions",
+    "Std:JsonGet": "property files of Processing steps; member and index paths",
+}
+
+
+def tables() -> str:
+    """Return the generated part of the documentation, markers included."""
+    load_actions()
+    parts = [
+        BEGIN,
+        "### Step types",
+        _table(
+            "step type", STEP_TYPES, EXECUTORS, PARTIAL_STEPS, "refused by name when a pipeline is created"
+        ),
+        "### Functions",
+        _table("function", FUNCTIONS, FUNCTIONS, {}, "", _FUNCTION_NOTES),
+        "### Conditions",
+        _table("condition", CONDITIONS, CONDITIONS, {}, ""),
+        "### SageMaker actions",
+        _table("action", {*ACTIONS, *PASSED_ON}, {*ACTIONS, *PASSED_ON}, _action_notes(), ""),
+        _refused_actions(),
+        END,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def update(path: Path) -> bool:
+    """Replace the generated part of a document; return whether it changed.
+
+    :raises SettingsError: the document has no such part.
+    """
+    text = path.read_text(encoding="utf-8")
+    begin, end = text.find(BEGIN), text.find(END)
+    if begin < 0 or end < begin:
+        raise SettingsError(
+            f"{path} has no part between {BEGIN!r} and {END!r} to replace. Add these two lines."
+        )
+    changed = text[:begin] + tables() + text[end + len(END) :].removeprefix("\n")
+    path.write_text(changed, encoding="utf-8")
+    return changed != text
+
+
+def _action_notes() -> dict[str, str]:
+    moto = dict.fromkeys(PASSED_ON, "a record only, kept by moto in memory, with moto's errors")
+    return {**moto, **PARTIAL_ACTIONS}
+
+
+def _table(
+    noun: str,
+    known: Iterable[str],
+    supported: Iterable[str],
+    partial: Mapping[str, str],
+    refusal: str,
+    notes: Mapping[str, str] | None = None,
+) -> str:
+    here = set(supported)
+    lines = [f"| {noun} | support | what is missing or special |", "|---|---|---|"]
+    for name in sorted(known):
+        if name not in here:
+            lines.append(f"| {name} | refused | {refusal} |")
+        elif name in partial:
+            lines.append(f"| {name} | partial | {partial[name]} |")
+        else:
+            lines.append(f"| {name} | supported | {(notes or {}).get(name, '')} |")
+    return "\n".join(line.replace("|  |", "| |") for line in lines)
+
+
+def _refused_actions() -> str:
+    refused = sorted(set(service_model().operation_names) - set(ACTIONS) - PASSED_ON)
+    names = ", ".join(refused)
+    return (
+        f"The other {len(refused)} SageMaker actions are refused by name with `UnknownOperationException`:\n"
+        f"{names}."
+    )
