@@ -78,7 +78,8 @@ class Target:
         """
         values = check_parameters(envelope.parameters, parameters)
         name = envelope.pipeline_name(self.name_prefix)
-        return self.sagemaker.start_execution(start_request(name, token=uuid4().hex, parameters=values))
+        request = start_request(pipeline_name=name, token=uuid4().hex, parameters=values)
+        return self.sagemaker.start_execution(request)
 
 
 def create_bucket(s3: Any, bucket: str, region: str) -> None:

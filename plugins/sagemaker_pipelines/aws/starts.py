@@ -13,8 +13,8 @@ from sagemaker_pipelines.exceptions import ParameterError
 
 
 def start_request(
-    pipeline_name: str,
     *,
+    pipeline_name: str,
     token: str,
     parameters: Mapping[str, str],
     description: str | None = None,

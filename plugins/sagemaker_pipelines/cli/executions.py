@@ -188,7 +188,7 @@ def _request(
         parameters = parameters_of(client.deployed_definition(target, pipeline_version_id=version))
     values = check_parameters(parameters, dict(map(_pair, params)), is_secret=is_secret)
     return start_request(
-        name,
+        pipeline_name=name,
         token=_digest(token),
         parameters=values,
         description=f"Started by {_who()}",

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws.environment import executing_count
 from sagemaker_pipelines.aws.errors import code_of
+from sagemaker_pipelines.aws.starts import steps_from
 from sagemaker_pipelines.aws.upsert import check_parallelism
 from sagemaker_pipelines.aws.versions import version_id
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
@@ -24,15 +25,13 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.masking import is_secret, masked
 from sagemaker_pipelines.task.logical_start import LogicalStart
-from sagemaker_pipelines.task.runs import check_conf, with_backfill_values
-from sagemaker_pipelines.task.starting import (
-    StartAttempt,
+from sagemaker_pipelines.task.requests import (
     effective_parameters,
     execution_request,
-    mark_succeeded,
     resume_request,
-    steps_from,
 )
+from sagemaker_pipelines.task.runs import check_conf, with_backfill_values
+from sagemaker_pipelines.task.starting import StartAttempt, mark_succeeded
 from sagemaker_pipelines.task.waiting import ExecutionWaitMixin
 
 if TYPE_CHECKING:
@@ -268,7 +267,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         return execution_request(
             start,
             pipeline_name=self.pipeline_name,
-            pipeline_params=values,
+            parameters=values,
             display_name=self.display_name or start.display_name,
             pipeline_version_id=version,
             selected_steps=selected,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.definition import Parameter, step_graph
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES, Phase, execution_phase
 from sagemaker_pipelines.task.logical_start import LogicalStart
@@ -22,104 +21,11 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_internals import Logger
     from sagemaker_pipelines.aws.client import SageMakerClient
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
-MAX_DESCRIPTION = 3072
 # Clocks of workers and of AWS differ; the generation decides, this only bounds the search.
 CLOCK_SKEW = timedelta(minutes=15)
 _RESUMABLE = (Phase.FAILED, Phase.STOPPED)
 # How long a start takes to stop the execution that it replaces.
 STOP_SECONDS = 20.0
-
-
-def execution_request(
-    start: LogicalStart,
-    *,
-    pipeline_name: str,
-    pipeline_params: Mapping[str, str],
-    display_name: str,
-    pipeline_version_id: int | None = None,
-    selected_steps: Sequence[str] | None = None,
-    source_execution_arn: str | None = None,
-    max_parallel_execution_steps: int | None = None,
-    description: str | None = None,
-) -> dict[str, Any]:
-    """Return the arguments of StartPipelineExecution, as JSON types, so that they can be sent again verbatim.
-
-    :param start: gives the token and the description.
-    :param pipeline_params: the checked values.
-    :param description: what people are told besides.
-    :raises ParameterError: the description is too long.
-    """
-    request: dict[str, Any] = {
-        "PipelineName": pipeline_name,
-        "PipelineExecutionDisplayName": display_name,
-        "PipelineExecutionDescription": _description(start, description),
-        "ClientRequestToken": start.token,
-    }
-    if pipeline_params:
-        request["PipelineParameters"] = [
-            {"Name": name, "Value": value} for name, value in sorted(pipeline_params.items())
-        ]
-    if pipeline_version_id is not None:
-        request["PipelineVersionId"] = pipeline_version_id
-    if selected_steps:
-        source = {"SourcePipelineExecutionArn": source_execution_arn} if source_execution_arn else {}
-        steps = [{"StepName": name} for name in selected_steps]
-        request["SelectiveExecutionConfig"] = {"SelectedSteps": steps, **source}
-    if max_parallel_execution_steps is not None:
-        request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": max_parallel_execution_steps}
-    return request
-
-
-def effective_parameters(parameters: Iterable[Parameter], request: Mapping[str, Any]) -> dict[str, str]:
-    """Return with which values an execution runs, by name.
-
-    :param parameters: of the version that is executed.
-    :param request: the arguments of StartPipelineExecution.
-    """
-    sent = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())}
-    return {parameter.name: str(sent.get(parameter.name, parameter.default)) for parameter in parameters}
-
-
-def resume_request(
-    start: LogicalStart, pipeline_execution_arn: str, *, description: str | None = None
-) -> dict[str, Any]:
-    """Return the arguments of RetryPipelineExecution, for a run that resumes an earlier run's execution."""
-    return {
-        "PipelineExecutionArn": pipeline_execution_arn,
-        "PipelineExecutionDescription": _description(start, description),
-        "ClientRequestToken": start.token,
-    }
-
-
-def _description(start: LogicalStart, text: str | None) -> str:
-    words = " ".join((text or "").split())
-    # The bar keeps a text that begins as our own ids do from being read as one.
-    description = f"{start.description} | {words}" if words else start.description
-    if len(description) > MAX_DESCRIPTION:
-        raise ParameterError(
-            f"The description is {len(description)} characters long with what tells the start, and SageMaker "
-            f"takes {MAX_DESCRIPTION}: shorten {(text or '')[:50]!r}..."
-        )
-    return description
-
-
-def steps_from(definition: Mapping[str, Any], step_name: str) -> list[str]:
-    """Return a step and all that follows from it, in the order of the document.
-
-    :param definition: the definition as parsed JSON.
-    :param step_name: where to begin.
-    :raises ParameterError: the definition has no such step.
-    """
-    graph = step_graph(definition)
-    if step_name not in graph:
-        raise ParameterError(f"from_step is {step_name!r}; expected one of {', '.join(graph)}.")
-    selected = {step_name}
-    while True:
-        more = {name for name, needed in graph.items() if needed & selected} - selected
-        if not more:
-            return [name for name in graph if name in selected]
-        selected |= more
 
 
 class StartAttempt:
@@ -281,8 +187,8 @@ class StartAttempt:
         if execution_phase(status) not in _RESUMABLE:
             raise ParameterError(
                 f"source_execution_arn is {arn}, which is {status}. Only an execution that is Failed or "
-                "Stopped can be resumed; choose another one, or name the steps to run again (selected_steps, "
-                "from_step)."
+                "Stopped can be resumed. Choose another one, or run steps of it again by selected_steps or "
+                "from_step."
             )
 
     def _call(self, record: StartRecord) -> str:

@@ -23,9 +23,9 @@ from sagemaker_pipelines.exceptions import (
     SageMakerPipelinesError,
     UnknownStatusError,
 )
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.states import is_end
+from sagemaker_pipelines.task.killing import KillMixin
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 from sagemaker_pipelines.task.resuming import resume_if_needed
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
@@ -33,18 +33,13 @@ from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrig
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sagemaker_pipelines.airflow_internals import Logger
-
 #: XCom keys, besides the task's return value.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
 XCOM_FAILURE = "failure"
 XCOM_BILLABLE_SECONDS = "billable_seconds"
-# Airflow kills the process about 5 s after on_kill was called.
-KILL_SECONDS = 4.0
-KILL_RETRY_SECONDS = 0.3
 
 
-class ExecutionWaitMixin:
+class ExecutionWaitMixin(KillMixin):
     """What a task does that waits for an execution, in synchronous and deferrable mode.
 
     It is mixed into operators; they have ``hook`` and the connection's arguments already.
@@ -55,75 +50,19 @@ class ExecutionWaitMixin:
     """
 
     if TYPE_CHECKING:
-
-        @property
-        def log(self) -> Logger: ...
-
         aws_conn_id: str | None
         region_name: str | None
         verify: bool | str | None
         botocore_config: dict[str, Any] | None
         rejection_steps: Iterable[str] | None
-        stop_on_kill: bool
         resume_on_retry: bool | str
 
         def defer(self, **kwargs: Any) -> Any: ...
-
-    _kill_client: Any = None
-    _watched_arn: str | None = None
-    _was_killed = False
-
-    @property
-    def pipeline_hook(self) -> SageMakerPipelineHook:
-        """The operator's hook, by its own type."""
-        hook: SageMakerPipelineHook = self.hook  # type: ignore[attr-defined]
-        return hook
 
     @property
     def client(self) -> SageMakerClient:
         """What AWS is asked with."""
         return self.pipeline_hook.client
-
-    def prepare_kill(self) -> None:
-        """Make what :meth:`on_kill` needs: it runs in a signal handler, where Airflow cannot be asked."""
-        if self.stop_on_kill and self._kill_client is None:
-            self._kill_client = self.pipeline_hook.kill_client()
-
-    def on_kill(self) -> None:
-        """Stop the execution; called by Airflow when the task is failed, cleared or evicted."""
-        self._was_killed = True
-        if self._kill_client is None:
-            return
-        deadline = time.monotonic() + KILL_SECONDS
-        while True:
-            try:
-                arn = self.find_when_killed()
-                break
-            except (ClientError, BotoCoreError) as error:
-                if not is_transient(error) or time.monotonic() + KILL_RETRY_SECONDS >= deadline:
-                    self.log.error(  # noqa: TRY400 - expected
-                        "Whether an execution was started is not known: %s. If one runs on, the orphan sweep "
-                        "reports it; stop it in SageMaker.",
-                        error,
-                    )
-                    return
-            time.sleep(KILL_RETRY_SECONDS)
-        if arn is not None:
-            stop_execution(self._kill_client, arn, seconds=deadline - time.monotonic(), log=self.log)
-
-    def find_when_killed(self) -> str | None:
-        """Return the ARN of the execution that a kill stops; None where there is nothing to stop."""
-        return self._watched_arn
-
-    def end_if_killed(self) -> None:
-        """Raise after :meth:`on_kill`, and stop what it could not know of yet.
-
-        The code goes on after on_kill, for the seconds until Airflow ends the process: it must not start or
-        resume an execution then.
-        """
-        if self._was_killed:
-            self.on_kill()
-            raise AirflowException("Airflow has killed this attempt: nothing is started or resumed any more.")
 
     def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
         """Tell downstream tasks and the UI about the execution, and resume it if this is a retry.

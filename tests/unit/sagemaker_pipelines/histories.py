@@ -294,7 +294,7 @@ class World:
 
     def _patched(self) -> list[Any]:
         clock = SimpleNamespace(sleep=self.sleep, monotonic=lambda: self.now, time=lambda: self.now)
-        modules = ("task.resuming", "task.waiting", "aws.stopping")
+        modules = ("task.killing", "task.resuming", "task.waiting", "aws.stopping")
         return [
             *(patch(f"sagemaker_pipelines.{module}.time", clock) for module in modules),
             patch("airflow.sdk.bases.sensor.time.sleep", self.sleep),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sagemaker_pipelines.definition import Parameter
 from sagemaker_pipelines.task.logical_start import LogicalStart, display_name_of
-from sagemaker_pipelines.task.starting import effective_parameters, execution_request
+from sagemaker_pipelines.task.requests import effective_parameters, execution_request
 
 TEXT = st.text(min_size=1, max_size=30)
 STARTS = st.builds(
@@ -69,9 +69,7 @@ OTHER_IDS = START.description.removeprefix("Airflow ")
     NAMED_STARTS, st.text(max_size=50) | st.sampled_from(["deployment=other", OTHER_IDS, f"| {OTHER_IDS}"])
 )
 def test_a_description_is_read_back_as_the_start_that_it_tells_of(start: LogicalStart, text: str) -> None:
-    request = execution_request(
-        start, pipeline_name="p", pipeline_params={}, display_name="d", description=text
-    )
+    request = execution_request(start, pipeline_name="p", parameters={}, display_name="d", description=text)
     read = LogicalStart.parse(request["PipelineExecutionDescription"])
     assert read is not None
     assert dataclasses.asdict(read) == dataclasses.asdict(start)
@@ -98,7 +96,7 @@ def test_long_run_ids_that_differ_at_the_end_have_different_names() -> None:
 
 
 def test_the_request_holds_the_start_and_only_what_was_given() -> None:
-    request = execution_request(START, pipeline_name="abalone", pipeline_params={}, display_name="run")
+    request = execution_request(START, pipeline_name="abalone", parameters={}, display_name="run")
     assert request == {
         "PipelineName": "abalone",
         "PipelineExecutionDisplayName": "run",
@@ -112,7 +110,7 @@ def test_selective_execution_parallelism_and_version_are_sent_when_given() -> No
     request = execution_request(
         START,
         pipeline_name="abalone",
-        pipeline_params={"B": "2", "A": "1"},
+        parameters={"B": "2", "A": "1"},
         display_name="run",
         pipeline_version_id=3,
         selected_steps=["Train"],

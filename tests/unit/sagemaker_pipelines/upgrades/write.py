@@ -132,7 +132,6 @@ def run(conf: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     from sagemaker_local_runtime.server import LocalServer
     from sagemaker_local_runtime.settings import Settings
-
     from stack.bootstrap import bootstrap
     from stack.settings import StackSettings
     from tests.compose import read_env_file

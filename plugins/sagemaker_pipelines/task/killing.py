@@ -1,0 +1,85 @@
+"""Stop an execution when Airflow kills the task that starts it or waits for it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sagemaker_pipelines.aws.errors import is_transient
+from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+
+if TYPE_CHECKING:
+    from sagemaker_pipelines.airflow_internals import Logger
+
+# Airflow kills the process about 5 s after on_kill was called.
+KILL_SECONDS = 4.0
+KILL_RETRY_SECONDS = 0.3
+
+
+class KillMixin:
+    """What a worker's task does when it is killed.
+
+    It is mixed into operators; they have ``hook`` and ``stop_on_kill`` already.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def log(self) -> Logger: ...
+
+        stop_on_kill: bool
+
+    _kill_client: Any = None
+    _watched_arn: str | None = None
+    _was_killed = False
+
+    @property
+    def pipeline_hook(self) -> SageMakerPipelineHook:
+        """The operator's hook, by its own type."""
+        hook: SageMakerPipelineHook = self.hook  # type: ignore[attr-defined]
+        return hook
+
+    def prepare_kill(self) -> None:
+        """Make what :meth:`on_kill` needs: it runs in a signal handler, where Airflow cannot be asked."""
+        if self.stop_on_kill and self._kill_client is None:
+            self._kill_client = self.pipeline_hook.kill_client()
+
+    def on_kill(self) -> None:
+        """Stop the execution; called by Airflow when the task is failed, cleared or evicted."""
+        self._was_killed = True
+        if self._kill_client is None:
+            return
+        deadline = time.monotonic() + KILL_SECONDS
+        while True:
+            try:
+                arn = self.find_when_killed()
+                break
+            except (ClientError, BotoCoreError) as error:
+                if not is_transient(error) or time.monotonic() + KILL_RETRY_SECONDS >= deadline:
+                    self.log.error(  # noqa: TRY400 - expected
+                        "Whether an execution was started is not known: %s. If one runs on, the orphan sweep "
+                        "reports it; stop it in SageMaker.",
+                        error,
+                    )
+                    return
+            time.sleep(KILL_RETRY_SECONDS)
+        if arn is not None:
+            stop_execution(self._kill_client, arn, seconds=deadline - time.monotonic(), log=self.log)
+
+    def find_when_killed(self) -> str | None:
+        """Return the ARN of the execution that a kill stops; None where there is nothing to stop."""
+        return self._watched_arn
+
+    def end_if_killed(self) -> None:
+        """Raise after :meth:`on_kill`, and stop what it could not know of yet.
+
+        The code goes on after on_kill, for the seconds until Airflow ends the process: it must not start or
+        resume an execution then.
+        """
+        if self._was_killed:
+            self.on_kill()
+            raise AirflowException("Airflow has killed this attempt: nothing is started or resumed any more.")
