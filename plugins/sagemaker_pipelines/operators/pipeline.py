@@ -169,15 +169,14 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.pipeline_params = with_backfill_values(
             context, self.pipeline_params or {}, self.backfill_params or {}
         )
+        # Airflow's log masks secrets wherever they come up, as in what AWS answers.
+        mask_secret({name: str(value) for name, value in self.pipeline_params.items() if value is not None})
         try:
             if self.strict_conf:
                 check_conf(context)
             attempt.prepare(self._request)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
-        request = attempt.record.request if attempt.record else {}
-        # Airflow's log masks them wherever they come up, as in what AWS answers.
-        mask_secret({item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())})
         self.end_if_killed()
         if self.stop_on_kill:
             attempt.stop_replaced()
@@ -202,6 +201,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
         try:
             arn = attempt.send(self._require_room)
+        except SageMakerPipelinesError as error:
+            raise AirflowFailException(str(error)) from error
         except ClientError as error:
             if code_of(error) != "ResourceLimitExceeded":
                 raise

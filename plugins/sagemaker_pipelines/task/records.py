@@ -76,10 +76,11 @@ class _Record:
 
 @dataclass(frozen=True, kw_only=True)
 class StartRecord(_Record):
-    """A logical start: written before the first call, sent again verbatim by every later try.
+    """A logical start: written before the first call, sent again by every later try.
 
     :param generation: its random id.
-    :param request: the arguments of StartPipelineExecution.
+    :param request: the arguments of StartPipelineExecution, without the values of secrets: Airflow's REST API
+        shows what is kept.
     :param created_at: when it was written, ISO 8601; no execution of it is older.
     :param pipeline_execution_arn: its execution, once the answer was seen.
     :param ended: whether no execution of it is left to stop: set with ``succeeded``. Version 5773bd2 set it

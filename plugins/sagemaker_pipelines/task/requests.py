@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sagemaker_pipelines.aws.starts import start_request
-from sagemaker_pipelines.definition import Parameter
+from sagemaker_pipelines.definition import MASK, Parameter
 from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.masking import is_secret
 from sagemaker_pipelines.task.logical_start import LogicalStart
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
@@ -58,3 +59,42 @@ def _description(start: LogicalStart, text: str | None) -> str:
             f"SageMaker accepts {MAX_DESCRIPTION}. Shorten {(text or '')[:50]!r}..."
         )
     return description
+
+
+def without_secrets(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as it may be kept where people can read it: the values of secrets are masked.
+
+    :param request: the arguments of StartPipelineExecution.
+    """
+    return _with_parameters(request, lambda item: MASK if is_secret(item["Name"]) else item["Value"])
+
+
+def with_secrets(kept: Mapping[str, Any], make_request: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a request of :func:`without_secrets` as it is sent, with the present values of its secrets.
+
+    :param kept: the request as it was kept.
+    :param make_request: returns the request of the present arguments; called only where a value is masked.
+    :raises ParameterError: the present arguments have no value for a secret.
+    """
+    pairs = kept.get("PipelineParameters", ())
+    if not any(_is_masked(item) for item in pairs):
+        return dict(kept)
+    present = {item["Name"]: item["Value"] for item in make_request().get("PipelineParameters", ())}
+    missing = [item["Name"] for item in pairs if _is_masked(item) and item["Name"] not in present]
+    if missing:
+        raise ParameterError(
+            f"The first attempt gave a value for {', '.join(missing)}, and pipeline_params has none now. "
+            "Values of secrets are not kept between attempts. Give it again, or clear the task to start anew."
+        )
+    return _with_parameters(kept, lambda item: present[item["Name"]] if _is_masked(item) else item["Value"])
+
+
+def _is_masked(item: Mapping[str, str]) -> bool:
+    return item["Value"] == MASK and is_secret(item["Name"])
+
+
+def _with_parameters(request: Mapping[str, Any], value: Callable[[Mapping[str, str]], str]) -> dict[str, Any]:
+    if "PipelineParameters" not in request:
+        return dict(request)
+    pairs = [{**item, "Value": value(item)} for item in request["PipelineParameters"]]
+    return {**request, "PipelineParameters": pairs}

@@ -13,6 +13,7 @@ from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES, Phase, execution_phase
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord, Witness
+from sagemaker_pipelines.task.requests import with_secrets, without_secrets
 from sagemaker_pipelines.task.resuming import resume_execution, settled_status
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class StartAttempt:
     """One try of a logical start: it sends the start's request, or finds what an earlier try started.
 
     The request is kept before the first call, so that every later try sends the same one, with the same
-    token. As SageMaker may have forgotten the token by then, a later try first looks the execution up by
-    its generation.
+    token; only the values of secrets are not kept, but given again. As SageMaker may have forgotten the token
+    by then, a later try first looks the execution up by its generation.
 
     :param context: the running task's.
     :param client: what to call AWS with.
@@ -47,16 +48,19 @@ class StartAttempt:
         self._context = context
         self._client = client
         self._log = log
-        self._has_called = False
+        self._make_request: Callable[[LogicalStart], dict[str, Any]] | None = None
+        self._sent: dict[str, Any] | None = None
         self.record: StartRecord | None = None
         self.is_retry = False
 
     def prepare(self, make_request: Callable[[LogicalStart], dict[str, Any]]) -> None:
         """Continue the earlier tries' start, or begin one.
 
-        :param make_request: called for a new start only; what it returns is sent by all its tries.
+        :param make_request: called for a new start; what it returns is sent by all its tries. A later try
+            calls it once more where it has to send secrets, whose values are not kept.
         :raises NoTaskStateStoreError: Airflow offers no place to keep the request.
         """
+        self._make_request = make_request
         if self._context.get("task_state_store") is None:
             raise NoTaskStateStoreError(self._context["ti"].task_id)
         witness = Witness.of(self._context)
@@ -79,7 +83,7 @@ class StartAttempt:
             self._check_resumable(request["PipelineExecutionArn"])
         record = StartRecord(
             generation=start.generation,
-            request=request,
+            request=without_secrets(request),
             witness=witness,
             replaced=earlier.left_to_stop() if earlier is not None else None,
         )
@@ -163,15 +167,15 @@ class StartAttempt:
         record = self.record.replaced or self.record
         if record.pipeline_execution_arn is not None:
             return record.pipeline_execution_arn
-        if not (self._has_called or self.is_retry or self.record.replaced):
+        if not (self._sent or self.is_retry or self.record.replaced):
             return None
         request = record.request
         if "PipelineName" not in request:
             return str(request["PipelineExecutionArn"])
         arn = self.find(record, sagemaker=sagemaker)
-        if arn is None and self._has_called:
+        if arn is None and self._sent:
             # The call is on its way: the token makes SageMaker answer both with the same execution.
-            arn = str(sagemaker.start_pipeline_execution(**request)["PipelineExecutionArn"])
+            arn = str(sagemaker.start_pipeline_execution(**self._sent)["PipelineExecutionArn"])
         return arn
 
     def _was_stopped(self, record: StartRecord) -> bool:
@@ -192,17 +196,25 @@ class StartAttempt:
             )
 
     def _call(self, record: StartRecord) -> str:
-        self._has_called = True
-        if "PipelineName" in record.request:
-            arn = self._client.start_execution(record.request)
+        request = with_secrets(record.request, self._request_now)
+        # From here on a kill sends it too.
+        self._sent = request
+        if "PipelineName" in request:
+            arn = self._client.start_execution(request)
             # An earlier try, put off by a quota or cut off before its call, has left nothing to go on with.
             self.is_retry = False
             return arn
-        arn = str(record.request["PipelineExecutionArn"])
+        arn = str(request["PipelineExecutionArn"])
         if not self.is_retry or execution_phase(self._client.execution_status(arn)) in _RESUMABLE:
-            token = record.request["ClientRequestToken"]
+            token = request["ClientRequestToken"]
             resume_execution(self._client, arn, token=token, description=self._owner(record, arn))
         return arn
+
+    def _request_now(self) -> dict[str, Any]:
+        """Return the request that a new start would send."""
+        if self._make_request is None:
+            raise RuntimeError("prepare() comes first")
+        return self._make_request(LogicalStart.new(self._context))
 
     def _owner(self, record: StartRecord, arn: str) -> str:
         """Return the description of what this start resumes.

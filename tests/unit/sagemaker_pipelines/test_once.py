@@ -216,6 +216,47 @@ def test_every_try_sends_the_first_trys_request(endpoint: Endpoint, store: TaskS
     assert endpoint.executions[arn]["request"]["PipelineParameters"] == [{"Name": "Count", "Value": "1"}]
 
 
+class TestSecrets:
+    """A start with a secret among its parameters, whose first try is cut off before its call."""
+
+    @pytest.fixture(autouse=True)
+    def _first_try(self, endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        definition = gated_definition()
+        definition["Parameters"].append({"Name": "DbPassword", "Type": "String", "DefaultValue": "d"})
+        monkeypatch.setattr(endpoint, "deployed_definition", lambda *_, **__: definition)
+        endpoint.cut = "before the call"
+        with pytest.raises(Killed):
+            start(endpoint, pipeline_params=self.values("hunter2222")).execute(context_of(store))
+
+    @staticmethod
+    def values(password: str, count: int = 1) -> dict[str, object]:
+        return {"DbPassword": password, "Count": count}
+
+    def test_airflows_database_does_not_hold_it(self, store: TaskStateStore) -> None:
+        assert "hunter2222" not in str(store.kept)
+
+    def test_the_next_try_sends_its_value_again(self, endpoint: Endpoint, store: TaskStateStore) -> None:
+        arn = start(endpoint, pipeline_params=self.values("hunter2222", 2)).execute(context_of(store))
+        assert endpoint.executions[arn]["request"]["PipelineParameters"] == [
+            {"Name": "Count", "Value": "1"},
+            {"Name": "DbPassword", "Value": "hunter2222"},
+        ]
+        assert "hunter2222" not in str(store.kept)
+
+    def test_a_try_that_has_it_no_longer_says_so(self, endpoint: Endpoint, store: TaskStateStore) -> None:
+        with pytest.raises(AirflowFailException, match="gave a value for DbPassword"):
+            start(endpoint, pipeline_params={"Count": 1}).execute(context_of(store))
+
+    def test_a_kill_sends_its_value(self, endpoint: Endpoint, store: TaskStateStore) -> None:
+        task = start(endpoint, pipeline_params=self.values("hunter2222"))
+        endpoint.cut = "before the call"
+        with pytest.raises(Killed):
+            task.execute(context_of(store))
+        task.on_kill()
+        (execution,) = endpoint.executions.values()
+        assert {"Name": "DbPassword", "Value": "hunter2222"} in execution["request"]["PipelineParameters"]
+
+
 def test_a_try_after_the_answer_calls_nothing(endpoint: Endpoint, store: TaskStateStore) -> None:
     arn = start(endpoint).execute(context_of(store))
     endpoint.calls.clear()
