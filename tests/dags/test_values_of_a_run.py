@@ -25,8 +25,11 @@ from sagemaker_pipelines import (
     sagemaker_pipeline_task_group,
     task_value,
 )
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.dag.forms import RUN_FIELDS
 from sagemaker_pipelines.definition.limits import PARAMETER_NAME
+from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.task.logical_start import LogicalStart
 from tests.unit.sagemaker_pipelines.samples import ARN, gated_definition
 
 THRESHOLD = {"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0}
@@ -358,3 +361,47 @@ def test_ones_own_form_leaves_open_what_the_dag_gives(tmp_path: Path, schedule: 
         sagemaker_pipeline_task_group("train", definition=path, pipeline_params={"Wanted": "here"})
     start = rendered(dag, "train.start_pipeline", deployed("train."))
     assert start.pipeline_params["Wanted"] == "here"
+
+
+START = LogicalStart(dag_id="d", run_id="r", task_id="t", map_index=-1, generation="0" * 32)
+
+
+@pytest.fixture
+def version_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployed version from before the definition had any parameter but the threshold."""
+    older = {"Version": "2020-12-01", "Parameters": [THRESHOLD | {"DefaultValue": 5.0}], "Steps": []}
+    monkeypatch.setattr(SageMakerClient, "deployed_definition", lambda *_, **__: older)
+
+
+def sent_to_version(dag: DAG, **conf: Any) -> dict[str, str]:
+    """Return the values that a run of version 3 sends to SageMaker."""
+    start = rendered(dag, "start_pipeline", deployed(), PipelineVersionId=3, **conf)
+    return {item["Name"]: item["Value"] for item in start._request(START)["PipelineParameters"]}
+
+
+@pytest.mark.usefixtures("version_without")
+def test_a_pinned_version_is_not_sent_what_it_does_not_know_unless_somebody_chose_it(tmp_path: Path) -> None:
+    added = {"Name": "Added", "Type": "Integer", "DefaultValue": 3}
+    late = {"Name": "Late", "Type": "String", "DefaultValue": "s3://${artifact_bucket}/late"}
+    path = envelope_file(tmp_path, added, late)
+    dag = sagemaker_pipeline_dag("pinned", definition=path, data_parameters=["Late"])
+    assert sent_to_version(dag) == {"MseThreshold": "6.0"}
+    # The browser's form sends each of its fields.
+    assert sent_to_version(dag, Added=3, Late=None, MseThreshold=7) == {"MseThreshold": "7"}
+    with pytest.raises(ParameterError, match="Added"):
+        sent_to_version(dag, Added=4)
+    with pytest.raises(ParameterError, match="Late"):
+        sent_to_version(dag, Late="s3://b/late")
+
+
+@pytest.mark.usefixtures("version_without")
+def test_what_the_dag_or_the_interval_chose_is_never_left_out(tmp_path: Path) -> None:
+    data = {"Name": "InputData", "Type": "String", "DefaultValue": "s3://b/all/"}
+    path = envelope_file(tmp_path, data)
+    by_dag = sagemaker_pipeline_dag("by_dag", definition=path, pipeline_params={"InputData": "s3://b/all/"})
+    by_interval = sagemaker_pipeline_dag(
+        "by_interval", definition=path, inputs={"InputData": Partitions("s3://b/{date}/")}
+    )
+    for dag in (by_dag, by_interval):
+        with pytest.raises(ParameterError, match="InputData"):
+            sent_to_version(dag)

@@ -204,6 +204,8 @@ def sagemaker_pipeline_tasks(
     )
     check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())
     unless_pinned: Any = _UnlessPinned(str(definition))
+    names = [parameter.name for parameter in envelope.parameters]
+    if_pinned: Any = _FormIfPinned(tuple(name for name in names if name not in (pipeline_params or ())))
     start = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline",
         pipeline_name=task_value(upsert.task_id, "pipeline_name"),
@@ -218,6 +220,7 @@ def sagemaker_pipeline_tasks(
             ),
             **(pipeline_params or {}),
         },
+        optional_params=if_pinned,
         empty_is_default=by_interval,
         backfill_params=backfill_params,
         strict_conf=True,
@@ -259,6 +262,22 @@ class _UnlessPinned:
 
     def resolve(self, context: Context) -> str:
         return "" if context["params"].get(PIPELINE_VERSION_ID) else self.definition
+
+
+@dataclass(frozen=True)
+class _FormIfPinned:
+    """Take what the form says by itself where it pins a version, which may not have all of its parameters.
+
+    :param names: the parameters whose values come from the form.
+    """
+
+    names: tuple[str, ...]
+
+    def resolve(self, context: Context) -> dict[str, Any]:
+        if not context["params"].get(PIPELINE_VERSION_ID):
+            return {}
+        form: Any = context["dag"].params
+        return {name: form.get_param(name).value if name in form else None for name in self.names}
 
 
 def _default_args(notifier: Notifier | None, given: Mapping[str, Any] | None) -> Any:

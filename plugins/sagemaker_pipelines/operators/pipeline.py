@@ -53,6 +53,9 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param definition: path of the compiled definition to check against; None reads the version
         that will be executed. A template that renders to nothing does too, and then an empty value leaves
         its parameter to the default: a form shows nothing where it is deployed. Templated, except a Path.
+    :param optional_params: by name, the value of ``pipeline_params`` that is left out where the executed
+        version has no such parameter, such as a version from before it was added. None is then left out too,
+        and any other value is refused. Templated.
     :param empty_is_default: names of parameters for which an empty text is nothing, and so their default.
     :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``,
         unless the form's ``RegisterInBackfill`` is set. Templated.
@@ -94,6 +97,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "display_name",
         "description",
         "pipeline_params",
+        "optional_params",
         "backfill_params",
         "definition",
         "pipeline_version_id",
@@ -113,6 +117,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         *,
         pipeline_name: str,
         pipeline_params: Mapping[str, object] | None = None,
+        optional_params: Mapping[str, object] | None = None,
         empty_is_default: Collection[str] = (),
         backfill_params: Mapping[str, object] | None = None,
         definition: str | Path | None = None,
@@ -142,6 +147,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         check_parallelism(max_parallel_execution_steps)
         if selected_steps and from_step:
             raise ValueError("selected_steps and from_step exclude each other: both say which steps are run.")
+        self.optional_params = optional_params
         self.empty_is_default = empty_is_default
         self.backfill_params = backfill_params
         # A Path is not templated: nothing in it is code.
@@ -258,13 +264,16 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         if source is not None and selected is None:
             return resume_request(start, source, description=_text(self.description))
         version = version_id(self.pipeline_version_id)
+        parameters = list(self._parameters(version))
+        left_out = self._left_out({parameter.name for parameter in parameters})
         given = {
             name: value
             for name, value in (self.pipeline_params or {}).items()
-            if value != "" or (self.definition != "" and name not in self.empty_is_default)
+            if name not in left_out
+            and (value != "" or (self.definition != "" and name not in self.empty_is_default))
         }
-        values = check_parameters(self._parameters(version), given, is_secret=is_secret)
-        self._check_data(values, version)
+        values = check_parameters(parameters, given, is_secret=is_secret)
+        self._check_data(values, version, [name for name in self.data_parameters if name not in left_out])
         return execution_request(
             start,
             pipeline_name=self.pipeline_name,
@@ -276,6 +285,18 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             max_parallel_execution_steps=self.max_parallel_execution_steps,
             description=_text(self.description),
         )
+
+    def _left_out(self, known: Collection[str]) -> set[str]:
+        """Return the names of those values that the version does not know, and that nobody has chosen."""
+        optional, values = self.optional_params or {}, self.pipeline_params or {}
+        left_out = {
+            name
+            for name, value in optional.items()
+            if name not in known and values.get(name) in (None, value)
+        }
+        if left_out:
+            self.log.info("Left out, as the version has no such parameter: %s", ", ".join(sorted(left_out)))
+        return left_out
 
     def _selected(self, source_execution_arn: str | None) -> list[str] | None:
         """Return the steps to run; None runs all."""
@@ -291,13 +312,13 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             return Envelope.load(self.definition).parameters
         return parameters_of(self.client.deployed_definition(self.pipeline_name, pipeline_version_id=version))
 
-    def _check_data(self, values: Mapping[str, str], version: int | None) -> None:
+    def _check_data(self, values: Mapping[str, str], version: int | None, names: Sequence[str]) -> None:
         """Raise for the data parameters whose URI holds nothing, sent or left to the deployed default."""
-        uris = {name: values[name] for name in self.data_parameters if name in values}
-        if len(uris) < len(self.data_parameters):
+        uris = {name: values[name] for name in names if name in values}
+        if len(uris) < len(names):
             deployed = self.client.deployed_definition(self.pipeline_name, pipeline_version_id=version)
             defaults = {parameter.name: parameter.default for parameter in parameters_of(deployed)}
-            for name in self.data_parameters:
+            for name in names:
                 if name not in defaults:
                     raise ParameterError(
                         f"data_parameters names {name!r}, which is no parameter of {self.pipeline_name}; "
