@@ -1,6 +1,6 @@
 """Read, check and fill compiled pipeline definitions. Standard library only.
 
-What Airflow parses, what compiles definitions and what executes them share this package.
+It is shared by the DAGs that Airflow parses, by the compiler, and by the code that executes definitions.
 """
 
 from sagemaker_pipelines.definition.annotations import annotate

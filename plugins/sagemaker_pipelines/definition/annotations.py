@@ -1,4 +1,4 @@
-"""What a definition cannot say of its parameters: descriptions, ranges, patterns and sections of the form."""
+"""What a definition cannot say about its parameters: descriptions, ranges, patterns, sections of the form."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def annotate(
 
     :param parameters: what the definition declares.
     :param annotations: parameter name to any of ``description``, ``section`` (of the trigger form),
-        ``pattern`` (a regular expression for the whole of a String) and ``minimum``, ``maximum``
+        ``pattern`` (a regular expression that a whole String must match) and ``minimum``, ``maximum``
         (inclusive, of an Integer or Float).
-    :raise DefinitionError: when a parameter or key is unknown, a value is of the wrong type, or the
+    :raise DefinitionError: when a parameter or key is unknown, a value has the wrong type, or the
         parameter's own default does not fit.
     """
     declared = {parameter.name: parameter for parameter in parameters}
     if unknown := sorted(set(annotations) - set(declared)):
         raise DefinitionError(
-            f"{unknown[0]} is annotated but is no parameter of the definition: its parameters are "
+            f"{unknown[0]} is annotated but is not a parameter of the definition: its parameters are "
             f"{', '.join(declared) or 'none'}. Correct the name or remove the annotation."
         )
     return tuple(_annotated(parameter, annotations.get(name, {})) for name, parameter in declared.items())
@@ -58,14 +58,19 @@ def _annotated(parameter: Parameter, annotation: Mapping[str, Any]) -> Parameter
 def _check_annotation(parameter: Parameter, key: str, value: Any) -> None:
     if key not in _KEYS:
         raise DefinitionError(
-            f"{parameter.name} is annotated with {key!r}: expected any of {', '.join(_KEYS)}."
+            f"{parameter.name} has the annotation {key!r}, expected one of {', '.join(_KEYS)}: correct or "
+            "remove it."
         )
     if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
         expected = " or ".join(kind.__name__ for kind in _KEYS[key])
-        raise DefinitionError(f"{key} of {parameter.name} is {value!r}: expected {expected}.")
+        raise DefinitionError(
+            f"The annotation {key} of {parameter.name} is {value!r}, expected a value of type {expected}: "
+            "correct it."
+        )
     if key in {"minimum", "maximum"} and parameter.type not in _NUMBER_TYPES:
         raise DefinitionError(
-            f"{parameter.name} is a {parameter.type} and has no {key}: remove it from its annotation."
+            f"{parameter.name} has the annotation {key} and the type {parameter.type}, expected Integer or "
+            "Float: remove the annotation."
         )
     if key == "pattern":
         _check_pattern(parameter, str(value))
@@ -73,10 +78,14 @@ def _check_annotation(parameter: Parameter, key: str, value: Any) -> None:
 
 def _check_pattern(parameter: Parameter, pattern: str) -> None:
     if parameter.type != "String":
-        raise DefinitionError(f"{parameter.name} is {parameter.type}: only a String has a pattern.")
+        raise DefinitionError(
+            f"{parameter.name} has the annotation pattern and the type {parameter.type}, expected String: "
+            "remove the annotation."
+        )
     try:
         re.compile(pattern)
     except re.error as error:
         raise DefinitionError(
-            f"The pattern of {parameter.name} is {pattern!r}, which is no regular expression: {error}."
+            f"The pattern of {parameter.name} is {pattern!r}, expected a regular expression ({error}): "
+            "correct it."
         ) from error

@@ -1,6 +1,6 @@
 """Compare one value with the constraint of its shape: an enum, a range, a length or a pattern.
 
-A shape is one of botocore's, or anything with the same attributes.
+A shape is one of botocore's shapes, or anything with the same attributes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-# Patterns of AWS are matched against text of any origin.
+# AWS's patterns are matched against text from any source, and may take very long on a long text.
 _MAX_PATTERN_INPUT = 100_000
 
 _MATCHES_EVERYTHING = re.compile(
@@ -23,9 +23,9 @@ _MATCHES_EVERYTHING = re.compile(
 class BrokenConstraint:
     """A constraint that a value breaks.
 
-    :param kind: which one.
+    :param kind: the kind of constraint.
     :param limit: the values of the enum, the bound, or the pattern.
-    :param noun: what is bounded: the ``value`` of a number, the ``length`` of everything else.
+    :param noun: what the bound applies to: the ``value`` of a number, the ``length`` of anything else.
     """
 
     kind: Literal["enum", "min", "max", "pattern"]
@@ -37,7 +37,7 @@ def broken_constraint(shape: Any, value: Any) -> BrokenConstraint | None:
     """Return the first constraint of a shape that a value breaks, or None.
 
     :param shape: the shape of the value.
-    :param value: a value of the shape's own type.
+    :param value: a value that has the shape's type.
     """
     size, noun = _size(value)
     if enum := getattr(shape, "enum", None):
@@ -67,8 +67,8 @@ def _matches(pattern: str, value: str) -> bool:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Compile AWS's Java pattern; None where Python has no equal, and AWS alone checks it."""
-    # `.*` and its kind match everything, at a price.
+    """Compile AWS's Java pattern; None where Python cannot compile it, so that only AWS checks it."""
+    # `.*` and similar patterns match everything, but take time.
     if _MATCHES_EVERYTHING.fullmatch(pattern):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Walk a definition: its steps, whatever branch they are in, and its canonical text.
+"""Walk through the steps of a definition, in all its branches, and write its canonical text.
 
 A definition is the JSON document of version 2020-12-01 as the SageMaker Python SDK emits it.
 See https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-pipeline.html.
@@ -45,7 +45,7 @@ STEP_TYPES = frozenset(
     }
 )
 
-#: Arguments of a step that hold steps, by the type of the holder.
+#: The arguments of a step that contain other steps, by the type of the containing step.
 BRANCHES: Mapping[str, tuple[str, ...]] = {
     "Condition": ("IfSteps", "ElseSteps"),
     "ForEach": ("ForEachBody",),
@@ -54,11 +54,11 @@ BRANCHES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LocatedStep:
-    """A step with the place that holds it.
+    """A step and its place in the definition.
 
-    :param step: the step as it stands in the definition.
-    :param parent: name of the Condition or ForEach step that holds it, or None.
-    :param branch: the argument of the parent that holds it (``IfSteps``), or None.
+    :param step: the step as it is in the definition.
+    :param parent: name of the Condition or ForEach step that contains it, or None.
+    :param branch: the argument of the parent that contains it (``IfSteps``), or None.
     """
 
     step: dict[str, Any]
@@ -67,12 +67,12 @@ class LocatedStep:
 
     @property
     def name(self) -> str:
-        """The step's name, empty when the step has none."""
+        """The step's name; empty if the step has none."""
         return str(self.step.get("Name", ""))
 
 
 def locate_steps(definition: Mapping[str, Any]) -> Iterator[LocatedStep]:
-    """Yield every step in the order of the document, a holder before what it holds."""
+    """Yield every step in the order of the document, a parent before its children."""
     yield from _locate(definition.get("Steps"), None, None)
 
 
@@ -91,7 +91,7 @@ def _locate(steps: Any, parent: str | None, branch: str | None) -> Iterator[Loca
 
 
 def iter_steps(definition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every step of a definition, also those in the branches of a Condition.
+    """Yield every step of a definition, including those in the branches of a Condition.
 
     :param definition: the definition as parsed JSON.
     """
@@ -100,7 +100,7 @@ def iter_steps(definition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def own_part(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the step without the steps that it holds."""
+    """Return the step without the steps that it contains."""
     held = BRANCHES.get(str(step.get("Type")), ())
     own = dict(step)
     if held and isinstance(step.get("Arguments"), dict):
@@ -125,22 +125,22 @@ def s3_data_types(value: Any, parameter: str) -> set[str]:
 
 
 def value_at(value: Any, path: str) -> Any:
-    """Return what is at a dotted path of nested objects, or None."""
+    """Return the value at a dotted path in nested objects, or None."""
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list, and nothing for what is no list."""
+    """Return the objects in a list; an empty list if the value is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def canonical(definition: Mapping[str, Any]) -> str:
-    """Return the definition as text that is equal for equal definitions.
+    """Return the definition as text that is the same for equal definitions.
 
     :param definition: the definition as parsed JSON.
-    :return: JSON with sorted keys and an indent of two, ended by a newline.
+    :return: JSON with sorted keys and an indent of two, with a newline at the end.
     """
     return json.dumps(definition, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -151,7 +151,7 @@ def definition_hash(definition: Mapping[str, Any]) -> str:
 
 
 def parse_definition(text: str) -> dict[str, Any]:
-    """Return a definition as AWS holds it.
+    """Return a definition that AWS has returned as text.
 
     :raises DefinitionError: it is not a JSON object.
     """

@@ -27,8 +27,8 @@ class Asset:
     """A code file that steps need in S3.
 
     :param name: its file name.
-    :param path: its path below the envelope's folder, which holds its content's hash.
-    :param sha256: hash of its content, 64 hexadecimal digits.
+    :param path: its path below the envelope's folder, which contains the hash of its content.
+    :param sha256: the hash of its content, 64 hexadecimal digits.
     """
 
     name: str
@@ -36,22 +36,22 @@ class Asset:
     sha256: str
 
     def key(self, name_prefix: str) -> str:
-        """Return the key in the artifact bucket that the definition expects this file at."""
+        """Return the key in the artifact bucket where the definition expects this file."""
         return f"{name_prefix}assets/{self.sha256}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """A compiled definition with all that its deployment needs.
+    """A compiled definition with everything that an upsert needs.
 
-    :param name: the pipeline's name, without the deployment's prefix.
-    :param description: what the pipeline does, in a sentence.
+    :param name: the pipeline's name, without the environment's prefix.
+    :param description: what the pipeline does, in one sentence.
     :param definition: the definition with placeholders.
     :param images: image name to region to image URI.
-    :param assets: the code files, to be uploaded before the definition is created.
+    :param assets: the code files, which must be uploaded before the definition is created.
     :param placeholders: names of the placeholders in the definition, sorted.
-    :param root: the folder that the assets' paths are below.
-    :param annotations: what the definition cannot say of its parameters (see :func:`annotate`).
+    :param root: the folder that the paths of the assets are relative to.
+    :param annotations: what the definition cannot say about its parameters (see :func:`annotate`).
     :param allowed_arguments: names of arguments that are not checked (see :func:`check`).
     """
 
@@ -106,25 +106,27 @@ class Envelope:
         return annotate(parameters_of(self.definition), self.annotations)
 
     def pipeline_name(self, name_prefix: str = "") -> str:
-        """Return the name that the pipeline is deployed under.
+        """Return the name that the pipeline has in SageMaker.
 
-        :param name_prefix: the deployment's prefix, such as ``dev-``; may be empty.
+        :param name_prefix: the environment's prefix, such as ``dev-``; may be empty.
         :raise PlaceholderError: when SageMaker would refuse the name.
         """
         name = f"{name_prefix}{self.name}"
         if len(name) > MAX_NAME_LENGTH or NAME_PATTERN.fullmatch(name) is None:
             raise PlaceholderError(
                 f"name_prefix is {name_prefix!r}, which makes the pipeline's name {name!r}: expected at most "
-                f"{MAX_NAME_LENGTH} letters, digits and hyphens, begun by a letter or digit (such as 'dev-')."
+                f"{MAX_NAME_LENGTH} letters, digits and hyphens, starting with a letter or digit (such as "
+                "'dev-'). Change the setting."
             )
         return name
 
     def fill(self, values: Mapping[str, str], *, region: str) -> dict[str, Any]:
         """Return the definition with every placeholder filled.
 
-        :param values: placeholder to value; images are picked by the region. Others may be left in.
-        :param region: the region that the pipeline is created in.
-        :raise PlaceholderError: naming each placeholder without a value, or an image without the region.
+        :param values: placeholder to value; images are chosen by the region. It may contain other names.
+        :param region: the region where the pipeline is created.
+        :raise PlaceholderError: a placeholder has no value, or an image is not available in the region; the
+            message names them.
         """
         filled = {name: values[name] for name in self.placeholders if name in values}
         for name in self.placeholders:
@@ -134,8 +136,8 @@ class Envelope:
         if missing or ("name_prefix" in self.placeholders and "name_prefix" not in filled):
             missing = missing or ["name_prefix"]
             raise PlaceholderError(
-                f"Pipeline {self.name!r} has no value for {', '.join(missing)}: give one in the connection's "
-                "extra or to the operator."
+                f"Pipeline {self.name!r} has no value for {', '.join(missing)}: set it in the connection's "
+                "extra or in the operator."
             )
         self.pipeline_name(filled.get("name_prefix", ""))
         definition: dict[str, Any] = substitute(self.definition, filled)
@@ -149,16 +151,16 @@ class Envelope:
         regions = self.images.get(name, {})
         if region not in regions:
             raise PlaceholderError(
-                f"Image {name!r} is not known in the region {region!r}: known are "
-                f"{', '.join(sorted(regions)) or 'no regions'}. Deploy to one of them, or give a value for "
+                f"Image {name!r} has no URI for the region {region!r}, expected one of "
+                f"{', '.join(sorted(regions)) or '(no regions)'}. Deploy to one of them, or give a value for "
                 f"{IMAGE_PREFIX}{name}."
             )
         return regions[region]
 
     def asset_path(self, asset: Asset) -> Path:
-        """Return an asset's file after checking its content.
+        """Check the content of an asset and return its path.
 
-        :raise DefinitionError: when it is missing, or is not what the definition was compiled with.
+        :raise DefinitionError: when it is missing, or is not the file that the definition was compiled with.
         """
         path = self.root / asset.path
         try:
@@ -168,7 +170,7 @@ class Envelope:
         if seen != asset.sha256:
             raise DefinitionError(
                 f"Asset {path} has the hash {seen}, expected {asset.sha256}: it was edited after compiling. "
-                "Edit its source beside the pipeline and run `make compile`."
+                "Edit its source next to the pipeline instead, and run `make compile`."
             )
         return path
 
@@ -176,15 +178,15 @@ class Envelope:
         used = tuple(sorted(find_placeholders(self.definition)))
         if used != self.placeholders:
             raise DefinitionError(
-                f"{path} lists the placeholders {', '.join(self.placeholders)}, its definition uses "
+                f"{path} lists the placeholders {', '.join(self.placeholders)}, but its definition uses "
                 f"{', '.join(used)}: compile it again (make compile)."
             )
         images = {f"{IMAGE_PREFIX}{name}" for name in self.images}
         unknown = [name for name in used if name not in NAMES and name not in images]
         if unknown:
             raise DefinitionError(
-                f"{path} uses the unknown placeholders {', '.join(unknown)}: known are "
-                f"{', '.join(sorted(NAMES | images))}."
+                f"{path} uses the unknown placeholders {', '.join(unknown)}, expected any of "
+                f"{', '.join(sorted(NAMES | images))}: correct them and compile it again (make compile)."
             )
 
 
@@ -194,13 +196,13 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         compiled = ", ".join(sorted(file.name for file in path.parent.glob("*.json"))) or "no definition"
         raise DefinitionError(
-            f"{path} cannot be read ({error.strerror}): its folder has {compiled}. Name one of these, or run "
-            "`make compile`."
+            f"{path} cannot be read ({error.strerror}). Its folder contains {compiled}. Name one of these, "
+            "or run `make compile`."
         ) from error
     except ValueError as error:
         raise DefinitionError(f"{path} is not JSON ({error}): run `make compile`.") from error
     if not isinstance(document, dict):
         raise DefinitionError(
-            f"{path} holds a {type(document).__name__}, expected an envelope: run `make compile`."
+            f"{path} contains a {type(document).__name__}, expected an envelope: run `make compile`."
         )
     return document

@@ -1,7 +1,7 @@
 """The gate of a definition: the Condition that compares a metric with its threshold.
 
-Which report holds the metric, and which Fail steps mean "rejected", is read from the definition, so
-that a DAG need not say it a second time.
+The definition says which report contains the metric, and which Fail steps mean "rejected", so a DAG does
+not have to repeat it.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ class Gate:
     """Where the metric is, what it is compared with, and what a rejection looks like.
 
     :param condition_step: name of the Condition step.
-    :param operator: the comparison ``metric <operator> threshold`` that lets a model pass, by its name in
+    :param operator: the comparison ``metric <operator> threshold`` that accepts a model, by its name in
         the definition (``LessThanOrEqualTo``).
     :param report_step: name of the Processing step that writes the report, or of the Training step whose
         job has the metric.
-    :param property_file: name of the property file; empty without a report, like the two that follow.
-    :param output_name: the report step's output that holds the file.
-    :param file_path: path of the file below that output.
+    :param property_file: name of the property file; empty without a report.
+    :param output_name: the output of the report step that contains the file; empty without a report.
+    :param file_path: path of the file below that output; empty without a report.
     :param json_path: path of the metric in the file (``regression_metrics.mse.value``); without a report,
         the metric's name.
-    :param threshold: the parameter that holds the threshold, or the constant itself.
+    :param threshold: the parameter that contains the threshold, or the constant itself.
     :param rejection_steps: names of the Fail steps in the Condition's ElseSteps.
     :param metric_name: the training metric (``validation:rmse``) that is read from ``FinalMetricDataList``
         of the training job; None where the metric is in a report.
@@ -85,7 +85,7 @@ class Gate:
         return _SIGNS[self.operator][0 if passed else 1]
 
     def passes(self, metric: float, threshold: float) -> bool:
-        """Say whether a metric passes a threshold. NaN never does."""
+        """Return whether a metric passes a threshold. NaN never does."""
         return _COMPARE[self.operator](metric, threshold)
 
 
@@ -103,7 +103,7 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
         raise GateError(
             f"Condition step {name!r} is not one comparison of a metric with a threshold "
             f"({len(conditions)} conditions: {', '.join(str(c.get('Type')) for c in conditions)}): "
-            "give the report, the metric's path and the threshold to the branch operator yourself."
+            "name another step with condition_step, or compare the metric in a task of your own."
         )
     operator, metric, threshold = _sides(name, conditions[0])
     return Gate(
@@ -116,27 +116,31 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
 
 
 def _condition(definition: Mapping[str, Any], wanted: str | None) -> dict[str, Any]:
-    """Return the Condition step that is the gate: the wanted one, else the only one that reads a metric."""
+    """Return the Condition step that is the gate: the one asked for, or the only one that reads a metric."""
     conditions = {
         str(step["Name"]): step for step in iter_steps(definition) if step.get("Type") == "Condition"
     }
     if wanted is not None:
         if wanted not in conditions:
             known = ", ".join(conditions) or "none"
-            raise GateError(f"No Condition step {wanted!r}: the definition's Condition steps are {known}.")
+            raise GateError(
+                f"The definition has no Condition step {wanted!r}; its Condition steps are {known}. Correct "
+                "condition_step."
+            )
         return conditions[wanted]
     read = {name: step["Arguments"].get("Conditions") for name, step in conditions.items()}
     gates = [name for name, compared in read.items() if calls("Std:JsonGet", compared) or _metrics(compared)]
     if not gates:
         seen = ", ".join(sorted({r.text for compared in read.values() for r in references(compared)}))
         raise GateError(
-            "0 Condition steps read a metric: the definition's Condition steps "
-            f"({', '.join(read) or 'none'}) read {seen or 'nothing'}, expected {_METRICS}."
+            "No Condition step reads a metric: the definition's Condition steps "
+            f"({', '.join(read) or 'none'}) read {seen or 'nothing'}, expected {_METRICS}. Add such a "
+            "condition, or declare the DAG with gate=False."
         )
     if len(gates) > 1:
         raise GateError(
             f"{len(gates)} Condition steps read a metric ({', '.join(gates)}), expected one: "
-            "name the gate with condition_step."
+            "name the one that is the gate with condition_step."
         )
     return conditions[gates[0]]
 
@@ -156,12 +160,12 @@ def _sides(name: str, condition: Mapping[str, Any]) -> tuple[str, dict[str, Any]
         return _MIRRORED[condition["Type"]], right, left  # type: ignore[return-value]
     raise GateError(
         f"Condition step {name!r} compares {left!r} with {right!r}, expected {_METRICS} on one side and a "
-        "threshold on the other."
+        "threshold on the other. Correct the condition, or name another step with condition_step."
     )
 
 
 def _source(definition: Mapping[str, Any], name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the gate that say where its metric is."""
+    """Return the fields of the gate that describe where its metric is."""
     if "Std:JsonGet" in metric:
         path = metric["Std:JsonGet"]
         step, report = _property_file(definition, name, path)
@@ -176,7 +180,7 @@ def _source(definition: Mapping[str, Any], name: str, metric: Mapping[str, Any])
     if not any(s["Name"] == reference.name and s.get("Type") == "Training" for s in iter_steps(definition)):
         raise GateError(
             f"Condition step {name!r} reads its metric from {reference.text!r}, expected a Training step of "
-            "this definition."
+            "this definition. Correct the reference."
         )
     no_report = {"property_file": "", "output_name": "", "file_path": ""}
     metric_name = str(reference.training_metric)
@@ -197,7 +201,7 @@ def _property_file(
                 return reference.name, declared
     raise GateError(
         f"Condition step {name!r} reads its metric from {metric!r}, expected a property file that a "
-        "Processing step of this definition declares."
+        "Processing step of this definition declares. Declare it in property_files of that step."
     )
 
 
@@ -211,7 +215,7 @@ def _threshold(definition: Mapping[str, Any], name: str, value: Any) -> Paramete
                 return parameter
     raise GateError(
         f"Condition step {name!r} has the threshold {value!r}, expected a number or a parameter of the "
-        "definition."
+        "definition. Correct the condition."
     )
 
 

@@ -23,8 +23,8 @@ def dependencies(step: Mapping[str, Any]) -> Iterator[str]:
 def step_graph(definition: Mapping[str, Any]) -> dict[str, set[str]]:
     """Return the predecessors of every step.
 
-    A step waits for the steps that its arguments refer to, for those in its ``DependsOn``, and for the
-    Condition (or ForEach) that holds it.
+    A step waits for the steps that its arguments refer to, for the steps in its ``DependsOn``, and for the
+    Condition (or ForEach) that contains it.
 
     :param definition: the definition as parsed JSON.
     :return: step name to the names of its predecessors, in the order of the document.
@@ -41,7 +41,7 @@ def step_graph(definition: Mapping[str, Any]) -> dict[str, set[str]]:
 
 
 def find_cycle(graph: Mapping[str, set[str]]) -> list[str]:
-    """Return the steps of one cycle, each waiting for the next, or an empty list."""
+    """Return the steps of one cycle, each waiting for the next; an empty list if there is no cycle."""
     try:
         TopologicalSorter({name: sorted(graph[name]) for name in graph}).prepare()
     except CycleError as error:

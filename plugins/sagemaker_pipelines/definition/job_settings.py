@@ -1,6 +1,6 @@
-"""Give every job of a definition the deployment's KMS key, VPC and tags.
+"""Give every job of a definition the environment's KMS key, VPC and tags.
 
-What a step says itself stays: the settings only fill what is absent.
+The settings only fill in what is absent; they do not replace what a step sets itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from sagemaker_pipelines.definition.document import iter_steps
 
 _PROCESSING = ["Processing", "ClarifyCheck", "QualityCheck"]
 
-#: Where a job of each type names the KMS key of its outputs and volumes: paths in its arguments.
-#: The last part is written only where the part before it exists.
+#: The paths in a job's arguments, by type, that name the KMS key of its outputs and volumes.
+#: The last part of a path is written only if the part before it exists.
 _KMS_KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         _PROCESSING,
@@ -30,7 +30,7 @@ _KMS_KEYS: Mapping[str, tuple[str, ...]] = {
     "EndpointConfig": ("KmsKeyId",),
 }
 
-#: Where a job of each type names its VPC. A transform job runs in the VPC of its model.
+#: The path in a job's arguments, by type, that names its VPC. A transform job runs in the VPC of its model.
 _VPC_CONFIGS: Mapping[str, str] = {
     **dict.fromkeys(_PROCESSING, "NetworkConfig.VpcConfig"),
     "Training": "VpcConfig",
@@ -38,7 +38,7 @@ _VPC_CONFIGS: Mapping[str, str] = {
     "Tuning": "TrainingJobDefinition.VpcConfig",
 }
 
-#: Types whose create call takes tags. A model package in a group takes none: it has its group's.
+#: Types whose Create call accepts tags. A model package in a group accepts none: it has those of its group.
 _TAGGED = frozenset(
     {*_PROCESSING, "AutoML", "Endpoint", "EndpointConfig", "Model", "Training", "Transform", "Tuning"}
 )
@@ -51,12 +51,13 @@ def with_job_settings(
     vpc_config: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Return a copy of a definition whose jobs have the deployment's settings.
+    """Return a copy of a definition whose jobs have the environment's settings.
 
     :param definition: the definition as parsed JSON.
-    :param kms_key_id: KMS key for what jobs write, and for their volumes.
+    :param kms_key_id: the KMS key for the outputs of jobs and for their volumes.
     :param vpc_config: ``{"SecurityGroupIds": [...], "Subnets": [...]}``.
-    :param tags: name to value, or ``[{"Key": ..., "Value": ...}]``; a step's own tag of the same key wins.
+    :param tags: name to value, or ``[{"Key": ..., "Value": ...}]``; a step's own tag with the same key takes
+        precedence.
     """
     changed = copy.deepcopy(dict(definition))
     for step in iter_steps(changed):
@@ -76,7 +77,7 @@ def with_job_settings(
 def _set_default(arguments: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     for parent in parents:
-        # A network configuration holds nothing that a job needs besides; other parents are the job's own.
+        # Only a network configuration may be created here: a job does not need anything else in it.
         child = arguments.setdefault(parent, {}) if parent == "NetworkConfig" else arguments.get(parent)
         if not isinstance(child, dict):
             return

@@ -1,7 +1,7 @@
 """Follow the path of a ``Std:JsonGet`` into a JSON document.
 
 A path names one value: ``regression_metrics.mse.value``, ``$.classes[0].f1``, ``metrics['validation:rmse']``.
-What can select several values (``*``, ``..``, slices, filters) is refused.
+Anything that can select several values (``*``, ``..``, slices, filters) is refused.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def value_at(document: Any, path: str) -> Any:
     """Return the value at a path of a document.
 
     :param document: parsed JSON.
-    :param path: names and indices, with or without ``$`` at its start.
-    :raises ValueError: the path is not one that names a single value.
+    :param path: names and indexes, with or without ``$`` at the start.
+    :raises ValueError: the path does not name a single value.
     :raises LookupError: the document has nothing there; the message says what it has instead.
     """
     value, followed = document, ""
@@ -43,12 +43,12 @@ def value_at(document: Any, path: str) -> Any:
 
 
 def _parts(path: str) -> list[tuple[str | int, str]]:
-    """Return the keys of a path, each with the text that spells it."""
+    """Return the keys of a path, each with its text in the path."""
     parts: list[tuple[str | int, str]] = []
     begin = position = 1 if path.startswith("$") else 0
     while position < len(path):
         part = _PART.match(path, position)
-        # A dot stands before each name but the first, which has one only behind "$".
+        # Every name has a dot before it, except that the first one has a dot only after "$".
         needs_dot = position > 0
         if part is None or (part["name"] is not None and bool(part["dot"]) != needs_dot):
             break
@@ -56,8 +56,9 @@ def _parts(path: str) -> list[tuple[str | int, str]]:
         parts.append((_key(part), part[0]))
     if position < len(path) or not (parts or begin):
         raise ValueError(
-            f"{path!r} is not a path that JsonGet knows: {path[position:]!r} is neither a name nor an index. "
-            "Write names and indices that lead to one value, such as metrics.mse.value or folds[0]['f1']."
+            f"{path!r} is not a path that JsonGet accepts: {path[position:]!r} is neither a name nor an "
+            "index. Write names and indexes that lead to one value, such as metrics.mse.value or "
+            "folds[0]['f1']."
         )
     return parts
 
@@ -69,7 +70,7 @@ def _key(part: re.Match[str]) -> str | int:
 
 
 def _summary(value: Any) -> str:
-    """Return what a value has: the names of an object, else its type."""
+    """Return a summary of a value: the names in an object, or the type of anything else."""
     if not isinstance(value, Mapping):
         return type(value).__name__
     names = sorted(value)

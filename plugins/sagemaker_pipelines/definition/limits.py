@@ -1,13 +1,13 @@
-"""What SageMaker's API demands of a definition beside its steps' arguments: names and lengths.
+"""What SageMaker's API requires of a definition apart from the arguments of its steps: names and lengths.
 
-From the service model that botocore 1.43.117 ships; the shapes' names are given.
+The values come from the service model in botocore 1.43.117; each comment names the shape.
 """
 
 from __future__ import annotations
 
 import re
 
-#: PipelineDefinition: at most this many characters inline; a longer one goes by its S3 location.
+#: PipelineDefinition: at most this many characters inline; a longer definition is passed by its S3 location.
 MAX_INLINE_DEFINITION = 1_048_576
 
 #: StepName

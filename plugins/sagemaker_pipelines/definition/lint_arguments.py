@@ -1,4 +1,4 @@
-"""Check the arguments of a step by the shape of the Create call that SageMaker makes with them.
+"""Check the arguments of a step against the shape of the Create call that SageMaker makes with them.
 
 SageMaker refuses an unknown member ("Unknown Argument member"), an expression in place of a list ("Expecting
 start of Json Array") and too many entries when the pipeline is created:
@@ -21,7 +21,7 @@ from sagemaker_pipelines.definition.problem import Problem
 from sagemaker_pipelines.definition.references import is_expression, references
 from sagemaker_pipelines.definition.step_shapes import CALLS, Call, ServiceModel, step_shape
 
-#: JSON types of a shape's type, and what to call them. JSON has no type for a time or for bytes.
+#: The JSON types for the type of a shape, and their name in messages. JSON has no type for times and bytes.
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "blob": ((str,), "a string"),
     "boolean": ((bool,), "true or false"),
@@ -47,7 +47,7 @@ _JSON_NAMES: Mapping[type, str] = {
 }
 _CONTAINERS = frozenset({"list", "map", "object", "structure"})
 
-#: Types of parameters that may stand for a value of the type; others take any parameter.
+#: The types of parameters that may stand for a value of the type; for other types, any parameter may.
 _PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "boolean": ("Boolean",),
     "double": ("Float", "Integer"),
@@ -57,7 +57,7 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "string": ("String",),
 }
 
-# New instance types come too often for a list.
+# New instance types appear too often to keep a list.
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 _MAX_SHOWN = 80
 
@@ -68,7 +68,7 @@ class _Place:
 
     :param path: below the arguments, such as ``Environment[KEY]``; empty for the arguments themselves.
     :param name: the path without indexes and keys, after the step's type: ``Training.Environment``.
-    :param secret: whether the value is a user's own entry, which may be a secret and is not shown.
+    :param secret: whether the value is the user's own entry, which may be a secret and is not shown.
     """
 
     path: str
@@ -88,8 +88,8 @@ def lint_arguments(
     """Yield the problems of one step's arguments.
 
     :param name: the step's name.
-    :param kind: its type, a known one.
-    :param step: the step as it stands in the definition.
+    :param kind: its type, which must be a known one.
+    :param step: the step as it is in the definition.
     :param definition: the whole definition, which declares the parameters.
     :param model: botocore's model of SageMaker.
     """
@@ -108,7 +108,7 @@ def lint_arguments(
 
 @dataclass(frozen=True)
 class _Walker:
-    """Compares the arguments of one step with their shape.
+    """Compare the arguments of one step with their shape.
 
     :param step: the step's name.
     :param kind: its type.
@@ -153,7 +153,7 @@ class _Walker:
                 yield from self.walk(shape.value, item, place.entry(key, secret=True))
 
     def needs(self, arguments: Mapping[str, Any]) -> Iterator[Problem]:
-        """Check what a pipeline must have although the shape does not require it."""
+        """Check what a pipeline requires or refuses although the shape does not say so."""
         for wanted in self.call.needed:
             if not any(arguments.get(key) for key in wanted.split("|")):
                 yield self._missing(_Place("", self.kind), wanted)
@@ -169,7 +169,7 @@ class _Walker:
     def _structure(self, shape: Any, value: Mapping[str, Any], place: _Place) -> Iterator[Problem]:
         for name in shape.required_members:
             path = place.member(name).name.partition(".")[2]
-            # The SDK writes null for what is not set.
+            # The SDK writes null for members that are not set.
             if value.get(name) is None and path not in self.call.set_by_service:
                 yield self._missing(place, name)
         for name, item in value.items():
@@ -182,7 +182,7 @@ class _Walker:
         if kind in _CONTAINERS:
             yield self._problem(
                 place,
-                f"is {_seen(value, place)}, but an expression may replace a single value only",
+                f"is {_seen(value, place)}, but an expression may only replace a single value",
                 f"make it {_TYPES[kind][1]}, with expressions inside it",
             )
             return
@@ -191,11 +191,11 @@ class _Walker:
             given = self.declared.get(reference.name) if reference.kind == "Parameters" else None
             accepted = _PARAMETERS.get(kind)
             if given is not None and accepted is not None and given not in accepted:
-                # That a text is refused where a number is due is not documented.
+                # AWS does not document that it refuses text where it expects a number.
                 yield self._problem(
                     place,
                     f"is the {given} parameter {reference.name}",
-                    "SageMaker takes text there: use the parameter's to_string()"
+                    "SageMaker expects text there: use the parameter's to_string()"
                     if kind == "string"
                     else f"declare the parameter as {' or '.join(accepted)}",
                     certain=kind == "string",
@@ -226,8 +226,8 @@ class _Walker:
                 message, fix = f"is {_seen(value, place)}", f"make it {bound}"
             else:
                 noun = "characters" if isinstance(value, str) else "entries"
-                message, fix = f"has {len(value)} {noun}", f"SageMaker takes {bound}: change it"
-        # Values are added to enums all the time.
+                message, fix = f"has {len(value)} {noun}", f"SageMaker accepts {bound}: change it"
+        # AWS adds values to enums all the time.
         return self._problem(place, message, fix, certain=broken.kind != "enum")
 
     def _unknown(self, name: str, known: Sequence[str], place: _Place) -> Problem:
@@ -251,7 +251,7 @@ class _Walker:
         )
 
     def _override(self, place: _Place) -> str:
-        """Return the name to allow a problem by; without a call, the pipeline itself needs the arguments."""
+        """Return the name that allows a problem; empty for types without a Create call."""
         return place.name if self.kind in CALLS else ""
 
 
@@ -264,7 +264,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _seen(value: Any, place: _Place) -> str:
-    """Return a value as JSON, cut; its type alone where it may be a secret."""
+    """Return a value as JSON, truncated; only its type if it may be a secret."""
     if place.secret:
         return _JSON_NAMES[type(value)]
     text = json.dumps(value, default=str)

@@ -1,4 +1,4 @@
-"""Check the expressions of a step: what they refer to, functions, and conditions."""
+"""Check the expressions of a step: references, functions and conditions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ EXECUTION_VARIABLES = frozenset(
 
 FUNCTIONS = frozenset({"Std:Join", "Std:JsonGet"})
 
-#: Namespaces that only the body of a ForEach step knows.
+#: Namespaces that exist only in the body of a ForEach step.
 _FOR_EACH = frozenset({"ForEach", "IterationOutput"})
 
-#: Steps without properties: nothing of theirs can be referred to.
-# The SDK's ConditionStep offers its Outcome alone; FailStep offers nothing.
+#: Steps that have almost no properties to refer to.
+# The SDK's ConditionStep has only its Outcome; FailStep has nothing.
 _FEW_PROPERTIES: Mapping[str, frozenset[str]] = {"Condition": frozenset({".Outcome"}), "Fail": frozenset()}
 
 _COMPARISONS = frozenset({"Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo"})
@@ -39,8 +39,8 @@ def lint_expressions(name: str, own: Mapping[str, Any], definition: Mapping[str,
     """Yield the problems of all expressions in one step.
 
     :param name: the step's name.
-    :param own: the step without the steps that it holds.
-    :param definition: the whole definition, to resolve references in.
+    :param own: the step without the steps that it contains.
+    :param definition: the whole definition, in which references are resolved.
     """
     for reference in references(own):
         yield from _reference(name, reference, definition)
@@ -67,14 +67,14 @@ def _reference(name: str, reference: Reference, definition: Mapping[str, Any]) -
         if reference.name not in EXECUTION_VARIABLES:
             yield Problem(
                 name,
-                f"{reference.text!r} is no execution variable",
+                f"{reference.text!r} is not an execution variable",
                 f"use one of {', '.join(sorted(EXECUTION_VARIABLES))}",
             )
     elif reference.kind not in _FOR_EACH:
         yield Problem(
             name,
-            f"{reference.text!r} is no reference",
-            "begin it with Steps., Parameters. or Execution.",
+            f"{reference.text!r} is not a reference",
+            "begin it with 'Steps.', 'Parameters.' or 'Execution.'",
         )
 
 
@@ -90,7 +90,7 @@ def _step_reference(name: str, reference: Reference, definition: Mapping[str, An
     elif reference.rest not in _FEW_PROPERTIES.get(str(target.get("Type")), {reference.rest}):
         yield Problem(
             name,
-            f"{reference.text!r} refers to a {target['Type']} step, which has no such property",
+            f"{reference.text!r} refers to a property that a {target['Type']} step does not have",
             "put the step's name into DependsOn instead",
         )
     elif reference.property_file is not None:
@@ -113,7 +113,7 @@ def _property_file(name: str, reference: Reference, target: Mapping[str, Any]) -
     if wanted not in names:
         yield Problem(
             reference.name,
-            f"property file {reference.property_file!r} is in the output {wanted!r}, which the step has not",
+            f"property file {reference.property_file!r} is in the output {wanted!r}, which does not exist",
             f"use one of its outputs: {', '.join(map(str, names)) or '(none)'}",
         )
 
@@ -133,7 +133,7 @@ def _functions(name: str, value: Any) -> Iterator[Problem]:
 def _function(name: str, key: str, body: Any) -> Iterator[Problem]:
     if key not in FUNCTIONS:
         yield Problem(
-            name, f"{key!r} is no function of a definition", f"use one of {', '.join(sorted(FUNCTIONS))}"
+            name, f"{key!r} is not a function of a definition", f"use one of {', '.join(sorted(FUNCTIONS))}"
         )
         return
     body = body if isinstance(body, Mapping) else {}
@@ -185,7 +185,7 @@ def _condition(name: str, condition: Any) -> Iterator[Problem]:
             yield from _condition(name, condition[key])
     else:
         known = ", ".join(sorted(_COMPARISONS | {"In", "Not", "Or"}))
-        yield Problem(name, f"{kind!r} is no type of a condition", f"use one of {known}")
+        yield Problem(name, f"{kind!r} is not a type of condition", f"use one of {known}")
         return
     for key in needed:
         if condition.get(key) is None:

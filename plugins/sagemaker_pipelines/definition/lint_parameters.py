@@ -1,4 +1,4 @@
-"""Check what a definition declares as its parameters."""
+"""Check the parameters that a definition declares."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def lint_parameters(definition: Mapping[str, Any]) -> Iterator[Problem]:
     if len(declared) > MAX_PARAMETERS:
         yield Problem(
             None,
-            f"{len(declared)} parameters are declared, SageMaker takes at most {MAX_PARAMETERS}",
+            f"{len(declared)} parameters are declared, SageMaker accepts at most {MAX_PARAMETERS}",
             "move settings into a file that a step reads",
         )
     for name, count in Counter(str(item.get("Name")) for item in declared).items():
         if count > 1:
-            yield Problem(None, f"{count} parameters are called {name}", "give each its own name")
+            yield Problem(None, f"{count} parameters have the name {name}", "give each its own name")
     for item in declared:
         yield from _declaration(item)
 
@@ -60,14 +60,14 @@ def _declaration(item: Mapping[str, Any]) -> Iterator[Problem]:
         return
     enum = item.get("EnumValues") or []
     if not isinstance(enum, list) or not all(isinstance(value, str) for value in enum):
-        yield Problem(None, f"parameter {name} has EnumValues {enum!r}", "make them a list of texts")
+        yield Problem(None, f"parameter {name} has EnumValues {enum!r}", "make them a list of strings")
         return
     if "DefaultValue" in item:
         yield from _default(Parameter(name, kind, item["DefaultValue"], tuple(enum) or None))
 
 
 def _default(parameter: Parameter) -> Iterator[Problem]:
-    """Check a default: its JSON type first, since a text that spells a number is no number there."""
+    """Check a default: its JSON type first, because SageMaker accepts no string in place of a number."""
     default = parameter.default
     fitting = isinstance(default, _PYTHON_TYPES[parameter.type]) and (
         isinstance(default, bool) == (parameter.type == "Boolean")
@@ -76,7 +76,7 @@ def _default(parameter: Parameter) -> Iterator[Problem]:
         yield Problem(
             None,
             f"parameter {parameter.name} has the default {default!r} ({type(default).__name__}), "
-            f"which is no {parameter.type}",
+            f"which is not of type {parameter.type}",
             f"give it a default of type {parameter.type}",
         )
         return

@@ -1,6 +1,6 @@
-"""Check a definition before it is deployed, as far as that can be done without AWS.
+"""Check a definition before it is deployed, as far as that is possible without AWS.
 
-The public JSON schema of the definition (April 2025) rejects what the SDK emits, so it is no gate.
+The public JSON schema of the definition (April 2025) rejects what the SDK emits, so it cannot be used here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sagemaker_pipelines.exceptions import InvalidDefinitionError
 def lint(
     definition: Mapping[str, Any], model: ServiceModel, *, allowed: Collection[str] = ()
 ) -> list[Problem]:
-    """Return the problems of a definition, in the order of the document; an empty list when it is sound.
+    """Return the problems of a definition, in the order of the document; an empty list if there are none.
 
     :param definition: the definition as parsed JSON, with placeholders or filled.
     :param model: botocore's model of SageMaker, ``client.meta.service_model``, which knows every argument.
@@ -44,11 +44,11 @@ def check(
 
     :param definition: the definition as parsed JSON, with placeholders or filled.
     :param model: botocore's model of SageMaker, ``client.meta.service_model``, which knows every argument.
-    :param name: what to call it in the message.
+    :param name: the definition's name in the message.
     :param allowed: names of problems to leave out, such as ``Training.NewMember``.
-    :param warn: called with each problem that a SageMaker newer than the model may accept; None makes these
-        errors too.
-    :raise InvalidDefinitionError: with all other problems, each naming its step and the cure.
+    :param warn: called with each problem that a SageMaker newer than the model may accept; None treats these
+        problems as errors, too.
+    :raise InvalidDefinitionError: there are other problems; the message names the step and the fix for each.
     """
     problems = lint(definition, model, allowed=allowed)
     if warn is not None:
@@ -87,7 +87,7 @@ def _duplicates(located: list[LocatedStep]) -> Iterator[Problem]:
 
 
 def _step(item: LocatedStep, definition: Mapping[str, Any], model: ServiceModel) -> Iterator[Problem]:
-    """Check one step; what is in its branches is checked by itself."""
+    """Check one step without the steps in its branches, which are checked separately."""
     step, name, kind = item.step, item.name, str(item.step.get("Type"))
     if STEP_NAME.fullmatch(name) is None:
         yield Problem(

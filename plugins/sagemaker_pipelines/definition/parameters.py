@@ -1,6 +1,6 @@
-"""Parameters of a definition, and the values for one start.
+"""Parameters of a definition, and their values for one start.
 
-SageMaker takes every value as a string of at most 1,024 characters:
+SageMaker expects every value as a string of at most 1,024 characters:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Parameter.html.
 """
 
@@ -19,7 +19,7 @@ from sagemaker_pipelines.reading import finite_number, whole_number
 TYPES = ("String", "Integer", "Float", "Boolean")
 MAX_VALUE_LENGTH = 1024
 MAX_PARAMETERS = 200
-#: What stands in messages instead of a secret.
+#: Replaces a secret in messages.
 MASK = "***"
 
 
@@ -29,11 +29,11 @@ class Parameter:
 
     :param name: its name, as passed at a start.
     :param type: ``String``, ``Integer``, ``Float`` or ``Boolean``.
-    :param default: its default, or None where a start must give a value.
+    :param default: its default, or None if a start must give a value.
     :param enum_values: the only values allowed, or None.
     :param description: what it is for, or None.
-    :param section: where it stands in the trigger form, or None.
-    :param pattern: regular expression that the whole of a String has to match, or None.
+    :param section: its section in the trigger form, or None.
+    :param pattern: regular expression that a whole String must match, or None.
     :param minimum: the smallest Integer or Float allowed, or None.
     :param maximum: the largest Integer or Float allowed, or None.
     """
@@ -50,12 +50,12 @@ class Parameter:
 
     @property
     def has_placeholder_default(self) -> bool:
-        """Whether the default is known only where the definition is deployed."""
+        """Whether the default contains a placeholder, so that only an upsert fills it in."""
         return has_placeholder(self.default)
 
 
 def parameters_of(definition: Mapping[str, Any]) -> tuple[Parameter, ...]:
-    """Return the parameters that a definition declares, in its order."""
+    """Return the parameters that a definition declares, in the same order."""
     return tuple(
         Parameter(
             name=declared["Name"],
@@ -73,16 +73,16 @@ def check_parameters(
     *,
     is_secret: Callable[[str], bool] = lambda name: False,
 ) -> dict[str, str]:
-    """Return the values of one start as the strings that SageMaker takes.
+    """Return the values for one start as the strings that SageMaker expects.
 
-    A string that spells a value of the parameter's type is accepted, since templates yield strings.
-    None leaves a parameter to its default; so does an empty string where the default is a placeholder.
+    A string that spells a value of the parameter's type is accepted, because templates yield strings.
+    None means the default; so does an empty string if the default is a placeholder.
 
     :param parameters: what the definition declares.
-    :param values: name to value; names left out take their defaults.
-    :param is_secret: whether messages mask the values of a name; by default they show all.
-    :return: name to string, only of the values that are to be sent.
-    :raise ParameterError: naming every unknown name, missing value and value that does not fit.
+    :param values: name to value; parameters that are left out have their defaults.
+    :param is_secret: whether messages must mask the value of a name; by default they show all values.
+    :return: name to string, for the values that have to be sent.
+    :raise ParameterError: the message names every unknown name, missing value and unsuitable value.
     """
     declared = {parameter.name: parameter for parameter in parameters}
     problems = [_unknown(name, declared) for name in values if name not in declared]
@@ -91,7 +91,9 @@ def check_parameters(
         value = values.get(parameter.name)
         if value is None or (value == "" and parameter.has_placeholder_default):
             if parameter.default is None:
-                problems.append(f"{parameter.name} has no value and no default: give it a {parameter.type}.")
+                problems.append(
+                    f"{parameter.name} has no value and no default: give it a value of type {parameter.type}."
+                )
             continue
         try:
             strings[parameter.name] = as_string(parameter, value, is_secret=is_secret(parameter.name))
@@ -103,11 +105,11 @@ def check_parameters(
 
 
 def as_string(parameter: Parameter, value: object, *, is_secret: bool = False) -> str:
-    """Return one value as the string that SageMaker takes for a parameter.
+    """Return one value as the string that SageMaker expects for a parameter.
 
-    :param is_secret: whether messages mask the value, default False.
-    :raise ParameterError: when the value is of another type, too long, not in the enum, out of the range, or
-        does not match the pattern.
+    :param is_secret: whether messages must mask the value, default False.
+    :raise ParameterError: when the value has the wrong type, is too long, is not in the enum, is out of
+        range, or does not match the pattern.
     """
     text = _SPELLINGS[parameter.type](value) if parameter.type in _SPELLINGS else None
     shown = _shown(value, is_secret)
@@ -118,7 +120,7 @@ def as_string(parameter: Parameter, value: object, *, is_secret: bool = False) -
     if len(text) > MAX_VALUE_LENGTH:
         raise ParameterError(
             f"{parameter.name} is {len(text)} characters long ({shown}), "
-            f"SageMaker takes at most {MAX_VALUE_LENGTH}: pass the S3 URI of a file instead."
+            f"SageMaker accepts at most {MAX_VALUE_LENGTH}: pass the S3 URI of a file instead."
         )
     if parameter.enum_values and text not in parameter.enum_values:
         raise ParameterError(

@@ -1,6 +1,6 @@
 """Placeholders of a compiled definition: ``${artifact_bucket}``, ``${image:xgboost}``.
 
-They stand for what is known only where the definition is deployed, and are filled by upsert.
+They stand for values that are known only where the definition is deployed; the upsert fills them in.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*(?::[a-z0-9_.-]+)?)\}")
 
-#: The placeholders that take their value from the deployment; images are ``image:<name>``.
+#: The placeholders whose values come from the environment; images are ``image:<name>``.
 NAMES = frozenset({"artifact_bucket", "kms_key_id", "name_prefix", "role_arn"})
 
 IMAGE_PREFIX = "image:"
 
 
 def has_placeholder(value: Any) -> bool:
-    """Say whether a value is text that holds a placeholder."""
+    """Return whether a value is text that contains a placeholder."""
     return isinstance(value, str) and PLACEHOLDER.search(value) is not None
 
 
@@ -34,7 +34,7 @@ def find_placeholders(value: Any) -> set[str]:
 
 
 def substitute(value: Any, values: Mapping[str, str]) -> Any:
-    """Return a copy of a value with its placeholders filled, each once: a filled value is not read again."""
+    """Return a copy of a value with its placeholders filled in; placeholders in the new values stay."""
     if isinstance(value, str):
         return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""One finding of the linter."""
+"""A problem that the linter has found."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class Problem:
     """Something that is wrong with a definition.
 
-    :param step: name of the step, or None where the definition as a whole is meant.
+    :param step: name of the step, or None for a problem of the definition as a whole.
     :param message: what is wrong, with the value seen.
     :param fix: what to do, as an imperative.
-    :param name: the override that allows it, such as ``Training.Enviroment``; empty where there is none.
-    :param certain: False where a SageMaker that is newer than the model may take it.
+    :param name: the override that allows it, such as ``Training.Enviroment``; empty if there is none.
+    :param certain: False if a SageMaker that is newer than the model may accept it.
     """
 
     step: str | None

@@ -1,4 +1,4 @@
-"""Find what an expression of a definition refers to: steps, parameters, execution variables."""
+"""Find what the expressions of a definition refer to: steps, parameters, execution variables."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Reference:
     """One ``{"Get": ...}`` of a definition.
 
     :param kind: its first part: ``Steps``, ``Parameters``, ``Execution`` or another namespace.
-    :param name: its second part: the step's, parameter's or variable's name.
-    :param rest: what follows the name, with its leading dot or bracket; may be empty.
+    :param name: its second part: the name of the step, parameter or variable.
+    :param rest: the text after the name, with its leading dot or bracket; may be empty.
     :param text: the whole expression.
     """
 
@@ -69,7 +69,7 @@ def references(value: Any) -> Iterator[Reference]:
 
 
 def is_expression(value: Any) -> bool:
-    """Say whether a value is ``{"Get": "..."}``, or the call of a function such as ``{"Std:Join": ...}``."""
+    """Return whether a value is ``{"Get": "..."}`` or a function call such as ``{"Std:Join": ...}``."""
     if not isinstance(value, dict) or len(value) != 1:
         return False
     [(key, body)] = value.items()
@@ -77,7 +77,7 @@ def is_expression(value: Any) -> bool:
 
 
 def calls(function: str, value: Any) -> bool:
-    """Say whether a value calls a function such as ``Std:JsonGet``, at any depth."""
+    """Return whether a value calls a function such as ``Std:JsonGet``, at any depth."""
     if isinstance(value, dict):
         return function in value or any(calls(function, item) for item in value.values())
     return isinstance(value, list) and any(calls(function, item) for item in value)

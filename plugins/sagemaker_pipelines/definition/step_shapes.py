@@ -1,7 +1,8 @@
-"""Which shape the arguments of a step have, by the type of the step.
+"""The shape of a step's arguments, by the type of the step.
 
-Most types take the request of one of SageMaker's Create calls; its shape comes from botocore's service model,
-which callers load and pass, since this package is standard library only. The other types have a shape here.
+The arguments of most types are the request of one of SageMaker's Create calls. Its shape comes from
+botocore's service model; callers load the model and pass it in, because this package uses only the standard
+library. The shapes of the other types are defined here.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from sagemaker_pipelines.definition.limits import MAX_ERROR_MESSAGE
 
 
 class ServiceModel(Protocol):
-    """What is read of botocore's ``ServiceModel``: ``client.meta.service_model`` of a SageMaker client."""
+    """The used part of botocore's ``ServiceModel``: ``client.meta.service_model`` of a SageMaker client."""
 
     @property
     def operation_names(self) -> Sequence[str]:
         """The names of all operations."""
 
     def operation_model(self, operation_name: str) -> Any:
-        """Return an operation, which has an ``input_shape``."""
+        """Return an operation; it has an ``input_shape``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnShape:
-    """A shape with the attributes of botocore's, for arguments that no Create call takes.
+    """A shape with the attributes of botocore's shapes, for steps without a Create call.
 
     :param type_name: one of botocore's types, or ``object`` (any JSON object), or ``any``.
     """
@@ -43,13 +44,13 @@ class OwnShape:
 
 @dataclass(frozen=True)
 class Call:
-    """The Create call whose request a step's arguments are.
+    """The Create call whose request the arguments of a step are.
 
     :param operation: SageMaker's operation.
-    :param set_by_service: required members that a pipeline may leave out, as the service sets them; as dotted
-        paths without indexes.
-    :param refused: members of the shape that a pipeline may not set, as dotted paths.
-    :param needed: what must be there although the shape does not require it (``a|b``: one of them).
+    :param set_by_service: required members that a pipeline may leave out because the service sets them, as
+        dotted paths without indexes.
+    :param refused: members of the shape that a pipeline must not set, as dotted paths.
+    :param needed: members that a pipeline requires although the shape does not (``a|b``: one of them).
     """
 
     operation: str
@@ -58,7 +59,7 @@ class Call:
     needed: tuple[str, ...] = ()
 
 
-# The SDK cuts ExperimentConfig down to the display name: "the experiment config cannot be included in the
+# The SDK reduces ExperimentConfig to the display name: "the experiment config cannot be included in the
 # arguments" (sagemaker 3.27.0, mlops/workflow/steps.py, Step._trim_experiment_config).
 _EXPERIMENT = frozenset(
     {"ExperimentConfig.ExperimentName", "ExperimentConfig.RunName", "ExperimentConfig.TrialName"}
@@ -81,7 +82,7 @@ CALLS: Mapping[str, Call] = {
     "EndpointConfig": Call("CreateEndpointConfig", frozenset({"EndpointConfigName"})),
     "InferenceComponent": Call("CreateInferenceComponent"),
     "Job": Call("CreateJob", frozenset({"JobName", "RoleArn"})),
-    # CreateModel requires nothing but the name. A model has one container or several, "but not both":
+    # CreateModel requires only the name. A model has one container or several, "but not both":
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
     "Model": Call("CreateModel", frozenset({"ModelName"}), needed=("PrimaryContainer|Containers",)),
     "Processing": _PROCESSING,
@@ -135,12 +136,12 @@ _ENTITY = _structure(Arn=_TEXT, Name=_TEXT, Type=_TEXT)
 _JAR = _structure(["Jar"], Args=_list(_TEXT), Jar=_TEXT, MainClass=_TEXT, Properties=_ANYTHING)
 _CLEANED = _structure(["StepName"], S3Uris=_list(_TEXT), StepName=_TEXT)
 
-#: What the classes below sagemaker/mlops/workflow of the SDK 3.27.0 write, for types without a Create call.
+#: What the classes in sagemaker/mlops/workflow of the SDK 3.27.0 write, for types without a Create call.
 _OWN: Mapping[str, OwnShape] = {
-    # The message in the queue has them under "arguments"; the function gets them as its event.
+    # A Callback's message has them under "arguments"; a Lambda's function receives them as its event.
     **dict.fromkeys(["Callback", "Lambda"], OwnShape(type_name="map", key=_TEXT, value=_ANYTHING)),
     "Cleanup": _structure(["Resources"], Resources=_structure(["S3"], S3=_list(_CLEANED))),
-    # What a condition holds is checked with the expressions.
+    # The content of a condition is checked together with the expressions.
     "Condition": _structure(
         ["Conditions"], Conditions=_list(_ANYTHING, min=1), IfSteps=_STEPS, ElseSteps=_STEPS
     ),
@@ -160,7 +161,7 @@ _OWN: Mapping[str, OwnShape] = {
     ),
     "Fail": _structure(
         ["ErrorMessage"],
-        # fail_step.py writes an empty one where none is given.
+        # fail_step.py writes an empty message if none is given.
         ErrorMessage=OwnShape(type_name="string", metadata={"max": MAX_ERROR_MESSAGE}),
     ),
     # for_each_step.py: MAX_CONCURRENCY_MIN and MAX_CONCURRENCY_MAX. The items are a list or an expression.
@@ -175,9 +176,9 @@ _OWN: Mapping[str, OwnShape] = {
 
 
 def step_shape(kind: str, model: ServiceModel) -> Any | None:
-    """Return the shape of a step's arguments; None where the model does not have its call.
+    """Return the shape of a step's arguments; None if the model does not have its call.
 
-    :param kind: the step's type, a known one.
+    :param kind: the step's type, which must be a known one.
     :param model: botocore's model of SageMaker.
     """
     if kind in CALLS:

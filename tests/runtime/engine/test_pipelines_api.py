@@ -196,7 +196,7 @@ def test_tags_of_pipelines_and_executions(engine: Engine) -> None:
             json.dumps(pipeline(processing("a", {"Step": "b", "Trigger": "Sometimes"}), processing("b"))),
             "step a: DependsOn has the trigger 'Sometimes'",
         ),
-        (json.dumps(pipeline(processing("a", X={"Std:Upper": "x"}))), "'Std:Upper' is no function"),
+        (json.dumps(pipeline(processing("a", X={"Std:Upper": "x"}))), "'Std:Upper' is not a function"),
         (
             json.dumps(
                 pipeline({**processing("a"), "CacheConfig": {"Enabled": True, "ExpireAfter": "soon"}})

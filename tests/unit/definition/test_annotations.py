@@ -55,14 +55,14 @@ def test_values_at_the_bounds_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("annotations", "message"),
     [
-        ({"Cuont": {}}, "Cuont is annotated but is no parameter"),
-        ({"Count": {"min": 1}}, "annotated with 'min'"),
+        ({"Cuont": {}}, "Cuont is annotated but is not a parameter"),
+        ({"Count": {"min": 1}}, "has the annotation 'min'"),
         ({"Count": {"minimum": "1"}}, "minimum of Count is '1'"),
         ({"Count": {"minimum": True}}, "minimum of Count is True"),
         ({"Count": {"minimum": 2}}, "The default does not fit the annotation: Count is 1"),
-        ({"Count": {"pattern": "1"}}, "only a String has a pattern"),
-        ({"Data": {"maximum": 1}}, "Data is a String and has no maximum"),
-        ({"Data": {"pattern": "("}}, "is no regular expression"),
+        ({"Count": {"pattern": "1"}}, "Count has the annotation pattern and the type Integer"),
+        ({"Data": {"maximum": 1}}, "Data has the annotation maximum and the type String"),
+        ({"Data": {"pattern": "("}}, "expected a regular expression"),
     ],
 )
 def test_a_wrong_annotation_is_refused(annotations: dict[str, Any], message: str) -> None:

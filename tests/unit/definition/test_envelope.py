@@ -62,7 +62,7 @@ def test_a_placeholder_without_a_value_is_named(path: Path) -> None:
 def test_a_region_without_the_image_is_refused_with_the_known_ones(path: Path) -> None:
     envelope = Envelope.load(path)
     with pytest.raises(
-        PlaceholderError, match=r"'xgboost' is not known in the region 'mars-1': known are us-east-1"
+        PlaceholderError, match=r"'xgboost' has no URI for the region 'mars-1', expected one of us-east-1"
     ):
         envelope.fill(VALUES, region="mars-1")
     own = envelope.fill({**VALUES, "image:xgboost": "own:1"}, region="mars-1")
@@ -113,7 +113,7 @@ def test_an_asset_that_was_edited_after_compiling_is_refused(path: Path) -> None
         ({"envelope_version": 2}, "envelope version 2, expected 1"),
         ({"assets": [{"name": "a.py"}]}, "is not a compiled envelope"),
         ({"images": None}, "is not a compiled envelope"),
-        ({"placeholders": ["role_arn"]}, "lists the placeholders role_arn, its definition uses"),
+        ({"placeholders": ["role_arn"]}, "lists the placeholders role_arn, but its definition uses"),
         ({"images": {}}, "unknown placeholders image:xgboost"),
     ],
 )
@@ -125,7 +125,7 @@ def test_a_document_that_is_no_envelope_is_refused(
         Envelope.load(path)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "holds a list")])
+@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "contains a list")])
 def test_text_that_is_no_object_is_refused(path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(DefinitionError, match=message):
@@ -133,7 +133,9 @@ def test_text_that_is_no_object_is_refused(path: Path, text: str, message: str) 
 
 
 def test_a_missing_file_is_named_with_those_that_are_there(path: Path) -> None:
-    with pytest.raises(DefinitionError, match=rf"no_where\.json cannot be read .* has {path.name}\. Name"):
+    with pytest.raises(
+        DefinitionError, match=rf"no_where\.json cannot be read .* contains {path.name}\. Name"
+    ):
         Envelope.load(path.with_name("no_where.json"))
 
 

@@ -87,7 +87,7 @@ def test_a_gate_may_read_a_metric_of_a_training_job(definition: dict[str, Any]) 
 def test_a_condition_that_reads_no_metric_is_named_with_what_it_reads(definition: dict[str, Any]) -> None:
     _condition(definition)["LeftValue"] = {"Get": "Steps.Tune.BestTrainingJob.TrainingJobName"}
     expected = (
-        r"0 Condition steps read a metric: the definition's Condition steps \(Gate\) read "
+        r"No Condition step reads a metric: the definition's Condition steps \(Gate\) read "
         r"Parameters.Threshold, Steps.Tune.BestTrainingJob.TrainingJobName, expected a JsonGet"
     )
     with pytest.raises(GateError, match=expected):
@@ -131,7 +131,7 @@ def _no_metric(definition: dict[str, Any]) -> None:
         (_undeclared_file, "expected a property file"),
         (_text_threshold, "the threshold 'six'"),
         (_true_threshold, "the threshold True"),
-        (_no_metric, "0 Condition steps read a metric"),
+        (_no_metric, "No Condition step reads a metric"),
         (_metric_of_no_training, "expected a Training step"),
     ],
 )
@@ -144,5 +144,5 @@ def test_what_is_not_one_comparison_of_one_metric_is_no_gate(
 
 
 def test_an_unknown_condition_step_is_refused_with_the_known_ones(definition: dict[str, Any]) -> None:
-    with pytest.raises(GateError, match=r"No Condition step 'Gat': .* are Gate\."):
+    with pytest.raises(GateError, match=r"no Condition step 'Gat'; .* are Gate\."):
         gate_of(definition, condition_step="Gat")

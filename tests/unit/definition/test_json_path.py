@@ -66,7 +66,7 @@ def test_names_and_indices_lead_to_a_value(path: str, document: Any) -> None:
     ],
 )
 def test_what_does_not_name_a_single_value_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="is not a path that JsonGet knows"):
+    with pytest.raises(ValueError, match="is not a path that JsonGet accepts"):
         value_at({"a": [{"b": 1}]}, path)
 
 

@@ -76,7 +76,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, bool]] = [
     (training(InputDataConfig=[]), "InputDataConfig has 0 entries", "at least 1", False),
     (
         training(VpcConfig={"SecurityGroupIds": ["sg-1"], "Subnets": {"Get": "Parameters.Text"}}),
-        'VpcConfig.Subnets is {"Get": "Parameters.Text"}, but an expression may replace a single value only',
+        'VpcConfig.Subnets is {"Get": "Parameters.Text"}, but an expression may only replace a single value',
         "make it a list, with expressions inside it",
         False,
     ),
