@@ -30,8 +30,8 @@ def check_expression(expression: str, timezone: str = "UTC") -> None:
     if expression.startswith("cron("):
         if "LW" in cron_expression(expression):
             raise ScheduleError(
-                f"{expression!r} has LW as day of month, which the local runtime does not support. Use L or a "
-                "number."
+                f"{expression!r} has LW as day of month, which the local runtime does not support. Use L or "
+                "a number."
             )
     elif expression.startswith("rate("):
         rate_expression(expression)
