@@ -1,4 +1,4 @@
-"""Where the clients and the settings of an AWS account come from, such as an Airflow connection."""
+"""The source of the clients and settings of an AWS account, such as an Airflow connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sagemaker_pipelines.settings import PipelineSettings
 
 
 class Logger(Protocol):
-    """What a log takes, whether it is the standard library's or Airflow's."""
+    """The methods of a logger that are used here, whether it is the standard library's or Airflow's."""
 
     def info(self, message: Any, /, *values: Any) -> Any: ...
     def warning(self, message: Any, /, *values: Any) -> Any: ...
@@ -17,11 +17,11 @@ class Logger(Protocol):
 
 
 class Account(Protocol):
-    """Where boto3's clients and the settings of one AWS account and region come from."""
+    """The source of boto3's clients and of the settings, for one AWS account and region."""
 
     @property
     def name(self) -> str:
-        """What the account is called where its environment has no name: the Airflow connection's id."""
+        """The name to use if the environment has none: the id of the Airflow connection."""
 
     @property
     def settings(self) -> PipelineSettings:
@@ -32,13 +32,13 @@ class Account(Protocol):
 
     @property
     def log(self) -> Logger:
-        """Where its work is logged."""
+        """The logger for work in this account."""
 
     def boto3_client(self, service: str) -> Any:
-        """Return a boto3 client of a service."""
+        """Return a boto3 client for a service."""
 
     def masked(self, value: Any) -> Any:
-        """Return JSON types with the values of secrets masked."""
+        """Return a copy of JSON types in which the values of secrets are masked."""
 
     def renew(self) -> None:
-        """Read the credentials anew."""
+        """Read the credentials again."""

@@ -14,18 +14,18 @@ from sagemaker_pipelines.aws.objects import is_absent
 
 
 def missing_objects(client: SageMakerClient, bucket: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the objects that a bucket does not hold, or holds with other bytes.
+    """Return the objects that a bucket does not contain, or contains with different bytes.
 
-    It makes one ListObjectsV2 call, whose ETag is the MD5 of an object's bytes. Where it is not (an object
-    that is encrypted with a KMS key, or that was uploaded in parts), or where the object is not among the
-    first 1,000 keys listed, one HeadObject call asks for the SHA-256 that S3 checked at the upload. An object
+    This makes one ListObjectsV2 call, whose ETag is usually the MD5 of an object's bytes. If it is not
+    (because the object is encrypted with a KMS key or was uploaded in parts), or if the object is not among
+    the first 1,000 keys, one HeadObject call reads the SHA-256 that S3 checked at the upload. An object
     without either proof counts as missing.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
 
-    :param client: what to call AWS with.
+    :param client: calls AWS.
     :param bucket: the bucket.
-    :param contents: the bytes that are expected, by key.
+    :param contents: the expected bytes, by key.
     """
     if not contents:
         return {}

@@ -1,4 +1,4 @@
-"""What the jobs of an execution bill."""
+"""Compute what the jobs of an execution bill."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class StepBilling:
     :param step_name: the step.
     :param job_type: ``Processing``, ``Training`` or ``Transform``.
     :param instance_type: such as ``ml.m5.xlarge``.
-    :param instance_count: how many of them.
-    :param seconds: billable seconds of each instance; 0 where nothing was run.
-    :param source: what the seconds are: ``BillableTimeInSeconds``, ``start to end``, or ``cache hit``.
-    :param saving: the part of a training job's time that managed spot training did not bill, 0 to 1.
+    :param instance_count: the number of instances.
+    :param seconds: billable seconds of each instance; 0 if nothing was run.
+    :param source: where the seconds come from, such as ``BillableTimeInSeconds``, ``start to end`` or
+        ``cache hit``.
+    :param saving: the share of a training job's time that managed spot training did not bill, 0 to 1.
     """
 
     step_name: str
@@ -38,7 +39,7 @@ class StepBilling:
         return self.seconds * self.instance_count
 
     def __str__(self) -> str:
-        """Return it as a line of a log."""
+        """Return it as a log line."""
         spot = f", {self.saving:.0%} saved by spot" if self.saving > 0 else ""
         return (
             f"{self.step_name}: {self.instance_seconds:.0f} s = {self.seconds:.0f} s x {self.instance_count} "
@@ -47,16 +48,16 @@ class StepBilling:
 
 
 def billable_steps(client: SageMakerClient, pipeline_execution_arn: str) -> list[StepBilling]:
-    """Return what each step bills that has a job, in the order of the steps.
+    """Return what each step with a job bills, in the order of the steps.
 
-    A training job tells its own billable time; a processing or transform job bills from its start to its
-    end. Jobs that failed or were stopped bill too. A step that took a job over from another execution, by
-    the cache or by selective execution, bills nothing. Jobs of a step's earlier attempts are not counted:
-    SageMaker names only the last one.
+    SageMaker reports the billable time of a training job; a processing or transform job bills from its start
+    to its end. Jobs that failed or were stopped bill, too. A step whose job comes from another execution,
+    through the cache or a selective execution, bills nothing. The jobs of a step's earlier attempts are not
+    counted, because SageMaker names only the last one.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
 
-    :param client: what to ask AWS with: a list of steps, and one call for each job.
+    :param client: calls AWS, to list the steps and to describe each job.
     :param pipeline_execution_arn: the execution.
     """
     execution = client.describe_execution(pipeline_execution_arn)
@@ -97,7 +98,7 @@ def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
     return (end - start).total_seconds(), "start to end"
 
 
-# By job type: the operation, the parameter that names the job, and where its instances are.
+# By job type: the operation, the parameter that names the job, and the path to its instances.
 _DESCRIBE = {
     "Processing": (
         "describe_processing_job",

@@ -1,4 +1,4 @@
-"""Call SageMaker, and the S3 and the logs beside it, for pipelines and their executions."""
+"""Call SageMaker, S3 and CloudWatch Logs for pipelines and their executions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PAGE_SIZE = 100
 
 
 class SageMakerClient:
-    """The calls of this package; what they mean is decided elsewhere.
+    """The calls that this package makes to AWS; other modules decide what the answers mean.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html
 
-    :param account: makes the boto3 clients, each when it is first needed.
+    :param account: creates each boto3 client when it is first needed.
     """
 
     def __init__(self, account: Account) -> None:
@@ -52,7 +52,7 @@ class SageMakerClient:
 
     @property
     def region(self) -> str:
-        """The region that SageMaker is called in."""
+        """The region in which SageMaker is called."""
         return str(self.sagemaker.meta.region_name)
 
     @property
@@ -62,21 +62,21 @@ class SageMakerClient:
 
     @property
     def log(self) -> Logger:
-        """Where to log."""
+        """The account's logger."""
         return self.account.log
 
     def reconnect(self) -> None:
-        """Forget the clients: the next call uses credentials that were renewed in the meantime."""
+        """Discard the clients, so that the next call uses credentials that were renewed in the meantime."""
         self.account.renew()
         for name in ("sagemaker", "s3", "logs"):
             self.__dict__.pop(name, None)
 
     def pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """Yield the items of a List operation of SageMaker, over all pages.
+        """Yield the items of a List operation of SageMaker, from all pages.
 
         :param operation: its name in boto3, such as ``"list_pipelines"``.
-        :param key: the member of its answer that holds the items.
-        :param arguments: the operation's.
+        :param key: the member of the answer that contains the items.
+        :param arguments: the arguments of the operation.
         """
         paginator = self.sagemaker.get_paginator(operation)
         for page in paginator.paginate(**arguments, PaginationConfig={"PageSize": PAGE_SIZE}):
@@ -85,11 +85,12 @@ class SageMakerClient:
     # -- Pipelines -------------------------------------------------------------------------------------
 
     def pipelines(self, name_prefix: str) -> Iterator[dict[str, Any]]:
-        """Yield the summaries of the pipelines whose names begin with a prefix, in the order of the names.
+        """Yield the summaries of the pipelines whose names begin with a prefix, in the order of their names.
 
-        :param name_prefix: the environment's; an empty one yields every pipeline of the account and region.
+        :param name_prefix: the environment's prefix; if it is empty, every pipeline of the account and region
+            is yielded.
         """
-        # AWS does not accept a prefix that ends in a hyphen, as the environment's do.
+        # AWS does not accept a prefix that ends with a hyphen, as those of environments do.
         stem = name_prefix.rstrip("-")
         filters = {"PipelineNamePrefix": stem} if stem else {}
         found = self.pages(
@@ -98,11 +99,11 @@ class SageMakerClient:
         return (summary for summary in found if summary["PipelineName"].startswith(name_prefix))
 
     def latest_version_id(self, pipeline_name: str) -> int | None:
-        """Return the newest PipelineVersionId; None where the pipeline, or a version of it, is missing."""
+        """Return the newest PipelineVersionId; None if the pipeline does not exist or has no version."""
         return self._version_id(pipeline_name, "Descending")
 
     def first_version_id(self, pipeline_name: str) -> int | None:
-        """Return the PipelineVersionId that the pipeline was created with; None as above."""
+        """Return the oldest PipelineVersionId; None if the pipeline does not exist or has no version."""
         return self._version_id(pipeline_name, "Ascending")
 
     def _version_id(self, pipeline_name: str, sort_order: str) -> int | None:
@@ -121,7 +122,7 @@ class SageMakerClient:
     def describe_pipeline(
         self, pipeline_name: str, *, pipeline_version_id: int | None = None
     ) -> dict[str, Any] | None:
-        """Return DescribePipeline's answer, of one version or the newest; None where it is missing."""
+        """Return DescribePipeline's answer for one version or the newest; None if that does not exist."""
         version = {} if pipeline_version_id is None else {"PipelineVersionId": pipeline_version_id}
         try:
             answer: dict[str, Any] = self.sagemaker.describe_pipeline(PipelineName=pipeline_name, **version)
@@ -136,7 +137,7 @@ class SageMakerClient:
     ) -> dict[str, Any]:
         """Return the definition that a start would execute.
 
-        :raises DefinitionError: there is no such pipeline.
+        :raises DefinitionError: the pipeline or the version does not exist.
         """
         described = self.describe_pipeline(pipeline_name, pipeline_version_id=pipeline_version_id)
         if described is None:
@@ -179,7 +180,7 @@ class SageMakerClient:
         return [Step.read(step) for step in found]
 
     def list_executions(self, pipeline_name: str, **filters: Any) -> Iterator[dict[str, Any]]:
-        """Yield summaries of a pipeline's executions, newest first, over all pages.
+        """Yield summaries of a pipeline's executions, newest first, from all pages.
 
         :param filters: more arguments of ListPipelineExecutions, such as ``CreatedAfter``.
         """
@@ -193,7 +194,7 @@ class SageMakerClient:
         )
 
     def execution_parameters(self, pipeline_execution_arn: str) -> dict[str, str]:
-        """Return the parameters that an execution runs with, as AWS lists them."""
+        """Return the parameters of an execution, as AWS lists them."""
         pairs = self.pages(
             "list_pipeline_parameters_for_execution",
             "PipelineParameters",
@@ -202,23 +203,23 @@ class SageMakerClient:
         return {pair["Name"]: pair["Value"] for pair in pairs}
 
     def execution_definition(self, pipeline_execution_arn: str) -> dict[str, Any]:
-        """Return the definition that an execution runs, whatever has been deployed since."""
+        """Return the definition that an execution runs, even if another one has been deployed since."""
         answer = self.sagemaker.describe_pipeline_definition_for_execution(
             PipelineExecutionArn=pipeline_execution_arn
         )
         return parse_definition(answer["PipelineDefinition"])
 
     def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
-        """Resume a failed or stopped execution; the steps that have succeeded are kept.
+        """Resume a failed or stopped execution; the steps that succeeded are kept.
 
-        :param token: the ClientRequestToken; the same one resumes only once.
+        :param token: the ClientRequestToken; the same token resumes only once.
         """
         self.sagemaker.retry_pipeline_execution(
             PipelineExecutionArn=pipeline_execution_arn, ClientRequestToken=token
         )
 
     def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
-        """Write into an execution's description who owns it from now on; a refusal is only logged.
+        """Write into an execution's description who owns it from now on; if AWS refuses, only log it.
 
         :param description: the new PipelineExecutionDescription; None changes nothing.
         """
@@ -229,16 +230,16 @@ class SageMakerClient:
                 PipelineExecutionArn=pipeline_execution_arn, PipelineExecutionDescription=description
             )
         except ClientError as error:
-            self.log.warning("The description of %s stays as it was: %s", pipeline_execution_arn, error)
+            self.log.warning("The description of %s was not changed: %s", pipeline_execution_arn, error)
 
     def find_execution(
         self, pipeline_name: str, *, generation: str, created_after: datetime, sagemaker: Any = None
     ) -> str | None:
-        """Return the ARN of the execution that a logical start has begun; None where there is none.
+        """Return the ARN of the execution that a logical start has begun; None if there is none.
 
         :param generation: the start's random id, which the execution's description always contains.
-        :param created_after: executions older than this are not looked at.
-        :param sagemaker: the boto3 client to ask with; None takes :attr:`sagemaker`.
+        :param created_after: older executions are ignored.
+        :param sagemaker: the boto3 client to use; None means :attr:`sagemaker`.
         """
         pages = (
             (sagemaker or self.sagemaker)
@@ -259,21 +260,21 @@ class SageMakerClient:
     # -- S3 --------------------------------------------------------------------------------------------
 
     def object_exists(self, uri: str) -> bool:
-        """Return whether S3 holds an object at this URI, or below it as a folder.
+        """Return whether S3 has an object at this URI, or in the folder of this name.
 
         :raises ValueError: the URI is not of the form ``s3://bucket/key``.
         """
         return any(True for _ in stored_objects(self.s3, uri, page_size=1))
 
     def has_data(self, uri: str) -> bool:
-        """Return whether there are any data at this URI or below it; see :meth:`data_objects`."""
+        """Return whether there is any data at this URI or below it; see :meth:`data_objects`."""
         return any(True for _ in self.data_objects(uri))
 
     def data_objects(self, uri: str) -> Iterator[str]:
-        """Yield the URIs of the data at this URI or below it, in the order of their keys.
+        """Yield the URIs of the data objects at this URI or below it, in the order of their keys.
 
-        Empty objects do not count, nor what writers hide until it is complete: names that begin with an
-        underscore or a dot, such as Spark's ``_temporary/``.
+        Empty objects do not count, nor do objects that writers hide until they are complete: names that begin
+        with an underscore or a dot, such as Spark's ``_temporary/``.
         """
         bucket, key = split_s3_uri(uri)
         for item in stored_objects(self.s3, uri):
@@ -287,18 +288,20 @@ class SageMakerClient:
         return content
 
     def write_json(self, uri: str, value: object) -> None:
-        """Write one JSON document in one request: a reader sees the earlier one or this one, never a part.
+        """Write a JSON document in one request, so that a reader sees the old or the new one, never a part.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 
-        :param uri: the object, ``s3://bucket/key``; an earlier one is replaced.
+        :param uri: the object, ``s3://bucket/key``; an existing object is replaced.
         :param value: JSON types.
-        :raises ParameterError: the URI is not that of an object.
+        :raises ParameterError: the URI is not the URI of an object.
         """
         parts = urlsplit(uri, allow_fragments=False)
         key = parts.path.removeprefix("/")
         if parts.scheme != "s3" or not parts.netloc or not key or key.endswith("/"):
-            raise ParameterError(f"{uri!r} is not the URI of an object; expected s3://<bucket>/<key>.")
+            raise ParameterError(
+                f"{uri!r} is not the URI of an object; expected s3://<bucket>/<key>. Correct it."
+            )
         body = json.dumps(value, indent=2, sort_keys=True).encode()
         content_type = "application/json"
         self.s3.put_object(
@@ -307,6 +310,6 @@ class SageMakerClient:
 
     @property
     def encryption(self) -> dict[str, str]:
-        """The arguments of PutObject that encrypt with the environment's key, if it has one."""
+        """The arguments of PutObject that encrypt with the environment's KMS key, if it has one."""
         key = self.settings.kms_key_id
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}

@@ -1,4 +1,4 @@
-"""Check a definition against the model of SageMaker that the hook's own client has."""
+"""Check a definition against the model of SageMaker in the client that is used."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sagemaker_pipelines.definition import Problem, check
 def check_definition(
     client: SageMakerClient, definition: Mapping[str, Any], *, name: str, allowed: Collection[str] = ()
 ) -> None:
-    """Raise when SageMaker would refuse a definition; warn when only a newer SageMaker would accept it.
+    """Raise an error if SageMaker would refuse a definition; warn if only a newer SageMaker would accept it.
 
-    :param client: whose client's model is compared, and whose log has the warnings.
+    :param client: provides the model of SageMaker, and the log for the warnings.
     :param definition: the filled definition.
-    :param name: what to call it in messages.
+    :param name: the definition's name in messages.
     :param allowed: names of arguments that are not checked, such as ``Training.NewMember``.
     :raises InvalidDefinitionError: SageMaker would refuse it.
     """
 
     def warn(problem: Problem) -> None:
         client.log.warning(
-            "Pipeline %s: %s SageMaker will refuse it, unless it knows more than botocore %s does.",
+            "Pipeline %s: %s SageMaker will refuse it, unless SageMaker is newer than botocore %s.",
             name,
             problem,
             botocore.__version__,

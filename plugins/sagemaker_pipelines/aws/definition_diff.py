@@ -1,4 +1,4 @@
-"""Show people what an upsert changes in a definition."""
+"""Show what an upsert changes in a definition."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_LINE_LENGTH = 500
 def definition_diff(
     deployed: Mapping[str, Any], new: Mapping[str, Any], *, masked: Callable[[Any], Any]
 ) -> str:
-    """Return a unified diff of two definitions with secrets masked, of bounded size.
+    """Return a unified diff of two definitions, with secrets masked and limited in size.
 
-    :param deployed: what AWS has.
-    :param new: what takes its place.
+    :param deployed: the definition in AWS.
+    :param new: the definition that replaces it.
     :param masked: masks the secrets in JSON types.
     """
     before, after = (canonical(masked(definition)).splitlines() for definition in (deployed, new))
@@ -29,7 +29,7 @@ def definition_diff(
     ]
     if not lines:
         same = canonical(deployed) == canonical(new)
-        return "only its role, description or parallelism" if same else "only values that are masked"
+        return "only the role, description or parallelism" if same else "only values that are masked"
     shown = lines[:MAX_DIFF_LINES]
     if len(lines) > len(shown):
         shown.append(f"... {len(lines) - len(shown)} more lines")

@@ -1,7 +1,7 @@
-"""Whose names they are: no two environments deploy into one name, nor below one prefix of a bucket.
+"""Keep environments apart: no two of them use the same pipeline, or the same prefix of a bucket.
 
-A pipeline tells its environment in its description, which an upsert reads anyway; a prefix of a bucket in
-one small object. Model package groups begin with the same prefix, so they are covered with it.
+The environment of a pipeline is in its description, which an upsert reads anyway; the environment of a
+prefix is in one small object. Model package groups begin with the same prefix, so they are covered, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sagemaker_pipelines.reading import parse_json
 from sagemaker_pipelines.states import EXECUTION_PHASES, Phase
 
 ENVIRONMENT_TAG = "sagemaker-pipelines:environment"
-#: An execution that began earlier is not counted: this bounds the pages that a count reads.
+#: Executions that began earlier are not counted; this limits the number of pages that a count reads.
 LOOK_BACK = timedelta(days=2)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CLAIM_NAME = "sagemaker-pipelines-environment.json"
@@ -28,9 +28,9 @@ _MARK = re.compile(r"\s*\[environment: ([^\]]+)\]\Z")
 
 
 def environment_name(client: SageMakerClient, deployment: str | None) -> str:
-    """Return what an environment is called: its setting, or the connection and the Airflow that has it.
+    """Return the name of an environment: its setting, or its connection and the id of the Airflow.
 
-    :param deployment: id of the Airflow; None where nobody knows it, as on a command line.
+    :param deployment: the id of the Airflow; None if it is not known, as on a command line.
     """
     if client.settings.environment:
         return client.settings.environment
@@ -43,7 +43,7 @@ def marked(description: str, environment: str) -> str:
 
 
 def environment_of(description: str | None) -> str | None:
-    """Return the environment that a pipeline's description tells; None for one that nobody has marked."""
+    """Return the environment in a pipeline's description; None if the description has no environment."""
     match = _MARK.search(description or "")
     return match[1] if match else None
 
@@ -51,9 +51,10 @@ def environment_of(description: str | None) -> str | None:
 def settled(what: str, owner: str | None, environment: str) -> str:
     """Return the environment that something belongs to from now on.
 
-    :param what: what it is, for the message.
-    :param owner: the environment that it is marked with; None where it is not.
-    :param environment: who asks. A name without an Airflow's id fits the same name with any.
+    :param what: a description of the thing, for the message.
+    :param owner: the environment that it is marked with; None if it has no mark.
+    :param environment: the environment that wants it. A name without an Airflow's id matches the same name
+        with any id.
     :raises EnvironmentConflictError: they are different environments.
     """
     if owner is None:
@@ -66,10 +67,10 @@ def settled(what: str, owner: str | None, environment: str) -> str:
 
 
 def claim_prefix(client: SageMakerClient, *, bucket: str, environment: str) -> None:
-    """Take the bucket's keys below the name prefix for an environment, if it has them not yet.
+    """Claim the bucket's keys below the name prefix for an environment, unless it already has them.
 
-    :raises EnvironmentConflictError: another environment has them.
-    :raises SettingsError: the object that says whose they are is broken.
+    :raises EnvironmentConflictError: another environment has claimed them.
+    :raises SettingsError: the object that holds the claim is broken.
     """
     key = f"{client.settings.name_prefix}{_CLAIM_NAME}"
     owner = _claimed_by(client, bucket, key)
@@ -79,7 +80,7 @@ def claim_prefix(client: SageMakerClient, *, bucket: str, environment: str) -> N
                 Bucket=bucket,
                 Key=key,
                 Body=json.dumps({"environment": environment}).encode(),
-                # Of two that come at once, one is refused.
+                # If two claims arrive at the same time, S3 refuses one of them.
                 IfNoneMatch="*",
                 **client.encryption,
             )
@@ -101,22 +102,23 @@ def _claimed_by(client: SageMakerClient, bucket: str, key: str) -> str | None:
         return str(parse_json(body)["environment"])
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"s3://{bucket}/{key} says whose prefix this is, and holds {body[:80]!r} ({error}); expected "
-            '{"environment": "<name>"}. Find out who wrote it, and delete it: the next upsert writes one.'
+            f"s3://{bucket}/{key} names the environment that the prefix belongs to, and contains "
+            f'{body[:80]!r} ({error}); expected {{"environment": "<name>"}}. Find out who wrote it, and '
+            "delete it: the next upsert writes it again."
         ) from error
 
 
 def executing_count(client: SageMakerClient, *, limit: int) -> int:
-    """Return how many executions of the environment's pipelines execute or stop, at most ``limit``.
+    """Return how many executions of the environment's pipelines are executing or stopping, at most ``limit``.
 
-    All pipelines whose names begin with the environment's ``name_prefix`` are counted, whichever DAG or
-    person started them; with an empty prefix that is every pipeline of the account and region. A pipeline
-    without an execution in the last two days costs no call. Two starts at the same moment may both see
-    room: the limit is exceeded by at most as many as start at once.
+    This counts the executions of all pipelines whose names begin with the environment's ``name_prefix``,
+    whichever DAG or person started them; with an empty prefix, of every pipeline in the account and region. A
+    pipeline without an execution in the last two days costs no call. Starts at the same moment may all see
+    room, so the limit can be exceeded by the number of simultaneous starts.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListPipelineExecutions.html
 
-    :param client: what to ask AWS with.
+    :param client: calls AWS.
     :param limit: where to stop counting.
     """
     since = datetime.now(UTC) - LOOK_BACK

@@ -1,4 +1,4 @@
-"""Tell AWS's errors apart: missing, conflicting, transient, and transient only for a while.
+"""Distinguish AWS's errors: missing, conflicting, transient, and those that somebody has to fix.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -56,15 +56,15 @@ _RENEW = (
     "Airflow connection."
 )
 _CLOCK = (
-    "Compare this machine's clock with the real time (a signature is valid for some minutes), and the secret "
-    "key with the one of the access key."
+    "Check that this machine's clock is right (a signature is valid only for some minutes), and that the "
+    "secret key belongs to the access key."
 )
 _NEW_KEY = (
-    "A new access key takes some time to spread; if this one is not new, it was deleted or deactivated: "
-    "give the connection another one."
+    "A new access key takes some time to become known; if this one is not new, it was deleted or "
+    "deactivated: use another one in the connection."
 )
 _CERTIFICATE = "Check the certificates: the connection's `verify`, or AWS_CA_BUNDLE."
-# What may pass by itself, or by somebody's doing, and may also stay for ever; with the cure.
+# Errors that may pass by themselves, or when somebody fixes the cause, or never; each with the cure.
 _CODES_WITH_CURE: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -118,8 +118,8 @@ def code_of(error: ClientError) -> str:
 def is_transient(error: BaseException) -> bool:
     """Return whether the same read may succeed later.
 
-    It may after throttling, a 5xx answer, a lost connection or a damaged answer; also once somebody has
-    renewed credentials or set a clock: see :func:`cure_of`.
+    It may succeed after throttling, a 5xx answer, a lost connection or a damaged answer, and also after
+    somebody has renewed credentials or corrected a clock: see :func:`cure_of`.
     """
     if cure_of(error) is not None:
         return True
@@ -130,7 +130,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def cure_of(error: BaseException) -> str | None:
-    """Return what ends an error that may also stay for ever, as a sentence; None for all others."""
+    """Return how to fix an error that may not pass by itself, as a sentence; None for all others."""
     if isinstance(error, ClientError):
         return _CODES_WITH_CURE.get(code_of(error))
     cures = (cure for kind, cure in _EXCEPTIONS_WITH_CURE.items() if isinstance(error, kind))
@@ -138,11 +138,11 @@ def cure_of(error: BaseException) -> str | None:
 
 
 def refuse_broken_answers(client: Any) -> Any:
-    """Return a client of a JSON service that raises where an answer was cut short.
+    """Make a client of a JSON service raise an error if an answer was truncated, and return the client.
 
-    botocore 1.43 compares no lengths, and reads such an answer as one without any member.
+    botocore 1.43 does not compare lengths, and treats a truncated answer as an answer without members.
 
-    :param client: the boto3 client; its calls raise ResponseStreamingError from now on.
+    :param client: the boto3 client; from now on its calls raise ResponseStreamingError for such answers.
     """
     client.meta.events.register(
         f"before-parse.{client.meta.service_model.service_id.hyphenize()}", _refuse_broken_answer
@@ -176,7 +176,7 @@ def is_missing_object(error: ClientError) -> bool:
 
 
 def is_conflict(error: ClientError) -> bool:
-    """Return whether another writer came first: creating an existing pipeline, or a concurrent update."""
+    """Return whether another writer was faster: the pipeline exists already, or was updated concurrently."""
     detail = error.response["Error"]
     return detail["Code"] == "ConflictException" or (
         detail["Code"] == "ValidationException" and "must be unique" in detail.get("Message", "")

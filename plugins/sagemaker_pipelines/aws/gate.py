@@ -15,7 +15,7 @@ from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.exceptions import EvaluationError
 from sagemaker_pipelines.reading import finite_number, parse_json
 
-# A cached step may come from a cached step; a loop would be AWS's fault, but must end here.
+# The source of a cached step may be a cached step itself; a loop would be AWS's fault, but must end here.
 MAX_SOURCES = 20
 
 
@@ -24,10 +24,10 @@ class GateReading:
     """What the gate compared.
 
     :param metric: the value in the report.
-    :param threshold: what this execution compared it with: its own parameter, read back.
+    :param threshold: the threshold of this execution, read back from its parameters.
     :param operator: the comparison, by its name in the definition.
     :param passed: whether the metric passes the threshold.
-    :param report_uri: the report's S3 URI; the training job's ARN where the metric is that job's.
+    :param report_uri: the S3 URI of the report, or the ARN of the training job that has the metric.
     """
 
     metric: float
@@ -46,9 +46,9 @@ def read_gate(
 ) -> GateReading:
     """Compare the metric in the execution's report with the execution's own threshold.
 
-    :param client: what to ask AWS with.
-    :param pipeline_execution_arn: the execution, which has written its report.
-    :param condition_step: the Condition step that is the gate; needed where several read a metric.
+    :param client: calls AWS.
+    :param pipeline_execution_arn: the execution, which must have written its report.
+    :param condition_step: the Condition step that is the gate; required if several steps read a metric.
     :raises GateError: the execution's definition has no such gate.
     :raises EvaluationError: the report is missing or broken, or its metric is not a finite number.
     """
@@ -70,15 +70,15 @@ def read_gate(
 
 
 def report_uri(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> str:
-    """Return the S3 URI of the gate's report, found by its step's processing job.
+    """Return the S3 URI of the gate's report, found through the processing job of its step.
 
     :raises EvaluationError: the step ran no job, or the job has no such output.
     """
     job_arn = resource_of_step(client, pipeline_execution_arn, gate.report_step, "Processing")
     if job_arn is None:
         raise EvaluationError(
-            f"Step {gate.report_step} of {pipeline_execution_arn} ran no processing job, so there is no "
-            f"report {gate.file_path}. Look at the step's status and reason."
+            f"Step {gate.report_step} of {pipeline_execution_arn} ran no processing job, so the report "
+            f"{gate.file_path} does not exist. Check the step's status and reason."
         )
     job = client.sagemaker.describe_processing_job(ProcessingJobName=job_arn.rpartition("/")[2])
     outputs = {
@@ -88,28 +88,29 @@ def report_uri(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate)
     }
     if gate.output_name not in outputs:
         raise EvaluationError(
-            f"{job_arn} has the outputs {sorted(outputs)}; expected {gate.output_name!r}, where the property "
-            f"file {gate.property_file} is. Correct output_name of the property file in the definition."
+            f"{job_arn} has the outputs {sorted(outputs)}; expected {gate.output_name!r}, the output with "
+            f"the property file {gate.property_file}. Correct the property file's output_name in the "
+            "definition."
         )
     return f"{outputs[gate.output_name].rstrip('/')}/{gate.file_path}"
 
 
 def training_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> tuple[str, float]:
-    """Return the ARN of the training job that the gate reads, and the job's final value of its metric.
+    """Return the ARN of the gate's training job, and the job's final value of the gate's metric.
 
-    :raises EvaluationError: the step ran no job, or the job has no such metric, or no finite number.
+    :raises EvaluationError: the step ran no job, the job has no such metric, or it is not a finite number.
     """
     job_arn = resource_of_step(client, pipeline_execution_arn, gate.report_step, "Training")
     if job_arn is None:
         raise EvaluationError(
-            f"Step {gate.report_step} of {pipeline_execution_arn} ran no training job, so there is no metric "
-            f"{gate.metric_name}. Look at the step's status and reason."
+            f"Step {gate.report_step} of {pipeline_execution_arn} ran no training job, so the metric "
+            f"{gate.metric_name} does not exist. Check the step's status and reason."
         )
     job = client.sagemaker.describe_training_job(TrainingJobName=job_arn.rpartition("/")[2])
     metrics = {item["MetricName"]: item["Value"] for item in job.get("FinalMetricDataList", ())}
     if gate.metric_name not in metrics:
         raise EvaluationError(
-            f"{job_arn} has the metrics {sorted(metrics)}; expected {gate.metric_name!r}. Nothing is "
+            f"{job_arn} has the metrics {sorted(metrics)}; expected {gate.metric_name!r}. No model is "
             "accepted; correct the metric's name in the condition, or the MetricDefinitions of the step."
         )
     return job_arn, _finite(metrics[gate.metric_name], str(gate.metric_name), job_arn)
@@ -118,9 +119,11 @@ def training_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: 
 def resource_of_step(
     client: SageMakerClient, pipeline_execution_arn: str, step_name: str, step_type: str
 ) -> str | None:
-    """Return the ARN of what a step made, also where a cache hit or a selective execution took it over.
+    """Return the ARN of what a step created, even if it comes from another execution.
 
-    :param client: what to ask AWS with.
+    That is so after a cache hit, and in a selective execution.
+
+    :param client: calls AWS.
     :param pipeline_execution_arn: the execution.
     :param step_name: the step.
     :param step_type: the step's type: ``Processing``, ``RegisterModel`` and so on.
@@ -139,10 +142,11 @@ def resource_of_step(
 def read_metric(client: SageMakerClient, uri: str, json_path: str) -> float:
     """Return the finite number at a path of a JSON report in S3; anything else is an error.
 
-    :param client: what to ask AWS with.
+    :param client: calls AWS.
     :param uri: the report's S3 URI.
-    :param json_path: where in the report, as JsonGet writes it.
-    :raises EvaluationError: missing file, broken JSON, wrong path, NaN, infinity, text, boolean.
+    :param json_path: the path in the report, as JsonGet writes it.
+    :raises EvaluationError: the file is missing or not JSON, the path is wrong, or the value is NaN,
+        infinite, text or a boolean.
     """
     return _finite(_at_path(_read_json(client, uri), json_path, uri), json_path, uri)
 
@@ -151,7 +155,7 @@ def _finite(value: Any, what: str, source: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise EvaluationError(
             f"{what} in {source} is {value!r} ({type(value).__name__}); expected a number. "
-            "Nothing is accepted; correct what the evaluation script writes."
+            "No model is accepted; correct what the evaluation script writes."
         )
     try:
         number = float(value)
@@ -159,7 +163,7 @@ def _finite(value: Any, what: str, source: str) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise EvaluationError(
-            f"{what} in {source} is {value}; expected a finite number. Nothing is accepted; look for empty "
+            f"{what} in {source} is {value}; expected a finite number. No model is accepted; look for empty "
             "or diverging predictions in the evaluation."
         )
     return number
@@ -172,14 +176,14 @@ def _read_json(client: SageMakerClient, uri: str) -> Any:
         if not is_absent(client.s3, error, *split_s3_uri(uri)):
             raise
         raise EvaluationError(
-            f"The report {uri} does not exist. Nothing is accepted; check that the evaluation step writes "
-            "this file, and that it was not deleted since."
+            f"The report {uri} does not exist. No model is accepted; check that the evaluation step writes "
+            "this file, and that nobody has deleted it since."
         ) from error
     try:
         return parse_json(content)
     except ValueError as error:
         raise EvaluationError(
-            f"The report {uri} is not JSON: {error}. Nothing is accepted; correct what the evaluation "
+            f"The report {uri} is not JSON: {error}. No model is accepted; correct what the evaluation "
             "script writes."
         ) from error
 
@@ -191,8 +195,8 @@ def _at_path(document: Any, json_path: str, uri: str) -> Any:
         raise EvaluationError(str(error)) from error
     except LookupError as error:
         raise EvaluationError(
-            f"{uri} has nothing at {json_path}: {error}. Nothing is accepted; correct the path in the "
-            "definition or the evaluation script."
+            f"{uri} has nothing at {json_path}: {error}. No model is accepted; correct the path in the "
+            "definition, or the evaluation script."
         ) from error
 
 
@@ -200,7 +204,7 @@ def _threshold(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate)
     name, given = "", str(gate.threshold)
     if isinstance(gate.threshold, Parameter):
         parameter = gate.threshold
-        # Whether AWS lists defaults too is not documented; the execution's own definition has them.
+        # AWS does not document whether it lists defaults, too; the execution's own definition has them.
         sent = client.execution_parameters(pipeline_execution_arn)
         name, given = f" {parameter.name}", str(sent.get(parameter.name, parameter.default))
     try:
@@ -208,12 +212,12 @@ def _threshold(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate)
     except ValueError:
         raise EvaluationError(
             f"The threshold{name} of {pipeline_execution_arn} is {given!r}; expected a finite number. "
-            "Nothing is accepted; start it with a number."
+            "No model is accepted; start the pipeline with a number."
         ) from None
 
 
 def _source_of_execution(client: SageMakerClient, arn: str) -> str | None:
-    """Return where a selective execution took the steps from that it does not list itself."""
+    """Return the execution from which a selective execution takes the steps that it does not list itself."""
     source = client.describe_execution(arn).get("SelectiveExecutionConfig", {})
     found: str | None = source.get("SourcePipelineExecutionArn")
     return found

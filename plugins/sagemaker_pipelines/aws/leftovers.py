@@ -1,4 +1,4 @@
-"""Ask SageMaker what runs and what was left: the orphan sweep's calls."""
+"""The orphan sweep's calls to SageMaker: what is running, and what was left behind."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sagemaker_pipelines.aws.errors import is_missing
 def executions(
     client: SageMakerClient, names: Sequence[str], *, created_after: datetime
 ) -> Iterator[dict[str, Any]]:
-    """Yield the summaries of the pipelines' executions, each pipeline's newest first.
+    """Yield the summaries of the pipelines' executions, the newest of each pipeline first.
 
-    :param names: the pipelines; one that was deleted meanwhile is left out.
-    :param created_after: none that began before is looked at.
+    :param names: the pipelines; a pipeline that has been deleted is skipped.
+    :param created_after: earlier executions are ignored.
     """
     for name in names:
         try:
@@ -26,13 +26,13 @@ def executions(
         except ClientError as error:
             if not is_missing(error):
                 raise
-            client.log.info("Pipeline %s does not exist any longer", name)
+            client.log.info("Pipeline %s no longer exists", name)
 
 
 def models(
     client: SageMakerClient, *, created_after: datetime, created_before: datetime
 ) -> dict[str, dict[str, Any]]:
-    """Return the summaries of the models that were created in between, by ARN."""
+    """Return the summaries of the models that were created between two times, by ARN."""
     found = client.pages(
         "list_models", "Models", CreationTimeAfter=created_after, CreationTimeBefore=created_before
     )
@@ -44,7 +44,7 @@ def models_of(client: SageMakerClient, pipeline_execution_arn: str) -> set[str]:
     return {
         step.arn
         for step in client.list_steps(pipeline_execution_arn)
-        # What a selective execution took over belongs to the execution that it came from.
+        # A model that a selective execution took over belongs to the execution that created it.
         if step.type == "Model" and step.arn and not step.is_taken_over
     }
 
@@ -71,10 +71,10 @@ def models_in_use(client: SageMakerClient) -> set[str]:
 
 
 def delete_model(client: SageMakerClient, model_name: str) -> None:
-    """Delete a model; one that is gone already is no error."""
+    """Delete a model; it is not an error if it no longer exists."""
     try:
         client.sagemaker.delete_model(ModelName=model_name)
     except ClientError as error:
-        # DeleteModel has a wording of its own.
+        # DeleteModel words this error differently.
         if not is_missing(error) and "could not find" not in str(error).lower():
             raise

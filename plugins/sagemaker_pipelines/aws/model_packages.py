@@ -11,13 +11,13 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 
 
 def registered_model_package(client: SageMakerClient, pipeline_execution_arn: str) -> str | None:
-    """Return the ARN of the model package that an execution registered; None where it registered none."""
+    """Return the ARN of the model package that an execution registered; None if it registered none."""
     steps = client.list_steps(pipeline_execution_arn)
     return next((step.arn for step in steps if step.type == "RegisterModel" and step.arn), None)
 
 
 def newest_approved_model_package(client: SageMakerClient, model_package_group_name: str) -> str | None:
-    """Return the ARN of the group's newest Approved model package; None where there is none."""
+    """Return the ARN of the group's newest Approved model package; None if there is none."""
     packages = client.pages(
         "list_model_packages",
         "ModelPackageSummaryList",

@@ -1,4 +1,4 @@
-"""Ask S3 what is stored at a URI."""
+"""Find out what S3 stores at a URI."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sagemaker_pipelines.aws.errors import code_of, is_missing_object
 
 
 def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict[str, Any]]:
-    """Yield the object at a URI and those of the folder of this name; a missing bucket holds nothing.
+    """Yield the object at a URI and the objects in the folder of this name; none if the bucket is missing.
 
-    S3 takes ``m=1`` for the beginning of ``m=10/`` too, so a folder is asked for with its slash.
+    To S3, ``m=1`` is also a prefix of ``m=10/``, so a folder is listed with its slash.
 
     :param s3: the boto3 client.
     :param uri: ``s3://bucket/key``.
-    :param page_size: how many objects one call asks for, 1 to 1000, default 1000.
+    :param page_size: the number of objects that one call requests, 1 to 1000, default 1000.
     :return: entries of ``Contents``, in the order of their keys.
-    :raises ValueError: the URI is not of that form.
+    :raises ValueError: the URI does not have that form.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
@@ -28,7 +28,7 @@ def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict
     folder = key if not key or key.endswith("/") else f"{key}/"
     try:
         if key != folder:
-            # The key itself is the first of all that begin with it.
+            # Of all keys that begin with a key, the key itself comes first.
             first = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
             yield from (item for item in first.get("Contents", ()) if item["Key"] == key)
         pages = s3.get_paginator("list_objects_v2").paginate(
@@ -44,14 +44,15 @@ def stored_objects(s3: Any, uri: str, *, page_size: int = 1000) -> Iterator[dict
 def is_absent(s3: Any, error: ClientError, bucket: str, key: str) -> bool:
     """Return whether a GetObject or HeadObject failed because its object does not exist.
 
-    S3 denies access to such an object unless the caller may list the bucket. A policy that allows this below
-    a prefix, as docs/iam/airflow.json does, does not count, as these two calls have no prefix: a list tells.
+    S3 denies access to a missing object unless the caller may list the bucket. Permission to list below a
+    prefix, as in docs/iam/airflow.json, does not count, because these two calls have no prefix. In that case
+    this function lists the bucket at the key.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
     :param s3: the boto3 client.
-    :param error: what the call answered.
-    :raises ClientError: access was denied, and listing is denied too.
+    :param error: the error of the call.
+    :raises ClientError: access was denied, and so is listing.
     """
     if code_of(error) not in {"403", "AccessDenied"}:
         return is_missing_object(error)

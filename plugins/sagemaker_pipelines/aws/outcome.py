@@ -1,4 +1,4 @@
-"""Judge a pipeline execution: succeeded, rejected at its gate, or failed and why."""
+"""Judge a pipeline execution: it succeeded, was rejected at its gate, or failed, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sagemaker_pipelines.exceptions import (
 from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import Phase, execution_phase
 
-# Bounds of what a failure tells: it goes into XCom, the task's log and messages to people.
+# Limits for the description of a failure, which goes into XCom, the task's log and notifications.
 LOG_TAIL_LINES = 20
 MAX_LOG_LINE = 500
 MAX_LOGS = 10
@@ -31,14 +31,14 @@ MAX_LATER_REASON = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOutcome:
-    """How an execution ended, where that is no failure; what the wait hands downstream.
+    """How an execution ended, if it did not fail; the wait passes this to downstream tasks.
 
     :param pipeline_execution_arn: the execution.
     :param status: its PipelineExecutionStatus, as AWS writes it.
-    :param rejected: whether its gate rejected the model: it Failed in rejection steps only.
+    :param rejected: whether its gate rejected the model: only rejection steps have failed.
     :param rejection_step: the Fail step that rejected it.
-    :param rejection_message: that step's message.
-    :param steps: of each step: name, status, seconds, and whether it was a cache hit.
+    :param rejection_message: the message of that step.
+    :param steps: for each step: name, status, seconds, and whether it was a cache hit.
     """
 
     pipeline_execution_arn: str
@@ -58,17 +58,18 @@ def execution_outcome(
 ) -> ExecutionOutcome:
     """Judge an execution that has ended.
 
-    Rejected means: its status is Failed, and every Failed step is a Fail step named as a rejection step.
+    It was rejected if its status is Failed and every Failed step is a Fail step that counts as a rejection
+    step.
 
-    :param client: what to ask AWS with.
+    :param client: calls AWS.
     :param pipeline_execution_arn: the execution.
-    :param rejection_steps: names of the Fail steps that reject a model; None takes the Fail steps in the
+    :param rejection_steps: names of the Fail steps that reject a model; None means the Fail steps in the
         ElseSteps of the gate in the execution's own definition.
     :return: the outcome of an execution that succeeded or was rejected.
-    :raises ExecutionFailedError: it failed otherwise; the message names step, reason and log.
+    :raises ExecutionFailedError: it failed for another reason; the message names step, reason and log.
     :raises ExecutionStoppedError: it was stopped.
     :raises ExecutionRunningError: it has not ended.
-    :raises UnknownStatusError: AWS gave a status that is not in the table.
+    :raises UnknownStatusError: AWS returned a status that is not in the table.
     """
     description = client.describe_execution(pipeline_execution_arn)
     status = description["PipelineExecutionStatus"]
@@ -101,11 +102,11 @@ def execution_outcome(
 
 
 def failure_cause(client: SageMakerClient, step: Step, *, in_full: bool = True) -> FailureCause:
-    """Return why a step failed and where its log is, with the log's last lines where they can be read.
+    """Return why a step failed and where its log is, with the last lines of the log if they can be read.
 
-    :param client: what to ask AWS with.
+    :param client: calls AWS.
     :param step: the step.
-    :param in_full: False leaves the log out and shortens the reason, default True.
+    :param in_full: False leaves out the log and shortens the reason, default True.
     """
     log_stream: str | None = None
     tail: tuple[str, ...] = ()
@@ -134,13 +135,16 @@ def _is_rejection(
         try:
             rejection_steps = gate_of(client.execution_definition(pipeline_execution_arn)).rejection_steps
         except DefinitionError as error:
-            client.log.info("The execution has no gate that could have rejected: %s", error)
+            client.log.info("The execution has no gate that could have rejected the model: %s", error)
             return False
     return {step.name for step in failed} <= set(rejection_steps)
 
 
 def _log_tail(client: SageMakerClient, group: str, job_name: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return the newest log stream of a job and its last lines; the failure matters more than its log."""
+    """Return the newest log stream of a job and its last lines.
+
+    If the log cannot be read, this only logs a warning: the failure itself matters more.
+    """
     try:
         streams = client.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job_name}/")
         newest = max(

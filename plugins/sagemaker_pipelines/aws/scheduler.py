@@ -15,10 +15,10 @@ from sagemaker_pipelines.exceptions import ScheduleError
 
 @dataclass(frozen=True)
 class SchedulePut:
-    """What :meth:`EventBridgeScheduler.put_schedule` has done.
+    """The result of :meth:`EventBridgeScheduler.put_schedule`.
 
     :param outcome: ``"created"``, ``"updated"`` or ``"unchanged"``.
-    :param changes: what an update has changed, as name to values before and after.
+    :param changes: what an update changed: name to the values before and after.
     """
 
     outcome: str
@@ -37,7 +37,7 @@ class EventBridgeScheduler:
         self._client = client
 
     def get_schedule(self, name: str, *, group: str = "default") -> PipelineSchedule | None:
-        """Return a schedule; None where there is none of this name.
+        """Return a schedule; None if there is no schedule with this name.
 
         :raises ScheduleError: it starts something other than a pipeline.
         """
@@ -50,9 +50,9 @@ class EventBridgeScheduler:
         return PipelineSchedule.from_answer(answer)
 
     def put_schedule(self, schedule: PipelineSchedule, *, dry_run: bool = False) -> SchedulePut:
-        """Create a schedule, or update it where it differs; an equal one is not written.
+        """Create a schedule, or update it if it differs; an equal one is not written.
 
-        :param schedule: as it should be.
+        :param schedule: the schedule as it should be.
         :param dry_run: only report what would be done.
         :raises ScheduleError: its group does not exist, or EventBridge Scheduler refuses it.
         """
@@ -101,26 +101,26 @@ class EventBridgeScheduler:
     def list_schedules(
         self, *, name_prefix: str = "", group: str | None = None
     ) -> Iterator[PipelineSchedule]:
-        """Yield the schedules that start pipelines, over all pages.
+        """Yield the schedules that start pipelines, from all pages.
 
         :param name_prefix: the beginning of their names.
-        :param group: their group; None takes all.
+        :param group: their group; None means all groups.
         """
         filters = {"NamePrefix": name_prefix} if name_prefix else {}
         if group:
             filters["GroupName"] = group
         for page in self._client.get_paginator("list_schedules").paginate(**filters):
             for summary in page["Schedules"]:
-                # The list tells neither times nor parameters.
+                # The list contains neither times nor parameters.
                 if ":pipeline/" in summary["Target"]["Arn"]:
                     schedule = self.get_schedule(summary["Name"], group=summary["GroupName"])
                     if schedule is not None:
                         yield schedule
 
     def delete_schedule(self, name: str, *, group: str = "default") -> bool:
-        """Delete a schedule and return whether there was one; one that starts no pipeline is refused.
+        """Delete a schedule and return whether it existed.
 
-        :raises ScheduleError: it starts something other than a pipeline.
+        :raises ScheduleError: it starts something other than a pipeline, and is not deleted.
         """
         if self.get_schedule(name, group=group) is None:
             return False

@@ -24,17 +24,17 @@ def start_request(
     source_execution_arn: str | None = None,
     max_parallel_execution_steps: int | None = None,
 ) -> dict[str, Any]:
-    """Return the arguments as JSON types, so that they can be kept and sent again verbatim.
+    """Return the arguments as JSON types, so that they can be stored and sent again verbatim.
 
     :param pipeline_name: the pipeline's name or ARN.
-    :param token: the ClientRequestToken, 32 to 128 characters; the same one starts one execution only.
+    :param token: the ClientRequestToken, 32 to 128 characters; the same token starts only one execution.
     :param parameters: the checked values of the pipeline's parameters.
-    :param description: what SageMaker shows of the execution; at most 3,072 characters.
+    :param description: the description of the execution in SageMaker, at most 3,072 characters.
     :param display_name: the execution's name in SageMaker.
-    :param pipeline_version_id: the version to execute; None takes the newest.
-    :param selected_steps: the steps to run; None runs all.
-    :param source_execution_arn: the execution whose results stand in for the steps that are not run.
-    :param max_parallel_execution_steps: bound on the steps that run at once.
+    :param pipeline_version_id: the version to execute; None means the newest.
+    :param selected_steps: the steps to run; None runs all steps.
+    :param source_execution_arn: the execution whose results replace the steps that are not run.
+    :param max_parallel_execution_steps: limit on the steps that run at once.
     """
     request: dict[str, Any] = {"PipelineName": pipeline_name, "ClientRequestToken": token}
     if display_name is not None:
@@ -57,15 +57,15 @@ def start_request(
 
 
 def steps_from(definition: Mapping[str, Any], step_name: str) -> list[str]:
-    """Return a step and all that follows from it, in the order of the document.
+    """Return a step and all steps that depend on it, in the order of the document.
 
     :param definition: the definition as parsed JSON.
-    :param step_name: where to begin.
+    :param step_name: the first step.
     :raises ParameterError: the definition has no such step.
     """
     graph = step_graph(definition)
     if step_name not in graph:
-        raise ParameterError(f"from_step is {step_name!r}; expected one of {', '.join(graph)}.")
+        raise ParameterError(f"from_step is {step_name!r}; expected one of {', '.join(graph)}. Correct it.")
     selected = {step_name}
     while True:
         more = {name for name, needed in graph.items() if needed & selected} - selected

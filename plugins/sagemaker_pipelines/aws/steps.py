@@ -27,18 +27,18 @@ class Step:
     """One step of an execution.
 
     :param name: its name in the definition.
-    :param type: its type, as far as the answer shows it: None for a step that has not got as far as a job.
+    :param type: its type, if the answer shows it; None for a step that has not created a job yet.
     :param status: its StepStatus, as AWS writes it.
     :param started: when it began.
     :param ended: when it ended.
     :param attempts: how often it was attempted.
-    :param arn: what it made: a job, a model, a model package.
-    :param reason: why it failed: the message of a Fail step, else the FailureReason.
-    :param outcome: of a Condition step: ``True`` or ``False``, as AWS writes it.
-    :param callback_token: of a Callback step that waits.
-    :param is_cache_hit: whether the cache had its result.
+    :param arn: the ARN of what it created: a job, a model, a model package.
+    :param reason: why it failed: the message of a Fail step, or the FailureReason of any other step.
+    :param outcome: the outcome of a Condition step: ``True`` or ``False``, as AWS writes it.
+    :param callback_token: the token of a Callback step that waits.
+    :param is_cache_hit: whether its result comes from the cache.
     :param is_taken_over: whether a selective execution took its result from another execution.
-    :param source: the execution that a result of the cache, or one that was taken over, comes from.
+    :param source: the execution that the result comes from, if it is a cache hit or was taken over.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Step:
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> Self:
-        """Return a step of ListPipelineExecutionSteps' answer."""
-        # It has one member, named after what the step made or did.
+        """Read a step from an answer of ListPipelineExecutionSteps."""
+        # The metadata has one member, named after what the step created or did.
         kind: str | None = next(iter(answer.get("Metadata", {})), None)
         metadata: Mapping[str, Any] = answer["Metadata"][kind] if kind else {}
         result = answer.get("CacheHitResult") or answer.get("SelectiveExecutionResult") or {}
@@ -80,7 +80,7 @@ class Step:
 
     @property
     def phase(self) -> Phase:
-        """What its status means.
+        """The meaning of its status.
 
         :raises UnknownStatusError: the status is not in the table.
         """
@@ -88,28 +88,28 @@ class Step:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None while it runs or where AWS gives no times."""
+        """How long it took; None while it is running, or if AWS gives no times."""
         if self.started is None or self.ended is None:
             return None
         return round((self.ended - self.started).total_seconds(), 3)
 
     @property
     def is_fail_step(self) -> bool:
-        """Whether the pipeline itself decided that it fails."""
+        """Whether it is a Fail step, by which the pipeline itself decides that it fails."""
         return self.type == "Fail"
 
     @property
     def job_name(self) -> str | None:
-        """The name of its job, with which the names of the job's log streams begin."""
+        """The name of its job; the names of the job's log streams begin with it."""
         return self.arn.rpartition("/")[2] if self.arn else None
 
     @property
     def log_group(self) -> str | None:
-        """The CloudWatch log group of its job; None where it has no job."""
+        """The CloudWatch log group of its job; None if it has no job."""
         return _LOG_GROUPS.get(self.type or "") if self.arn else None
 
     def summary(self) -> dict[str, Any]:
-        """Return what downstream tasks see of it, as JSON types."""
+        """Return the part of it that downstream tasks see, as JSON types."""
         return {
             "name": self.name,
             "status": self.status,
@@ -118,7 +118,7 @@ class Step:
         }
 
     def __str__(self) -> str:
-        """Return it as a line of a log."""
+        """Return it as a log line."""
         text = f"Step {self.name}: {self.status}"
         if self.seconds is not None:
             text += f" after {self.seconds:.1f} s"
@@ -130,19 +130,19 @@ class Step:
 
 
 class StepLog:
-    """Report what has changed between two looks at an execution's steps."""
+    """Report what has changed between two polls of an execution's steps."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str, int]] = {}
 
     def changes(self, steps: Iterable[Step]) -> list[Step]:
-        """Return each step that has begun, changed its status or been attempted again since the last look."""
+        """Return each step that began, changed its status or was attempted again since the last poll."""
         changed = [step for step in steps if self._seen.get(step.name) != (step.status, step.attempts)]
         self._seen |= {step.name: (step.status, step.attempts) for step in changed}
         return changed
 
 
 def failed_steps(steps: Iterable[Step]) -> list[Step]:
-    """Return the failed steps, the one that ended first coming first: later ones often follow from it."""
+    """Return the failed steps, ordered by their end: the first failure often causes the later ones."""
     failed = [step for step in steps if step.phase is Phase.FAILED]
     return sorted(failed, key=lambda step: (step.ended is None, step.ended))

@@ -1,4 +1,4 @@
-"""Stop an execution for good, within a few seconds, from a signal handler too."""
+"""Stop an execution reliably within a few seconds, even from a signal handler."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sagemaker_pipelines.states import EXECUTING, STOPPING, Phase
 _RETRY_SECONDS = 0.3
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopPipelineExecution.html
 _SLOW_STEPS = {
-    "Callback": "SageMaker does not stop it, but waits for its token to come back",
+    "Callback": "SageMaker does not stop it, but waits until its token is returned",
     "Lambda": "SageMaker waits until the function has returned",
 }
 
 
 def stop_execution(client: Any, pipeline_execution_arn: str, *, seconds: float, log: Logger) -> bool:
-    """Ask SageMaker to stop an execution until it says Stopping, and tell what it will wait for.
+    """Ask SageMaker to stop an execution until its status is Stopping, and log which steps delay the end.
 
-    It uses nothing but the given client, so that it may run where Airflow's API may not be called.
+    This uses nothing but the given client, so it can run where Airflow's API must not be called.
 
     :param client: a boto3 client of SageMaker.
     :param pipeline_execution_arn: the execution.
-    :param seconds: how long it may take.
-    :param log: where to tell.
+    :param seconds: how long this may take.
+    :param log: the log for messages.
     :return: whether the execution is no longer Executing.
     """
     deadline = time.monotonic() + seconds
@@ -56,12 +56,12 @@ def stop_execution(client: Any, pipeline_execution_arn: str, *, seconds: float, 
 
 
 def _attempt(client: Any, pipeline_execution_arn: str, log: Logger) -> str | None:
-    """Send one stop and return the status afterwards; None where AWS did not answer."""
+    """Send one stop and return the status afterwards; None if AWS did not answer."""
     try:
         try:
             client.stop_pipeline_execution(PipelineExecutionArn=pipeline_execution_arn)
         except ClientError as error:
-            # ConflictException comes between two steps; ValidationException when it has ended already.
+            # AWS returns ConflictException between two steps, and ValidationException after the end.
             if code_of(error) not in {"ConflictException", "ValidationException"}:
                 raise
             log.info("StopPipelineExecution: %s", error)
@@ -85,4 +85,4 @@ def _log_slow_steps(client: Any, pipeline_execution_arn: str, log: Logger) -> No
         return
     for step in map(Step.read, answer["PipelineExecutionSteps"]):
         if step.type in _SLOW_STEPS and step.phase is Phase.RUNNING:
-            log.warning("Step %s still runs: %s", step.name, _SLOW_STEPS[step.type])
+            log.warning("Step %s is still running: %s", step.name, _SLOW_STEPS[step.type])

@@ -1,4 +1,4 @@
-"""Look at many executions of one pipeline at once."""
+"""Poll many executions of one pipeline at once."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_missing
 
-# What the hook asks for.
+# The page size of the client.
 PAGE_SIZE = 100
-#: Up to so many executions are described one by one; more are found in the pipeline's list.
+#: Up to this number, executions are described one by one; more are found in the pipeline's list.
 MAX_DESCRIBED = 2
 
 
 class ExecutionSurvey:
     """The statuses of a pipeline's executions, with as few calls as they need.
 
-    One or two are described. More are read from ListPipelineExecutions, newest first, 100 a page, until
-    each has been seen; the age of the oldest bounds the pages of the next look.
+    One or two executions are described. If there are more, ListPipelineExecutions is read, newest first, 100
+    per page, until each has been found; the age of the oldest one limits the pages of the next poll.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListPipelineExecutions.html
 
-    :param client: what to ask AWS with.
+    :param client: calls AWS.
     :param pipeline_name: the pipeline's name or ARN.
-    :ivar calls: the calls of the last look.
-    :ivar started: when each execution began, as far as AWS has told.
+    :ivar calls: the number of calls of the last poll.
+    :ivar started: when each execution began, if AWS has returned it.
     """
 
     def __init__(self, client: SageMakerClient, pipeline_name: str) -> None:
@@ -38,7 +38,7 @@ class ExecutionSurvey:
         self.started: dict[str, datetime] = {}
 
     def look(self, arns: Collection[str]) -> dict[str, str | ClientError]:
-        """Return the status of each execution, or AWS's error where there is no such execution.
+        """Return the status of each execution, or AWS's error if the execution does not exist.
 
         :param arns: executions of this pipeline.
         """
@@ -68,7 +68,7 @@ class ExecutionSurvey:
         return statuses
 
     def _bound(self, arns: set[str]) -> dict[str, datetime]:
-        """Return the filter that leaves out what is older than the oldest watched execution."""
+        """Return the filter that excludes everything older than the oldest watched execution."""
         if not arns <= self.started.keys():
             return {}
         return {"CreatedAfter": min(self.started[arn] for arn in arns) - timedelta(minutes=1)}

@@ -42,11 +42,11 @@ class UpsertResult:
 
     :param pipeline_name: the pipeline, with the environment's prefix.
     :param pipeline_arn: its ARN.
-    :param pipeline_version_id: the version that holds exactly this definition; to be pinned at the start.
+    :param pipeline_version_id: the version with exactly this definition, for the start to execute.
     :param changed: whether anything was written.
     :param created: whether the pipeline is new.
-    :param definition_hash: hash of the deployed definition's canonical text.
-    :param pinned: whether the version was asked for, and may differ from the compiled definition.
+    :param definition_hash: the hash of the deployed definition's canonical text.
+    :param pinned: whether the version was requested, and may therefore differ from the compiled definition.
     """
 
     pipeline_name: str
@@ -63,9 +63,9 @@ class UpsertResult:
 
 
 def upsert_pipeline(client: SageMakerClient, envelope: Envelope, **options: Any) -> UpsertResult:
-    """Create or update the pipeline of a compiled definition where it differs from what is deployed.
+    """Create the pipeline of a compiled definition, or update it if it differs from what is deployed.
 
-    :param client: what to call AWS with.
+    :param client: calls AWS.
     :param envelope: the compiled definition.
     :param options: see :class:`PipelineUpsert`.
     """
@@ -75,15 +75,16 @@ def upsert_pipeline(client: SageMakerClient, envelope: Envelope, **options: Any)
 class PipelineUpsert:
     """One upsert of one compiled definition.
 
-    :param client: what to call AWS with; its settings fill the placeholders and give every job its KMS key,
-        VPC and tags.
+    :param client: calls AWS; its settings fill the placeholders, and provide the KMS key, VPC and tags of
+        every job.
     :param envelope: the compiled definition.
-    :param pipeline_name: name to deploy under; None takes the envelope's with the environment's prefix.
-    :param description: the pipeline's; None takes the envelope's.
-    :param max_parallel_execution_steps: bound on the steps of one execution that run at once.
-    :param tags: tags of the pipeline and its jobs, besides the environment's.
-    :param deployment: id of the Airflow that deploys, part of the environment's name if that has no
-        setting of its own.
+    :param pipeline_name: the name to deploy under; None means the envelope's name with the environment's
+        prefix.
+    :param description: the pipeline's description; None means the envelope's.
+    :param max_parallel_execution_steps: limit on the steps of one execution that run at once.
+    :param tags: tags for the pipeline and its jobs, in addition to the environment's.
+    :param deployment: the id of the Airflow that deploys; it becomes part of the environment's name if the
+        setting ``environment`` is not set.
     :raises SettingsError: the role or the artifact bucket is not set.
     :raises PlaceholderError: a placeholder has no value.
     :raises DefinitionError: the filled definition would not work.
@@ -125,14 +126,15 @@ class PipelineUpsert:
         self.hash = definition_hash(self.definition)
 
     def run(self) -> UpsertResult:
-        """Create or update the pipeline where it differs, and upload the assets that S3 lacks.
+        """Create the pipeline, or update it if it differs, and upload the assets that S3 does not have.
 
-        Where nothing differs it makes two reads of SageMaker, one list call of S3, and no write.
-        Other writers are never overwritten unseen: the answer's version holds this definition, and a
-        version that came between is named in the log.
+        If nothing differs, this makes two read calls to SageMaker and one list call to S3, and writes
+        nothing. It never overwrites other writers silently: the version that is returned has exactly this
+        definition, and the log names the versions that others wrote in the meantime.
 
-        :raises UpsertError: other writers kept creating and changing it.
-        :raises EnvironmentConflictError: it, or its prefix in the bucket, belongs to another environment.
+        :raises UpsertError: other writers kept creating and changing the pipeline.
+        :raises EnvironmentConflictError: the pipeline, or its prefix in the bucket, belongs to another
+            environment.
         """
         for attempt in range(ATTEMPTS):
             version = self.client.latest_version_id(self.pipeline_name)
@@ -148,7 +150,7 @@ class PipelineUpsert:
                 time.sleep(0.2 * 2**attempt)
         raise UpsertError(
             f"Pipeline {self.pipeline_name!r} was changed by others during each of {ATTEMPTS} attempts. "
-            "Let one DAG own a pipeline, or give each its own name_prefix."
+            "Let only one DAG upsert a pipeline, or give each its own name_prefix."
         )
 
     def _write(self, deployed: Mapping[str, Any] | None, version: int | None) -> UpsertResult:
@@ -172,7 +174,7 @@ class PipelineUpsert:
             Tags=self._pipeline_tags(),
             **self._body(),
         )
-        # Not the newest: somebody else may have updated it already.
+        # Not the newest version: somebody else may have updated the pipeline already.
         version = self.client.first_version_id(self.pipeline_name)
         self.client.log.info("Created pipeline %s (version %s)", self.pipeline_name, version)
         return self._result(answer["PipelineArn"], version, changed=True, created=True)
@@ -180,7 +182,7 @@ class PipelineUpsert:
     def _update(self, deployed: Mapping[str, Any], previous: int | None) -> UpsertResult:
         self._log_diff(deployed)
         arn = deployed["PipelineArn"]
-        # Before the update: an upsert that fails between the two still finds a difference when it is retried.
+        # Before the update: if the upsert fails between the two calls, its retry still finds a difference.
         self.client.sagemaker.add_tags(ResourceArn=arn, Tags=self._pipeline_tags())
         answer = self.client.sagemaker.update_pipeline(PipelineName=self.pipeline_name, **self._body())
         version = answer.get("PipelineVersionId") or self.client.latest_version_id(self.pipeline_name)
@@ -235,14 +237,14 @@ class PipelineUpsert:
         return body
 
     def _assets(self) -> dict[str, bytes]:
-        """Return the content of each asset by its key, after a check of its hash."""
+        """Return the content of each asset by its key, after checking its hash."""
         return {
             asset.key(self.settings.name_prefix): self.envelope.asset_path(asset).read_bytes()
             for asset in self.envelope.assets
         }
 
     def _put(self, key: str, body: bytes) -> None:
-        # S3 compares the checksum with what arrived, refuses a damaged upload, and keeps it.
+        # S3 checks the upload against the checksum, refuses a damaged one, and stores the checksum.
         self.client.s3.put_object(
             Bucket=self.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", **self.client.encryption
         )
@@ -282,11 +284,11 @@ def _required(value: str | None, name: str) -> str:
 
 
 def check_parallelism(value: int | None) -> None:
-    """Check a bound on the steps that run at once.
+    """Check the limit on the steps that run at once.
 
     :raises ValueError: it is below 1.
     """
     if value is not None and value < 1:
         raise ValueError(
-            f"max_parallel_execution_steps is {value}; expected at least 1, or None for no bound."
+            f"max_parallel_execution_steps is {value}; expected at least 1, or None for no limit. Correct it."
         )

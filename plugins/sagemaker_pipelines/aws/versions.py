@@ -1,4 +1,4 @@
-"""Deployed versions of a pipeline that are asked for by their number."""
+"""Versions of a pipeline that are deployed already and are requested by number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sagemaker_pipelines.reading import whole_number
 
 
 def version_id(value: int | str | None) -> int | None:
-    """Return a PipelineVersionId that was given as a number or a text; None where none was given.
+    """Return a PipelineVersionId that was given as a number or a string; None if none was given.
 
     :raises ParameterError: it is not a whole number.
     """
@@ -20,14 +20,15 @@ def version_id(value: int | str | None) -> int | None:
         return whole_number(str(value))
     except ValueError:
         raise ParameterError(
-            f"pipeline_version_id is {value!r}; expected a whole number, such as the upsert's XCom has."
+            f"pipeline_version_id is {value!r}; expected a whole number, such as the one in the upsert's "
+            "XCom. Correct it."
         ) from None
 
 
 def pinned_version(client: SageMakerClient, pipeline_name: str, version: int) -> UpsertResult:
-    """Return a deployed version as an upsert would, and write nothing.
+    """Return a deployed version in the same form as an upsert, without writing anything.
 
-    :param client: what to call AWS with.
+    :param client: calls AWS.
     :param pipeline_name: the pipeline.
     :param version: its PipelineVersionId.
     :raises DefinitionError: the pipeline has no such version.
@@ -36,8 +37,12 @@ def pinned_version(client: SageMakerClient, pipeline_name: str, version: int) ->
     if described is None:
         newest = client.latest_version_id(pipeline_name)
         raise DefinitionError(
-            f"Version {version} of the pipeline {pipeline_name!r} is to be executed, and does not exist; "
-            + (f"the newest is {newest}." if newest else "there is no such pipeline: upsert it first.")
+            f"Version {version} of the pipeline {pipeline_name!r} was requested but does not exist; "
+            + (
+                f"the newest is {newest}. Request an existing version."
+                if newest
+                else "the pipeline does not exist, either: upsert it first."
+            )
         )
     return UpsertResult(
         pipeline_name=pipeline_name,

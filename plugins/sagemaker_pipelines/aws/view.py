@@ -1,4 +1,4 @@
-"""Show an execution on a terminal: each change of a step as it happens, and how it all ended."""
+"""Show an execution on a terminal: each change of a step as it happens, and the end."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Progress:
         self._states: dict[tuple[str, str], str] = {}
 
     def line(self, text: str) -> None:
-        """Print one line after the seconds since the beginning."""
+        """Print one line, preceded by the seconds since the beginning."""
         self._console.print(
             f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}", highlight=False, soft_wrap=True
         )
 
     def state(self, group: str, name: str, state: str, *, shown: str | None = None, note: str = "") -> None:
-        """Print the state of a member of a group, unless it is the one that was printed last.
+        """Print the state of a member of a group, unless it is the same as the last one printed.
 
         :param group: what it belongs to, such as a pipeline or a DAG.
         :param name: the step or the task.
         :param state: its state.
-        :param shown: the state with markup; None colours it as a status of SageMaker.
-        :param note: what else to print.
+        :param shown: the state with markup; None colours it like a status of SageMaker.
+        :param note: additional text.
         """
         if self._states.get((group, name)) == state:
             return
@@ -63,7 +63,7 @@ class Progress:
 
 
 def show(console: Console, lines: Iterable[str]) -> None:
-    """Print lines with markup as they are, however narrow the terminal."""
+    """Print lines with markup without wrapping them, however narrow the terminal is."""
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -81,7 +81,7 @@ def title(pipeline_execution_arn: str, status: str) -> str:
 
 
 def steps_lines(heading: str, steps: Sequence[Step]) -> list[str]:
-    """Return a table of steps with status, seconds, and what there is to say about each.
+    """Return a table of steps with their status, seconds, and a note if there is one.
 
     :param heading: the first line, with markup.
     :param steps: the steps, in the order of the table.
@@ -97,7 +97,7 @@ def steps_lines(heading: str, steps: Sequence[Step]) -> list[str]:
 
 
 def gate_lines(client: SageMakerClient, pipeline_execution_arn: str) -> list[str]:
-    """Return the gate's comparison in one line; none where there is no gate, or nothing to compare yet."""
+    """Return the gate's comparison in one line; no line if there is no gate, or nothing to compare yet."""
     try:
         gate = gate_of(client.execution_definition(pipeline_execution_arn))
         reading = read_gate(client, pipeline_execution_arn)
@@ -109,7 +109,7 @@ def gate_lines(client: SageMakerClient, pipeline_execution_arn: str) -> list[str
 
 
 def _detail(step: Step) -> str:
-    """Return why a step failed, or a Condition's outcome; else nothing."""
+    """Return why a step failed, or the outcome of a Condition; an empty string for any other step."""
     try:
         if step.phase is Phase.FAILED:
             return step.reason or ""

@@ -1,4 +1,4 @@
-"""Watch one execution: what a sensor, an operator and a trigger do at each look."""
+"""Watch one execution by polling it; used by the operators, the sensor and the shell command."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sagemaker_pipelines.states import is_end
 
 
 class ExecutionWatch:
-    """The looks at one execution until it ends; transient faults do not end them.
+    """Polls one execution until it ends; transient errors do not end the watch.
 
-    :param client: what to ask AWS with.
+    :param client: calls AWS.
     :param pipeline_execution_arn: the execution.
-    :param waiter_delay: the longest time between two looks, seconds; the first ones follow faster.
-    :param log: where faults go, and the steps that have changed.
-    :param on_steps: called with all steps at each look, instead of logging those that have changed.
-    :ivar status: the status at the last look that AWS answered.
+    :param waiter_delay: the longest time between two polls, seconds; the first polls come faster.
+    :param log: the log for errors, and for steps that have changed.
+    :param on_steps: called with all steps at each poll, instead of logging the steps that have changed.
+    :ivar status: the status at the last poll that AWS answered.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class ExecutionWatch:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last look saw the execution's end."""
+        """Whether the execution had ended at the last poll."""
         return self.status is not None and is_end(self.status)
 
     def look(self) -> str | None:
         """Return the status of an execution that has ended; None while it runs or AWS does not answer.
 
-        A status that is not in the table counts as ended: whoever judges it fails loudly.
+        A status that is not in the table counts as an end, so that judging it fails loudly.
 
         :raises AccessError: see :class:`~sagemaker_pipelines.aws.pacing.Patience`.
         """
@@ -64,7 +64,7 @@ class ExecutionWatch:
             if cure_of(error) is not None:
                 self.client.reconnect()
             self._faults += 1
-            self.log.warning("AWS did not answer (fault %s in a row), asking again: %s", self._faults, error)
+            self.log.warning("AWS did not answer (error %s in a row), polling again: %s", self._faults, error)
             return None
         self._faults = 0
         self._patience.renew()
@@ -72,7 +72,7 @@ class ExecutionWatch:
         return status if is_end(status) else None
 
     def follow(self) -> str:
-        """Look until the execution has ended, and return its status."""
+        """Poll until the execution has ended, and return its status."""
         while (status := self.look()) is None:
             time.sleep(self.delay())
         return status
@@ -82,9 +82,9 @@ class ExecutionWatch:
             self.log.info("%s", step)
 
     def delay(self) -> float:
-        """Return the seconds until the next look: short at first, then at most ``waiter_delay``.
+        """Return the seconds until the next poll: few at first, later at most ``waiter_delay``.
 
-        After faults it grows, with jitter, so that a throttled account is not asked by all at once.
+        The delay grows after errors, with jitter, so that not all waits poll a throttled account at once.
         """
         delay = delay_after(time.monotonic() - self._started, self.waiter_delay)
         return backoff(delay, self._faults) if self._faults else delay

@@ -37,7 +37,7 @@ def value_at(document: Any, path: str) -> Any:
         else:
             found = isinstance(value, list) and key < len(value)
         if not found:
-            raise LookupError(f"at {followed or 'its top'} there is {_summary(value)}")
+            raise LookupError(f"at {followed or 'the top level'} there is {_summary(value)}")
         value, followed = value[key], followed + text
     return value
 

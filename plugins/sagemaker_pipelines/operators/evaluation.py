@@ -170,7 +170,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         if status not in VERDICTS:
             raise AirflowFailException(
                 f"{model_package_arn} has the approval status {status!r}; known are {', '.join(VERDICTS)}. "
-                "Nothing is accepted: look at the model package in SageMaker, and update this package."
+                "No model is accepted: look at the model package in SageMaker, and update this package."
             )
         if VERDICTS[status] == REJECTED:
             self.log.warning("%s was registered as Rejected", model_package_arn)

@@ -74,7 +74,7 @@ def test_what_does_not_name_a_single_value_is_refused(path: str) -> None:
     ("path", "text"),
     [
         ("metrics.mae", r"at metrics there is \['mse'\]"),
-        ("metric", r"at its top there is \['folds', 'metrics'\]"),
+        ("metric", r"at the top level there is \['folds', 'metrics'\]"),
         ("folds[2]", "at folds there is list"),
         ("folds.0", "at folds there is list"),
         ("metrics[0]", r"at metrics there is \['mse'\]"),

@@ -25,7 +25,7 @@ def test_the_environment_of_a_job_shows_no_secret() -> None:
 
 def test_a_change_of_secrets_only_is_told_as_such() -> None:
     assert diff(step(DB_PASSWORD="old"), step(DB_PASSWORD="new")) == "only values that are masked"
-    assert diff(step(), step()) == "only its role, description or parallelism"
+    assert diff(step(), step()) == "only the role, description or parallelism"
 
 
 def test_a_diff_is_bounded_in_lines_and_in_the_length_of_a_line() -> None:

@@ -100,7 +100,7 @@ def test_a_broken_claim_is_named_with_its_cure(
 ) -> None:
     key = "dev-sagemaker-pipelines-environment.json"
     client.s3.put_object(Bucket=BUCKET, Key=key, Body=claim)
-    with pytest.raises(SettingsError, match=f"s3://{BUCKET}/{key} says whose .* delete it"):
+    with pytest.raises(SettingsError, match=f"s3://{BUCKET}/{key} names the environment .* delete it"):
         claim_prefix(client, bucket=BUCKET, environment="aws_test")
 
 

@@ -115,7 +115,7 @@ def test_a_threshold_that_is_no_finite_number_accepts_nothing(
     store(client, mse(4.9))
     gate(sagemaker)
     parameters(sagemaker, MseThreshold=value)
-    with pytest.raises(EvaluationError, match=r"threshold MseThreshold.*Nothing is accepted"):
+    with pytest.raises(EvaluationError, match=r"threshold MseThreshold.*No model is accepted"):
         read_gate(client, ARN)
 
 
@@ -152,7 +152,7 @@ def test_a_report_that_is_not_a_finite_number_at_the_path_accepts_nothing(
         store(client, report)
     with pytest.raises(EvaluationError, match=message) as caught:
         read_metric(client, URI, PATH)
-    assert "Nothing is accepted" in str(caught.value)
+    assert "No model is accepted" in str(caught.value)
     assert URI in str(caught.value)
 
 

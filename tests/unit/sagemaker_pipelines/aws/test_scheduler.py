@@ -92,6 +92,6 @@ def test_only_schedules_of_pipelines_are_listed_and_deleted(
     assert [schedule.name for schedule in scheduler.list_schedules(name_prefix="n", group="default")] == [
         "nightly"
     ]
-    with pytest.raises(ScheduleError, match="no SageMaker pipeline"):
+    with pytest.raises(ScheduleError, match="expected a SageMaker pipeline"):
         scheduler.delete_schedule("other")
     assert (scheduler.delete_schedule("nightly"), scheduler.delete_schedule("nightly")) == (True, False)

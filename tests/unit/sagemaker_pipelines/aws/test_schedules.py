@@ -83,5 +83,5 @@ def test_a_start_that_has_passed_is_the_same_as_none_and_is_not_sent() -> None:
 
 def test_a_schedule_of_something_else_is_refused() -> None:
     answer = {"Name": "other", "Target": {"Arn": "arn:aws:lambda:us-east-1:1:function:f", "RoleArn": ROLE}}
-    with pytest.raises(ScheduleError, match="no SageMaker pipeline"):
+    with pytest.raises(ScheduleError, match="expected a SageMaker pipeline"):
         PipelineSchedule.from_answer(answer)

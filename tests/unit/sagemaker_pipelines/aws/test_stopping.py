@@ -78,5 +78,5 @@ def test_what_sagemaker_waits_for_is_told(
     steps(sagemaker, {"StepName": "Ask", "StepStatus": "Executing", "Metadata": {kind: metadata}})
     assert stop(hook)
     shown = capsys.readouterr().out
-    assert "Step Ask still runs" in shown
+    assert "Step Ask is still running" in shown
     assert told in shown

@@ -136,7 +136,7 @@ def test_an_approval_status_that_is_not_known_accepts_nothing(
     monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     monkeypatch.setattr(Judged, "registered_model_package", lambda *_: PACKAGE)
-    with pytest.raises(AirflowFailException, match=f"approval status '{status}'.*Nothing is accepted"):
+    with pytest.raises(AirflowFailException, match=f"approval status '{status}'.*No model is accepted"):
         branch(monkeypatch, approval=status)
 
 
