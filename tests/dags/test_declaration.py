@@ -120,7 +120,7 @@ def test_it_can_be_taken_apart() -> None:
             "reads InputData as S3Prefix, and its partitions would be a ManifestFile. Leave out manifest=",
         ),
         ({"backfill_params": {"Register": "false"}}, "'Register' is not a parameter"),
-        ({"gate": "Nothing"}, "No Condition step 'Nothing'"),
+        ({"gate": "Nothing"}, "no Condition step 'Nothing'"),
         ({"gate": False, "scoring_dag": "score"}, "gate is False"),
         ({"data_parameters": ["Rows"]}, "'Rows' is not a parameter"),
     ],
