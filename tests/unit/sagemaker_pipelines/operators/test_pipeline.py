@@ -151,7 +151,7 @@ def test_a_description_follows_what_tells_the_start(ti: TaskInstance) -> None:
     parsed = LogicalStart.parse(told)
     assert parsed is not None
     assert (parsed.run_id, parsed.task_id) == (ti.run_id, "start_pipeline")
-    with pytest.raises(AirflowFailException, match="SageMaker accepts 3072. Shorten 'xxxx"):
+    with pytest.raises(AirflowFailException, match=r"SageMaker accepts 3072\. Shorten 'xxxx"):
         start(Recorder(), TaskInstance(), description="x" * 3000)
 
 
