@@ -376,7 +376,7 @@ def version_without(monkeypatch: pytest.MonkeyPatch) -> None:
 def sent_to_version(dag: DAG, **conf: Any) -> dict[str, str]:
     """Return the values that a run of version 3 sends to SageMaker."""
     start = rendered(dag, "start_pipeline", deployed(), PipelineVersionId=3, **conf)
-    return {item["Name"]: item["Value"] for item in start._request(START)["PipelineParameters"]}
+    return {item["Name"]: item["Value"] for item in start._inputs().request(START)["PipelineParameters"]}
 
 
 @pytest.mark.usefixtures("version_without")

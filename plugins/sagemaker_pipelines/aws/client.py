@@ -98,27 +98,6 @@ class SageMakerClient:
         )
         return (summary for summary in found if summary["PipelineName"].startswith(name_prefix))
 
-    def latest_version_id(self, pipeline_name: str) -> int | None:
-        """Return the newest PipelineVersionId; None if the pipeline does not exist or has no version."""
-        return self._version_id(pipeline_name, "Descending")
-
-    def first_version_id(self, pipeline_name: str) -> int | None:
-        """Return the oldest PipelineVersionId; None if the pipeline does not exist or has no version."""
-        return self._version_id(pipeline_name, "Ascending")
-
-    def _version_id(self, pipeline_name: str, sort_order: str) -> int | None:
-        # Neither CreatePipeline nor DescribePipeline returns the version.
-        try:
-            answer = self.sagemaker.list_pipeline_versions(
-                PipelineName=pipeline_name, SortOrder=sort_order, MaxResults=1
-            )
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
-        versions = answer["PipelineVersionSummaries"]
-        return int(versions[0]["PipelineVersionId"]) if versions else None
-
     def describe_pipeline(
         self, pipeline_name: str, *, pipeline_version_id: int | None = None
     ) -> dict[str, Any] | None:

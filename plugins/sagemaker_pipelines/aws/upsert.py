@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +21,7 @@ from sagemaker_pipelines.aws.environment import (
     settled,
 )
 from sagemaker_pipelines.aws.errors import is_conflict, is_missing
+from sagemaker_pipelines.aws.versions import UpsertResult, first_version_id, latest_version_id
 from sagemaker_pipelines.definition import (
     Envelope,
     canonical,
@@ -34,32 +34,6 @@ from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, Upser
 
 HASH_TAG = "sagemaker-pipelines:definition-hash"
 ATTEMPTS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpsertResult:
-    """What is deployed now.
-
-    :param pipeline_name: the pipeline, with the environment's prefix.
-    :param pipeline_arn: its ARN.
-    :param pipeline_version_id: the version with exactly this definition, for the start to execute.
-    :param changed: whether anything was written.
-    :param created: whether the pipeline is new.
-    :param definition_hash: the hash of the deployed definition's canonical text.
-    :param pinned: whether the version was requested, and may therefore differ from the compiled definition.
-    """
-
-    pipeline_name: str
-    pipeline_arn: str
-    pipeline_version_id: int | None
-    changed: bool
-    created: bool
-    definition_hash: str
-    pinned: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, for XCom."""
-        return asdict(self)
 
 
 def upsert_pipeline(client: SageMakerClient, envelope: Envelope, **options: Any) -> UpsertResult:
@@ -137,7 +111,7 @@ class PipelineUpsert:
             environment.
         """
         for attempt in range(ATTEMPTS):
-            version = self.client.latest_version_id(self.pipeline_name)
+            version = latest_version_id(self.client, self.pipeline_name)
             deployed = self.client.describe_pipeline(self.pipeline_name, pipeline_version_id=version)
             owner = environment_of((deployed or {}).get("PipelineDescription"))
             self.environment = settled(f"Pipeline {self.pipeline_name!r}", owner, self.environment)
@@ -175,7 +149,7 @@ class PipelineUpsert:
             **self._body(),
         )
         # Not the newest version: somebody else may have updated the pipeline already.
-        version = self.client.first_version_id(self.pipeline_name)
+        version = first_version_id(self.client, self.pipeline_name)
         self.client.log.info("Created pipeline %s (version %s)", self.pipeline_name, version)
         return self._result(answer["PipelineArn"], version, changed=True, created=True)
 
@@ -185,7 +159,7 @@ class PipelineUpsert:
         # Before the update: if the upsert fails between the two calls, its retry still finds a difference.
         self.client.sagemaker.add_tags(ResourceArn=arn, Tags=self._pipeline_tags())
         answer = self.client.sagemaker.update_pipeline(PipelineName=self.pipeline_name, **self._body())
-        version = answer.get("PipelineVersionId") or self.client.latest_version_id(self.pipeline_name)
+        version = answer.get("PipelineVersionId") or latest_version_id(self.client, self.pipeline_name)
         if previous is not None and version is not None and version > previous + 1:
             self.client.log.warning(
                 "Pipeline %s: versions %s to %s were written by somebody else during this upsert and are no "

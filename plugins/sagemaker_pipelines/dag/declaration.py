@@ -17,7 +17,13 @@ from sagemaker_pipelines.dag.fitting import (
     check_schedulable,
     gate_for,
 )
-from sagemaker_pipelines.dag.forms import PIPELINE_VERSION_ID, form_params, form_values, run_params
+from sagemaker_pipelines.dag.forms import (
+    PIPELINE_VERSION_ID,
+    UnlessPinned,
+    form_params,
+    form_values,
+    run_params,
+)
 from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
 from sagemaker_pipelines.dag.timetables import CONTINUOUS, timetable_of, watched_assets
 from sagemaker_pipelines.data.partitions import Partitions
@@ -203,7 +209,7 @@ def sagemaker_pipeline_tasks(
         pipeline_version_id=form_value(PIPELINE_VERSION_ID),
     )
     check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())
-    unless_pinned: Any = _UnlessPinned(str(definition))
+    unless_pinned: Any = UnlessPinned(str(definition))
     names = [parameter.name for parameter in envelope.parameters]
     if_pinned: Any = _FormIfPinned(tuple(name for name in names if name not in (pipeline_params or ())))
     start = SageMakerStartPipelineExecutionOperator(
@@ -249,19 +255,6 @@ def sagemaker_pipeline_tasks(
         scoring_conf,
         result is not None,
     )
-
-
-@dataclass(frozen=True)
-class _UnlessPinned:
-    """Take the file, or nothing where the form pins a version, which may have other parameters.
-
-    :param definition: path of the compiled definition.
-    """
-
-    definition: str
-
-    def resolve(self, context: Context) -> str:
-        return "" if context["params"].get(PIPELINE_VERSION_ID) else self.definition
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
@@ -11,6 +12,9 @@ from sagemaker_pipelines.data.intervals import INTERVAL_END, INTERVAL_START
 from sagemaker_pipelines.definition import Parameter
 from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.task.values import form_value
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 PIPELINE_VERSION_ID = "PipelineVersionId"
 #: Fields of the form that belong to the run and not to the definition.
@@ -126,3 +130,16 @@ def _empty(parameter: Parameter, by_interval: bool) -> str:
         return f"Empty takes {'what the DAG gives' if default is None else default}."
     otherwise = f", or {default} where it has none" if default is not None else ""
     return f"Empty takes what the run's interval selects{otherwise}."
+
+
+@dataclass(frozen=True)
+class UnlessPinned:
+    """Take the file, or nothing where the form pins a version, which may have other parameters.
+
+    :param definition: path of the compiled definition.
+    """
+
+    definition: str
+
+    def resolve(self, context: Context) -> str:
+        return "" if context["params"].get(PIPELINE_VERSION_ID) else self.definition

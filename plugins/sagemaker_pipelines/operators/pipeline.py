@@ -16,20 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws.environment import executing_count
 from sagemaker_pipelines.aws.errors import code_of
-from sagemaker_pipelines.aws.starts import steps_from
 from sagemaker_pipelines.aws.upsert import check_parallelism
-from sagemaker_pipelines.aws.versions import version_id
-from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
-from sagemaker_pipelines.exceptions import MissingDataError, ParameterError, SageMakerPipelinesError
+from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
-from sagemaker_pipelines.masking import is_secret, masked
-from sagemaker_pipelines.task.logical_start import LogicalStart
-from sagemaker_pipelines.task.requests import (
-    effective_parameters,
-    execution_request,
-    resume_request,
-)
+from sagemaker_pipelines.task.inputs import StartInputs
 from sagemaker_pipelines.task.runs import check_conf, with_backfill_values
 from sagemaker_pipelines.task.starting import StartAttempt, mark_succeeded
 from sagemaker_pipelines.task.waiting import ExecutionWaitMixin
@@ -177,10 +168,11 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         )
         # Airflow's log masks secrets wherever they come up, as in what AWS answers.
         mask_secret({name: str(value) for name, value in self.pipeline_params.items() if value is not None})
+        inputs = self._inputs()
         try:
             if self.strict_conf:
                 check_conf(context)
-            attempt.prepare(self._request)
+            attempt.prepare(inputs.request)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
         self.end_if_killed()
@@ -188,7 +180,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             attempt.stop_replaced()
         else:
             attempt.forget_replaced()
-        result = self._start_and_wait(context, attempt)
+        result = self._start_and_wait(context, attempt, inputs)
         attempt.succeed()
         return result
 
@@ -204,7 +196,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             self._watched_arn = self._attempt.find_when_killed(self._kill_client)
         return self._watched_arn
 
-    def _start_and_wait(self, context: Context, attempt: StartAttempt) -> Any:
+    def _start_and_wait(self, context: Context, attempt: StartAttempt, inputs: StartInputs) -> Any:
         try:
             arn = attempt.send(self._require_room)
         except SageMakerPipelinesError as error:
@@ -215,7 +207,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             raise self._ask_again(str(error)) from error
         self.begin_wait(context, arn, is_retry=attempt.is_retry)
         self.log.info("Execution %s", arn)
-        self._tell_parameters(context, attempt)
+        self._show_parameters(context, attempt, inputs)
         if not self.wait_for_completion:
             self.end_if_killed()
             return arn
@@ -224,22 +216,19 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             self.defer_wait(arn, waiter_delay=self.check_interval, timeout=timeout)
         return self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
 
-    def _tell_parameters(self, context: Context, attempt: StartAttempt) -> None:
-        """Show with which values the execution runs: those that were sent, and the version's defaults."""
+    def _show_parameters(self, context: Context, attempt: StartAttempt, inputs: StartInputs) -> None:
+        """Show the values that the execution runs with: those that were sent, and the version's defaults."""
         request = attempt.record.request if attempt.record else {}
         if "PipelineName" not in request:
             return
         try:
-            deployed = self.client.deployed_definition(
-                request["PipelineName"], pipeline_version_id=request.get("PipelineVersionId")
-            )
+            self.effective_parameters = inputs.effective_parameters(request)
         except (ClientError, BotoCoreError, SageMakerPipelinesError) as error:
             self.log.warning("The version's defaults cannot be read: %s", error)
             return
-        self.effective_parameters = masked(effective_parameters(parameters_of(deployed), request))
         context["ti"].xcom_push(key="effective_parameters", value=self.effective_parameters)
         sent = {item["Name"] for item in request.get("PipelineParameters", ())}
-        for name, value in (self.effective_parameters or {}).items():
+        for name, value in self.effective_parameters.items():
             self.log.info("Parameter %s: %s%s", name, value, "" if name in sent else " (default)")
 
     def _require_room(self) -> None:
@@ -257,85 +246,21 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             datetime.now(UTC) + timedelta(seconds=delay)
         )
 
-    def _request(self, start: LogicalStart) -> dict[str, Any]:
-        """Return the arguments of the call that begins the execution, all checked."""
-        source = _text(self.source_execution_arn)
-        selected = self._selected(source)
-        if source is not None and selected is None:
-            return resume_request(start, source, description=_text(self.description))
-        version = version_id(self.pipeline_version_id)
-        parameters = list(self._parameters(version))
-        left_out = self._left_out({parameter.name for parameter in parameters})
-        given = {
-            name: value
-            for name, value in (self.pipeline_params or {}).items()
-            if name not in left_out
-            and (value != "" or (self.definition != "" and name not in self.empty_is_default))
-        }
-        values = check_parameters(parameters, given, is_secret=is_secret)
-        self._check_data(values, version, [name for name in self.data_parameters if name not in left_out])
-        return execution_request(
-            start,
+    def _inputs(self) -> StartInputs:
+        return StartInputs(
+            client=self.client,
+            log=self.log,
             pipeline_name=self.pipeline_name,
-            parameters=values,
-            display_name=self.display_name or start.display_name,
-            pipeline_version_id=version,
-            selected_steps=selected,
-            source_execution_arn=source,
+            pipeline_params=self.pipeline_params or {},
+            optional_params=self.optional_params or {},
+            empty_is_default=self.empty_is_default,
+            definition=self.definition,
+            pipeline_version_id=self.pipeline_version_id,
+            display_name=self.display_name,
+            description=self.description,
+            data_parameters=self.data_parameters,
+            selected_steps=self.selected_steps,
+            from_step=self.from_step,
+            source_execution_arn=self.source_execution_arn,
             max_parallel_execution_steps=self.max_parallel_execution_steps,
-            description=_text(self.description),
         )
-
-    def _left_out(self, known: Collection[str]) -> set[str]:
-        """Return the names of those values that the version does not know, and that nobody has chosen."""
-        optional, values = self.optional_params or {}, self.pipeline_params or {}
-        left_out = {
-            name
-            for name, value in optional.items()
-            if name not in known and values.get(name) in (None, value)
-        }
-        if left_out:
-            self.log.info("Left out, as the version has no such parameter: %s", ", ".join(sorted(left_out)))
-        return left_out
-
-    def _selected(self, source_execution_arn: str | None) -> list[str] | None:
-        """Return the steps to run; None runs all."""
-        from_step = _text(self.from_step)
-        if from_step is None:
-            return list(self.selected_steps) if self.selected_steps else None
-        if source_execution_arn is None:
-            raise ParameterError(f"from_step is {from_step!r}, which needs source_execution_arn.")
-        return steps_from(self.client.execution_definition(source_execution_arn), from_step)
-
-    def _parameters(self, version: int | None) -> Any:
-        if self.definition not in (None, "", "None"):
-            return Envelope.load(self.definition).parameters
-        return parameters_of(self.client.deployed_definition(self.pipeline_name, pipeline_version_id=version))
-
-    def _check_data(self, values: Mapping[str, str], version: int | None, names: Sequence[str]) -> None:
-        """Raise for the data parameters whose URI holds nothing, sent or left to the deployed default."""
-        uris = {name: values[name] for name in names if name in values}
-        if len(uris) < len(names):
-            deployed = self.client.deployed_definition(self.pipeline_name, pipeline_version_id=version)
-            defaults = {parameter.name: parameter.default for parameter in parameters_of(deployed)}
-            for name in names:
-                if name not in defaults:
-                    raise ParameterError(
-                        f"data_parameters names {name!r}, which is no parameter of {self.pipeline_name}; "
-                        f"known are {', '.join(sorted(defaults))}."
-                    )
-                uris.setdefault(name, str(defaults[name]))
-        missing = {name: uri for name, uri in uris.items() if not self._exists(name, uri)}
-        if missing:
-            raise MissingDataError(masked(missing))
-
-    def _exists(self, name: str, uri: str) -> bool:
-        try:
-            return self.client.object_exists(uri)
-        except ValueError as error:
-            raise ParameterError(f"{name}: {masked({name: str(error)})[name]}") from error
-
-
-def _text(value: str | None) -> str | None:
-    # A template renders to text, and a None to "None".
-    return None if value is None or value in {"", "None"} else value

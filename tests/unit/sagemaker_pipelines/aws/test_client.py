@@ -13,6 +13,7 @@ from sagemaker_pipelines.aws.model_packages import (
     registered_model_package,
 )
 from sagemaker_pipelines.aws.objects import split_s3_uri
+from sagemaker_pipelines.aws.versions import latest_version_id
 from sagemaker_pipelines.exceptions import DefinitionError
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET
 
@@ -62,7 +63,7 @@ def test_a_missing_pipeline_has_no_version_and_no_definition(
 ) -> None:
     sagemaker.add_client_error("list_pipeline_versions", code, message)
     sagemaker.add_client_error("describe_pipeline", code, message)
-    assert client.latest_version_id("x") is None
+    assert latest_version_id(client, "x") is None
     with pytest.raises(DefinitionError, match=r"no pipeline 'x'.*Upsert it first"):
         client.deployed_definition("x")
 

@@ -1,0 +1,145 @@
+"""What a start was asked for, and the checked request that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sagemaker_pipelines.aws.account import Logger
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.starts import steps_from
+from sagemaker_pipelines.aws.versions import version_id
+from sagemaker_pipelines.definition import Envelope, Parameter, check_parameters, parameters_of
+from sagemaker_pipelines.exceptions import MissingDataError, ParameterError
+from sagemaker_pipelines.masking import is_secret, masked
+from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.requests import effective_parameters, execution_request, resume_request
+
+
+@dataclass(kw_only=True)
+class StartInputs:
+    """The rendered arguments of a start operator; see there for their meaning.
+
+    :param client: what to ask AWS with; the definition of a version is read at most once.
+    :param log: where to log.
+    """
+
+    client: SageMakerClient
+    log: Logger
+    pipeline_name: str
+    pipeline_params: Mapping[str, object]
+    optional_params: Mapping[str, object]
+    empty_is_default: Collection[str]
+    definition: str | Path | None
+    pipeline_version_id: int | str | None
+    display_name: str | None
+    description: str | None
+    data_parameters: Sequence[str]
+    selected_steps: Sequence[str] | None
+    from_step: str | None
+    source_execution_arn: str | None
+    max_parallel_execution_steps: int | None
+    _deployed: dict[tuple[str, int | None], tuple[Parameter, ...]] = field(default_factory=dict)
+
+    def request(self, start: LogicalStart) -> dict[str, Any]:
+        """Return the arguments of the call that begins the execution, all checked.
+
+        :raises ParameterError: a value does not fit.
+        :raises MissingDataError: S3 holds nothing where the execution would read.
+        """
+        source = _text(self.source_execution_arn)
+        selected = self._selected(source)
+        if source is not None and selected is None:
+            return resume_request(start, source, description=_text(self.description))
+        version = version_id(self.pipeline_version_id)
+        parameters = self._parameters(version)
+        left_out = self._left_out({parameter.name for parameter in parameters})
+        given = {
+            name: value
+            for name, value in self.pipeline_params.items()
+            if name not in left_out
+            and (value != "" or (self.definition != "" and name not in self.empty_is_default))
+        }
+        values = check_parameters(parameters, given, is_secret=is_secret)
+        self._check_data(values, version, [name for name in self.data_parameters if name not in left_out])
+        return execution_request(
+            start,
+            pipeline_name=self.pipeline_name,
+            parameters=values,
+            display_name=self.display_name or start.display_name,
+            pipeline_version_id=version,
+            selected_steps=selected,
+            source_execution_arn=source,
+            max_parallel_execution_steps=self.max_parallel_execution_steps,
+            description=_text(self.description),
+        )
+
+    def effective_parameters(self, request: Mapping[str, Any]) -> dict[str, str]:
+        """Return the values that an execution runs with, with secrets masked: those sent, and the defaults.
+
+        :param request: the arguments of StartPipelineExecution, perhaps an earlier attempt's.
+        """
+        deployed = self._deployed_parameters(request["PipelineName"], request.get("PipelineVersionId"))
+        shown: dict[str, str] = masked(effective_parameters(deployed, request))
+        return shown
+
+    def _selected(self, source_execution_arn: str | None) -> list[str] | None:
+        """Return the steps to run; None runs all."""
+        from_step = _text(self.from_step)
+        if from_step is None:
+            return list(self.selected_steps) if self.selected_steps else None
+        if source_execution_arn is None:
+            raise ParameterError(f"from_step is {from_step!r}, which needs source_execution_arn.")
+        return steps_from(self.client.execution_definition(source_execution_arn), from_step)
+
+    def _parameters(self, version: int | None) -> tuple[Parameter, ...]:
+        if self.definition not in (None, "", "None"):
+            return Envelope.load(self.definition).parameters
+        return self._deployed_parameters(self.pipeline_name, version)
+
+    def _deployed_parameters(self, pipeline_name: str, version: int | None) -> tuple[Parameter, ...]:
+        key = (pipeline_name, version)
+        if key not in self._deployed:
+            definition = self.client.deployed_definition(pipeline_name, pipeline_version_id=version)
+            self._deployed[key] = tuple(parameters_of(definition))
+        return self._deployed[key]
+
+    def _left_out(self, known: Collection[str]) -> set[str]:
+        """Return the names of those values that the version does not know, and that nobody has chosen."""
+        left_out = {
+            name
+            for name, value in self.optional_params.items()
+            if name not in known and self.pipeline_params.get(name) in (None, value)
+        }
+        if left_out:
+            self.log.info("Left out, as the version has no such parameter: %s", ", ".join(sorted(left_out)))
+        return left_out
+
+    def _check_data(self, values: Mapping[str, str], version: int | None, names: Sequence[str]) -> None:
+        """Raise for the data parameters whose URI holds nothing, sent or left to the deployed default."""
+        uris = {name: values[name] for name in names if name in values}
+        if len(uris) < len(names):
+            deployed = self._deployed_parameters(self.pipeline_name, version)
+            defaults = {parameter.name: parameter.default for parameter in deployed}
+            for name in names:
+                if name not in defaults:
+                    raise ParameterError(
+                        f"data_parameters has {name!r}, which is not a parameter of {self.pipeline_name}; "
+                        f"known are {', '.join(sorted(defaults))}."
+                    )
+                uris.setdefault(name, str(defaults[name]))
+        if missing := {name: uri for name, uri in uris.items() if not self._exists(name, uri)}:
+            raise MissingDataError(masked(missing))
+
+    def _exists(self, name: str, uri: str) -> bool:
+        try:
+            return self.client.object_exists(uri)
+        except ValueError as error:
+            raise ParameterError(f"{name}: {masked({name: str(error)})[name]}") from error
+
+
+def _text(value: str | None) -> str | None:
+    # A template renders to text, and a None to "None".
+    return None if value is None or value in {"", "None"} else value
