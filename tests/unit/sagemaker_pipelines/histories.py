@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -21,18 +18,13 @@ import greenlet
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTimeout, TaskDeferred
-from botocore.exceptions import ClientError, ReadTimeoutError
 
-from sagemaker_pipelines.aws.outcome import ExecutionOutcome
-from sagemaker_pipelines.aws.steps import Step
-from sagemaker_pipelines.exceptions import ExecutionFailedError, ExecutionStoppedError, FailureCause
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord
 from sagemaker_pipelines.task.sweeping import AirflowRuns, Finding, Judge, RunState
-from tests.unit.sagemaker_pipelines.samples import PIPELINE_ARN, gated_definition
-from tests.unit.sagemaker_pipelines.stand_in import StandIn
+from tests.unit.sagemaker_pipelines.histories_sagemaker import Execution, SageMaker, Violation
 
 DAG_ID, RUN_ID, DEPLOYMENT = "train", "run", "0123456789abcdef"
 START, WAIT = "start", "wait"
@@ -40,150 +32,12 @@ ENDED = ("success", "failed")
 RETRIES = 2
 
 
-class Violation(AssertionError):
-    """Something happened that never may."""
-
-
-@dataclass
-class Execution:
-    """One execution of the pipeline.
-
-    :ivar may_stop: whether somebody has asked for its stop: a person, or Airflow by a kill of its task.
-    """
-
-    arn: str
-    description: str
-    generation: str
-    status: str = "Executing"
-    may_stop: bool = False
-
-
-class SageMaker(StandIn):
-    """The account, behind the hook's calls; a call may be throttled, or its answer lost."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
-        self.executions: dict[str, Execution] = {}
-        self.tokens: dict[str, str] = {}
-        self.fault: str | None = None
-
-    @contextmanager
-    def _call(self, name: str) -> Iterator[None]:
-        fault, self.fault = self.fault, None
-        if fault == "throttled":
-            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, name)
-        self.world.pause(f"before {name}")
-        yield
-        self.world.pause(f"after {name}")
-        if fault == "lost":
-            raise ReadTimeoutError(endpoint_url="https://sagemaker")
-
-    def start_execution(self, request: dict[str, Any]) -> str:
-        with self._call("start"):
-            return self.start_now(request)
-
-    def start_now(self, request: dict[str, Any]) -> str:
-        token, description = request["ClientRequestToken"], request["PipelineExecutionDescription"]
-        if token not in self.tokens:
-            start = LogicalStart.parse(description)
-            assert start is not None
-            arn = f"{PIPELINE_ARN}/execution/{len(self.executions):012}"
-            self.executions[arn] = Execution(arn, description, start.generation)
-            self.tokens[token] = arn
-        return self.tokens[token]
-
-    def find_execution(
-        self, pipeline_name: str, *, generation: str, created_after: datetime, sagemaker: Any = None
-    ) -> str | None:
-        if sagemaker is not None:
-            return self.find_now(generation)
-        with self._call("find"):
-            return self.find_now(generation)
-
-    def find_now(self, generation: str) -> str | None:
-        return next((arn for arn, item in self.executions.items() if generation in item.description), None)
-
-    def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
-        with self._call("describe"):
-            item = self.executions[pipeline_execution_arn]
-            return {"PipelineExecutionStatus": item.status, "PipelineExecutionDescription": item.description}
-
-    def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
-        return []
-
-    def retry_execution(self, pipeline_execution_arn: str, *, token: str) -> None:
-        with self._call("retry"):
-            item = self.executions[pipeline_execution_arn]
-            if token in self.tokens:
-                return
-            if item.status not in ("Failed", "Stopped"):
-                raise ClientError({"Error": {"Code": "ValidationException", "Message": "runs"}}, "retry")
-            self.tokens[token] = pipeline_execution_arn
-            item.status, item.may_stop = "Executing", False
-
-    def describe_owner(self, pipeline_execution_arn: str, description: str | None) -> None:
-        if description is not None:
-            self.executions[pipeline_execution_arn].description = description
-
-    def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
-    ) -> ExecutionOutcome:
-        status = self.executions[pipeline_execution_arn].status
-        if status == "Succeeded":
-            return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status=status)
-        if status == "Stopped":
-            raise ExecutionStoppedError(pipeline_execution_arn, status)
-        cause = FailureCause(step_name="Train", reason="exit code 1", is_fail_step=False)
-        raise ExecutionFailedError(pipeline_execution_arn, status, None, [cause])
-
-    def deployed_definition(self, *_: Any, **__: Any) -> dict[str, Any]:
-        return gated_definition()
-
-    def kill_client(self) -> Any:
-        return KillClient(self)
-
-    @property
-    def conn(self) -> Any:
-        return KillClient(self)
-
-
-class KillClient:
-    """The boto3 client of on_kill; nothing else runs in the process meanwhile."""
-
-    def __init__(self, sagemaker: SageMaker) -> None:
-        self.sagemaker = sagemaker
-
-    def start_pipeline_execution(self, **request: Any) -> dict[str, str]:
-        if request["ClientRequestToken"] not in self.sagemaker.tokens:
-            generation = LogicalStart.parse(request["PipelineExecutionDescription"])
-            assert generation is not None
-            sent = self.sagemaker.world.processes_that_sent(generation.generation)
-            if not sent:
-                raise Violation("a kill starts an execution that no try had begun to start")
-        arn = self.sagemaker.start_now(request)
-        self.sagemaker.executions[arn].may_stop = True
-        return {"PipelineExecutionArn": arn}
-
-    def stop_pipeline_execution(self, PipelineExecutionArn: str) -> None:
-        item = self.sagemaker.executions[PipelineExecutionArn]
-        if item.status == "Executing":
-            if not (item.may_stop or self.sagemaker.world.owns_a_kill(item)):
-                raise Violation(f"{item} is stopped, and nobody has asked for it")
-            item.status = "Stopping"
-
-    def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, str]:
-        return {"PipelineExecutionStatus": self.sagemaker.executions[PipelineExecutionArn].status}
-
-    def list_pipeline_execution_steps(self, **_: Any) -> dict[str, Any]:
-        return {"PipelineExecutionSteps": []}
-
-
 class Process:
     """One try of a task, or its continuation after the triggerer.
 
     :ivar at: the call, of which it is just before or after.
     :ivar sent: the generations of the starts that it has begun to send.
+    :ivar is_sure: whether on_kill has found all that the process has begun.
     """
 
     def __init__(self, task: Task, operator: Any, code: greenlet.greenlet) -> None:
@@ -193,13 +47,17 @@ class Process:
         self.at = "begin"
         self.sent: set[str] = set()
         self.killed = False
+        self.is_sure = False
 
     def __repr__(self) -> str:
         return f"{self.task} at {self.at}"
 
 
 class Task:
-    """A task instance, as the scheduler and the database know it."""
+    """A task instance, as the scheduler and the database know it.
+
+    :ivar marked: the generations of what a user's mark has ended, and what must not run any longer.
+    """
 
     def __init__(self, task_id: str, make: Callable[[], Any]) -> None:
         self.task_id = task_id
@@ -211,24 +69,29 @@ class Task:
         self.xcom: dict[str, Any] = {}
         self.process: Process | None = None
         self.deferral: TaskDeferred | None = None
+        self.marked: set[str] = set()
 
     def __repr__(self) -> str:
         return f"{self.task_id} ({self.state}, try {self.try_number} of {self.max_tries + 1})"
 
     def context(self, world: World) -> dict[str, Any]:
+        def xcom_push(key: str, value: Any) -> None:
+            world.airflow("xcom")
+            self.xcom[key] = value
+
         ti = SimpleNamespace(
             dag_id=DAG_ID,
             run_id=RUN_ID,
             task_id=self.task_id,
             map_index=-1,
             max_tries=self.max_tries,
-            xcom_push=lambda key, value: self.xcom.update({key: value}),
+            xcom_push=xcom_push,
         )
         run = SimpleNamespace(run_type="manual", conf=None, clear_number=world.clear_number)
         return {
             "ti": ti,
             "dag_run": run,
-            "task_state_store": Store(self.store),
+            "task_state_store": Store(self.store, world),
             "var": {"value": Variables()},
         }
 
@@ -236,13 +99,16 @@ class Task:
 class Store:
     """The task state store: it outlives tries and clears."""
 
-    def __init__(self, kept: dict[str, str]) -> None:
+    def __init__(self, kept: dict[str, str], world: World) -> None:
         self.kept = kept
+        self.world = world
 
     def get(self, key: str, default: Any = None) -> Any:
+        self.world.airflow("get")
         return json.loads(self.kept[key]) if key in self.kept else default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self.world.airflow("set")
         self.kept[key] = json.dumps(value)
 
 
@@ -265,6 +131,10 @@ class World:
         self.clear_number = 0
         self.run_ended = False
         self.cleared: set[str] = set()
+        self.cleared_after_success: set[str] = set()
+        self.handed_on: set[str] = set()
+        self.waits_itself = waits_itself
+        self.fault: str | None = None
         self.closed = False
         self.processes: list[Process] = []
         self.sagemaker = SageMaker(self)
@@ -316,15 +186,39 @@ class World:
             return
         if where == "before start":
             process.sent.update(self._generation_of(process.task))
+            self._check_alone(process)
         process.code.parent.switch(where)
 
+    def airflow(self, name: str) -> None:
+        """Let the history decide what happens before a call of Airflow's API, which may fail."""
+        self.pause(f"before {name}")
+        if self.take_fault("airflow"):
+            raise RuntimeError("API_SERVER_ERROR")
+
+    def take_fault(self, *faults: str) -> str | None:
+        """Return the fault that the next call is to meet, once, if it is one of these."""
+        if self.fault not in faults:
+            return None
+        fault, self.fault = self.fault, None
+        return fault
+
+    def runs_given_up(self) -> bool:
+        """Return whether Airflow has given up the process that runs."""
+        return self.running is not None and self.running.task.process is not self.running
+
     def sleep(self, seconds: float) -> None:
-        self.now += max(seconds, 5.0)
+        in_process = self.running is not None and greenlet.getcurrent() is self.running.code
+        self.now += max(seconds, 5.0) if in_process else seconds
         self.pause("sleeping")
 
     def _generation_of(self, task: Task) -> list[str]:
         record = task.store.get(StartRecord.KEY)
         return [json.loads(record)["generation"]] if record else []
+
+    def _generations_of(self, task: Task) -> set[str]:
+        """Return the generation of a start, and of the one that it is about to replace."""
+        record = json.loads(task.store.get(StartRecord.KEY, "{}"))
+        return {item["generation"] for item in (record, record.get("replaced") or {}) if item}
 
     def processes_that_sent(self, generation: str) -> list[Process]:
         return [process for process in self.processes if generation in process.sent]
@@ -340,13 +234,14 @@ class World:
         if task.state != "up_for_reschedule":
             task.try_number += 1
             task.xcom = {}
+            task.marked = set()
         self._spawn(task, task.make(), lambda operator: operator.execute(task.context(self)))
 
-    def fire(self, task: Task) -> None:
-        """Let the trigger see the execution's end, and the task go on."""
+    def fire(self, task: Task, kind: str = "ended") -> None:
+        """Let the trigger see the execution's end, or give up, and the task go on."""
         assert task.deferral is not None
         event = {
-            "event": "ended",
+            "event": kind,
             "pipeline_execution_arn": task.deferral.trigger.pipeline_execution_arn,
             "status": "?",
             "message": None,
@@ -362,7 +257,7 @@ class World:
 
     def advance(self, process: Process, fault: str | None = None) -> None:
         """Let a try run on to its next call, or its end."""
-        self.sagemaker.fault = fault
+        self.fault = fault
         self.running = process
         try:
             answer = process.code.switch()
@@ -383,7 +278,7 @@ class World:
                 process.at = answer
         finally:
             self.running = None
-            self.sagemaker.fault = None
+            self.fault = None
 
     def _end(
         self, process: Process, state: str, *, answer: Any = None, deferral: TaskDeferred | None = None
@@ -397,6 +292,8 @@ class World:
             return
         if state == "success":
             task.xcom["return_value"] = answer
+            if task.task_id == START and not self.waits_itself:
+                self.handed_on.update(self._generation_of(task))
         task.state = self._after_failure(task) if state == "retry" else state
 
     @staticmethod
@@ -418,40 +315,62 @@ class World:
     def kill(self, process: Process) -> None:
         """Tell a process to end, as Airflow does: by on_kill, after which it runs on for a moment."""
         process.killed = True
-        self._ask_for_stop(process.operator._watched_arn, process.task)
-        process.operator.on_kill()
+        operator = process.operator
+        attempt = getattr(operator, "_attempt", None)
+        # What it cannot know of yet is stopped by the code that goes on, if that is not cut off.
+        knows = operator._watched_arn is not None or (attempt is not None and attempt.record is not None)
+        process.is_sure = knows and process.at not in ("before retry", "after retry")
+        arn = operator._watched_arn or getattr(operator, "pipeline_exec_arn", None)
+        self._ask_for_stop(arn, process.task)
+        operator.on_kill()
 
     def evict(self, process: Process) -> None:
         """Let the worker's pod be evicted: on_kill, and the next try."""
         self.kill(process)
         self.give_up(process)
 
-    def clear(self, task: Task) -> None:
-        """Clear a task as a user does, and with it what follows it."""
+    def clear(self, task: Task, retries: int = RETRIES) -> None:
+        """Clear a task as a user does, and with it what follows it.
+
+        :param retries: of the DAG as it is by now.
+        """
         if task.task_id == START:
-            self.cleared.update(self._generation_of(task))
+            self.cleared.update(self._generations_of(task))
+            if task.state == "success" and "return_value" in task.xcom:
+                self.cleared_after_success.update(self._generation_of(task))
         self.clear_number += 1
         later = [self.tasks[WAIT]] if task.task_id == START and WAIT in self.tasks else []
         for cleared in [task, *later]:
-            self._clear(cleared)
+            self._clear(cleared, retries)
 
-    def _clear(self, task: Task) -> None:
+    def _clear(self, task: Task, retries: int) -> None:
+        task.marked = set()
         if task.process is not None:
             process = task.process
             self.kill(process)
             task.process = None
         elif task.state != "none":
-            task.max_tries = task.try_number + RETRIES
+            task.max_tries = task.try_number + retries
             self.kill_trigger(task, "scheduled")
         task.state = "none" if task.task_id == WAIT else "scheduled"
 
     def mark(self, task: Task, state: str) -> None:
         """Mark a task as failed or successful, as a user does."""
+        is_sure = task.process is None
         if task.process is not None:
             self.kill(task.process)
+            is_sure = task.process.is_sure
             task.process = None
         self.kill_trigger(task, state)
         task.state = state
+        if is_sure:
+            task.marked = self._generations_of(task) | self._watched_by(task)
+
+    def _watched_by(self, task: Task) -> set[str]:
+        if task.task_id != WAIT:
+            return set()
+        arn = self.tasks[START].xcom.get("return_value")
+        return {item.generation for item in self.sagemaker.executions.values() if item.arn == arn}
 
     def kill_trigger(self, task: Task, new_state: str) -> None:
         """Let the triggerer kill the trigger of a task, which has another state by then."""
@@ -475,7 +394,7 @@ class World:
             asyncio.run(trigger.on_kill())
 
     def _ask_for_stop(self, arn: str | None, task: Task) -> None:
-        generations = self._generation_of(task)
+        generations = self._generations_of(task)
         for item in self.sagemaker.executions.values():
             if item.arn == arn or item.generation in generations:
                 item.may_stop = True
@@ -518,11 +437,32 @@ class World:
             generations = self._generation_of(start)
             if [begun[generation] for generation in generations] != [1]:
                 raise Violation(f"the start has succeeded, and has begun {begun}")
+            if self.cleared_after_success.intersection(generations):
+                raise Violation("the start had succeeded, was cleared, and returns its old execution")
+
+    def _check_alone(self, process: Process) -> None:
+        """Check that nothing runs beside what the newest try of a start is about to begin."""
+        if process.task.process is not process:
+            return
+        for item in self.sagemaker.executions.values():
+            if item.status != "Executing" or item.by_given_up or item.generation in self.handed_on:
+                continue
+            if item.generation not in process.sent:
+                raise Violation(f"{process} starts an execution beside {item}")
+
+    def check_marks(self) -> None:
+        """Check that what a user has marked has come to its end, once all processes are gone."""
+        for item in self.sagemaker.executions.values():
+            if item.status == "Executing" and not item.by_given_up:
+                for task in self.tasks.values():
+                    if item.generation in task.marked:
+                        raise Violation(f"{task} was marked, and {item} runs on")
 
     def sweep(self) -> None:
         """End the run, sweep, and check that nothing is left that nobody owns."""
         for process in list(self.processes):
             self.lose(process)
+        self.check_marks()
         self.run_ended = True
         judge = Judge(Runs(self), deployment=DEPLOYMENT)
         for item in self.sagemaker.executions.values():

@@ -16,8 +16,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.unit.sagemaker_pipelines.histories import ENDED, WAIT, Process, Task, World
+from tests.unit.sagemaker_pipelines.histories import ENDED, RETRIES, WAIT, Process, Task, World
 
+# How many calls of a kill are throttled.
+BUSY = st.integers(0, 3)
 READY = ("none", "scheduled", "up_for_retry", "up_for_reschedule")
 
 
@@ -56,7 +58,7 @@ class Histories(RuleBasedStateMachine):
         self.world.begin(data.draw(st.sampled_from(self.ready())))
 
     @precondition(lambda self: bool(self.world.processes))
-    @rule(data=st.data(), calls=st.integers(1, 8))
+    @rule(data=st.data(), calls=st.sampled_from([1, 2, 3, 5, 8, 20, 50]))
     def a_try_goes_on(self, data: Any, calls: int) -> None:
         process = data.draw(st.sampled_from(self.world.processes))
         for _ in range(calls):
@@ -64,7 +66,7 @@ class Histories(RuleBasedStateMachine):
                 self.world.advance(process)
 
     @precondition(lambda self: bool(self.world.processes))
-    @rule(data=st.data(), fault=st.sampled_from(["throttled", "lost"]))
+    @rule(data=st.data(), fault=st.sampled_from(["throttled", "lost", "denied", "airflow"]))
     def a_call_fails(self, data: Any, fault: str) -> None:
         self.world.advance(data.draw(st.sampled_from(self.world.processes)), fault)
 
@@ -87,23 +89,26 @@ class Histories(RuleBasedStateMachine):
             self.world.kill(process)
 
     @precondition(lambda self: bool(self.current()))
-    @rule(data=st.data())
-    def a_worker_is_evicted(self, data: Any) -> None:
+    @rule(data=st.data(), busy=BUSY)
+    def a_worker_is_evicted(self, data: Any, busy: int) -> None:
+        self.world.sagemaker.busy = busy
         self.world.evict(data.draw(st.sampled_from(self.current())))
 
     @precondition(lambda self: bool([t for t in self.world.tasks.values() if t.state != "none"]))
-    @rule(data=st.data())
-    def a_user_clears_a_task(self, data: Any) -> None:
+    @rule(data=st.data(), busy=BUSY, retries=st.integers(0, RETRIES))
+    def a_user_clears_a_task(self, data: Any, busy: int, retries: int) -> None:
         begun = [task for task in self.world.tasks.values() if task.state != "none"]
-        self.world.clear(data.draw(st.sampled_from(begun)))
+        self.world.sagemaker.busy = busy
+        self.world.clear(data.draw(st.sampled_from(begun)), retries)
 
     @rule()
     def a_user_clears_another_task_of_the_run(self) -> None:
         self.world.clear_number += 1
 
     @precondition(lambda self: bool(self.current() or self.deferred()))
-    @rule(data=st.data(), state=st.sampled_from(ENDED))
-    def a_user_marks_a_task(self, data: Any, state: str) -> None:
+    @rule(data=st.data(), state=st.sampled_from(ENDED), busy=BUSY)
+    def a_user_marks_a_task(self, data: Any, state: str, busy: int) -> None:
+        self.world.sagemaker.busy = busy
         tasks = [process.task for process in self.current()] + self.deferred()
         self.world.mark(data.draw(st.sampled_from(tasks)), state)
 
@@ -126,6 +131,15 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_trigger_fires(self, data: Any) -> None:
         self.world.fire(data.draw(st.sampled_from(self.fired())))
+
+    @precondition(lambda self: bool(self.deferred()))
+    @rule(data=st.data())
+    def a_trigger_cannot_watch(self, data: Any) -> None:
+        self.world.fire(data.draw(st.sampled_from(self.deferred())), "error")
+
+    @rule(refuses=st.booleans())
+    def sagemaker_refuses_or_takes_stops(self, refuses: bool) -> None:
+        self.world.sagemaker.refuses_stops = refuses
 
     @rule(status=st.sampled_from(["Succeeded", "Failed", "Stopped"]))
     def executions_end(self, status: str) -> None:
