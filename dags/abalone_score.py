@@ -1,7 +1,8 @@
 """### Score raw abalone rows with a registered model package.
 
-`abalone_train` triggers this with the package that it has registered. Triggered by hand, an empty
-`ModelPackageArn` takes the newest Approved package, and an empty `OutputPrefix` a prefix of the run's own.
+`abalone_train` triggers this DAG with the package that it has registered. When you trigger it by hand, an
+empty `ModelPackageArn` means the newest Approved package, and an empty `OutputPrefix` means a new prefix
+for the run.
 """
 
 import json
@@ -31,7 +32,7 @@ def choose_inputs() -> dict[str, str]:
     package = params["ModelPackageArn"] or newest_approved_model_package(hook.client, group)
     if package is None:
         raise AirflowFailException(
-            f"The group {group} has no Approved model package: approve one, or give ModelPackageArn."
+            f"The group {group} has no Approved model package: approve one, or fill in ModelPackageArn."
         )
     prefix = f"s3://{settings.artifact_bucket}/{settings.name_prefix}scoring/runs/{run_id}"
     return {"ModelPackageArn": package, "OutputPrefix": params["OutputPrefix"] or prefix}
@@ -39,14 +40,14 @@ def choose_inputs() -> dict[str, str]:
 
 @task
 def check_report(pipeline_execution_arn: str) -> dict[str, Any]:
-    """Return where the predictions are and how many, once there is one for each row."""
+    """Return where the predictions are and how many, after checking that there is one for each row."""
     client = SageMakerPipelineHook().client
     uri = read_gate(client, pipeline_execution_arn).report_uri
     report = json.loads(client.read_object(uri))
     if report["rows_in"] == 0 or report["rows_out"] != report["rows_in"]:
         raise AirflowFailException(
-            f"{uri} counts {report['rows_in']} rows and {report['rows_out']} predictions; expected one "
-            "for each row, and at least one."
+            f"{uri} counts {report['rows_in']} rows and {report['rows_out']} predictions; expected at least "
+            "one row, and one prediction for each row. Check the log of the transform job."
         )
     return {"predictions": report["predictions_uri"], "rows": report["rows_out"]}
 
@@ -60,7 +61,7 @@ with sagemaker_pipeline_dag(
             type=["null", "string"],
             title="ModelPackageArn",
             section="Model",
-            description="Empty takes the newest Approved package of the group abalone.",
+            description="If empty, the newest Approved package of the group abalone is used.",
         )
     },
     pipeline_params={name: task_value("choose_inputs", name) for name in ("ModelPackageArn", "OutputPrefix")},

@@ -1,7 +1,7 @@
 """Train abalone every day, and score with the new model if its error passes the threshold.
 
-A scheduled or backfill run reads the partition of its day, a manual one what its form says.
-Airflow takes a file for a DAG file only if its text has the words airflow and dag.
+A scheduled or backfill run reads the partition of its day; a manual run reads the URI in its form.
+Airflow treats a file as a DAG file only if its text contains the words airflow and dag.
 """
 
 from datetime import UTC, datetime

@@ -1,8 +1,8 @@
-"""### Find what DAG runs have left in SageMaker, and stop or delete it if asked.
+"""### Find what DAG runs have left behind in SageMaker, and stop or delete it on request.
 
 An execution that this Airflow started and that no task watches any longer is an orphan: its run was deleted
-or has ended, or its wait was marked. The scheduled runs only report; trigger a run with the boxes ticked to
-stop or delete. The report is in the task's log and in its XCom; see `docs/sweep.md`.
+or has ended, or its wait was marked. Scheduled runs only report; to stop or delete something, trigger a run
+and tick the boxes. The report is in the task's log and in its XCom; see `docs/sweep.md`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from sagemaker_pipelines import SageMakerSnsNotifier, SageMakerSweepOperator
 
 with DAG(
     "sagemaker_sweep",
-    description="Report orphaned executions and left models; stop or delete them if asked",
+    description="Report orphaned executions and models that were left behind; stop or delete them on request",
     doc_md=__doc__,
     schedule="@hourly",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -24,27 +24,27 @@ with DAG(
             False,
             type="boolean",
             title="Stop orphans",
-            description="Stop the executions of this Airflow that nothing watches.",
+            description="Stop the executions of this Airflow that no task watches.",
         ),
         "delete_models": Param(
             False,
             type="boolean",
             title="Delete models",
-            description="Delete the Model resources that ended executions of this Airflow have left.",
+            description="Delete the Model resources that ended executions of this Airflow have left behind.",
         ),
         "min_age_minutes": Param(
             30,
             type="integer",
             minimum=0,
-            title="Minimal age (minutes)",
-            description="Leave alone what began later: a start needs a moment until its wait has it.",
+            title="Minimum age (minutes)",
+            description="Ignore anything younger: it takes a moment until the wait knows a new execution.",
         ),
         "adopt": Param(
             [],
             type="array",
             items={"type": "string"},
             title="Adopt",
-            description="ARNs or generations of executions that count as this Airflow's on your word.",
+            description="ARNs or generations of executions to treat as this Airflow's own.",
         ),
     },
     default_args={
