@@ -1,1 +1,1 @@
-"""What a run is about: its interval, its partitions, its events."""
+"""The data of a run: its interval, its partitions and its events."""

@@ -1,6 +1,6 @@
-"""What messages of S3 and EventBridge in an SQS queue say, as one kind of event.
+"""Read the messages of S3 and EventBridge in an SQS queue as one kind of event.
 
-A queue may receive, directly or through an SNS topic:
+A queue may receive these messages, directly or through an SNS topic:
 
 - S3's own notifications,
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html;
@@ -8,8 +8,8 @@ A queue may receive, directly or through an SNS topic:
 - SageMaker's events on EventBridge,
   https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html.
 
-Every one of these services delivers at least once and in no fixed order:
-:class:`~sagemaker_pipelines.data.ledger.EventLedger` knows what is new.
+All of these services deliver messages at least once and in no fixed order:
+:class:`~sagemaker_pipelines.data.ledger.EventLedger` knows which events are new.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ S3, EXECUTION = "s3", "execution"
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 _S3_CREATED = ("ObjectCreated:", "Object Created")
 _PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/(?:hour=(\d{1,2})/)?", re.ASCII)
-# Events of one second are told apart by what follows what.
+# The order of statuses, for events in the same second.
 _RANKS = {"Executing": 0, "Stopping": 1}
 
 
@@ -37,10 +37,10 @@ class Event:
     """Something that happened to an object or an execution.
 
     :param kind: ``"s3"`` or ``"execution"``.
-    :param subject: what it happened to: the object's URI, or the execution's ARN.
-    :param event_id: equal for all deliveries of one happening.
-    :param order: (time, finer), which grows with each happening of the same subject.
-    :param payload: what the asset event carries; JSON types.
+    :param subject: the URI of the object, or the ARN of the execution.
+    :param event_id: the same for all deliveries of an event.
+    :param order: (time, finer value), which grows with each event of the same subject.
+    :param payload: the payload of the event of an Airflow asset; JSON types.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Event:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Event:
-        """Return the event that an asset event's payload was made of."""
+        """Return the event from which the payload of an Airflow asset's event was made."""
         return cls(
             kind=payload["kind"],
             subject=payload["subject"],
@@ -62,11 +62,11 @@ class Event:
 
 
 def parse_message(body: str) -> list[Event]:
-    """Return the events of one SQS message's body.
+    """Return the events in the body of one SQS message.
 
-    :param body: the message's text.
-    :return: the events, none for S3's test message and for events that report no new object.
-    :raises UnreadableMessageError: it is not JSON, or of none of the services that are known.
+    :param body: the text of the message.
+    :return: the events; none for S3's test message and for events other than a new object.
+    :raises UnreadableMessageError: it is not JSON, or does not come from one of these services.
     """
     document = _load(body)
     if document.get("Type") == "Notification" and "Message" in document:
@@ -82,12 +82,12 @@ def parse_message(body: str) -> list[Event]:
             return [_execution(document)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableMessageError(
-            f"The message lacks what its kind has ({type(error).__name__}: {error}): {_shown(body)}. "
-            "Look at what sends to the queue."
+            f"The message is {_shown(body)}, expected all members of its kind ({type(error).__name__}: "
+            f"{error}). Check what sends to the queue."
         ) from error
     raise UnreadableMessageError(
-        f"The message is {_shown(body)}, expected an event of S3 or of a pipeline execution. Let nothing "
-        "else send to the queue."
+        f"The message is {_shown(body)}, expected an event of S3 or of a pipeline execution. Check what "
+        "sends to the queue: nothing else should."
     )
 
 
@@ -98,14 +98,14 @@ def _load(text: Any) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict):
         raise UnreadableMessageError(
-            f"The message is {_shown(text)}, expected a JSON object of S3, SNS or EventBridge. Look at what "
+            f"The message is {_shown(text)}, expected a JSON object of S3, SNS or EventBridge. Check what "
             "sends to the queue."
         )
     return document
 
 
 def _notification(record: Mapping[str, Any]) -> list[Event]:
-    """Read one record of S3's own notifications; its key is URL-encoded."""
+    """Read one record of S3's own notifications, in which the key is URL-encoded."""
     if record["eventSource"] != "aws:s3":
         raise ValueError(f"eventSource is {record['eventSource']!r}, expected 'aws:s3'")
     detail, name = record["s3"], str(record["eventName"]).removeprefix("s3:")
@@ -124,7 +124,7 @@ def _notification(record: Mapping[str, Any]) -> list[Event]:
 
 
 def _s3_on_eventbridge(document: Mapping[str, Any]) -> list[Event]:
-    """Read S3's event on EventBridge; its key is as it is."""
+    """Read S3's event on EventBridge, in which the key is not encoded."""
     if not document["detail-type"].startswith(_S3_CREATED):
         return []
     detail = document["detail"]
@@ -142,7 +142,7 @@ def _s3_on_eventbridge(document: Mapping[str, Any]) -> list[Event]:
 
 def _s3_event(*, bucket: str, key: str, item: Mapping[str, Any], name: str, time: str) -> Event:
     uri, when, sequencer = f"s3://{bucket}/{key}", _utc(time), str(item.get("sequencer") or "")
-    # Without a sequencer the same bytes written again would look like a duplicate but for the time.
+    # Without a sequencer, only the time distinguishes the same bytes written again from a duplicate.
     mark = sequencer or item.get("version_id") or f"{item.get('eTag')}@{when}"
     known = {
         "kind": S3,
@@ -170,7 +170,7 @@ def _partition(bucket: str, key: str) -> dict[str, str]:
     day, hour = found.groups()
     try:
         start = datetime.fromisoformat(day).replace(hour=int(hour or 0), tzinfo=UTC)
-    except ValueError:  # dt=2026-13-40 is a folder's name like any other
+    except ValueError:  # dt=2026-13-40 is not a date, but an ordinary folder name
         return {}
     end = start + (timedelta(days=1) if hour is None else timedelta(hours=1))
     return {
@@ -184,7 +184,7 @@ def _execution(document: Mapping[str, Any]) -> Event:
     detail = document["detail"]
     arn, status = detail["pipelineExecutionArn"], detail["currentPipelineExecutionStatus"]
     when = _utc(document["time"])
-    # SageMaker may announce one change more than once; an execution that is retried ends at another time.
+    # SageMaker may report a change more than once; a retried execution ends at another time.
     ended = detail.get("executionEndTime")
     known = {
         "kind": EXECUTION,
@@ -207,32 +207,32 @@ def _execution(document: Mapping[str, Any]) -> Event:
 
 
 def _utc(text: Any) -> str:
-    """Return a time as ISO 8601 in UTC with milliseconds, so that texts compare as times do."""
+    """Return a time as ISO 8601 in UTC with milliseconds, so that the strings compare like the times."""
     when = datetime.fromisoformat(str(text))
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     return when.isoformat(timespec="milliseconds")
 
 
 def triggering_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the payloads of the asset events that a run was made for, each once, the oldest first.
+    """Return the payloads of the events that triggered a run, each once, the oldest first.
 
-    :param context: the running task's.
-    :return: payloads as docs/events.md lists them; none for runs that no asset made.
+    :param context: the context of the running task.
+    :return: payloads as described in docs/events.md; none for runs that no Airflow asset triggered.
     """
     return once(payloads_of(stored_events(context)))
 
 
 def stored_events(context: Mapping[str, Any]) -> list[Any]:
-    """Return the asset events, with payloads of this package, that a run was made for.
+    """Return the events of Airflow assets that triggered a run, if their payloads are of this package.
 
-    :param context: the running task's.
+    :param context: the context of the running task.
     """
     found = (context.get("triggering_asset_events") or {}).values()
     return [event for events in found for event in events if payloads_of([event])]
 
 
 def payloads_of(events: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return the payloads of those asset events that a trigger of this package has made."""
+    """Return the payloads of those events that a trigger of this package has created."""
     payloads = ((event.extra or {}).get("payload") for event in events)
     return [dict(payload) for payload in payloads if isinstance(payload, Mapping) and "event_id" in payload]
 

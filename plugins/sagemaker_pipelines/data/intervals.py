@@ -1,4 +1,4 @@
-"""What stretch of time a DAG run is about."""
+"""The interval of time that a DAG run covers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ INTERVAL_START, INTERVAL_END = "IntervalStart", "IntervalEnd"
 
 @dataclass(frozen=True)
 class RunInterval:
-    """A stretch of time ``[start, end)``: its start belongs to it, its end to the next one.
+    """An interval of time ``[start, end)``: the start belongs to it, the end to the next one.
 
-    :param start: its first moment, with a time zone.
-    :param end: the first moment after it; equal to the start where a run is about a moment only.
-    :raises IntervalError: a moment has no time zone, or the end comes before the start.
+    :param start: the first moment, with a time zone.
+    :param end: the first moment after it; equal to the start if a run covers only a moment.
+    :raises IntervalError: one of them has no time zone, or the end is before the start.
     """
 
     start: datetime
     end: datetime
 
     def __post_init__(self) -> None:
-        """Refuse what is no interval."""
+        """Refuse values that are not an interval."""
         for moment in (self.start, self.end):
             if moment.tzinfo is None:
                 raise IntervalError(
@@ -38,28 +38,30 @@ class RunInterval:
                 )
         if self.end < self.start:
             raise IntervalError(
-                f"The interval's end {self.end.isoformat()} comes before its start {self.start.isoformat()}."
+                f"The interval's end is {self.end.isoformat()}, expected a time that is not before its start "
+                f"{self.start.isoformat()}: correct one of them."
             )
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is a moment, in which no data can have come."""
+        """Whether it is only a moment, in which no data can arrive."""
         return self.start == self.end
 
     def __str__(self) -> str:
-        """Return it as ISO 8601 writes intervals."""
+        """Return it in the notation of ISO 8601."""
         return f"{_iso(self.start)}/{_iso(self.end)}"
 
 
 def run_interval(context: Context) -> RunInterval:
-    """Return what stretch of time the running DAG run is about.
+    """Return the interval that the running DAG run covers.
 
-    The form's ``IntervalStart`` and ``IntervalEnd`` come first. A scheduled or backfill run has its
-    timetable's data interval, and so has a manual run with a logical date. A run that assets have woken
-    spans the partitions that its events name. Any other run is about the moment it was to begin at.
+    ``IntervalStart`` and ``IntervalEnd`` in the form take precedence. A run that was triggered by Airflow
+    assets covers the partitions that its events name. A scheduled or backfill run has the data interval of
+    its timetable, and so has a manual run with a logical date. Any other run covers only the moment at which
+    it should start.
 
-    :param context: the task's.
-    :raises IntervalError: the form's values are no interval.
+    :param context: the context of the task.
+    :raises IntervalError: the values in the form are not an interval.
     """
     return (
         form_interval(context.get("params") or {})
@@ -70,14 +72,14 @@ def run_interval(context: Context) -> RunInterval:
 
 
 def run_intervals(context: Context, events: Iterable[Mapping[str, Any]] | None = None) -> list[RunInterval]:
-    """Return the stretches of time whose data the running DAG run reads, the earliest first.
+    """Return the intervals whose data the running DAG run reads, the earliest first.
 
-    They are those that the events name which woke it, with gaps where no event came, or else
-    :func:`run_interval`.
+    These are the intervals of the events that triggered the run, with gaps where no event arrived. Without
+    such events it is the one interval of :func:`run_interval`.
 
-    :param context: the task's.
-    :param events: the payloads that count; None takes all that woke the run.
-    :raises IntervalError: the form's values are no interval.
+    :param context: the context of the task.
+    :param events: the payloads to use; None means all that triggered the run.
+    :raises IntervalError: the values in the form are not an interval.
     """
     if form_interval(context.get("params") or {}) is None:
         named = _named(triggering_events(context) if events is None else events)
@@ -87,26 +89,27 @@ def run_intervals(context: Context, events: Iterable[Mapping[str, Any]] | None =
 
 
 def form_interval(params: Mapping[str, Any]) -> RunInterval | None:
-    """Return the interval that someone has filled into the trigger form; None where it was left empty.
+    """Return the interval that somebody entered in the trigger form; None if it was left empty.
 
-    :param params: the run's.
-    :raises IntervalError: one of the two is missing, or is no date and time with a zone.
+    :param params: the params of the run.
+    :raises IntervalError: one of the two is missing, or is not a date and time with a zone.
     """
     texts = [params.get(INTERVAL_START), params.get(INTERVAL_END)]
     if not any(texts):
         return None
     if not all(texts):
         raise IntervalError(
-            f"{INTERVAL_START} is {texts[0]!r} and {INTERVAL_END} is {texts[1]!r}: fill in both, or none."
+            f"{INTERVAL_START} is {texts[0]!r} and {INTERVAL_END} is {texts[1]!r}, expected two times or "
+            "none: fill in both, or leave both empty."
         )
     return RunInterval(*map(_parsed, texts))
 
 
 def is_interval_driven(context: Context) -> bool:
-    """Return whether a run was made for its interval: by a schedule, a backfill, an event or the form.
+    """Return whether a run was created for its interval: by a schedule, a backfill, an event or the form.
 
-    A manual run's data interval does not count: Airflow infers one from the moment of the click, and a task
-    cannot tell that from one that was chosen.
+    The data interval of a manual run does not count: Airflow infers one from the moment of the click, and a
+    task cannot distinguish it from an interval that somebody chose.
     """
     if form_interval(context.get("params") or {}) is not None:
         return True
@@ -128,7 +131,7 @@ def _of_events(payloads: Iterable[Mapping[str, Any]]) -> RunInterval | None:
 
 
 def span(intervals: Sequence[RunInterval]) -> RunInterval:
-    """Return the interval from the first one's start to the last one's end."""
+    """Return the interval from the earliest start to the latest end."""
     return RunInterval(
         min(interval.start for interval in intervals), max(interval.end for interval in intervals)
     )
@@ -150,7 +153,7 @@ def _parsed(text: Any) -> datetime:
     try:
         return datetime.fromisoformat(str(text))
     except ValueError:
-        raise IntervalError(f"{text!r} is no date and time: write it like 2026-01-02T00:00:00Z.") from None
+        raise IntervalError(f"{text!r} is not a date and time: write it like 2026-01-02T00:00:00Z.") from None
 
 
 def _iso(moment: datetime) -> str:

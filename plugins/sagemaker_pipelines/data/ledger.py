@@ -1,4 +1,4 @@
-"""Which events are new."""
+"""Remember events, to know which ones are new."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sagemaker_pipelines.data.events import Event
 
 
 class EventLedger:
-    """Which events are new: neither delivered before nor older than a later one of the same subject.
+    """Know which events are new: neither delivered before, nor older than a known event of the same subject.
 
-    :param known: what an earlier ledger's :meth:`as_json` returned.
-    :param size: how many subjects are remembered, the last ones.
+    :param known: what :meth:`as_json` of an earlier ledger returned.
+    :param size: the number of subjects to remember; the oldest are forgotten first.
     """
 
     def __init__(self, known: Any = None, *, size: int = 200) -> None:
@@ -27,7 +27,7 @@ class EventLedger:
         """Return whether the event is new, or was recorded by the same owner.
 
         :param event: the event.
-        :param owner: who asks: a run's id, so that its retried task finds its events again.
+        :param owner: the id of the run that asks, so that its task finds its events again after a retry.
         """
         entry = self._known.get(_digest(event.subject))
         if entry is None:
@@ -43,10 +43,10 @@ class EventLedger:
         return entry is not None and (entry[0], entry[3]) == (_digest(event.event_id), owner)
 
     def record(self, event: Event, *, owner: str = "") -> None:
-        """Remember the event as its subject's last.
+        """Remember the event as the last one of its subject.
 
         :param event: the event.
-        :param owner: whose it is.
+        :param owner: the id of the run that handles it.
         """
         subject = _digest(event.subject)
         self._known.pop(subject, None)
@@ -60,13 +60,13 @@ class EventLedger:
 
 
 def _digest(text: str) -> str:
-    # Airflow's state store takes 64 KB a value; keys of S3 have up to 1,024 bytes.
+    # Airflow's state store accepts 64 KB per value; S3's keys have up to 1,024 bytes.
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _is_older(order: tuple[str, str], known: tuple[str, str]) -> bool:
-    # S3's documentation has told to pad sequencers of different lengths on the left and on the right:
-    # only those of one length are compared.
+    # S3's documentation has said both to pad shorter sequencers on the left and to pad them on the right,
+    # so only sequencers of the same length are compared.
     if order[1] and len(order[1]) == len(known[1]) > 1:
         return order[1] < known[1]
     return order < known if len(order[1]) == len(known[1]) else order[0] < known[0]

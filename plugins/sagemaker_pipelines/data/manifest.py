@@ -10,18 +10,18 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 
 
 def write_manifest(client: SageMakerClient, partitions: Sequence[str], *, below: str, folder: str) -> str:
-    """Write which data lie in some partitions, and return the manifest's URI.
+    """Write a list of the data in some partitions, and return the URI of this manifest.
 
-    Its name is made from its content: the same data have the same manifest, and one that an earlier
-    execution read stays as it was. In the container an object keeps the rest of its key, ``dt=2026-01-02/``
-    included.
+    The name of a manifest is made from its content: the same data has the same manifest, and a manifest that
+    an earlier execution read never changes. In the container, an object keeps the rest of its key, including
+    ``dt=2026-01-02/``.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
 
-    :param client: what to call AWS with.
-    :param partitions: their S3 URIs.
+    :param client: calls AWS.
+    :param partitions: the S3 URIs of the partitions.
     :param below: the URI of a folder that they share, with its slash.
-    :param folder: the URI of the folder to write to, with its slash.
+    :param folder: the URI of the folder for the manifest, with its slash.
     """
     objects = (uri for partition in partitions for uri in client.data_objects(partition))
     manifest = [{"prefix": below}, *(uri.removeprefix(below) for uri in objects)]

@@ -1,4 +1,4 @@
-"""Which partitions of the data in S3 an interval covers."""
+"""Find the partitions of the data in S3 that an interval covers."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _QUARTER = timedelta(minutes=15)
 class Partitions:
     """Where the partitions of a data set are in S3.
 
-    ``{date}`` makes them daily (``dt={date}/`` gives ``dt=2026-01-02/``), ``{date}`` with ``{hour}``
-    hourly; ``{start:%Y-%m}`` makes them monthly, and any layout of strftime likewise. ``{end:...}`` is the
-    interval's end. ``{artifact_bucket}`` and ``{name_prefix}`` come from the environment.
+    ``{date}`` makes daily partitions (``dt={date}/`` becomes ``dt=2026-01-02/``), ``{date}`` together with
+    ``{hour}`` hourly ones. ``{start:%Y-%m}`` makes monthly partitions, and any other strftime format works
+    likewise. ``{end:...}`` is the end of the interval. ``{artifact_bucket}`` and ``{name_prefix}`` come from
+    the environment.
 
     :param template: an S3 URI with these fields.
-    :param timezone: the calendar's time zone, an IANA name: where a day begins and ends.
-    :param manifest: below which S3 URI manifests are written, for an input whose ``S3DataType`` is
-        ``ManifestFile``: the parameter then gets the URI of one that lists the data of every partition that
-        the interval covers. It may have the fields of the environment. None gives the parameter the URI of
-        a partition, and an interval may cover one only.
-    :raises ValueError: a template has no field of time or an unknown one, or there is no such zone.
+    :param timezone: the time zone of the calendar, an IANA name; it decides where a day begins and ends.
+    :param manifest: the S3 URI below which manifests are written, for an input whose ``S3DataType`` is
+        ``ManifestFile``. The parameter is then the URI of a manifest with the data of all partitions that
+        the interval covers. It may have the fields of the environment. With None, the parameter is the URI
+        of a partition, and the interval may cover only one.
+    :raises ValueError: a template has no time field or an unknown field, or the time zone does not exist.
     """
 
     template: str
@@ -41,49 +42,52 @@ class Partitions:
     manifest: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what could select nothing."""
+        """Refuse values that could not select a partition."""
         fields = {match[1] for match in _FIELD.finditer(self.template)}
         if unknown := fields - _FIELDS:
             raise ValueError(
-                f"{self.template!r} has the field {min(unknown)!r}; known are {', '.join(sorted(_FIELDS))}."
+                f"{self.template!r} has the field {min(unknown)!r}; expected any of "
+                f"{', '.join(sorted(_FIELDS))}. Correct the field."
             )
         if not fields - _ENVIRONMENT_FIELDS:
-            raise ValueError(f"{self.template!r} names no time: write dt={{date}}/ into it.")
+            raise ValueError(f"{self.template!r} has no time field: add one, such as dt={{date}}/.")
         for uri in (self.template, self.manifest):
             if uri is not None and not uri.startswith("s3://"):
-                raise ValueError(f"{uri!r} is no S3 URI: begin it with s3://.")
+                raise ValueError(f"{uri!r} is not an S3 URI: begin it with s3://.")
         if unknown := {match[1] for match in _FIELD.finditer(self.manifest or "")} - _ENVIRONMENT_FIELDS:
             raise ValueError(
-                f"The manifest {self.manifest!r} has the field {min(unknown)!r}; known are "
-                f"{', '.join(sorted(_ENVIRONMENT_FIELDS))}. Its name is made from its content."
+                f"The manifest {self.manifest!r} has the field {min(unknown)!r}; expected any of "
+                f"{', '.join(sorted(_ENVIRONMENT_FIELDS))}. Remove the field: the name of a manifest is made "
+                "from its content."
             )
         if self.manifest is not None and not urlsplit(self._shared).path:
             raise ValueError(
-                f"The bucket of {self.template!r} depends on the time, and a manifest lists the objects of "
-                "one bucket."
+                f"The bucket of {self.template!r} depends on the time, but a manifest lists the objects of "
+                "one bucket. Use one bucket, or no manifest."
             )
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(
-                f"There is no time zone {self.timezone!r}; expected one like Europe/Berlin."
+                f"The time zone {self.timezone!r} does not exist; expected an IANA name such as "
+                "Europe/Berlin. Correct it."
             ) from None
 
     def uris(self, interval: RunInterval, environment: Mapping[str, str]) -> list[str]:
-        """Return the URIs of the partitions that an interval covers or lies in, in the order of time.
+        """Return the URIs of the partitions that an interval covers or is part of, the earliest first.
 
-        :param interval: of the run.
-        :param environment: values of ``artifact_bucket`` and ``name_prefix``.
-        :raises IntervalError: the interval is a moment.
+        :param interval: the interval of the run.
+        :param environment: the values of ``artifact_bucket`` and ``name_prefix``.
+        :raises IntervalError: the interval is only a moment.
         """
         _require_length(interval)
         filled = (self._filled(interval, moment, environment) for moment in self._moments(interval))
         return list(dict.fromkeys(filled))
 
     def uri(self, interval: RunInterval, environment: Mapping[str, str]) -> str:
-        """Return the URI of the one partition that an interval covers or lies in.
+        """Return the URI of the only partition that an interval covers or is part of.
 
-        :raises IntervalError: the interval is a moment, or it covers more than one partition.
+        :raises IntervalError: the interval is only a moment, or covers more than one partition.
         """
         return only(self.uris(interval, environment))
 
@@ -92,31 +96,31 @@ class Partitions:
         return _in_environment(self._shared, environment)
 
     def manifest_folder(self, environment: Mapping[str, str]) -> str:
-        """Return the URI of the folder of the manifests, with its slash; empty where there are none."""
+        """Return the URI of the folder for manifests, with its slash; empty if there are no manifests."""
         return _in_environment(f"{self.manifest.removesuffix('/')}/", environment) if self.manifest else ""
 
     def prefix(self, interval: RunInterval, environment: Mapping[str, str]) -> str:
-        """Return where an interval's results go: the URI that its start names.
+        """Return the URI for the results of an interval, which is determined by its start.
 
-        :raises IntervalError: the interval is a moment.
+        :raises IntervalError: the interval is only a moment.
         """
         _require_length(interval)
         return self._filled(interval, next(self._moments(interval)), environment)
 
     @property
     def _shared(self) -> str:
-        """The template up to the folder in which the first field of time is."""
+        """The template up to the folder that contains the first time field."""
         timed = next(match for match in _FIELD.finditer(self.template) if match[1] not in _ENVIRONMENT_FIELDS)
         return self.template[: timed.start()].rpartition("/")[0] + "/"
 
     def _moments(self, interval: RunInterval) -> Iterator[datetime]:
-        """Yield a moment of each partition, as the calendar's zone tells it, the interval's start first."""
+        """Yield a moment in each partition, in the time zone of the calendar, beginning with the start."""
         zone = ZoneInfo(self.timezone)
         start = interval.start.astimezone(zone)
         last = (interval.end - timedelta(microseconds=1)).astimezone(zone)
         yield start
         if "{hour" in self.template:
-            # In UTC, as local time repeats and leaves out hours; Airflow's pendulum would lose the zone.
+            # In UTC, because local time repeats and skips hours; Airflow's pendulum would lose the zone.
             moment = datetime.fromtimestamp(interval.start.timestamp(), UTC)
             while (moment := moment + _QUARTER) < interval.end:
                 yield moment.astimezone(zone)
@@ -138,15 +142,15 @@ class Partitions:
 
 
 def only(uris: Sequence[str]) -> str:
-    """Return the one URI that there is.
+    """Return the only URI in a list.
 
-    :raises IntervalError: there are several.
+    :raises IntervalError: there are several URIs.
     """
     if len(uris) > 1:
         raise IntervalError(
-            f"The run covers {len(uris)} partitions, from {uris[0]} to {uris[-1]}, and a parameter holds one "
-            "S3 URI. Give the DAG a schedule that matches the partitions, or read them by a manifest: "
-            "Partitions(..., manifest='s3://...')."
+            f"The run covers {len(uris)} partitions, from {uris[0]} to {uris[-1]}, but a parameter holds "
+            "only one S3 URI. Give the DAG a schedule that matches the partitions, or read them through a "
+            "manifest: Partitions(..., manifest='s3://...')."
         )
     return uris[0]
 
@@ -158,7 +162,7 @@ def _in_environment(template: str, environment: Mapping[str, str]) -> str:
 def _require_length(interval: RunInterval) -> None:
     if interval.is_empty:
         raise IntervalError(
-            f"The run is about the moment {interval.start.isoformat()}, in which no partition lies. Give "
+            f"The run covers only the moment {interval.start.isoformat()}, which contains no partition. Give "
             "the DAG a timetable with data intervals, such as CronDataIntervalTimetable, or fill in "
             "IntervalStart and IntervalEnd."
         )
@@ -168,5 +172,5 @@ _LAYOUTS = {"date": "%Y-%m-%d", "hour": "%H", "start": "%Y-%m-%dT%H-%M-%S", "end
 
 
 def _midnight(day: date) -> datetime:
-    # It names a day of the calendar and is no moment: a zone may leave its midnight out.
+    # Without a zone, because this is a calendar day and not a moment: a zone may skip midnight.
     return datetime(day.year, day.month, day.day)

@@ -17,9 +17,9 @@ _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
 class SageMakerPipelineExecutionLink(BaseAwsLink):
-    """The execution in SageMaker Studio.
+    """Link to the execution in SageMaker Studio.
 
-    The URL holds the Studio domain, so there is a link only where ``studio_domain_id`` is set.
+    The URL contains the Studio domain, so there is a link only if ``studio_domain_id`` is set.
     """
 
     name = "SageMaker Pipeline Execution"
@@ -37,7 +37,7 @@ class SageMakerPipelineExecutionLink(BaseAwsLink):
         hook: SageMakerPipelineHook,
         pipeline_execution_arn: str,
     ) -> None:
-        """Keep what the link needs; against another endpoint than AWS's there is none.
+        """Store what the link needs; there is no link if the endpoint is not AWS's own.
 
         :param pipeline_execution_arn: the execution.
         """
@@ -58,7 +58,7 @@ class SageMakerPipelineExecutionLink(BaseAwsLink):
 
 
 class SageMakerFailedStepLogLink(BaseAwsLink):
-    """The CloudWatch log of the step that failed."""
+    """Link to the CloudWatch log of the step that failed."""
 
     name = "Failed Step Log"
     key = "sagemaker_failed_step_log"
@@ -72,7 +72,7 @@ class SageMakerFailedStepLogLink(BaseAwsLink):
     def store(
         cls, context: Context, operator: BaseOperator, hook: SageMakerPipelineHook, cause: FailureCause
     ) -> None:
-        """Keep what the link needs, where the step has a log.
+        """Store what the link needs, if the step has a log.
 
         :param cause: why the step failed.
         """
@@ -89,7 +89,7 @@ class SageMakerFailedStepLogLink(BaseAwsLink):
 
 
 def is_aws(hook: SageMakerPipelineHook) -> bool:
-    """Return whether the hook talks to AWS itself, so that AWS's pages show what it does."""
+    """Return whether the hook calls AWS itself, so that AWS's web pages show the result."""
     host = urlsplit(hook.conn_client_meta.endpoint_url).hostname or ""
     return host.endswith(_AWS_DOMAINS)
 
@@ -111,5 +111,5 @@ def _persist(
 
 
 def _console_quote(text: str) -> str:
-    # The console's fragment is quoted twice, with $ for the second %.
+    # The console expects the fragment to be quoted twice, with $ instead of % the second time.
     return quote(quote(text, safe=""), safe="").replace("%", "$")

@@ -1,1 +1,1 @@
-"""Tell people how a run ended."""
+"""Notify people how a run ended."""

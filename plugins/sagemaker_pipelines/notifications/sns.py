@@ -1,4 +1,4 @@
-"""Publish to the topic that the environment's settings name."""
+"""Publish notifications to the SNS topic in the environment's settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sagemaker_pipelines.messages import cut
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 characters, ASCII, one line.
 MAX_SUBJECT_LENGTH = 100
-# At most 262,144 bytes with the message's attributes, for which some are left here.
+# SNS accepts at most 262,144 bytes including the message's attributes; this leaves room for these.
 MAX_MESSAGE_SIZE = 256_000
 
 
@@ -29,14 +29,14 @@ class _CheckedSnsHook(CheckedConnectionMixin, SnsHook):
 
 
 class SageMakerSnsNotifier(SnsNotifier):
-    """Publish to an SNS topic, by default the one of the settings.
+    """Publish to an SNS topic, by default the one in the settings.
 
-    Without a topic in either place the message goes to the task's log only.
+    If there is no topic in either place, the message is only written to the task's log.
 
-    :param message: the message (templated); one that is too long for SNS is cut, and says so.
-    :param subject: the subject (templated); what SNS would refuse in it is replaced.
-    :param target_arn: the topic (templated); None takes ``notification_target`` of the settings.
-    :param aws_conn_id: the Airflow connection, which also finds the settings.
+    :param message: the message (templated); if it is too long for SNS, it is truncated and says so.
+    :param subject: the subject (templated); characters that SNS would refuse are replaced.
+    :param target_arn: the topic (templated); None means ``notification_target`` in the settings.
+    :param aws_conn_id: the Airflow connection, which also determines the settings.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     """
@@ -45,13 +45,13 @@ class SageMakerSnsNotifier(SnsNotifier):
         super().__init__(target_arn=target_arn or "", **kwargs)
 
     def __call__(self, *args: Any) -> None:
-        """Send; a notifier that is the callback of several tasks renders its templates for each of them."""
-        # See sending.send(), which callbacks of other notifiers need.
+        """Send with a copy, because the callback of several tasks must render its templates for each one."""
+        # Callbacks with other notifiers need sending.send(), which explains this.
         super(SageMakerSnsNotifier, copy(self)).__call__(*args)
 
     @cached_property
     def hook(self) -> SnsHook:
-        """What SNS is called with."""
+        """The hook that calls SNS."""
         return _CheckedSnsHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
 
     def notify(self, context: Any) -> None:
@@ -65,7 +65,7 @@ class SageMakerSnsNotifier(SnsNotifier):
             await super().async_notify(context)  # type: ignore[no-untyped-call]  # the provider's
 
     def _prepare(self) -> bool:
-        """Find the topic and make the message fit; return whether there is a topic."""
+        """Find the topic and shorten the message to fit; return whether there is a topic."""
         hook = SageMakerPipelineHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
         self.target_arn = self.target_arn or hook.settings.notification_target or ""
         self.message = cut(self.message, MAX_MESSAGE_SIZE, size=_sent_size)
@@ -77,11 +77,11 @@ class SageMakerSnsNotifier(SnsNotifier):
 
 
 def _sent_size(message: str) -> int:
-    # As the provider's hook sends it: a quote counts twice, a letter that is not ASCII six times.
+    # The provider's hook sends it as JSON: a quote counts twice, a letter outside ASCII six times.
     return len(json.dumps({"default": message}))
 
 
 def one_line(subject: str) -> str:
-    """Return a subject as SNS takes it: one line of at most 100 ASCII characters."""
+    """Return a subject that SNS accepts: one line of at most 100 ASCII characters."""
     plain = " ".join(subject.encode("ascii", "replace").decode().split())
     return plain if len(plain) <= MAX_SUBJECT_LENGTH else f"{plain[: MAX_SUBJECT_LENGTH - 3]}..."

@@ -38,35 +38,35 @@ TaskIds = str | Sequence[str]
 class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], BranchMixIn):
     """Compare the metric in an execution's report with the execution's own threshold, and branch.
 
-    The gate is read from the execution's own definition: which property file of which step, which path,
-    which comparison. It fails closed: a report that is missing or broken, or a metric that is not a finite
-    number, fails the task and follows nothing. Where metric and outcome disagree, the stricter one is
-    followed and the disagreement is logged as an error.
+    The gate is read from the execution's own definition: the step, its property file, the path of the metric,
+    and the comparison. The operator fails closed: if the report is missing or broken, or if the metric is not
+    a finite number, the task fails and no branch is followed. If the metric and the outcome disagree, the
+    stricter one is followed, and the disagreement is logged as an error.
 
-    In a run of a backfill nothing follows: whatever the verdict, all that is downstream is skipped, and the
-    run succeeds. With ``result_uri`` the verdict is kept in S3 too, one object a run, in one request: a run
-    that is cleared or reprocessed replaces it.
+    In a backfill run no branch is followed: whatever the verdict is, all downstream tasks are skipped and the
+    run succeeds. With ``result_uri``, the verdict is also stored in S3, as one object per run and in one
+    request; a run that is cleared or reprocessed replaces it.
 
     Pushes to XCom ``metric``, ``threshold``, ``verdict`` (``accepted``, ``rejected`` or
     ``awaiting_approval``), ``report_uri``, ``model_package_arn`` and ``result_uri``; the return value is the
-    followed task ids.
+    task ids that are followed.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-propertyfile.html
 
-    :param pipeline_execution_arn: the execution, which has succeeded or was rejected. Templated.
-    :param accepted: task id or ids to follow when the model is accepted.
-    :param rejected: task id or ids to follow when it is rejected.
-    :param awaiting_approval: task id or ids to follow when it passed, and its model package waits for
-        approval; None follows ``accepted``.
-    :param condition_step: the Condition step that is the gate; needed where several read a metric.
+    :param pipeline_execution_arn: the execution, which must have succeeded or been rejected. Templated.
+    :param accepted: task id or ids to follow if the model is accepted.
+    :param rejected: task id or ids to follow if it is rejected.
+    :param awaiting_approval: task id or ids to follow if it passed and its model package waits for approval;
+        None means those of ``accepted``.
+    :param condition_step: the Condition step that is the gate; required if several steps read a metric.
         Templated.
     :param rejection_steps: see the sensor. Templated.
-    :param result_uri: where to keep the result as JSON, such as
-        ``s3://<bucket>/abalone/results/{{ ds }}.json``; None or empty keeps none. Templated.
-    :param follow_in_backfill: whether a backfill's run follows the branch too; a template can ask the run's
-        conf. Templated.
+    :param result_uri: where to store the result as JSON, such as
+        ``s3://<bucket>/abalone/results/{{ ds }}.json``; None or empty stores nothing. Templated.
+    :param follow_in_backfill: whether backfill runs follow a branch, too; a template can read it from the
+        run's conf. Templated.
     :raises AirflowFailException: the metric cannot be read, the execution did not end well, or the model
-        package has an approval status that is not known.
+        package has an unknown approval status.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -121,7 +121,8 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             self._keep(context, self.result_uri, values)
         if is_backfill(context) and not is_set(self.follow_in_backfill):
             self.log.info(
-                "A backfill's run: nothing follows, as follow_in_backfill is %s", self.follow_in_backfill
+                "This is a backfill run: no branch is followed, because follow_in_backfill is %s",
+                self.follow_in_backfill,
             )
             return self.do_branch(context, [])
         return self.do_branch(context, self._branches(verdict))
@@ -144,13 +145,13 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
         context["ti"].xcom_push(key="result_uri", value=uri)
-        self.log.info("Result in %s", uri)
+        self.log.info("The result is in %s", uri)
 
     def _verdict(self, outcome: ExecutionOutcome, reading: GateReading, model_package_arn: str | None) -> str:
         if reading.passed is outcome.rejected:
             self.log.error(
-                "The metric %s %s the threshold %s (%s), but the execution %s. The stricter one is followed: "
-                "rejected. Look at how %s is written, and at the Condition step.",
+                "The metric %s %s the threshold %s (%s), but the execution %s. The stricter verdict is "
+                "followed: rejected. Check how %s is written, and check the Condition step.",
                 reading.metric,
                 "passes" if reading.passed else "does not pass",
                 reading.threshold,
@@ -165,12 +166,13 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         return self._approval_verdict(model_package_arn)
 
     def _approval_verdict(self, model_package_arn: str) -> str:
-        """Return what the registered model package's approval means; it may have changed since."""
+        """Return the verdict for the model package's approval status, which may have changed since."""
         status = approval_status(self.hook.client, model_package_arn)
         if status not in VERDICTS:
             raise AirflowFailException(
-                f"{model_package_arn} has the approval status {status!r}; known are {', '.join(VERDICTS)}. "
-                "No model is accepted: look at the model package in SageMaker, and update this package."
+                f"{model_package_arn} has the approval status {status!r}; expected one of "
+                f"{', '.join(VERDICTS)}. No model is accepted: check the model package in SageMaker, and "
+                "update this Airflow package."
             )
         if VERDICTS[status] == REJECTED:
             self.log.warning("%s was registered as Rejected", model_package_arn)

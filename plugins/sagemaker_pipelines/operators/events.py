@@ -1,4 +1,4 @@
-"""Go on only with events that no earlier run has had."""
+"""Continue only with events that no earlier run has handled."""
 
 from __future__ import annotations
 
@@ -22,40 +22,41 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 STATE_KEY = "sagemaker_pipelines.data.events"
-# Triggerers' clocks differ, and what one has stored becomes visible a little later.
+# The clocks of triggerers differ, and an event that one has stored becomes visible a little later.
 CLOCK_SKEW = timedelta(minutes=1)
 
 
 class SelectNewEventsOperator(BaseOperator):
-    """Return the events that woke this run or came meanwhile, without those that an earlier run has had.
+    """Return the events that triggered this run or arrived since, without those that an earlier run handled.
 
-    Airflow stores an event, and then the message is deleted: a triggerer that dies in between receives the
-    message again and makes a second run of it. That run ends here, skipped. The memory is Airflow's asset
-    state store, by DAG: give the DAG ``max_active_runs=1``, so that two runs never read it at once.
-    Events that arrive close together can wake one run with the first of them only; the others are taken too.
+    Airflow stores an event before the message is deleted: if a triggerer dies in between, the message is
+    received again and triggers a second run. That run ends here and is skipped. Handled events are recorded
+    for each DAG in Airflow's asset state store: give the DAG ``max_active_runs=1``, so that two runs never
+    read it at once. If several events arrive close together, Airflow may trigger a run with only the first
+    of them; the others are returned, too.
 
-    The XCom is a list of payloads as docs/events.md lists them, the oldest first; it is empty for a run
-    that no asset made, which goes on.
+    The XCom is a list of payloads as described in docs/events.md, the oldest first. It is empty for a run
+    that no Airflow asset triggered; that run continues.
 
-    :param assets: the assets of the DAG's schedule.
+    :param assets: the Airflow assets in the DAG's schedule.
     """
 
     ui_color = "#e2f0d9"
 
     def __init__(self, *, assets: Sequence[Asset], **kwargs: Any) -> None:
-        # Airflow opens the state store of a task's inlets only.
+        # A task can use the state store of its inlets only.
         super().__init__(inlets=list(assets), **kwargs)
         self.assets = list(assets)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Take what is new, for this run and its retries.
+        """Return the new events, and record them for this run and its retries.
 
-        :raises AirflowSkipException: nothing is.
+        :raises AirflowSkipException: there are no new events.
         """
         first = min((event.timestamp for event in stored_events(context)), default=None)
         if first is None:
             return []
-        # One asset's store keeps the events of all: their subjects differ.
+        # The store of one Airflow asset holds the events of all of them, because their subjects differ.
         store = context["asset_state_store"][self.assets[0]]
         key, run_id = f"{STATE_KEY}/{context['dag'].dag_id}", str(context["dag_run"].run_id)
         ledger = EventLedger(store.get(key))
@@ -67,10 +68,13 @@ class SelectNewEventsOperator(BaseOperator):
                 ledger.record(event, owner=run_id)
                 new.append(payload)
             else:
-                self.log.info("An earlier run had %s, or a later event of the same", event.event_id)
+                self.log.info(
+                    "An earlier run has handled %s, or a later event of the same subject", event.event_id
+                )
         if not new:
             raise AirflowSkipException(
-                "Earlier runs have had all events of this run: duplicates, no new data."
+                "Earlier runs have handled all events of this run: they are duplicates, and there is no new "
+                "data."
             )
         store.set(key, ledger.as_json())
         store.set(f"{key}/through", through)
@@ -79,13 +83,13 @@ class SelectNewEventsOperator(BaseOperator):
     def _left_behind(
         self, context: Context, first: datetime, ledger: EventLedger, through: object
     ) -> tuple[list[dict[str, Any]], str]:
-        """Return the payloads of stored events that woke no run, and the time of the last stored event.
+        """Return the payloads of stored events that triggered no run, and the time of the last stored event.
 
-        Airflow 3.3 makes a run of the events up to the first one that it queued the run for. Those that come
-        until the scheduler makes it wait for the next event, however long that takes.
+        Airflow 3.3 creates a run with the events up to the first one for which it queued the run. Events that
+        arrive before the scheduler creates the run wait for the next event, however long that takes.
 
         :param first: when the first event of this run was stored.
-        :param through: what an earlier run returned as the second part.
+        :param through: the time that an earlier run returned.
         """
         run_id = str(context["dag_run"].run_id)
         last, since = first, first

@@ -30,9 +30,9 @@ IfMissing = Literal["wait", "skip", "fail"]
 class Selection(NamedTuple):
     """What a run reads and writes.
 
-    :param values: the URIs of what it writes, and what the form says, by parameter.
+    :param values: the URIs that it writes to, and the values in the form, by parameter.
     :param inputs: the partitions that its interval covers, by parameter.
-    :param interval: of the run, as ISO 8601 writes it; None where it was made for none.
+    :param interval: the interval of the run in ISO 8601; None if it was not created for an interval.
     """
 
     values: dict[str, str]
@@ -41,33 +41,33 @@ class Selection(NamedTuple):
 
 
 class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
-    """Choose a run's S3 URIs by its interval, and wait until the data are there.
+    """Choose a run's S3 URIs by its interval, and wait until the data exists.
 
-    A value that someone has filled into the trigger form is taken as it is. A manual run that names no
-    interval takes the form's values, empty ones too, so that a click on *Trigger* starts at once.
+    A value that somebody entered in the trigger form is used as it is. A manual run without an interval uses
+    the values in the form, even empty ones, so that a click on *Trigger* starts at once.
 
-    A partition that is a folder is asked for, and read, with a slash at its end, so that ``m=1`` is not taken
-    for the beginning of ``m=10/``.
+    A partition that is a folder is looked up and read with a slash at its end, so that ``m=1`` is not
+    mistaken for the beginning of ``m=10/``.
 
-    The XCom is ``{parameter: URI, ..., "interval": "<start>/<end>" or None}``; an empty URI leaves the
-    parameter to its deployed default.
+    The XCom is ``{parameter: URI, ..., "interval": "<start>/<end>" or None}``; an empty URI means the
+    deployed default of the parameter.
 
-    :param inputs: partitions to read, by pipeline parameter. One with a manifest gives the parameter the URI
-        of a manifest, which is written once all its partitions are there.
-    :param outputs: prefixes to write, by pipeline parameter; nothing is waited for there.
-    :param values: what the form holds for these parameters. Templated.
+    :param inputs: the partitions to read, by pipeline parameter. If one of them has a manifest, the parameter
+        is the URI of the manifest, which is written when all its partitions exist.
+    :param outputs: the prefixes to write to, by pipeline parameter; the run does not wait for these.
+    :param values: the values of these parameters in the form. Templated.
     :param events: payloads of the events whose partitions are read, such as the output of a
-        :class:`~sagemaker_pipelines.operators.events.SelectNewEventsOperator`; None takes all that woke the
-        run. Templated.
+        :class:`~sagemaker_pipelines.operators.events.SelectNewEventsOperator`; None means all events that
+        triggered the run. Templated.
     :param if_missing: what to do while an input is missing or empty: ``"wait"`` in the triggerer, ``"skip"``
         the rest of the run, or ``"fail"``.
-    :param manual_runs: ``"form"``, or ``"interval"`` to give manual runs their data interval too.
-    :param strict_conf: whether a run that was triggered with a name that is no field of the DAG's form fails
-        before it waits; see the start operator.
-    :param waiter_delay: the longest time between two looks, seconds, default 60.
-    :param timeout: how long to wait at most, seconds, default one day.
+    :param manual_runs: ``"form"``, or ``"interval"`` to use the data interval of manual runs, too.
+    :param strict_conf: whether a run fails before it waits if its conf has a name that is not a field of the
+        DAG's form; see the start operator.
+    :param waiter_delay: the longest time between two polls, seconds, default 60.
+    :param timeout: the longest time to wait, seconds, default one day.
     :raises AirflowFailException: the interval selects no partition, or more than a parameter can hold.
-    :raises AirflowSensorTimeout: the data did not come in time.
+    :raises AirflowSensorTimeout: the data did not arrive in time.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -104,7 +104,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         self.timeout = timeout
 
     def execute(self, context: Context) -> dict[str, str | None]:
-        """Select, and return once the data are there."""
+        """Select the URIs, and return them when the data exists."""
         selection = self._select(context)
         has_data = self.hook.client.has_data
         missing = [uri for uris in selection.inputs.values() for uri in uris if not has_data(uri)]
@@ -112,26 +112,32 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
             return self._values(selection)
         text = f"No data yet at {listed(missing)}."
         if self.if_missing == "skip":
-            raise AirflowSkipException(f"{text} The run is skipped, as if_missing says.")
+            raise AirflowSkipException(f"{text} The run is skipped, because if_missing is 'skip'.")
         if self.if_missing == "fail":
-            raise AirflowException(f"{text} Put the data there, or fill in the parameter.")
+            raise AirflowException(
+                f"{text} The task fails, because if_missing is 'fail': put the data there, or fill in the "
+                "parameter."
+            )
         self.log.info("%s Waiting for at most %.0f s", text, self.timeout)
         self._defer(missing)
         raise AssertionError("defer() raises")
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, str | None]:
-        """Go on after the trigger has fired."""
+        """Continue after the trigger has fired."""
         if event["event"] == "timeout":
             raise AirflowSensorTimeout(
-                f"{listed(event['missing'])} did not come within {self.timeout:.0f} s. Give the task a "
-                "longer timeout, or clear it when the data are there."
+                f"No data arrived at {listed(event['missing'])} within {self.timeout:.0f} s. Give the task a "
+                "longer timeout, or clear it when the data exists."
             )
         if event["event"] == "error":
-            raise AirflowException(f"S3 cannot be asked for {listed(event['missing'])}: {event['message']}")
+            raise AirflowException(
+                f"S3 could not be checked for {listed(event['missing'])}: {event['message'].rstrip('.')}. "
+                "Fix the cause, then clear the task."
+            )
         return self._values(self._select(context))
 
     def _select(self, context: Context) -> Selection:
-        """Choose by the run's interval whatever the form has left open."""
+        """Choose the values that the form leaves open by the run's interval."""
         names = [*self.inputs, *self.outputs]
         given = {name: "" if self._is_open(name) else str(self.values[name]) for name in names}
         try:
@@ -139,8 +145,8 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
                 check_conf(context)
             if self.manual_runs == "form" and not is_interval_driven(context):
                 self.log.info(
-                    "This run was not made for an interval; it reads what the form says. Fill in "
-                    "IntervalStart and IntervalEnd to have it read the partitions of one"
+                    "This run was not created for an interval, so it uses the values in the form. Fill in "
+                    "IntervalStart and IntervalEnd to read the partitions of an interval"
                 )
                 return Selection(given, {}, None)
             intervals = run_intervals(context, self.events)
@@ -160,7 +166,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         return Selection(given | outputs, inputs, str(interval))
 
     def _uris(self, of: Partitions, intervals: Sequence[RunInterval]) -> list[str]:
-        """Return the partitions of the intervals: one, unless they are listed in a manifest."""
+        """Return the partitions of the intervals: only one, unless they are listed in a manifest."""
         found = (uri for interval in intervals for uri in of.uris(interval, self._environment))
         uris = list(dict.fromkeys(found))
         return uris if of.manifest else [only(uris)]
@@ -180,7 +186,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
         return manifest
 
     def _whole(self, uri: str) -> str:
-        """Return a partition's URI with the slash of a folder: SageMaker would take m=1 for m=10/ too."""
+        """Return a partition's URI, for a folder with its slash: to SageMaker, m=1 would match m=10/, too."""
         is_object = next(self.hook.client.data_objects(uri), uri) == uri
         return uri if is_object else f"{uri.removesuffix('/')}/"
 

@@ -1,4 +1,4 @@
-"""Find, and if asked stop or delete, what DAG runs have left in SageMaker."""
+"""Find what DAG runs have left behind in SageMaker, and stop or delete it on request."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ STOP_SECONDS = 20.0
 
 
 class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
-    """Report the executions that this Airflow started and no longer watches, and the models they left.
+    """Report executions that this Airflow started but no longer watches, and models that were left behind.
 
-    An execution is this Airflow's if its description carries this Airflow's deployment id, or the start
-    task's XCom names it; what is not proven so is counted as foreign and never stopped. It is watched while
-    its DAG run is active and a task there waits for it, or may come to. It stops and deletes nothing unless
-    it is asked to. What each rule is for stands in ``docs/sweep.md``.
+    An execution belongs to this Airflow if its description contains the id of this Airflow, or if the XCom of
+    the start task names it. An execution without such proof counts as foreign and is never stopped. An
+    execution is watched while its DAG run is active and a task there waits for it, or may still do so. The
+    operator stops and deletes nothing unless it is told to. ``docs/sweep.md`` explains each rule.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopPipelineExecution.html
 
-    :param pipelines: names of the pipelines to look at; None takes those that begin with ``name_prefix``.
+    :param pipelines: names of the pipelines to check; None means those that begin with ``name_prefix``.
         Templated.
-    :param name_prefix: prefix of the pipelines' names; None takes the environment's. Templated.
-    :param stop_orphans: stop what is found, default False. Templated.
+    :param name_prefix: prefix of the pipelines' names; None means the environment's. Templated.
+    :param stop_orphans: stop the orphans that are found, default False. Templated.
     :param delete_models: delete the models that are found, default False. Templated.
-    :param min_age_minutes: what began later is left alone, default 30: a start needs a moment until its
-        wait has the execution. Templated.
-    :param lookback_days: what began earlier is not looked at, default 30. Templated.
-    :param adopt: ARNs of executions, or generations from their descriptions, that count as this Airflow's
-        on the user's word, such as those of a database that was reset. Templated.
-    :param notifier: run when an orphan or a model is found; its templates see the report as ``sweep`` and
-        its table as ``sweep_text``.
+    :param min_age_minutes: ignore anything younger, default 30: after a start, it takes a moment until its
+        wait knows the execution. Templated.
+    :param lookback_days: ignore anything older, default 30. Templated.
+    :param adopt: ARNs of executions, or generations from their descriptions, to treat as this Airflow's own,
+        for example after its database was reset. Templated.
+    :param notifier: called if an orphan or a model is found; its templates can use the report as ``sweep``
+        and its table as ``sweep_text``.
     :return: ``{"orphans": [...], "foreign": [...], "models": [...], "watched", "young", "others",
         "problems"}``, see :class:`~sagemaker_pipelines.task.sweeping.SweepReport`.
-    :raises AirflowException: something could not be stopped or deleted; the rest was, and the XCom
-        ``report`` holds what is returned otherwise.
+    :raises AirflowException: something could not be stopped or deleted; everything else was, and the XCom
+        ``report`` contains the report.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -100,7 +100,7 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
         self.notifier = notifier
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Look, judge, act if asked, and report."""
+        """Find the executions and models, act on them if requested, and report."""
         now = datetime.now(UTC)
         judge = Judge(
             AirflowRuns(context["ti"]), deployment=deployment_id(context), adopted=_names(self.adopt)
@@ -130,7 +130,7 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
 
 
 class _Sweep:
-    """One sweep; each execution is acted on right after it was judged, as its run may go on meanwhile."""
+    """One sweep; each execution is handled right after it was judged, because its run may continue."""
 
     def __init__(self, client: SageMakerClient, judge: Judge, *, since: datetime, until: datetime) -> None:
         self._client = client
@@ -141,7 +141,7 @@ class _Sweep:
         self.report = SweepReport()
 
     def look(self, pipelines: Sequence[str], *, stop: bool) -> None:
-        """Judge every running execution, and keep those that have ended for :meth:`look_for_models`."""
+        """Judge every running execution, and remember those that have ended for :meth:`look_for_models`."""
         for summary in leftovers.executions(self._client, pipelines, created_after=self._since):
             start = LogicalStart.parse(summary.get("PipelineExecutionDescription"))
             if execution_phase(summary["PipelineExecutionStatus"]).is_terminal:
@@ -183,11 +183,11 @@ class _Sweep:
         return replace(swept, stopped=True)
 
     def look_for_models(self, *, delete: bool) -> None:
-        """Find the models that ended executions of this Airflow have left, and nothing refers to."""
+        """Find the models that ended executions of this Airflow have left behind and nothing refers to."""
         models = leftovers.models(self._client, created_after=self._since, created_before=self._until)
         in_use: set[str] | None = None
         for arn, start in self._ended:
-            # SageMaker puts the execution's id into the names: most executions need no further call.
+            # SageMaker puts the execution's id into the names, so most executions need no more calls.
             execution_id = arn.rpartition("/")[2]
             if not any(execution_id in model["ModelName"] for model in models.values()):
                 continue
@@ -221,10 +221,10 @@ def _number(name: str, value: float | str) -> float:
     except ValueError:
         number = -1.0
     if number < 0:
-        raise ValueError(f"{name} is {value!r}; expected a number of at least 0.")
+        raise ValueError(f"{name} is {value!r}; expected a number of at least 0. Correct it.")
     return number
 
 
 def _names(value: Sequence[str] | str) -> list[str]:
-    """Return the names in a list, or in a text with commas or spaces between them, as templates render it."""
+    """Return the names in a list, or in a string with commas or spaces, as templates render it."""
     return value.replace(",", " ").split() if isinstance(value, str) else [str(name) for name in value]

@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
-    """Create or update the pipeline of a compiled definition where it differs from what is deployed.
+    """Create the pipeline of a compiled definition, or update it if it differs from what is deployed.
 
     Role, bucket, name prefix, KMS key, VPC and tags come from the connection's environment (see
-    :mod:`sagemaker_pipelines.settings`). An unchanged definition costs two reads and no write.
+    :mod:`sagemaker_pipelines.settings`). For an unchanged definition, nothing is written.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
 
-    :param definition: path of the compiled definition. Templated, except a Path.
-    :param pipeline_name: name to deploy under; None takes the definition's with the environment's prefix.
-        Templated.
-    :param max_parallel_execution_steps: bound on the steps of one execution that run at once; None sets
-        none and leaves what is deployed.
-    :param description: the pipeline's; None takes the definition's. Templated.
-    :param tags: tags of the pipeline and of its jobs, besides the environment's. Templated.
-    :param pipeline_version_id: a version that is deployed already, which is to be executed: nothing is
-        written, and the version is returned after a look whether it exists. None or empty deploys the
-        definition. Templated.
+    :param definition: path of the compiled definition. Templated, unless it is a Path.
+    :param pipeline_name: the name to deploy under; None means the definition's name with the environment's
+        prefix. Templated.
+    :param max_parallel_execution_steps: limit on the steps of one execution that run at once; None sets no
+        limit, and keeps the one that is deployed.
+    :param description: the pipeline's description; None means the definition's. Templated.
+    :param tags: tags for the pipeline and its jobs, in addition to the environment's. Templated.
+    :param pipeline_version_id: a deployed version to execute instead: nothing is written, and the version is
+        returned if it exists. None or empty deploys the definition. Templated.
     :return: ``{"pipeline_name", "pipeline_arn", "pipeline_version_id", "changed", "created",
-        "definition_hash", "pinned"}``; pass the version to the start, so that no other upsert comes between.
-    :raises AirflowFailException: the definition, a setting or a placeholder is not usable, or the pipeline
+        "definition_hash", "pinned"}``; pass the version to the start, so that another upsert in between does
+        not matter.
+    :raises AirflowFailException: the definition, a setting or a placeholder cannot be used, or the pipeline
         belongs to another environment.
     """
 
@@ -64,7 +64,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
     ) -> None:
         super().__init__(**kwargs)
         check_parallelism(max_parallel_execution_steps)
-        # A Path is not templated: nothing in it is code.
+        # A Path is not templated, so nothing in it can be code.
         self.definition = definition
         self.pipeline_name = pipeline_name
         self.description = description
@@ -73,7 +73,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
         self.pipeline_version_id = pipeline_version_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Deploy, and return what is deployed."""
+        """Deploy the definition, and return what is deployed."""
         try:
             envelope = Envelope.load(self.definition)
             version = version_id(self.pipeline_version_id)

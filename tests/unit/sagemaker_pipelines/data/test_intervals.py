@@ -84,9 +84,9 @@ def test_every_kind_of_run_has_its_interval(made: Any, interval: str, driven: bo
     ("params", "message"),
     [
         ({"IntervalStart": "2026-01-01T00:00:00Z"}, "fill in both"),
-        ({"IntervalStart": "yesterday", "IntervalEnd": "2026-01-01T00:00:00Z"}, "'yesterday' is no date"),
+        ({"IntervalStart": "yesterday", "IntervalEnd": "2026-01-01T00:00:00Z"}, "'yesterday' is not a date"),
         ({"IntervalStart": "2026-01-01", "IntervalEnd": "2026-01-02"}, "has no time zone"),
-        ({**FORM, "IntervalStart": "2026-02-01T00:00:00Z"}, "comes before its start"),
+        ({**FORM, "IntervalStart": "2026-02-01T00:00:00Z"}, "expected a time that is not before its start"),
     ],
 )
 def test_a_form_that_holds_no_interval_says_what_is_wrong(params: dict[str, Any], message: str) -> None:
@@ -225,8 +225,8 @@ def test_coarser_partitions_and_results_have_one_uri_for_a_week() -> None:
     ("template", "message"),
     [
         ("s3://bucket/dt={day}/", "unknown|has the field 'day'"),
-        ("s3://bucket/train/", "names no time"),
-        ("bucket/dt={date}/", "is no S3 URI"),
+        ("s3://bucket/train/", "has no time field"),
+        ("bucket/dt={date}/", "is not an S3 URI"),
     ],
 )
 def test_a_template_that_selects_nothing_is_refused(template: str, message: str) -> None:
@@ -237,7 +237,7 @@ def test_a_template_that_selects_nothing_is_refused(template: str, message: str)
 @pytest.mark.parametrize(
     ("template", "manifest", "message"),
     [
-        (DAILY, "manifests/", "'manifests/' is no S3 URI"),
+        (DAILY, "manifests/", "'manifests/' is not an S3 URI"),
         (DAILY, "s3://bucket/manifests/{date}/", "The manifest .* has the field 'date'"),
         ("s3://data-{date}/rows/", "s3://bucket/manifests/", "lists the objects of one bucket"),
     ],
@@ -248,7 +248,7 @@ def test_a_manifest_that_cannot_be_is_refused(template: str, manifest: str, mess
 
 
 def test_a_zone_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="no time zone 'Europe/Berln'"):
+    with pytest.raises(ValueError, match="time zone 'Europe/Berln' does not exist"):
         Partitions(DAILY, timezone="Europe/Berln")
 
 

@@ -110,7 +110,7 @@ def test_a_disagreement_is_logged_as_an_error(
     logged: int,
 ) -> None:
     branch(monkeypatch, passed=passed, rejected=rejected)
-    assert capsys.readouterr().out.count("The stricter one is followed") == logged
+    assert capsys.readouterr().out.count("The stricter verdict is followed") == logged
 
 
 @pytest.mark.parametrize(
