@@ -27,14 +27,14 @@ _CLAIM_NAME = "sagemaker-pipelines-environment.json"
 _MARK = re.compile(r"\s*\[environment: ([^\]]+)\]\Z")
 
 
-def environment_name(client: SageMakerClient, deployment: str | None) -> str:
+def environment_name(client: SageMakerClient, airflow_id: str | None) -> str:
     """Return the name of an environment: its setting, or its connection and the id of the Airflow.
 
-    :param deployment: the id of the Airflow; None if it is not known, as on a command line.
+    :param airflow_id: the id of the Airflow; None if it is not known, as on a command line.
     """
     if client.settings.environment:
         return client.settings.environment
-    return f"{client.account.name}@{deployment}" if deployment else client.account.name
+    return f"{client.account.name}@{airflow_id}" if airflow_id else client.account.name
 
 
 def marked(description: str, environment: str) -> str:
@@ -59,9 +59,9 @@ def settled(what: str, owner: str | None, environment: str) -> str:
     """
     if owner is None:
         return environment
-    name, _, deployment = owner.partition("@")
-    own_name, _, own_deployment = environment.partition("@")
-    if name != own_name or (deployment and own_deployment and deployment != own_deployment):
+    name, _, owner_id = owner.partition("@")
+    own_name, _, own_id = environment.partition("@")
+    if name != own_name or (owner_id and own_id and owner_id != own_id):
         raise EnvironmentConflictError(what, owner, environment)
     return owner
 

@@ -57,7 +57,7 @@ class PipelineUpsert:
     :param description: the pipeline's description; None means the envelope's.
     :param max_parallel_execution_steps: limit on the steps of one execution that run at once.
     :param tags: tags for the pipeline and its jobs, in addition to the environment's.
-    :param deployment: the id of the Airflow that deploys; it becomes part of the environment's name if the
+    :param airflow_id: the id of the Airflow that deploys; it becomes part of the environment's name if the
         setting ``environment`` is not set.
     :raises SettingsError: the role or the artifact bucket is not set.
     :raises PlaceholderError: a placeholder has no value.
@@ -73,7 +73,7 @@ class PipelineUpsert:
         description: str | None = None,
         max_parallel_execution_steps: int | None = None,
         tags: Mapping[str, str] | None = None,
-        deployment: str | None = None,
+        airflow_id: str | None = None,
     ) -> None:
         self.client = client
         self.envelope = envelope
@@ -82,7 +82,7 @@ class PipelineUpsert:
         self.bucket = _required(self.settings.artifact_bucket, "artifact_bucket")
         self.pipeline_name = pipeline_name or envelope.pipeline_name(self.settings.name_prefix)
         self.description = envelope.description if description is None else description
-        self.environment = environment_name(client, deployment)
+        self.environment = environment_name(client, airflow_id)
         self.tags = {**self.settings.tags, **(tags or {})}
         self.parallelism = (
             {"MaxParallelExecutionSteps": max_parallel_execution_steps}

@@ -18,7 +18,7 @@ from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.states import execution_phase
-from sagemaker_pipelines.task.airflow_id import deployment_id
+from sagemaker_pipelines.task.airflow_id import airflow_id
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.sweeping import (
     AirflowRuns,
@@ -102,9 +102,7 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
     def execute(self, context: Context) -> dict[str, Any]:
         """Find the executions and models, act on them if requested, and report."""
         now = datetime.now(UTC)
-        judge = Judge(
-            AirflowRuns(context["ti"]), deployment=deployment_id(context), adopted=_names(self.adopt)
-        )
+        judge = Judge(AirflowRuns(context["ti"]), airflow_id=airflow_id(context), adopted=_names(self.adopt))
         sweep = _Sweep(
             self.hook.client,
             judge,

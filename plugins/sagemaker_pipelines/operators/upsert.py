@@ -15,7 +15,7 @@ from sagemaker_pipelines.aws.versions import pinned_version, version_id
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.task.airflow_id import deployment_id
+from sagemaker_pipelines.task.airflow_id import airflow_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -87,7 +87,7 @@ class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
                 description=self.description,
                 max_parallel_execution_steps=self.max_parallel_execution_steps,
                 tags=self.tags,
-                deployment=deployment_id(context),
+                airflow_id=airflow_id(context),
             )
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error

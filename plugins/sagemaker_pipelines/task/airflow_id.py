@@ -1,7 +1,7 @@
 """Which Airflow this is: a random id in Airflow's own database.
 
-Two deployments in one AWS account may well have equal DAG, run and task ids. Executions carry the id in
-their description, so that the orphan sweep of one deployment leaves the other's alone. A reset database
+Two Airflows in one AWS account may well have equal DAG, run and task ids. Executions carry the id in
+their description, so that the orphan sweep of one Airflow leaves the other's alone. A reset database
 has a new id; a copied one must be given a new id, see docs/sweep.md.
 """
 
@@ -28,7 +28,7 @@ _DESCRIPTION = "Marks the SageMaker executions of this Airflow; see docs/sweep.m
 log = logging.getLogger(__name__)
 
 
-def deployment_id(context: Context) -> str | None:
+def airflow_id(context: Context) -> str | None:
     """Return this Airflow's id, and make one where there is none yet.
 
     :param context: the running task's.
@@ -45,7 +45,7 @@ def deployment_id(context: Context) -> str | None:
     if known is None:
         log.warning(
             "The variable %s cannot be read or written (%s). The orphan sweep will take what is started "
-            "here for another deployment's once its run is deleted.",
+            "here for another Airflow's once its run is deleted.",
             VARIABLE,
             reason,
         )
@@ -66,7 +66,7 @@ def _settled(variables: Any) -> str | None:
         Variable.set(VARIABLE, made, description=_DESCRIPTION)
     known = known or variables.get(VARIABLE, None)
     while known and (seconds := _seconds_to_settle(known)) > 0:
-        log.info("Waiting %.0f s until the new deployment id %s is settled", seconds, known)
+        log.info("Waiting %.0f s until the new id %s is settled", seconds, known)
         time.sleep(seconds)
         known = variables.get(VARIABLE, None)
     return str(known) if known else None

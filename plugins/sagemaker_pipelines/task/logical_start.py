@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sagemaker_pipelines.data.intervals import is_interval_driven, run_interval
 from sagemaker_pipelines.exceptions import IntervalError
-from sagemaker_pipelines.task.airflow_id import deployment_id
+from sagemaker_pipelines.task.airflow_id import airflow_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +22,7 @@ MAX_DISPLAY_NAME = 82
 _DESCRIPTION = re.compile(
     r"Airflow dag_id=(?P<dag_id>[\w.-]+) run_id=(?P<run_id>.+?) task_id=(?P<task_id>[\w.-]+) "
     r"map_index=(?P<map_index>-?\d+) generation=(?P<generation>[0-9a-f]{32})"
-    r"(?: deployment=(?P<deployment>[\w-]+))?(?: .*)?",
+    r"(?: deployment=(?P<airflow_id>[\w-]+))?(?: .*)?",
     re.DOTALL,
 )
 
@@ -37,7 +37,7 @@ class LogicalStart:
     :param map_index: index of a mapped task, else -1.
     :param generation: random id; automatic retries keep it, a user's clear makes a new one. It keeps two
         deployments in one account, a reset database and a re-created run apart.
-    :param deployment: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
+    :param airflow_id: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
     :param interval: what stretch of time it is about, ISO 8601; None for a run that was not made for one.
     """
 
@@ -46,7 +46,7 @@ class LogicalStart:
     task_id: str
     map_index: int
     generation: str
-    deployment: str | None = field(default=None, compare=False)
+    airflow_id: str | None = field(default=None, compare=False)
     interval: str | None = field(default=None, compare=False)
 
     @classmethod
@@ -59,7 +59,7 @@ class LogicalStart:
             task_id=ti.task_id,
             map_index=-1 if ti.map_index is None else ti.map_index,
             generation=secrets.token_hex(16),
-            deployment=deployment_id(context),
+            airflow_id=airflow_id(context),
             interval=_interval(context),
         )
 
@@ -90,8 +90,9 @@ class LogicalStart:
             f"Airflow dag_id={self.dag_id} run_id={self.run_id} task_id={self.task_id} "
             f"map_index={self.map_index} generation={self.generation}"
         )
-        for name in ("deployment", "interval"):
-            if (value := getattr(self, name)) is not None:
+        # The id has this name since earlier versions.
+        for name, value in (("deployment", self.airflow_id), ("interval", self.interval)):
+            if value is not None:
                 text += f" {name}={value}"
         return text
 

@@ -78,13 +78,13 @@ class Judge:
     """Decide about one execution after the other.
 
     :param runs: this Airflow's runs.
-    :param deployment: this Airflow's id; None where it is not known.
+    :param airflow_id: this Airflow's id; None where it is not known.
     :param adopted: ARNs and generations that the user has named: whose they are is not asked.
     """
 
-    def __init__(self, runs: AirflowRuns, *, deployment: str | None, adopted: Collection[str] = ()) -> None:
+    def __init__(self, runs: AirflowRuns, *, airflow_id: str | None, adopted: Collection[str] = ()) -> None:
         self._runs = runs
-        self._deployment = deployment
+        self._airflow_id = airflow_id
         self._adopted = frozenset(adopted)
 
     def judge(self, pipeline_execution_arn: str, start: LogicalStart) -> tuple[Finding, str]:
@@ -101,9 +101,9 @@ class Judge:
         """Return whether it is proven that this Airflow, or the user's word, stands behind it."""
         if self.is_adopted(pipeline_execution_arn, start):
             return True
-        if start.deployment is not None and start.deployment == self._deployment:
+        if start.airflow_id is not None and start.airflow_id == self._airflow_id:
             return True
-        # Starts of earlier versions carry no deployment: the start's own XCom is proof as well.
+        # Starts of earlier versions carry no id: the start's own XCom is proof as well.
         return pipeline_execution_arn in self._runs.executions_of(start, start.task_id, start.map_index)
 
     def is_adopted(self, pipeline_execution_arn: str, start: LogicalStart | None) -> bool:
@@ -116,9 +116,11 @@ class Judge:
         return self._runs.state(start) is RunState.ACTIVE
 
     def _why_foreign(self, start: LogicalStart) -> str:
-        if start.deployment is None:
-            return "no proof that this Airflow started it: no deployment id, and no XCom of its task has it"
-        return f"started by the Airflow with the deployment id {start.deployment}"
+        if start.airflow_id is None:
+            return (
+                "no proof that this Airflow started it: no id of an Airflow, and no XCom of its task has it"
+            )
+        return f"started by the Airflow with the id {start.airflow_id}"
 
     def _why_unwatched(self, arn: str, start: LogicalStart) -> str | None:
         """Return why nothing watches it; None where something does, or still may."""

@@ -62,10 +62,10 @@ def delete_run(harness: Harness, dag_id: str, run_id: str) -> None:
     assert harness.api.call("DELETE", f"/dags/{dag_id}/dagRuns/{run_id}") == {}
 
 
-def of_another_airflow(harness: Harness, *, run_id: str, deployment: str | None) -> str:
+def of_another_airflow(harness: Harness, *, run_id: str, airflow_id: str | None) -> str:
     """Return an execution that says the same of itself as ours do."""
     start = LogicalStart(
-        dag_id=KEPT, run_id=run_id, task_id="start", map_index=-1, generation="f" * 32, deployment=deployment
+        dag_id=KEPT, run_id=run_id, task_id="start", map_index=-1, generation="f" * 32, airflow_id=airflow_id
     )
     answer = harness.sagemaker.start_pipeline_execution(
         PipelineName=PIPELINE, PipelineExecutionDescription=start.description
@@ -84,8 +84,8 @@ def test_it_reports_and_then_stops_exactly_what_this_airflow_left(harness: Harne
     delete_run(harness, KEPT, deleted_run)
     watching_run, watched = deferred(harness, "sensor_deferred")
     foreign = [
-        of_another_airflow(harness, run_id=marked_run, deployment="0123456789abcdef"),
-        of_another_airflow(harness, run_id="manual__elsewhere", deployment=None),
+        of_another_airflow(harness, run_id=marked_run, airflow_id="0123456789abcdef"),
+        of_another_airflow(harness, run_id="manual__elsewhere", airflow_id=None),
     ]
     try:
         report, log = sweep(harness)

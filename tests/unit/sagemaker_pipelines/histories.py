@@ -464,7 +464,7 @@ class World:
             self.lose(process)
         self.check_marks()
         self.run_ended = True
-        judge = Judge(Runs(self), deployment=DEPLOYMENT)
+        judge = Judge(Runs(self), airflow_id=DEPLOYMENT)
         for item in self.sagemaker.executions.values():
             if item.status != "Executing":
                 continue

@@ -127,11 +127,11 @@ def test_two_airflows_with_one_connection_id_are_two_environments_unless_they_sa
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, envelope: Envelope
 ) -> None:
     client = environment(runtime, monkeypatch, "aws_default")
-    upsert_pipeline(client, envelope, deployment="1" * 16)
+    upsert_pipeline(client, envelope, airflow_id="1" * 16)
     with pytest.raises(EnvironmentConflictError, match='environment = "aws_default"'):
-        upsert_pipeline(client, envelope, deployment="2" * 16)
+        upsert_pipeline(client, envelope, airflow_id="2" * 16)
     same = environment(runtime, monkeypatch, "aws_default", environment="aws_default")
-    assert upsert_pipeline(same, envelope, deployment="2" * 16).changed is False
+    assert upsert_pipeline(same, envelope, airflow_id="2" * 16).changed is False
 
 
 def test_the_upsert_task_deploys_in_the_name_of_its_airflow(

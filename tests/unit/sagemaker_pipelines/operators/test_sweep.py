@@ -73,14 +73,14 @@ def release(runtime: LocalRuntime, arn: str) -> None:
             runtime.client("sagemaker").send_pipeline_execution_step_success(CallbackToken=token)
 
 
-def start_of(run_id: str, deployment: str | None = DEPLOYMENT) -> LogicalStart:
+def start_of(run_id: str, airflow_id: str | None = DEPLOYMENT) -> LogicalStart:
     return LogicalStart(
         dag_id="train",
         run_id=run_id,
         task_id="start",
         map_index=-1,
         generation=f"{abs(hash(run_id)):032x}"[-32:],
-        deployment=deployment,
+        airflow_id=airflow_id,
     )
 
 
@@ -174,9 +174,9 @@ def test_an_orphan_that_cannot_be_stopped_fails_the_task_after_all_others(
     assert sorted([status(runtime, first), status(runtime, second)]) == ["Executing", "Stopping"]
 
 
-def left_model(runtime: LocalRuntime, run_id: str = "deleted", deployment: str | None = DEPLOYMENT) -> str:
+def left_model(runtime: LocalRuntime, run_id: str = "deleted", airflow_id: str | None = DEPLOYMENT) -> str:
     """Return the name of a model that an ended execution has created."""
-    arn = begin(runtime, "dev-model", start_of(run_id, deployment).description)
+    arn = begin(runtime, "dev-model", start_of(run_id, airflow_id).description)
     assert runtime.wait(arn)["PipelineExecutionStatus"] == "Succeeded"
     return str(runtime.steps(arn)["Create"]["Metadata"]["Model"]["Arn"].rpartition("/")[2])
 
@@ -187,7 +187,7 @@ def names(runtime: LocalRuntime) -> set[str]:
 
 def test_a_left_model_is_reported_and_deleted_only_if_asked(runtime: LocalRuntime) -> None:
     name = left_model(runtime)
-    foreign = left_model(runtime, deployment="fedcba0987654321")
+    foreign = left_model(runtime, airflow_id="fedcba0987654321")
     (model,) = sweep()["models"]
     assert (model["model_name"], model["deleted"]) == (name, False)
     assert names(runtime) == {name, foreign}

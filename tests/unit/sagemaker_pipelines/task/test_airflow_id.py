@@ -13,8 +13,8 @@ from airflow.sdk import Variable
 from airflow.sdk.execution_time.comms import GetVariable, GetVariableKeys
 from airflow.sdk.execution_time.context import VariableAccessor
 
-from sagemaker_pipelines.task import airflow_id as deployment
-from sagemaker_pipelines.task.airflow_id import VARIABLE, deployment_id
+from sagemaker_pipelines.task import airflow_id as airflow_id_module
+from sagemaker_pipelines.task.airflow_id import VARIABLE, airflow_id
 from tests.unit.sagemaker_pipelines.airflow_server import AirflowServer, airflow_server
 
 
@@ -35,7 +35,7 @@ class Variables:
 def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
     variables = Variables()
     monkeypatch.setattr(Variable, "set", variables.set)
-    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(airflow_id_module, "SETTLE_SECONDS", 0.0)
     return variables
 
 
@@ -44,22 +44,22 @@ def context_of(variables: Any) -> Any:
 
 
 def test_the_first_task_makes_the_id_and_every_later_one_reads_it(variables: Variables) -> None:
-    made = deployment_id(context_of(variables))
+    made = airflow_id(context_of(variables))
     assert made == variables.kept[VARIABLE]
-    assert deployment_id(context_of(variables)) == made
+    assert airflow_id(context_of(variables)) == made
 
 
 def test_two_databases_have_different_ids(variables: Variables) -> None:
-    made = deployment_id(context_of(variables))
+    made = airflow_id(context_of(variables))
     variables.kept.clear()
-    assert deployment_id(context_of(variables)) != made
+    assert airflow_id(context_of(variables)) != made
 
 
 def test_tasks_that_all_find_no_id_end_with_the_same_one(
     variables: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All read before any writes, and they write one after the other, with readers between."""
-    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 4.0)
+    monkeypatch.setattr(airflow_id_module, "SETTLE_SECONDS", 4.0)
     all_have_read = threading.Barrier(4)
     first_read = threading.local()
 
@@ -74,10 +74,10 @@ def test_tasks_that_all_find_no_id_end_with_the_same_one(
 
     def late_reader(_: int) -> str | None:
         time.sleep(0.2)
-        return deployment_id(context_of(variables))
+        return airflow_id(context_of(variables))
 
     with ThreadPoolExecutor(6) as pool:
-        makers = [pool.submit(deployment_id, context_of(Raced())) for _ in range(4)]
+        makers = [pool.submit(airflow_id, context_of(Raced())) for _ in range(4)]
         readers = [pool.submit(late_reader, i) for i in range(2)]
         ids = {future.result() for future in [*makers, *readers]}
     assert ids == {variables.kept[VARIABLE]}
@@ -85,7 +85,7 @@ def test_tasks_that_all_find_no_id_end_with_the_same_one(
 
 def test_an_id_that_was_set_by_hand_is_taken_as_it_is(variables: Variables) -> None:
     variables.kept[VARIABLE] = "blue"
-    assert deployment_id(context_of(variables)) == "blue"
+    assert airflow_id(context_of(variables)) == "blue"
 
 
 def test_variables_that_cannot_be_reached_leave_no_id_and_fail_nothing() -> None:
@@ -93,20 +93,20 @@ def test_variables_that_cannot_be_reached_leave_no_id_and_fail_nothing() -> None
         def get(self, key: str, default: Any = None) -> Any:
             raise RuntimeError("the secrets backend is down")
 
-    assert deployment_id(context_of(Unreachable())) is None
-    assert deployment_id({}) is None
+    assert airflow_id(context_of(Unreachable())) is None
+    assert airflow_id({}) is None
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowServer]:
-    monkeypatch.setattr(deployment, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(airflow_id_module, "SETTLE_SECONDS", 0.0)
     with airflow_server() as server:
         yield server
 
 
 def asked_of(server: AirflowServer) -> str | None:
     """The id that a task of this server reads, by Airflow's own code."""
-    return deployment_id(context_of(VariableAccessor(deserialize_json=False)))
+    return airflow_id(context_of(VariableAccessor(deserialize_json=False)))
 
 
 def test_an_airflow_without_an_id_gets_one(server: AirflowServer) -> None:

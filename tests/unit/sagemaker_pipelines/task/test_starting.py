@@ -58,7 +58,7 @@ NAMED_STARTS = st.builds(
     task_id=IDS,
     map_index=st.integers(-1, 1000),
     generation=st.text("0123456789abcdef", min_size=32, max_size=32),
-    deployment=st.none() | st.text("0123456789abcdef", min_size=16, max_size=16),
+    airflow_id=st.none() | st.text("0123456789abcdef", min_size=16, max_size=16),
 )
 
 
@@ -128,7 +128,7 @@ def test_selective_execution_parallelism_and_version_are_sent_when_given() -> No
 
 def test_a_run_of_an_interval_is_named_by_it_and_found_by_its_description() -> None:
     start = dataclasses.replace(
-        START, run_id="backfill__2026-01-05T00:00:00+00:00", interval=INTERVAL, deployment="ab-1"
+        START, run_id="backfill__2026-01-05T00:00:00+00:00", interval=INTERVAL, airflow_id="ab-1"
     )
     assert start.display_name == "backfill-2026-01-04T00-00-00Z-to-2026-01-05T00-00-00Z"
     assert start.description.endswith(f" deployment=ab-1 interval={INTERVAL}")

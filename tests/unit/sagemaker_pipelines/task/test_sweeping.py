@@ -21,13 +21,13 @@ from tests.unit.sagemaker_pipelines.samples import ARN, AirflowOfRuns
 
 OTHER = ARN.replace("abcdefgh1234", "another12345")
 START = LogicalStart(
-    dag_id="train", run_id="r1", task_id="start", map_index=-1, generation="0" * 32, deployment="here"
+    dag_id="train", run_id="r1", task_id="start", map_index=-1, generation="0" * 32, airflow_id="here"
 )
-OLD = dataclasses.replace(START, deployment=None)
+OLD = dataclasses.replace(START, airflow_id=None)
 
 
 def judged(airflow: AirflowOfRuns, start: LogicalStart = START, **options: Any) -> tuple[Finding, str]:
-    judge = Judge(AirflowRuns(airflow), **{"deployment": "here", **options})  # type: ignore[arg-type]
+    judge = Judge(AirflowRuns(airflow), **{"airflow_id": "here", **options})  # type: ignore[arg-type]
     return judge.judge(ARN, start)
 
 
@@ -77,17 +77,17 @@ def test_a_deleted_run_leaves_an_orphan_if_the_description_has_this_airflows_id(
     assert judged(AirflowOfRuns())[0] is Finding.ORPHAN
 
 
-@pytest.mark.parametrize("deployment", ["elsewhere", None])
-def test_the_same_run_in_another_airflow_is_foreign(deployment: str | None) -> None:
+@pytest.mark.parametrize("airflow_id", ["elsewhere", None])
+def test_the_same_run_in_another_airflow_is_foreign(airflow_id: str | None) -> None:
     """Scheduled runs have equal ids everywhere: an equal run here, with its own execution, is no proof."""
-    start = dataclasses.replace(START, deployment=deployment)
+    start = dataclasses.replace(START, airflow_id=airflow_id)
     here = AirflowOfRuns("train", "r1", "success", {"start": "success"}, {"start": OTHER})
     assert judged(here, start)[0] is Finding.FOREIGN
     assert judged(AirflowOfRuns(), start)[0] is Finding.FOREIGN
 
 
 def test_an_airflow_without_an_id_takes_nothing_for_its_own_without_the_xcom() -> None:
-    assert judged(AirflowOfRuns(), OLD, deployment=None)[0] is Finding.FOREIGN
+    assert judged(AirflowOfRuns(), OLD, airflow_id=None)[0] is Finding.FOREIGN
 
 
 def test_a_start_of_an_earlier_version_is_ours_by_its_xcom() -> None:
@@ -104,7 +104,7 @@ def test_a_mapped_start_is_asked_by_its_own_index() -> None:
 
 @pytest.mark.parametrize("name", [ARN, "0" * 32])
 def test_what_the_user_names_counts_as_ours_but_stays_watched_if_it_is(name: str) -> None:
-    foreign = dataclasses.replace(START, deployment="elsewhere")
+    foreign = dataclasses.replace(START, airflow_id="elsewhere")
     assert judged(AirflowOfRuns(), foreign, adopted=[name])[0] is Finding.ORPHAN
     running = AirflowOfRuns("train", "r1", "running", {"start": "running"}, {})
     assert judged(running, foreign, adopted=[name])[0] is Finding.WATCHED
