@@ -24,7 +24,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "LessThan": operators.lt,
     "LessThanOrEqualTo": operators.le,
 }
-# As people write it where it holds, and where it does not.
+# How people write the comparison, if it holds and if it does not.
 _SIGNS = {
     "Equals": ("==", "!="),
     "GreaterThan": (">", "<="),
