@@ -19,7 +19,7 @@ from sagemaker_local_runtime.service_model import service_model
 from sagemaker_local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, tables, update
 from sagemaker_local_runtime.testing import Endpoint
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "sagemaker_local_runtime.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "local_runtime.md"
 
 
 def test_the_tables_are_current() -> None:

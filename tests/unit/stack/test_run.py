@@ -46,6 +46,6 @@ def test_a_failure_exits_non_zero_with_the_reason_and_the_jobs_output(state_dir:
     unlabelled = f"s3://{StackSettings().bucket}/abalone/data/holdout/holdout.csv"
     done = run(state_dir, "--input-data", unlabelled)
     assert done.returncode == 1
-    assert "AbaloneProcess: ClientError: AlgorithmError: holdout.csv, line 1" in done.stderr
+    assert "step AbaloneProcess failed: ClientError: AlgorithmError: holdout.csv, line 1" in done.stderr
     assert "\n  | " in done.stderr
     assert "Traceback" not in done.stderr
