@@ -300,7 +300,7 @@ def test_a_value_that_no_task_has_pushed_is_an_error_unless_another_stands_in(
 ) -> None:
     dag = sagemaker_pipeline_dag("without", definition=envelope_file(tmp_path))
     context: Any = {"dag": dag, "ti": Xcoms({})}
-    with pytest.raises(ValueError, match=f"'upsert_pipeline' has pushed no {seen}.*Clear that task"):
+    with pytest.raises(ValueError, match=f"'upsert_pipeline' has not pushed {seen}.*Clear that task"):
         task_value("upsert_pipeline", **arguments).resolve(context)
     assert task_value("upsert_pipeline", otherwise="", **arguments).resolve(context) == ""
 

@@ -1,4 +1,4 @@
-"""Send a notification as a task of its own."""
+"""Send a notification from a separate task."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class NotifyOperator(BaseOperator):
-    """Run a notifier; the task fails, and is retried, when the notification cannot be sent.
+    """Run a notifier; if the notification cannot be sent, the task fails and is retried.
 
-    A callback would log such an error and go on.
+    A callback would only log the error and continue.
 
     :param notifier: any Airflow notifier; it renders its own templates.
-    :param values: what its templates may read as ``{{ values.<name> }}``, such as a
-        :func:`~sagemaker_pipelines.task.values.task_value`, default nothing. Templated.
+    :param values: values that its templates can read as ``{{ values.<name> }}``, such as a
+        :func:`~sagemaker_pipelines.task.values.task_value`; default none. Templated.
 
     https://airflow.apache.org/docs/apache-airflow/stable/howto/notifications.html
     """
@@ -36,5 +36,5 @@ class NotifyOperator(BaseOperator):
         self.values = dict(values or {})
 
     def execute(self, context: Context) -> None:
-        """Send it."""
+        """Send the notification."""
         send(self.notifier, {**context, "values": self.values})

@@ -30,54 +30,56 @@ if TYPE_CHECKING:
 
 
 class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStartPipelineOperator):
-    """Start an execution of a pipeline, and wait for it if asked to.
+    """Start an execution of a pipeline, and optionally wait for it.
 
-    Extends the provider's operator; its arguments keep their names and meaning, except that ``deferrable``
-    alone does not wait. The execution's ARN is in XCom (``pipeline_execution_arn``) as soon as there is one.
+    It extends the provider's operator. The arguments keep their names and meaning, except that
+    ``deferrable`` alone does not wait. The execution's ARN is in XCom (``pipeline_execution_arn``) as soon
+    as it is known.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
 
     :param pipeline_name: the pipeline's name or ARN. Templated.
-    :param pipeline_params: values of any type, checked against the definition's parameters before
-        anything is called, and sent as the strings that AWS wants; None leaves a parameter to its default.
+    :param pipeline_params: values of any type. They are checked against the definition's parameters before
+        AWS is called, and sent as the strings that AWS expects. None uses a parameter's default. Templated.
+    :param definition: path of the compiled definition to check against. None, or a template that renders to
+        nothing, reads the version that will be executed; with such a template, an empty value also means the
+        parameter's default, because the form of a deployed default is empty. Templated, except a Path.
+    :param optional_params: values of ``pipeline_params``, by name, that are left out if the executed version
+        does not have the parameter, for example because it was added later. None is then left out too; any
+        other value is refused. Templated.
+    :param empty_is_default: names of parameters for which an empty string means the default.
+    :param backfill_params: values that replace those of ``pipeline_params`` in a backfill's run, unless the
+        form's ``RegisterInBackfill`` is set. Templated.
+    :param pipeline_version_id: the version to execute, from the upsert's XCom; None executes the newest.
         Templated.
-    :param definition: path of the compiled definition to check against; None reads the version
-        that will be executed. A template that renders to nothing does too, and then an empty value leaves
-        its parameter to the default: a form shows nothing where it is deployed. Templated, except a Path.
-    :param optional_params: by name, the value of ``pipeline_params`` that is left out where the executed
-        version has no such parameter, such as a version from before it was added. None is then left out too,
-        and any other value is refused. Templated.
-    :param empty_is_default: names of parameters for which an empty text is nothing, and so their default.
-    :param backfill_params: in a backfill's run these values take the place of those of ``pipeline_params``,
-        unless the form's ``RegisterInBackfill`` is set. Templated.
-    :param pipeline_version_id: the version to execute, from the upsert's XCom; None takes the newest.
+    :param display_name: the name of the execution in SageMaker; None makes one from the run's kind and
+        interval, or from its id if it has no interval. Templated.
+    :param description: more text for the execution's description in SageMaker, after the ids of the start.
         Templated.
-    :param display_name: name of the execution in SageMaker; None makes one of the run's
-        kind and interval, else of its id. Templated.
-    :param description: what SageMaker tells of the execution, after the logical start. Templated.
-    :param strict_conf: whether a run that was triggered with a name that is no field of the DAG's form, such
-        as a misspelt one, fails before anything starts; Airflow would take it without a word.
-    :param data_parameters: names of the parameters that are S3 URIs to be read: if nothing is stored
-        there, the task fails before anything starts.
-    :param source_execution_arn: an earlier execution. With ``selected_steps`` or ``from_step`` its results
-        stand in for the steps that are not run; without them it is resumed itself, with
-        RetryPipelineExecution, instead of starting another. Templated.
-    :param selected_steps: run these steps only. Templated.
-    :param from_step: run this step and all that follows from it. Templated.
-    :param max_parallel_execution_steps: bound on this execution's steps that run at once.
+    :param strict_conf: whether to fail, before anything starts, if the run was triggered with a name that is
+        not a field of the DAG's form, such as a misspelt one. Airflow itself silently accepts such a name.
+    :param data_parameters: names of the parameters that are S3 URIs to be read. If nothing is stored at one
+        of them, the task fails before anything starts.
+    :param source_execution_arn: an earlier execution. With ``selected_steps`` or ``from_step``, its results
+        replace the steps that do not run. Without them, RetryPipelineExecution resumes this execution and
+        no other one is started. Templated.
+    :param selected_steps: run only these steps. Templated.
+    :param from_step: run this step and all steps that depend on it. Templated.
+    :param max_parallel_execution_steps: how many steps of this execution may run at once.
     :param wait_for_completion: wait, as the sensor does, and return its outcome instead of the ARN.
     :param deferrable: wait in the triggerer.
-    :param check_interval: the longest time between two looks, seconds, default 30.
-    :param waiter_max_attempts: with ``check_interval``, how long to wait at most.
+    :param check_interval: the longest time between two polls, seconds, default 30.
+    :param waiter_max_attempts: together with ``check_interval``, how long to wait at most.
     :param rejection_steps: see the sensor. Templated.
-    :param stop_on_kill: see the sensor; a start that is killed before it has the ARN is stopped too.
+    :param stop_on_kill: see the sensor; an execution whose start is killed before it has the ARN is stopped
+        too.
     :param resume_on_retry: see the sensor. Templated.
-    :param quota_retry_delay: when the account's quota of executions, or the settings' ``max_executing``, is
-        used up, ask again after about this many seconds, default 60; the task waits outside a worker, and
-        no retry is spent.
-    :ivar effective_parameters: with which values the execution runs, sent or default, with secrets masked;
-        also in the log, in XCom, and among the rendered fields.
-    :return: the ARN; with ``wait_for_completion`` the sensor's outcome.
+    :param quota_retry_delay: if the account's quota of executions or the setting ``max_executing`` is used
+        up, the start is attempted again after about this many seconds, default 60. The task waits outside a
+        worker, and this does not count as a retry.
+    :ivar effective_parameters: the values that the execution runs with, sent or default, with secrets
+        masked; also in the log, in XCom, and among the rendered fields.
+    :return: the ARN; with ``wait_for_completion``, the sensor's outcome.
     :raises AirflowFailException: a parameter does not fit, data are missing, or the execution failed in a
         way that a retry cannot change.
     """
@@ -99,7 +101,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "resume_on_retry",
         "effective_parameters",
     )
-    # Airflow shows the rendered fields as they are after the task, too.
+    # Airflow then also shows the rendered fields as they are after the task.
     overwrite_rtif_after_execution = True
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
@@ -137,11 +139,14 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         )
         check_parallelism(max_parallel_execution_steps)
         if selected_steps and from_step:
-            raise ValueError("selected_steps and from_step exclude each other: both say which steps are run.")
+            raise ValueError(
+                f"selected_steps is {selected_steps!r} and from_step is {from_step!r}; expected only one of "
+                "them, because both select the steps to run. Leave one out."
+            )
         self.optional_params = optional_params
         self.empty_is_default = empty_is_default
         self.backfill_params = backfill_params
-        # A Path is not templated: nothing in it is code.
+        # A Path is not templated, so nothing in it can be code.
         self.definition = definition
         self.pipeline_version_id = pipeline_version_id
         self.description = description
@@ -155,7 +160,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
         self.quota_retry_delay = quota_retry_delay
-        # Known once the execution runs; among the rendered fields, the UI shows it.
+        # Known once the execution runs; the UI shows it among the rendered fields.
         self.effective_parameters: dict[str, str] | None = None
         self._attempt: StartAttempt | None = None
 
@@ -166,7 +171,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.pipeline_params = with_backfill_values(
             context, self.pipeline_params or {}, self.backfill_params or {}
         )
-        # Airflow's log masks secrets wherever they come up, as in what AWS answers.
+        # Airflow's log then masks secrets wherever they appear, for example in an answer of AWS.
         mask_secret({name: str(value) for name, value in self.pipeline_params.items() if value is not None})
         inputs = self._inputs()
         try:
@@ -185,13 +190,13 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         return result
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Go on after the trigger has fired, and return the outcome."""
+        """Continue after the trigger has fired, and return the outcome."""
         outcome = super().execute_complete(context, event)
         mark_succeeded(context)
         return outcome
 
     def find_when_killed(self) -> str | None:
-        """Return the ARN of the execution to stop, also of one whose start has not been answered yet."""
+        """Return the ARN of the execution to stop, even if its start has not been answered yet."""
         if self._watched_arn is None and self._attempt is not None:
             self._watched_arn = self._attempt.find_when_killed(self._kill_client)
         return self._watched_arn
@@ -204,7 +209,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         except ClientError as error:
             if code_of(error) != "ResourceLimitExceeded":
                 raise
-            raise self._ask_again(str(error)) from error
+            raise self._postpone(str(error)) from error
         self.begin_wait(context, arn, is_retry=attempt.is_retry)
         self.log.info("Execution %s", arn)
         self._show_parameters(context, attempt, inputs)
@@ -217,14 +222,14 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         return self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
 
     def _show_parameters(self, context: Context, attempt: StartAttempt, inputs: StartInputs) -> None:
-        """Show the values that the execution runs with: those that were sent, and the version's defaults."""
+        """Publish the values that the execution runs with: those that were sent, and the defaults."""
         request = attempt.record.request if attempt.record else {}
         if "PipelineName" not in request:
             return
         try:
             self.effective_parameters = inputs.effective_parameters(request)
         except (ClientError, BotoCoreError, SageMakerPipelinesError) as error:
-            self.log.warning("The version's defaults cannot be read: %s", error)
+            self.log.warning("Cannot read the version's defaults: %s", error)
             return
         context["ti"].xcom_push(key="effective_parameters", value=self.effective_parameters)
         sent = {item["Name"] for item in request.get("PipelineParameters", ())}
@@ -232,16 +237,16 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             self.log.info("Parameter %s: %s%s", name, value, "" if name in sent else " (default)")
 
     def _require_room(self) -> None:
-        """Put the start off while the environment has as many executions as its settings allow."""
+        """Postpone the start while the environment has as many executions as its settings allow."""
         limit = self.client.settings.max_executing
         if limit is not None and (count := executing_count(self.client, limit=limit)) >= limit:
-            raise self._ask_again(f"{count} executions run, and max_executing of the settings is {limit}.")
+            raise self._postpone(f"{count} executions are running, and the setting max_executing is {limit}.")
         self.end_if_killed()
 
-    def _ask_again(self, reason: str) -> AirflowRescheduleException:
-        """Return what puts the task off without a try; it waits outside a worker."""
+    def _postpone(self, reason: str) -> AirflowRescheduleException:
+        """Return the exception that postpones the task outside a worker, without using up an attempt."""
         delay = self.quota_retry_delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-        self.log.warning("%s Asking again in %.0f s.", reason, delay)
+        self.log.warning("%s Retrying in %.0f s.", reason, delay)
         return AirflowRescheduleException(  # type: ignore[no-untyped-call]
             datetime.now(UTC) + timedelta(seconds=delay)
         )

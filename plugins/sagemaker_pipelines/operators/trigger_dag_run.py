@@ -1,4 +1,4 @@
-"""Trigger another DAG once, however often the task is tried."""
+"""Trigger another DAG once, no matter how many attempts the task needs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _NOT_DONE_TWICE = {
 
 
 class TriggerDagRunOnceOperator(TriggerDagRunOperator):
-    """Trigger a DAG run with a fixed run id, or attach to the run of that id.
+    """Trigger a DAG run with a fixed run id, or attach to the run that already has this id.
 
-    The stock operator makes a second run on a retry without a fixed run id; with one, it fails or skips.
-    A paused DAG is an error: its run would wait unseen.
+    On a retry, the standard operator creates a second run; with a fixed run id, it fails or skips. A paused
+    DAG is an error, because its run would wait unnoticed.
 
-    :param trigger_run_id: names the run (templated): one for each time that the DAG shall run.
-    :raises ValueError: ``wait_for_completion``, ``reset_dag_run`` or ``skip_when_already_exists`` is set: an
-        attempt that attaches to the run does none of them.
+    :param trigger_run_id: the id of the run; use a different one for each time that the DAG has to run.
+        Templated.
+    :raises ValueError: ``wait_for_completion``, ``reset_dag_run`` or ``skip_when_already_exists`` is set; an
+        attempt that attaches to an existing run does none of these.
     """
 
     def __init__(self, *, trigger_run_id: str, **kwargs: Any) -> None:
@@ -36,14 +37,14 @@ class TriggerDagRunOnceOperator(TriggerDagRunOperator):
             if getattr(self, name):
                 raise ValueError(
                     f"{type(self).__name__}({name}=True) is refused: a retry attaches to the run that an "
-                    f"earlier attempt triggered, and then succeeds at once. Leave it out; {cure}."
+                    f"earlier attempt triggered, and then succeeds immediately. Leave it out; {cure}."
                 )
 
     def execute(self, context: Context) -> None:
-        """Trigger the run unless an earlier try has."""
+        """Trigger the run unless an earlier attempt did."""
         task_instance = context["ti"]
         if task_instance.get_dr_count(dag_id=self.trigger_dag_id, run_ids=[str(self.trigger_run_id)]):
-            self.log.info("An earlier try has triggered %s %s.", self.trigger_dag_id, self.trigger_run_id)
+            self.log.info("An earlier attempt triggered %s %s.", self.trigger_dag_id, self.trigger_run_id)
             task_instance.xcom_push(key=XCOM_RUN_ID, value=self.trigger_run_id)
             return
         super().execute(context)

@@ -1,8 +1,8 @@
-"""Which Airflow this is: a random id in Airflow's own database.
+"""The identity of this Airflow: a random id in Airflow's own database.
 
-Two Airflows in one AWS account may well have equal DAG, run and task ids. Executions carry the id in
-their description, so that the orphan sweep of one Airflow leaves the other's alone. A reset database
-has a new id; a copied one must be given a new id, see docs/sweep.md.
+Two Airflows in one AWS account may well use the same DAG, run and task ids. Executions carry the id in
+their description, so that the orphan sweep of one Airflow leaves the executions of the other alone. A reset
+database gets a new id; a copied one must be given a new id, see docs/sweep.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The Airflow variable that holds the id.
 VARIABLE = "sagemaker_pipelines_deployment_id"
-# Longer than a task takes from reading that there is none to writing one.
+# Longer than a task needs between reading that there is no id and writing one.
 SETTLE_SECONDS = 6.0
 _DESCRIPTION = "Marks the SageMaker executions of this Airflow; see docs/sweep.md. Delete it in a copy."
 
@@ -29,23 +29,23 @@ log = logging.getLogger(__name__)
 
 
 def airflow_id(context: Context) -> str | None:
-    """Return this Airflow's id, and make one where there is none yet.
+    """Return this Airflow's id, and create one if there is none yet.
 
-    :param context: the running task's.
-    :return: the id; None where Airflow's variables cannot be read: no start fails for that.
+    :param context: the running task's context.
+    :return: the id; None if Airflow's variables cannot be read, because a start must not fail for that.
     """
     accessor = context.get("var")
     if accessor is None:
         return None
     try:
         known = _settled(accessor["value"])
-        reason: object = "Airflow gives no value, and does not say that there is none"
+        reason: object = "Airflow returns no value, but does not say that the variable does not exist"
     except Exception as error:
         known, reason = None, error
     if known is None:
         log.warning(
-            "The variable %s cannot be read or written (%s). The orphan sweep will take what is started "
-            "here for another Airflow's once its run is deleted.",
+            "The variable %s cannot be read or written (%s). Once the run is deleted, the orphan sweep will "
+            "assume that another Airflow started its execution.",
             VARIABLE,
             reason,
         )
@@ -55,9 +55,9 @@ def airflow_id(context: Context) -> str | None:
 def _settled(variables: Any) -> str | None:
     """Return the id once nobody can replace it any longer.
 
-    Airflow has no "set if missing": the first tasks of a new database may all find no id, and the last to
-    write wins. So an id carries the time when it was made, and is used only some seconds later, by its
-    maker and by every reader.
+    Airflow has no "set if missing": the first tasks of a new database may all find no id, and the last one
+    to write wins. An id therefore carries the time when it was created, and is used only some seconds later,
+    both by the task that created it and by every reader.
     """
     known = variables.get(VARIABLE, None)
     # A variable that cannot be read looks like a missing one, and writing would replace it for good.
@@ -66,7 +66,7 @@ def _settled(variables: Any) -> str | None:
         Variable.set(VARIABLE, made, description=_DESCRIPTION)
     known = known or variables.get(VARIABLE, None)
     while known and (seconds := _seconds_to_settle(known)) > 0:
-        log.info("Waiting %.0f s until the new id %s is settled", seconds, known)
+        log.info("Waiting %.0f s until the new id %s can no longer be replaced", seconds, known)
         time.sleep(seconds)
         known = variables.get(VARIABLE, None)
     return str(known) if known else None
@@ -74,5 +74,5 @@ def _settled(variables: Any) -> str | None:
 
 def _seconds_to_settle(known: str) -> float:
     made = known.rpartition("-")[2]
-    # An id that somebody has set by hand has no time, and nobody replaces it.
+    # An id that was set by hand carries no time, and nobody replaces it.
     return min(SETTLE_SECONDS, int(made) + SETTLE_SECONDS - time.time()) if made.isdecimal() else 0.0

@@ -1,4 +1,4 @@
-"""What a start was asked for, and the checked request that follows from it."""
+"""The arguments of a start, and the checked request that is made from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sagemaker_pipelines.task.requests import effective_parameters, execution_re
 
 @dataclass(kw_only=True)
 class StartInputs:
-    """The rendered arguments of a start operator; see there for their meaning.
+    """The rendered arguments of a start operator; the operator's docstring describes them.
 
-    :param client: what to ask AWS with; the definition of a version is read at most once.
+    :param client: the client that calls AWS; the definition of a version is read at most once.
     :param log: where to log.
     """
 
@@ -44,7 +44,7 @@ class StartInputs:
     _deployed: dict[tuple[str, int | None], tuple[Parameter, ...]] = field(default_factory=dict)
 
     def request(self, start: LogicalStart) -> dict[str, Any]:
-        """Return the arguments of the call that begins the execution, all checked.
+        """Return the arguments of the call that begins the execution, after checking all of them.
 
         :raises ParameterError: a value does not fit.
         :raises MissingDataError: S3 holds nothing where the execution would read.
@@ -77,9 +77,9 @@ class StartInputs:
         )
 
     def effective_parameters(self, request: Mapping[str, Any]) -> dict[str, str]:
-        """Return the values that an execution runs with, with secrets masked: those sent, and the defaults.
+        """Return the values that an execution runs with, sent or default, with secrets masked.
 
-        :param request: the arguments of StartPipelineExecution, perhaps an earlier attempt's.
+        :param request: the arguments of StartPipelineExecution, possibly from an earlier attempt.
         """
         deployed = self._deployed_parameters(request["PipelineName"], request.get("PipelineVersionId"))
         shown: dict[str, str] = masked(effective_parameters(deployed, request))
@@ -91,7 +91,10 @@ class StartInputs:
         if from_step is None:
             return list(self.selected_steps) if self.selected_steps else None
         if source_execution_arn is None:
-            raise ParameterError(f"from_step is {from_step!r}, which needs source_execution_arn.")
+            raise ParameterError(
+                f"from_step is {from_step!r}, but source_execution_arn is not set. Expected the ARN of an "
+                "earlier execution whose results replace the steps before it. Set source_execution_arn."
+            )
         return steps_from(self.client.execution_definition(source_execution_arn), from_step)
 
     def _parameters(self, version: int | None) -> tuple[Parameter, ...]:
@@ -107,18 +110,20 @@ class StartInputs:
         return self._deployed[key]
 
     def _left_out(self, known: Collection[str]) -> set[str]:
-        """Return the names of those values that the version does not know, and that nobody has chosen."""
+        """Return the names of the values that the version does not know and that nobody has chosen."""
         left_out = {
             name
             for name, value in self.optional_params.items()
             if name not in known and self.pipeline_params.get(name) in (None, value)
         }
         if left_out:
-            self.log.info("Left out, as the version has no such parameter: %s", ", ".join(sorted(left_out)))
+            self.log.info(
+                "Left out, because the version has no such parameter: %s", ", ".join(sorted(left_out))
+            )
         return left_out
 
     def _check_data(self, values: Mapping[str, str], version: int | None, names: Sequence[str]) -> None:
-        """Raise for the data parameters whose URI holds nothing, sent or left to the deployed default."""
+        """Raise if S3 holds nothing at the URI of a data parameter, whether it is sent or a default."""
         uris = {name: values[name] for name in names if name in values}
         if len(uris) < len(names):
             deployed = self._deployed_parameters(self.pipeline_name, version)
@@ -127,7 +132,7 @@ class StartInputs:
                 if name not in defaults:
                     raise ParameterError(
                         f"data_parameters has {name!r}, which is not a parameter of {self.pipeline_name}; "
-                        f"known are {', '.join(sorted(defaults))}."
+                        f"expected one of {', '.join(sorted(defaults))}. Correct the name."
                     )
                 uris.setdefault(name, str(defaults[name]))
         if missing := {name: uri for name, uri in uris.items() if not self._exists(name, uri)}:
@@ -141,5 +146,5 @@ class StartInputs:
 
 
 def _text(value: str | None) -> str | None:
-    # A template renders to text, and a None to "None".
+    # A template renders to a string, and None to "None".
     return None if value is None or value in {"", "None"} else value

@@ -21,9 +21,9 @@ KILL_RETRY_SECONDS = 0.3
 
 
 class KillMixin:
-    """What a worker's task does when it is killed.
+    """Define what a task in a worker does when it is killed.
 
-    It is mixed into operators; they have ``hook`` and ``stop_on_kill`` already.
+    It is mixed into operators, which already have ``hook`` and ``stop_on_kill``.
     """
 
     if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class KillMixin:
 
     @property
     def pipeline_hook(self) -> SageMakerPipelineHook:
-        """The operator's hook, by its own type."""
+        """The operator's hook, with its actual type."""
         hook: SageMakerPipelineHook = self.hook  # type: ignore[attr-defined]
         return hook
 
     def prepare_kill(self) -> None:
-        """Make what :meth:`on_kill` needs: it runs in a signal handler, where Airflow cannot be asked."""
+        """Create the client of :meth:`on_kill`, which runs in a signal handler and cannot ask Airflow."""
         if self.stop_on_kill and self._kill_client is None:
             self._kill_client = self.pipeline_hook.kill_client()
 
@@ -61,8 +61,8 @@ class KillMixin:
             except (ClientError, BotoCoreError) as error:
                 if not is_transient(error) or time.monotonic() + KILL_RETRY_SECONDS >= deadline:
                     self.log.error(  # noqa: TRY400 - expected
-                        "Whether an execution was started is not known: %s. If one runs on, the orphan sweep "
-                        "reports it; stop it in SageMaker.",
+                        "Cannot find out whether an execution was started: %s. If one is still running, the "
+                        "orphan sweep reports it; stop it in SageMaker.",
                         error,
                     )
                     return
@@ -71,15 +71,15 @@ class KillMixin:
             stop_execution(self._kill_client, arn, seconds=deadline - time.monotonic(), log=self.log)
 
     def find_when_killed(self) -> str | None:
-        """Return the ARN of the execution that a kill stops; None where there is nothing to stop."""
+        """Return the ARN of the execution that a kill stops; None if there is nothing to stop."""
         return self._watched_arn
 
     def end_if_killed(self) -> None:
-        """Raise after :meth:`on_kill`, and stop what it could not know of yet.
+        """Raise if :meth:`on_kill` was called, and stop what it could not know about yet.
 
-        The code goes on after on_kill, for the seconds until Airflow ends the process: it must not start or
+        After on_kill the code continues for the seconds until Airflow ends the process. It must not start or
         resume an execution then.
         """
         if self._was_killed:
             self.on_kill()
-            raise AirflowException("Airflow has killed this attempt: nothing is started or resumed any more.")
+            raise AirflowException("Airflow has killed this attempt, so it starts and resumes nothing more.")

@@ -1,4 +1,4 @@
-"""The logical start: which start of which task a request to SageMaker belongs to."""
+"""The logical start: it identifies the start, and the task, that a request to SageMaker belongs to."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html
 MAX_DISPLAY_NAME = 82
-# What may follow is for people, and for later versions of this package. It may be any text, so the first
-# ids count.
+# What may follow is for people, and for later versions of this package. It may be any text, so only the
+# first ids count.
 _DESCRIPTION = re.compile(
     r"Airflow dag_id=(?P<dag_id>[\w.-]+) run_id=(?P<run_id>.+?) task_id=(?P<task_id>[\w.-]+) "
     r"map_index=(?P<map_index>-?\d+) generation=(?P<generation>[0-9a-f]{32})"
@@ -34,11 +34,11 @@ class LogicalStart:
     :param dag_id: the DAG.
     :param run_id: the DAG run.
     :param task_id: the task.
-    :param map_index: index of a mapped task, else -1.
-    :param generation: random id; automatic retries keep it, a user's clear makes a new one. It keeps two
-        deployments in one account, a reset database and a re-created run apart.
-    :param airflow_id: id of the Airflow that starts it, for the orphan sweep; None where it is not known.
-    :param interval: what stretch of time it is about, ISO 8601; None for a run that was not made for one.
+    :param map_index: the index of a mapped task, otherwise -1.
+    :param generation: a random id. Automatic retries keep it; a user's clear creates a new one. It
+        distinguishes two Airflows in one account, a reset database, and a run that was created again.
+    :param airflow_id: the id of the Airflow that starts it, for the orphan sweep; None if it is not known.
+    :param interval: the data interval of the run, ISO 8601; None if the run has none.
     """
 
     dag_id: str
@@ -65,9 +65,9 @@ class LogicalStart:
 
     @classmethod
     def parse(cls, description: str | None) -> Self | None:
-        """Return the start that an execution's description tells of; None where it is no :attr:`description`.
+        """Return the start that an execution's description names; None if it does not name one.
 
-        :param description: the PipelineExecutionDescription.
+        :param description: the PipelineExecutionDescription, see :attr:`description`.
         """
         match = _DESCRIPTION.fullmatch(description or "")
         if match is None:
@@ -77,7 +77,7 @@ class LogicalStart:
 
     @property
     def token(self) -> str:
-        """The ClientRequestToken: equal for every try of this start, different for any other."""
+        """The ClientRequestToken: the same for every attempt of this start, different for any other start."""
         parts = (self.dag_id, self.run_id, self.task_id, str(self.map_index), self.generation)
         # Lengths keep ("a", "bc") and ("ab", "c") apart.
         text = "".join(f"{len(part)}:{part}" for part in parts)
@@ -85,12 +85,12 @@ class LogicalStart:
 
     @property
     def description(self) -> str:
-        """The PipelineExecutionDescription: tells whoever looks in SageMaker where it comes from."""
+        """The PipelineExecutionDescription: it shows in SageMaker which task started the execution."""
         text = (
             f"Airflow dag_id={self.dag_id} run_id={self.run_id} task_id={self.task_id} "
             f"map_index={self.map_index} generation={self.generation}"
         )
-        # The id has this name since earlier versions.
+        # Earlier versions gave the id this name.
         for name, value in (("deployment", self.airflow_id), ("interval", self.interval)):
             if value is not None:
                 text += f" {name}={value}"
@@ -98,7 +98,7 @@ class LogicalStart:
 
     @property
     def display_name(self) -> str:
-        """The PipelineExecutionDisplayName: the run's kind and interval, else the run's id."""
+        """The PipelineExecutionDisplayName: the run's kind and interval, or the run's id without one."""
         if self.interval is None:
             return display_name_of(self.run_id)
         kind = self.run_id.partition("__")[0]
@@ -111,14 +111,14 @@ def _interval(context: Context) -> str | None:
     try:
         return str(run_interval(context)) if is_interval_driven(context) else None
     except IntervalError:
-        # The start does not depend on it; a task that does has failed with this error already.
+        # The start does not depend on it; a task that does has already failed with this error.
         return None
 
 
 def display_name_of(run_id: str) -> str:
-    """Return a valid PipelineExecutionDisplayName for a run: 1 to 82 of ``[a-zA-Z0-9-]``.
+    """Return a valid PipelineExecutionDisplayName for a run: 1 to 82 characters of ``[a-zA-Z0-9-]``.
 
-    :param run_id: the DAG run's id, any text.
+    :param run_id: the DAG run's id, which may be any text.
     """
     name = re.sub(r"[^a-zA-Z0-9]+", "-", run_id).strip("-")
     if name and len(name) <= MAX_DISPLAY_NAME:

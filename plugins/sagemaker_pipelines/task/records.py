@@ -1,8 +1,8 @@
-"""What a task leaves for its own next try, in Airflow's task state store.
+"""What a task leaves for its own next attempt, in Airflow's task state store.
 
-The store survives a SIGKILL of the worker, and a user's clear too: each record says which try wrote it.
-XCom would not do: it is emptied before each try. The records never expire, as a run can be cleared at any
-time.
+The store survives a SIGKILL of the worker, and also a user's clear: each record says which attempt wrote it.
+XCom does not work for this, because Airflow empties it before each attempt. The records never expire, since
+a run can be cleared at any time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Witness:
-    """What tells a user's clear from Airflow's own retry.
+    """The counters that distinguish a user's clear from Airflow's own retry.
 
-    :param max_tries: a clear of a task that is not running raises it.
-    :param clear_number: of the DAG run: a clear of any of its tasks raises it. A clear of a task that is
-        running raises nothing else.
+    :param max_tries: it rises when a task that is not running is cleared.
+    :param clear_number: the DAG run's; it rises when any of the run's tasks is cleared. If the task is
+        running when it is cleared, nothing else changes.
     """
 
     max_tries: int = 0
@@ -33,7 +33,7 @@ class Witness:
 
     @classmethod
     def of(cls, context: Context) -> Witness:
-        """Return what the running try sees."""
+        """Return the counters that the running attempt sees."""
         return cls(
             max_tries=int(getattr(context["ti"], "max_tries", 0) or 0),
             clear_number=int(getattr(context.get("dag_run"), "clear_number", 0) or 0),
@@ -41,7 +41,7 @@ class Witness:
 
 
 def _known(kind: type[Any], stored: Any) -> dict[str, Any]:
-    """Return those stored values that this version knows; a newer one may have written more."""
+    """Return the stored values that this version knows; a newer one may have written more."""
     names = {item.name for item in fields(kind)}
     return {name: value for name, value in stored.items() if name in names}
 
@@ -54,7 +54,7 @@ class _Record:
 
     @classmethod
     def load(cls, context: Context) -> Self | None:
-        """Return what an earlier try left; None where there was none, or no store."""
+        """Return what an earlier attempt left; None if there was none, or there is no store."""
         store = context.get("task_state_store")
         stored = store.get(cls.KEY) if store is not None else None
         return cls._read(stored) if isinstance(stored, dict) else None
@@ -66,7 +66,7 @@ class _Record:
         return cls(**values)
 
     def save(self, context: Context, **changes: Any) -> Self:
-        """Keep it, with changes, and return it as it is kept."""
+        """Store the record with some changes, and return the changed record."""
         changed = replace(self, **changes)
         store = context.get("task_state_store")
         if store is not None:
@@ -76,18 +76,18 @@ class _Record:
 
 @dataclass(frozen=True, kw_only=True)
 class StartRecord(_Record):
-    """A logical start: written before the first call, sent again by every later try.
+    """A logical start: written before the first call, and sent again by every later attempt.
 
     :param generation: its random id.
-    :param request: the arguments of StartPipelineExecution, without the values of secrets: Airflow's REST API
-        shows what is kept.
-    :param created_at: when it was written, ISO 8601; no execution of it is older.
-    :param pipeline_execution_arn: its execution, once the answer was seen.
-    :param ended: whether no execution of it is left to stop: set with ``succeeded``. Version 5773bd2 set it
-        after every try that was not killed.
-    :param succeeded: whether a try of it has succeeded.
-    :param replaced: the start before a user's clear, until its execution is known to be stopped: nothing of
-        this one is sent before.
+    :param request: the arguments of StartPipelineExecution, without the values of secrets, because Airflow's
+        REST API shows what is stored.
+    :param created_at: when it was written, ISO 8601; none of its executions is older.
+    :param pipeline_execution_arn: its execution, once SageMaker has answered.
+    :param ended: whether none of its executions is left to stop; set together with ``succeeded``. Version
+        5773bd2 set it after every attempt that was not killed.
+    :param succeeded: whether one of its attempts has succeeded.
+    :param replaced: the start before a user's clear, until its execution is known to be stopped. Until then,
+        nothing is sent for this start.
     """
 
     KEY = "sagemaker_pipelines.start"
@@ -112,23 +112,24 @@ class StartRecord(_Record):
         return arn is not None and arn == self.request.get("PipelineExecutionArn")
 
     def left_to_stop(self) -> StartRecord | None:
-        """Return what has to be stopped before a clear of this start begins another; None for nothing."""
+        """Return what has to be stopped before a clear begins another start; None if there is nothing."""
         if self.replaced is not None or self.ended:
             return self.replaced
         names = ("PipelineName", "PipelineExecutionArn")
         return replace(self, request={name: self.request[name] for name in names if name in self.request})
 
     def was_cleared(self, witness: Witness, *, was_stopped: Callable[[Self], bool]) -> bool:
-        """Return whether a user has cleared the task since: what follows is a new logical start.
+        """Return whether a user has cleared the task since then, so that a new logical start follows.
 
-        A changed ``max_tries`` proves it. It may stay as it was: a clear sets it to the tries so far and the
-        DAG's ``retries``, which may have been lowered. A raised ``clear_number`` may come from the clear of
-        another task of the run. It counts after a success, as a task that succeeded runs again only where it
-        was cleared itself. It also counts where the try was killed as a clear kills it, which stops its
-        execution. Where nothing proves it, the execution is kept: to stop one costs more than to resume it.
+        A changed ``max_tries`` proves it, but a clear may leave it unchanged: Airflow sets it to the number
+        of attempts so far plus the DAG's ``retries``, which may have been lowered. A higher ``clear_number``
+        may come from clearing another task of the run. It counts after a success, because a task that
+        succeeded only runs again if it was cleared itself. It also counts if the attempt was killed as a
+        clear kills it, which stops its execution. Without proof the execution is kept, because stopping one
+        by mistake costs more than resuming it.
 
-        :param witness: what the running try sees.
-        :param was_stopped: returns whether the execution of a start was stopped; asked only where it decides.
+        :param witness: the counters that the running attempt sees.
+        :param was_stopped: returns whether the execution of a start was stopped; called only if that decides.
         """
         if witness.max_tries != self.witness.max_tries:
             return True
@@ -142,9 +143,9 @@ class WaitRecord(_Record):
     """A wait for one execution.
 
     :param pipeline_execution_arn: the execution.
-    :param seen: how the last look ended: ``watching`` where the try never saw an end, as it was killed.
-    :param resumes: how often RetryPipelineExecution was, or was about to be, called.
-    :param resume_token: the ClientRequestToken of the last call; empty where an earlier version wrote it.
+    :param seen: what the last attempt saw: ``watching`` if it was killed and never saw an end.
+    :param resumes: how often RetryPipelineExecution was called or was about to be called.
+    :param resume_token: the ClientRequestToken of the last call; empty if an earlier version wrote it.
     :param resume_delivered: whether the last call was answered.
     """
 
@@ -159,8 +160,8 @@ class WaitRecord(_Record):
     def next_resume(self) -> Self:
         """Return the record of the next resume.
 
-        One that may not have arrived is sent again, with its token. Any other has a token of its own. Other
-        tasks resume the same execution too, and SageMaker does nothing for a token that it has seen before.
+        A call that may not have arrived is sent again with the same token. Every other call gets a new token,
+        because other tasks may resume the same execution, and SageMaker ignores a token that it has seen.
         """
         if self.resumes and not self.resume_delivered:
             return self

@@ -1,4 +1,4 @@
-"""The request that begins an execution, made of values that were checked."""
+"""The request that begins an execution, made from checked values."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_DESCRIPTION = 3072
 def execution_request(
     start: LogicalStart, *, description: str | None = None, **values: Any
 ) -> dict[str, Any]:
-    """Return the arguments of StartPipelineExecution, as JSON types, so that they can be sent again verbatim.
+    """Return the arguments of StartPipelineExecution as JSON types, so that they can be sent again verbatim.
 
-    :param start: gives the token and the beginning of the description.
-    :param description: more text of the description, for people.
+    :param start: provides the token and the beginning of the description.
+    :param description: more text for the description, for people.
     :param values: see :func:`~sagemaker_pipelines.aws.starts.start_request`.
     :raises ParameterError: the description is too long.
     """
@@ -29,9 +29,9 @@ def execution_request(
 
 
 def effective_parameters(parameters: Iterable[Parameter], request: Mapping[str, Any]) -> dict[str, str]:
-    """Return with which values an execution runs, by name.
+    """Return the values that an execution runs with, by name.
 
-    :param parameters: of the version that is executed.
+    :param parameters: the parameters of the version that is executed.
     :param request: the arguments of StartPipelineExecution.
     """
     sent = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", ())}
@@ -51,18 +51,18 @@ def resume_request(
 
 def _description(start: LogicalStart, text: str | None) -> str:
     words = " ".join((text or "").split())
-    # The bar keeps a text that begins as our own ids do from being read as one.
+    # Without the bar, a text that begins like our own ids would be read as one of them.
     description = f"{start.description} | {words}" if words else start.description
     if len(description) > MAX_DESCRIPTION:
         raise ParameterError(
-            f"The description is {len(description)} characters long, together with the ids of the start; "
+            f"The description is {len(description)} characters long, including the ids of the start; "
             f"SageMaker accepts {MAX_DESCRIPTION}. Shorten {(text or '')[:50]!r}..."
         )
     return description
 
 
 def without_secrets(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request as it may be kept where people can read it: the values of secrets are masked.
+    """Return a request with the values of secrets masked, to be stored where people can read it.
 
     :param request: the arguments of StartPipelineExecution.
     """
@@ -70,11 +70,11 @@ def without_secrets(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_secrets(kept: Mapping[str, Any], make_request: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a request of :func:`without_secrets` as it is sent, with the present values of its secrets.
+    """Return a request from :func:`without_secrets` as it is sent, with the current values of its secrets.
 
-    :param kept: the request as it was kept.
-    :param make_request: returns the request of the present arguments; called only where a value is masked.
-    :raises ParameterError: the present arguments have no value for a secret.
+    :param kept: the request as it was stored.
+    :param make_request: returns the request for the current arguments; called only if a value is masked.
+    :raises ParameterError: the current arguments have no value for a secret.
     """
     pairs = kept.get("PipelineParameters", ())
     if not any(_is_masked(item) for item in pairs):
@@ -83,8 +83,9 @@ def with_secrets(kept: Mapping[str, Any], make_request: Callable[[], Mapping[str
     missing = [item["Name"] for item in pairs if _is_masked(item) and item["Name"] not in present]
     if missing:
         raise ParameterError(
-            f"The first attempt gave a value for {', '.join(missing)}, and pipeline_params has none now. "
-            "Values of secrets are not kept between attempts. Give it again, or clear the task to start anew."
+            f"The first attempt had a value for {', '.join(missing)}, but pipeline_params has none now. "
+            "Expected the value again, because secrets are not stored between attempts. Pass it again, or "
+            "clear the task to begin a new start."
         )
     return _with_parameters(kept, lambda item: present[item["Name"]] if _is_masked(item) else item["Value"])
 

@@ -1,4 +1,4 @@
-"""One try of a logical start: what it sends to SageMaker, and how it finds what an earlier try has begun."""
+"""One attempt of a logical start: it sends the request, or finds what an earlier attempt has begun."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_internals import Logger
     from sagemaker_pipelines.aws.client import SageMakerClient
 
-# Clocks of workers and of AWS differ; the generation decides, this only bounds the search.
+# The clocks of workers and of AWS differ. The generation decides; this only limits the search.
 CLOCK_SKEW = timedelta(minutes=15)
 _RESUMABLE = (Phase.FAILED, Phase.STOPPED)
-# How long a start takes to stop the execution that it replaces.
+# How long a start waits for the execution that it replaces to stop.
 STOP_SECONDS = 20.0
 
 
 class StartAttempt:
-    """One try of a logical start: it sends the start's request, or finds what an earlier try started.
+    """One attempt of a logical start: it sends the request, or finds what an earlier attempt has begun.
 
-    The request is kept before the first call, so that every later try sends the same one, with the same
-    token; only the values of secrets are not kept, but given again. As SageMaker may have forgotten the token
-    by then, a later try first looks the execution up by its generation.
+    The request is stored before the first call, so that every later attempt sends the same request with the
+    same token. Only the values of secrets are not stored; they have to be given again. SageMaker may have
+    forgotten the token by then, so a later attempt first looks for the execution by its generation.
 
-    :param context: the running task's.
-    :param client: what to call AWS with.
+    :param context: the running task's context.
+    :param client: the client that calls AWS.
     :param log: where to log.
     :ivar record: the start, once it is prepared.
-    :ivar is_retry: whether an earlier try belongs to the same start; after :meth:`send`, whether the
-        execution is an earlier try's.
+    :ivar is_retry: whether an earlier attempt belongs to the same start; after :meth:`send`, whether an
+        earlier attempt began the execution.
     """
 
     def __init__(self, context: Context, client: SageMakerClient, log: Logger) -> None:
@@ -54,11 +54,11 @@ class StartAttempt:
         self.is_retry = False
 
     def prepare(self, make_request: Callable[[LogicalStart], dict[str, Any]]) -> None:
-        """Continue the earlier tries' start, or begin one.
+        """Continue the start of the earlier attempts, or begin a new one.
 
-        :param make_request: called for a new start; what it returns is sent by all its tries. A later try
-            calls it once more where it has to send secrets, whose values are not kept.
-        :raises NoTaskStateStoreError: Airflow offers no place to keep the request.
+        :param make_request: called for a new start; all its attempts send what it returns. A later attempt
+            calls it again if it has to send secrets, whose values are not stored.
+        :raises NoTaskStateStoreError: Airflow has no task state store for the request.
         """
         self._make_request = make_request
         if self._context.get("task_state_store") is None:
@@ -66,7 +66,7 @@ class StartAttempt:
         witness = Witness.of(self._context)
         earlier = StartRecord.load(self._context)
         if earlier is not None and not earlier.ended:
-            # Known before AWS is asked: a kill meanwhile stops what the earlier tries have begun.
+            # Set before AWS is called: a kill during the call stops what the earlier attempts have begun.
             self.record, self.is_retry = earlier, True
         if earlier is not None and not earlier.was_cleared(witness, was_stopped=self._was_stopped):
             self.is_retry = True
@@ -76,7 +76,8 @@ class StartAttempt:
         request = make_request(start)
         if "PipelineExecutionArn" in request:
             if earlier is not None and earlier.resumes(request):
-                # A clear begins no other execution here: it goes on with the same one, as a wait's does.
+                # A clear does not begin another execution here: it continues the same one, as it does for a
+                # wait.
                 self.is_retry = True
                 self.record = earlier.save(self._context, witness=witness, ended=False, succeeded=False)
                 return
@@ -92,10 +93,10 @@ class StartAttempt:
     def stop_replaced(self) -> None:
         """Stop what the start before a user's clear left running, before another one begins.
 
-        The killed try does that itself; this is for one that could not, as its trigger cannot tell a task
-        that was cleared and waits again from one that was never cleared.
+        The killed attempt normally does that itself. This is for an attempt that could not, because its
+        trigger cannot distinguish a task that was cleared and waits again from one that was never cleared.
 
-        :raises AirflowException: SageMaker did not say in time that it is stopped. The next try asks again.
+        :raises AirflowException: SageMaker did not confirm the stop in time. The next attempt asks again.
         """
         replaced = self._prepared().replaced
         if replaced is None:
@@ -107,8 +108,8 @@ class StartAttempt:
             stopped = stop_execution(self._client.sagemaker, arn, seconds=STOP_SECONDS, log=self._log)
             if not stopped and self._client.execution_status(arn) == EXECUTING:
                 raise AirflowException(
-                    f"{arn} is Executing and could not be stopped. This start replaces it, and starts "
-                    "nothing beside it. The next attempt tries again; or stop it in SageMaker."
+                    f"{arn} is Executing and could not be stopped. This start replaces it, and begins "
+                    "nothing while it is running. The next attempt stops it again; or stop it in SageMaker."
                 )
         self.forget_replaced()
 
@@ -119,11 +120,11 @@ class StartAttempt:
     def send(self, before_call: Callable[[], None] = lambda: None) -> str:
         """Return the ARN of the start's one execution.
 
-        :param before_call: called where an execution is to be begun, which it may refuse by raising.
+        :param before_call: called before an execution is begun; it may prevent that by raising.
         """
         record = self._prepared()
         if record.pipeline_execution_arn is not None:
-            self._log.info("An earlier try has started %s", record.pipeline_execution_arn)
+            self._log.info("An earlier attempt started %s", record.pipeline_execution_arn)
             return record.pipeline_execution_arn
         arn = self.find(record) if self.is_retry else None
         if arn is None:
@@ -133,13 +134,13 @@ class StartAttempt:
         return arn
 
     def succeed(self) -> None:
-        """Record that the start has succeeded: its execution has ended, or is another task's from now on."""
+        """Record that the start has succeeded: its execution has ended, or another task now watches it."""
         self.record = self._prepared().save(self._context, ended=True, succeeded=True)
 
     def find(self, record: StartRecord, *, sagemaker: Any = None) -> str | None:
-        """Return the ARN of what a start has begun, by its generation; None where there is nothing.
+        """Return the ARN of the execution that a start has begun, by its generation; None if there is none.
 
-        :param sagemaker: the boto3 client to ask with; None takes the usual one.
+        :param sagemaker: the boto3 client to use; None uses the usual one.
         """
         if "PipelineName" not in record.request:
             return None
@@ -150,20 +151,20 @@ class StartAttempt:
             sagemaker=sagemaker,
         )
         if arn is not None:
-            self._log.info("An earlier try has started %s, and was cut off before it knew", arn)
+            self._log.info("An earlier attempt started %s, and ended before it saw the answer", arn)
         return arn
 
     def find_when_killed(self, sagemaker: Any) -> str | None:
-        """Return the ARN of what this try or an earlier one has begun; None where neither has begun anything.
+        """Return the ARN of what this attempt or an earlier one has begun; None if neither began anything.
 
-        Only a start whose call is on its way already is sent once more, with the same token.
-        It runs in a signal handler, so it asks neither Airflow nor with the usual client.
+        A start is sent once more, with the same token, only if its call is already on its way. This runs in
+        a signal handler, so it does not ask Airflow and does not use the usual client.
 
         :param sagemaker: a boto3 client of SageMaker.
         """
         if self.record is None:
             return None
-        # Nothing of a start is sent while another is still to be stopped for it.
+        # Nothing is sent for a start while another execution has yet to be stopped for it.
         record = self.record.replaced or self.record
         if record.pipeline_execution_arn is not None:
             return record.pipeline_execution_arn
@@ -179,29 +180,29 @@ class StartAttempt:
         return arn
 
     def _was_stopped(self, record: StartRecord) -> bool:
-        """Return whether a try of the start was killed by Airflow, which stops its execution."""
+        """Return whether Airflow killed an attempt of the start, which stops its execution."""
         arn = record.pipeline_execution_arn or self.find(record)
         if arn is None:
             return False
         return self._client.execution_status(arn) in STOPPED_STATUSES
 
     def _check_resumable(self, arn: str) -> None:
-        """Refuse to resume what cannot be, so that one that runs later was resumed by a try of this start."""
+        """Refuse what cannot be resumed, so that only an attempt of this start can have resumed it later."""
         status = settled_status(self._client, arn, self._log)
         if execution_phase(status) not in _RESUMABLE:
             raise ParameterError(
                 f"source_execution_arn is {arn}, which is {status}. Only an execution that is Failed or "
-                "Stopped can be resumed. Choose another one, or run steps of it again by selected_steps or "
-                "from_step."
+                "Stopped can be resumed. Choose another one, or run some of its steps again with "
+                "selected_steps or from_step."
             )
 
     def _call(self, record: StartRecord) -> str:
         request = with_secrets(record.request, self._request_now)
-        # From here on a kill sends it too.
+        # From here on, a kill sends it too.
         self._sent = request
         if "PipelineName" in request:
             arn = self._client.start_execution(request)
-            # An earlier try, put off by a quota or cut off before its call, has left nothing to go on with.
+            # The earlier attempt was postponed by a quota or ended before its call: it began nothing.
             self.is_retry = False
             return arn
         arn = str(request["PipelineExecutionArn"])
@@ -217,9 +218,9 @@ class StartAttempt:
         return self._make_request(LogicalStart.new(self._context))
 
     def _owner(self, record: StartRecord, arn: str) -> str:
-        """Return the description of what this start resumes.
+        """Return the description of the execution that this start resumes.
 
-        The generation stays, by which the start that began the execution finds it again.
+        The generation stays the same, because the start that began the execution finds it by that.
         """
         own = str(record.request["PipelineExecutionDescription"])
         described = self._client.describe_execution(arn).get("PipelineExecutionDescription")
@@ -233,7 +234,7 @@ class StartAttempt:
 
 
 def mark_succeeded(context: Context) -> None:
-    """Record that the start has succeeded, where it went through the triggerer."""
+    """Record that a start that waited in the triggerer has succeeded."""
     record = StartRecord.load(context)
     if record is not None:
         record.save(context, ended=True, succeeded=True)

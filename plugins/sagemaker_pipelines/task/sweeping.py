@@ -1,4 +1,4 @@
-"""Judge whose an execution is, and whether a task still watches it; what the orphan sweep decides by."""
+"""Judge for the orphan sweep which Airflow an execution belongs to, and whether a task still watches it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ACTIVE_RUN = ["queued", "running"]
 
 
 class Finding(StrEnum):
-    """What the sweep makes of an execution."""
+    """The verdict of the sweep on an execution."""
 
     ORPHAN = "orphan"
     WATCHED = "watched"
@@ -27,7 +27,7 @@ class Finding(StrEnum):
 
 
 class RunState(StrEnum):
-    """What this Airflow knows of a DAG run."""
+    """What this Airflow knows about a DAG run."""
 
     ACTIVE = "active"
     ENDED = "ended"
@@ -35,7 +35,7 @@ class RunState(StrEnum):
 
 
 class AirflowRuns:
-    """The DAG runs of this Airflow, asked from a worker through the task that runs there.
+    """The DAG runs of this Airflow, as seen from a worker through its running task.
 
     :param ti: the running task instance.
     """
@@ -44,19 +44,19 @@ class AirflowRuns:
         self._ti: Any = ti
 
     def state(self, start: LogicalStart) -> RunState:
-        """Return what is known of the start's DAG run."""
+        """Return what is known about the start's DAG run."""
         run = {"dag_id": start.dag_id, "run_ids": [start.run_id]}
         if not self._ti.get_dr_count(**run):
             return RunState.UNKNOWN
         return RunState.ACTIVE if self._ti.get_dr_count(**run, states=_ACTIVE_RUN) else RunState.ENDED
 
     def task_states(self, start: LogicalStart) -> dict[str, str | None]:
-        """Return the states of the run's tasks; a mapped one is named by task id, ``_`` and map index."""
+        """Return the states of the run's tasks; a mapped task is named by its id, ``_`` and its map index."""
         states = self._ti.get_task_states(dag_id=start.dag_id, run_ids=[start.run_id])
         return dict(states.get(start.run_id, {}))
 
     def executions_of(self, start: LogicalStart, task: str, map_index: int = -1) -> set[str]:
-        """Return the executions that a task of the run says, in XCom, it started or watches.
+        """Return the executions that a task of the run started or watches, according to its XCom.
 
         :param task: its task id, or its name as :meth:`task_states` has it.
         """
@@ -75,11 +75,11 @@ class AirflowRuns:
 
 
 class Judge:
-    """Decide about one execution after the other.
+    """Judge one execution after the other.
 
     :param runs: this Airflow's runs.
-    :param airflow_id: this Airflow's id; None where it is not known.
-    :param adopted: ARNs and generations that the user has named: whose they are is not asked.
+    :param airflow_id: this Airflow's id; None if it is not known.
+    :param adopted: ARNs and generations that the user has named; their owner is not checked.
     """
 
     def __init__(self, runs: AirflowRuns, *, airflow_id: str | None, adopted: Collection[str] = ()) -> None:
@@ -90,7 +90,7 @@ class Judge:
     def judge(self, pipeline_execution_arn: str, start: LogicalStart) -> tuple[Finding, str]:
         """Return the finding and its reason.
 
-        :param start: what the execution's description tells of.
+        :param start: the start that the execution's description names.
         """
         if not self.is_ours(pipeline_execution_arn, start):
             return Finding.FOREIGN, self._why_foreign(start)
@@ -98,12 +98,12 @@ class Judge:
         return (Finding.WATCHED, "") if reason is None else (Finding.ORPHAN, reason)
 
     def is_ours(self, pipeline_execution_arn: str, start: LogicalStart) -> bool:
-        """Return whether it is proven that this Airflow, or the user's word, stands behind it."""
+        """Return whether this Airflow provably started it, or the user has named it."""
         if self.is_adopted(pipeline_execution_arn, start):
             return True
         if start.airflow_id is not None and start.airflow_id == self._airflow_id:
             return True
-        # Starts of earlier versions carry no id: the start's own XCom is proof as well.
+        # Starts of earlier versions carry no id, but the start's own XCom is proof as well.
         return pipeline_execution_arn in self._runs.executions_of(start, start.task_id, start.map_index)
 
     def is_adopted(self, pipeline_execution_arn: str, start: LogicalStart | None) -> bool:
@@ -118,12 +118,12 @@ class Judge:
     def _why_foreign(self, start: LogicalStart) -> str:
         if start.airflow_id is None:
             return (
-                "no proof that this Airflow started it: no id of an Airflow, and no XCom of its task has it"
+                "no proof that this Airflow started it: it names no Airflow, and no XCom of its task names it"
             )
         return f"started by the Airflow with the id {start.airflow_id}"
 
     def _why_unwatched(self, arn: str, start: LogicalStart) -> str | None:
-        """Return why nothing watches it; None where something does, or still may."""
+        """Return why nothing watches it; None if something does, or still may."""
         state = self._runs.state(start)
         if state is RunState.UNKNOWN:
             return "its DAG run does not exist (any longer)"
@@ -135,17 +135,17 @@ class Judge:
             return None
         current = self._runs.executions_of(start, start.task_id, start.map_index)
         if current and arn not in current:
-            return f"task {own} has started {', '.join(sorted(current))} since"
+            return f"task {own} has since started {', '.join(sorted(current))}"
         return self._why_unwaited(arn, start, {name: tasks[name] for name in tasks if name != own})
 
     def _why_unwaited(self, arn: str, start: LogicalStart, tasks: Mapping[str, str | None]) -> str | None:
         waits = {name: state for name, state in tasks.items() if arn in self._runs.executions_of(start, name)}
-        # Before its first look a wait has told nobody: any task to come may be it.
+        # A wait names its execution only when it begins, so any task that has not run yet may be the wait.
         if any(_is_unfinished(state) for state in (waits or tasks).values()):
             return None
         if waits:
             return "; ".join(f"its wait {name} has ended as {state}" for name, state in waits.items())
-        return "no task is left in its DAG run that could watch it"
+        return "its DAG run has no task left that could watch it"
 
 
 def _is_unfinished(state: str | None) -> bool:
@@ -159,8 +159,8 @@ class SweptExecution:
     :param pipeline_execution_arn: the execution.
     :param status: its PipelineExecutionStatus when it was seen.
     :param started_at: ISO 8601.
-    :param reason: why nothing watches it, or why it is not taken for this Airflow's.
-    :param start: the task that started it, as its description says; None for one that only the user named.
+    :param reason: why nothing watches it, or why it does not count as started by this Airflow.
+    :param start: the task that started it, as its description says; None if only the user named it.
     :param stopped: whether the sweep has stopped it.
     """
 
@@ -196,10 +196,10 @@ class SweepReport:
 
     :ivar orphans: executions of this Airflow that nothing watches.
     :ivar foreign: executions that look like ours, with no proof that this Airflow started them.
-    :ivar models: models that executions of this Airflow left.
+    :ivar models: models that executions of this Airflow left behind.
     :ivar watched: number of executions that a task watches.
-    :ivar young: number of executions below the minimal age.
-    :ivar others: number of running executions that no Airflow of this package started.
+    :ivar young: number of executions below the minimum age.
+    :ivar others: number of running executions that this package did not start.
     :ivar problems: what could not be stopped or deleted, and why.
     """
 
@@ -222,7 +222,7 @@ class SweepReport:
             "models left": len(self.models),
             "watched": self.watched,
             "too young to judge": self.young,
-            "of other deployments": len(self.foreign),
+            "of other Airflows": len(self.foreign),
             "not started by Airflow": self.others,
         }
         lines = [", ".join(f"{count} {what}" for what, count in counts.items())]

@@ -1,7 +1,7 @@
-"""Values that a task takes from its run in Python, so that no name ever becomes part of a template.
+"""Values that a task reads from its run in Python, so that no name ever becomes part of a template.
 
-Airflow resolves them as it renders templates, in any templated argument, and shows what they resolved to
-among the rendered fields.
+Airflow resolves them when it renders templates, in any templated argument, and shows the results among the
+rendered fields.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _REQUIRED: Any = object()
 
 
 def form_value(name: str, *, otherwise: Any = None) -> Any:
-    """Take the value of a field of the trigger form, with its type, where a template could stand.
+    """Return the value of a field of the trigger form, with its type, for use instead of a template.
 
     :param name: the field, which may have any name.
-    :param otherwise: what an empty or missing field gives, default None.
+    :param otherwise: the value of an empty or missing field, default None.
     """
     return _FormValue(name, otherwise)
 
@@ -30,15 +30,14 @@ def form_value(name: str, *, otherwise: Any = None) -> Any:
 def task_value(
     task_id: str, entry: str | None = None, *, key: str = "return_value", otherwise: Any = _REQUIRED
 ) -> Any:
-    """Take what an earlier task of the DAG run has pushed to XCom, where a template could stand.
+    """Return what an earlier task of the DAG run pushed to XCom, for use instead of a template.
 
-    It makes no dependency: say with ``>>`` that the other task comes first.
+    This does not create a dependency: use ``>>`` so that the other task runs first.
 
-    :param task_id: the whole id of the task, with those of its groups (``task.task_id``).
-    :param entry: take one entry of a dictionary; None, the default, takes the whole value.
+    :param task_id: the full id of the task, with the ids of its groups (``task.task_id``).
+    :param entry: the entry of a dictionary to return; None, the default, returns the whole value.
     :param key: the XCom's key, default the task's return value.
-    :param otherwise: what stands in where there is no such value; by default the task fails with a
-        ValueError.
+    :param otherwise: the value to use if there is none; by default the task fails with a ValueError.
     """
     return _TaskValue(task_id, entry, key, otherwise)
 
@@ -58,12 +57,12 @@ class _TaskValue:
     task_id: str
     entry: str | None
     key: str
-    # Its default has another text at each parse, and this text is a part of the serialized DAG.
+    # The text of its default differs at each parse, and this text is part of the serialized DAG.
     otherwise: Any = field(repr=False)
 
     def resolve(self, context: Context) -> Any:
         try:
-            # The XComArg knows which instance to ask in a mapped task group.
+            # The XComArg knows which instance to read in a mapped task group.
             value = XComArg(context["dag"].get_task(self.task_id), self.key).resolve(context)
         except XComNotFound:
             value = None
@@ -73,7 +72,7 @@ class _TaskValue:
             return value
         if self.otherwise is _REQUIRED:
             raise ValueError(
-                f"The task {self.task_id!r} has pushed no {self.entry or self.key!r} to XCom; expected a "
+                f"The task {self.task_id!r} has not pushed {self.entry or self.key!r} to XCom; expected a "
                 "value from its last attempt in this DAG run. Clear that task, so that it runs again."
             )
         return self.otherwise

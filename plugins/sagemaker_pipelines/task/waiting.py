@@ -1,4 +1,4 @@
-"""Wait for an execution: the one implementation behind the sensor and the start operator."""
+"""Wait for an execution: the single implementation behind the sensor and the start operator."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrig
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: XCom keys, besides the task's return value.
+#: XCom keys, in addition to the task's return value.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
 XCOM_FAILURE = "failure"
 XCOM_BILLABLE_SECONDS = "billable_seconds"
 
 
 class ExecutionWaitMixin(KillMixin):
-    """What a task does that waits for an execution, in synchronous and deferrable mode.
+    """Let a task wait for an execution, in synchronous or deferrable mode.
 
-    It is mixed into operators; they have ``hook`` and the connection's arguments already.
+    It is mixed into operators, which already have ``hook`` and the connection's arguments.
 
     :param rejection_steps: see the sensor.
     :param stop_on_kill: see the sensor.
@@ -61,14 +61,14 @@ class ExecutionWaitMixin(KillMixin):
 
     @property
     def client(self) -> SageMakerClient:
-        """What AWS is asked with."""
+        """The client that calls AWS."""
         return self.pipeline_hook.client
 
     def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
-        """Tell downstream tasks and the UI about the execution, and resume it if this is a retry.
+        """Publish the execution to downstream tasks and the UI, and resume it if this is a retry.
 
         :param pipeline_execution_arn: the execution.
-        :param is_retry: whether an earlier try had it already, even if it could not leave a record.
+        :param is_retry: whether an earlier attempt already had it, even if that could not leave a record.
         """
         self.prepare_kill()
         self._watched_arn = pipeline_execution_arn
@@ -96,9 +96,9 @@ class ExecutionWaitMixin(KillMixin):
     def wait(
         self, context: Context, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float
     ) -> dict[str, Any]:
-        """Hold the worker until the execution has ended, and judge it.
+        """Wait in the worker until the execution has ended, and judge it.
 
-        :param waiter_delay: the longest time between two looks, seconds.
+        :param waiter_delay: the longest time between two polls, seconds.
         :param timeout: how long to wait at most, seconds.
         """
         watch = ExecutionWatch(self.client, pipeline_execution_arn, waiter_delay=waiter_delay, log=self.log)
@@ -111,16 +111,16 @@ class ExecutionWaitMixin(KillMixin):
         return self.judge(context, pipeline_execution_arn)
 
     def defer_wait(self, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float) -> None:
-        """Hand the wait to the triggerer; the task goes on in :meth:`execute_complete`.
+        """Hand the wait to the triggerer; the task continues in :meth:`execute_complete`.
 
-        :param waiter_delay: the longest time between two looks, seconds.
-        :param timeout: how long to wait at most, seconds. The trigger keeps it, as the expiry of Airflow's
-            own ``defer(timeout=)`` gives the trigger no say.
+        If the execution has already ended, it returns without deferring.
 
-        It returns, and defers nothing, where the execution has ended already.
+        :param waiter_delay: the longest time between two polls, seconds.
+        :param timeout: how long to wait at most, seconds. The trigger enforces it, because Airflow's own
+            ``defer(timeout=)`` would end the wait without the trigger's knowledge.
         """
-        # A trigger that fires at once may overtake the news of the deferral: Airflow's scheduler then takes
-        # the task for lost, and fails it.
+        # A trigger that fires immediately may be faster than the news of the deferral. Airflow's scheduler
+        # then assumes that the task is lost, and fails it.
         if self._has_ended(pipeline_execution_arn):
             return
         self.defer(
@@ -147,13 +147,14 @@ class ExecutionWaitMixin(KillMixin):
         return is_end(status)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Go on after the trigger has fired.
+        """Continue after the trigger has fired.
 
         :param event: the trigger's payload.
         """
         if not event or "pipeline_execution_arn" not in event:
             raise AirflowException(
-                f"The trigger's event is {event!r}; expected pipeline_execution_arn in it."
+                f"The trigger's event is {event!r}; expected it to have pipeline_execution_arn. Clear the "
+                "task, so that it waits again."
             )
         arn = event["pipeline_execution_arn"]
         if event["event"] == "error":
@@ -166,7 +167,7 @@ class ExecutionWaitMixin(KillMixin):
     def judge(self, context: Context, pipeline_execution_arn: str) -> dict[str, Any]:
         """Return the outcome of an execution that has ended well, or raise with the cause.
 
-        What a retry cannot change fails without one.
+        A failure that a retry cannot change fails the task without a retry.
         """
         try:
             outcome = execution_outcome(
@@ -174,31 +175,31 @@ class ExecutionWaitMixin(KillMixin):
             )
         except ExecutionError as error:
             self._report_failure(context, error)
-            self._tell_billing(context, pipeline_execution_arn)
+            self._log_billing(context, pipeline_execution_arn)
             if _is_final(error):
                 raise AirflowFailException(str(error)) from error
             raise
         except UnknownStatusError as error:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
         self._log_outcome(outcome)
-        self._tell_billing(context, pipeline_execution_arn)
+        self._log_billing(context, pipeline_execution_arn)
         return outcome.as_dict()
 
-    def _tell_billing(self, context: Context, pipeline_execution_arn: str) -> None:
-        """Log what each step bills; a wait does not fail for what it only tells."""
+    def _log_billing(self, context: Context, pipeline_execution_arn: str) -> None:
+        """Log what each step bills; a wait does not fail if this cannot be read."""
         try:
             steps = billable_steps(self.client, pipeline_execution_arn)
         except Exception as error:
-            self.log.warning("What %s bills cannot be told: %s", pipeline_execution_arn, error)
+            self.log.warning("Cannot read what %s bills: %s", pipeline_execution_arn, error)
             return
         total = sum(step.instance_seconds for step in steps)
         for step in steps:
-            self.log.info("Bills %s", step)
-        self.log.info("Bills %.0f instance seconds in all", total)
+            self.log.info("Billable: %s", step)
+        self.log.info("Total billable: %.0f instance-seconds", total)
         context["ti"].xcom_push(key=XCOM_BILLABLE_SECONDS, value=total)
 
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
-        """Stop an execution that nobody will watch any longer."""
+        """Stop an execution that nobody will watch any more."""
         if self.stop_on_kill:
             stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
 
@@ -209,18 +210,18 @@ class ExecutionWaitMixin(KillMixin):
             SageMakerFailedStepLogLink.store(context, self, self.pipeline_hook, error.causes[0])  # type: ignore[arg-type]
 
     def _remember(self, context: Context, error: ExecutionError) -> None:
-        """Tell the next try that this one saw the end; what our own kill caused is not such an end."""
+        """Record for the next attempt that this one saw the end, unless our own kill caused that end."""
         record = WaitRecord.load(context)
         if record is not None and not self._was_killed:
             stopped = isinstance(error, ExecutionStoppedError)
             record.save(context, seen="stopped" if stopped else "failed")
 
     def _log_steps(self, pipeline_execution_arn: str) -> None:
-        """Tell how every step ended: the triggerer reads the steps of many waits in turn only."""
+        """Log how every step ended, because the triggerer reads the steps of many waits only in turn."""
         try:
             steps = self.client.list_steps(pipeline_execution_arn)
         except (ClientError, BotoCoreError) as error:
-            self.log.warning("The steps of %s cannot be listed: %s", pipeline_execution_arn, error)
+            self.log.warning("Cannot list the steps of %s: %s", pipeline_execution_arn, error)
             return
         for step in steps:
             self.log.info("%s", step)
@@ -238,21 +239,23 @@ class ExecutionWaitMixin(KillMixin):
 
 
 def is_set(value: bool | str) -> bool:
-    """Return whether a flag is on; a template renders it to text.
+    """Return whether a flag is set; a template renders it to a string.
 
-    :raises ValueError: the text is no flag.
+    :raises ValueError: the value is not a boolean.
     """
     text = str(value).strip().lower()
     if text not in {"true", "false"}:
-        raise ValueError(f"{value!r} is no flag; expected True or False, or a template that renders to one.")
+        raise ValueError(
+            f"{value!r} is not a boolean; expected True or False. Correct it, or the template that gives it."
+        )
     return text == "true"
 
 
 def timed_out(pipeline_execution_arn: str) -> AirflowSensorTimeout:
-    """Return the error of a wait that takes too long; Airflow does not retry it."""
+    """Return the error of a wait that took too long; Airflow does not retry it."""
     return AirflowSensorTimeout(
-        f"{pipeline_execution_arn} has not ended within the time that this task may wait. Give it a longer "
-        "timeout, or look at what the execution waits for."
+        f"{pipeline_execution_arn} has not ended within the timeout of this task. Set a longer timeout, or "
+        "check what the execution is waiting for."
     )
 
 

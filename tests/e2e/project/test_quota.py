@@ -45,7 +45,7 @@ class Limited:
         """Return how often the run's start has found no room."""
         if not self.start(run_id)["try_number"]:
             return 0  # and no log
-        return self.airflow.api.log(DAG, run_id, "start").count("Asking again")
+        return self.airflow.api.log(DAG, run_id, "start").count("Retrying in")
 
     def executing(self) -> list[str]:
         return [

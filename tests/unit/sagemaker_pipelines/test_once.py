@@ -244,7 +244,7 @@ class TestSecrets:
         assert "hunter2222" not in str(store.kept)
 
     def test_a_try_that_has_it_no_longer_says_so(self, endpoint: Endpoint, store: TaskStateStore) -> None:
-        with pytest.raises(AirflowFailException, match="gave a value for DbPassword"):
+        with pytest.raises(AirflowFailException, match="had a value for DbPassword"):
             start(endpoint, pipeline_params={"Count": 1}).execute(context_of(store))
 
     def test_a_kill_sends_its_value(self, endpoint: Endpoint, store: TaskStateStore) -> None:
@@ -813,7 +813,7 @@ def test_a_new_run_can_run_again_from_a_step_of_an_earlier_execution(endpoint: E
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"from_step": "Gate"}, "needs source_execution_arn"),
+        ({"from_step": "Gate"}, "source_execution_arn is not set"),
         ({"from_step": "Nothing", "source_execution_arn": PIPELINE_ARN}, r"expected one of Evaluate, Gate"),
     ],
 )

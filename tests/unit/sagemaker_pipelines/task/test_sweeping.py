@@ -61,8 +61,8 @@ def test_while_a_task_waits_or_may_come_to_wait_it_is_watched(
             {"start": ARN, "wait": ARN},
             "its wait wait has ended as success",
         ),
-        ("running", {"start": "success", "wait": None}, {"start": OTHER}, "has started .*another12345 since"),
-        ("running", {"start": "success", "wait": "skipped"}, {"start": ARN}, "no task is left"),
+        ("running", {"start": "success", "wait": None}, {"start": OTHER}, "has since started .*another12345"),
+        ("running", {"start": "success", "wait": "skipped"}, {"start": ARN}, "no task left"),
     ],
 )
 def test_what_no_task_can_watch_any_longer_is_an_orphan(
@@ -112,7 +112,7 @@ def test_what_the_user_names_counts_as_ours_but_stays_watched_if_it_is(name: str
 
 def test_the_report_of_nothing_is_one_line_of_zeros() -> None:
     assert SweepReport().as_text() == (
-        "0 orphaned executions, 0 models left, 0 watched, 0 too young to judge, 0 of other deployments, "
+        "0 orphaned executions, 0 models left, 0 watched, 0 too young to judge, 0 of other Airflows, "
         "0 not started by Airflow"
     )
 
