@@ -109,7 +109,7 @@ def test_it_can_be_taken_apart() -> None:
     [
         (
             {"inputs": {"Input": DAILY}},
-            "'Input' is not a parameter of the definition 'abalone'; known are Batch",
+            "'Input' is not a parameter of the definition 'abalone'; expected one of Batch",
         ),
         (
             {
@@ -117,7 +117,7 @@ def test_it_can_be_taken_apart() -> None:
                     "InputData": Partitions("s3://bucket/dt={date}/", manifest="s3://bucket/manifests/")
                 }
             },
-            "reads InputData as S3Prefix, and its partitions would be a ManifestFile. Leave out manifest=",
+            "reads InputData as S3Prefix, but its partitions would be a ManifestFile. Leave out manifest=",
         ),
         ({"backfill_params": {"Register": "false"}}, "'Register' is not a parameter"),
         ({"gate": "Nothing"}, "no Condition step 'Nothing'"),

@@ -347,7 +347,7 @@ def test_airflow_names_the_field_that_a_schedule_leaves_open_in_ones_own_form_an
     assert "Invalid input for param Wanted" in shown
     # Python's own printer may break the line anywhere.
     letters = "".join(character for character in shown if character.isalnum())
-    assert "pipelineparamsWantedandmaketheformwithformparamssetelsewhereWanted" in letters
+    assert "pipelineparamsWantedandcreatetheformwithformparamssetelsewhereWanted" in letters
     # It is still a form: a run without a schedule may be given the value, and needs one.
     assert form["Wanted"].resolve("here") == "here"
     assert DagSerialization.to_dict(DAG("own", schedule=None, params=form))

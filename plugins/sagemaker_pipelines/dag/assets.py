@@ -1,4 +1,4 @@
-"""Assets that events of AWS change: ``schedule=[s3_partition_asset(...)]``."""
+"""Airflow assets that are updated by events of AWS: ``schedule=[s3_partition_asset(...)]``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sagemaker_pipelines.triggers.events import (
 def s3_partition_asset(
     queue: str, *, uri_prefix: str, uri_suffix: str = "", name: str | None = None, **kwargs: Any
 ) -> Asset:
-    """Return an asset that every object created below a prefix changes.
+    """Return an Airflow asset that is updated by every object created below a prefix.
 
     :param queue: URL or name of the SQS queue that receives the bucket's notifications.
     :param uri_prefix: such as ``"s3://bucket/data/train/"``; it is also the asset's URI.
-    :param uri_suffix: what the object's URI has to end with; ``"/_SUCCESS"`` makes one event of a
-        partition of many files, and only when it is complete.
-    :param name: the asset's name; None takes the prefix.
+    :param uri_suffix: the required end of the object's URI; with ``"/_SUCCESS"``, a partition of many files
+        causes a single event, when it is complete.
+    :param name: the asset's name; None uses the prefix.
     :param kwargs: see :class:`~sagemaker_pipelines.triggers.events.SqsEventTrigger`.
     """
     trigger = S3ObjectCreatedTrigger(queue=queue, uri_prefix=uri_prefix, uri_suffix=uri_suffix, **kwargs)
@@ -41,13 +41,13 @@ def pipeline_execution_asset(
     name: str | None = None,
     **kwargs: Any,
 ) -> Asset:
-    """Return an asset that every execution of a pipeline changes when it ends.
+    """Return an Airflow asset that is updated whenever an execution of a pipeline ends.
 
     :param queue: URL or name of the SQS queue that an EventBridge rule sends to.
     :param pipeline_name: the pipeline's name or ARN.
-    :param statuses: the statuses that change it; each has to be one in which an execution has ended.
-    :param include_own: whether executions that Airflow has started change it, too.
-    :param name: the asset's name; None takes the pipeline's.
+    :param statuses: the statuses that update it; each has to be one in which an execution has ended.
+    :param include_own: whether executions that Airflow started update it too.
+    :param name: the asset's name; None uses the pipeline's name.
     :param kwargs: see :class:`~sagemaker_pipelines.triggers.events.SqsEventTrigger`.
     """
     for status in statuses:
@@ -68,4 +68,6 @@ def _check_ended(status: str) -> None:
     except UnknownStatusError as error:
         raise ValueError(f"statuses has {status!r}: {error}") from error
     if not ended:
-        raise ValueError(f"statuses has {status!r}, expected statuses in which an execution has ended.")
+        raise ValueError(
+            f"statuses has {status!r}; expected only statuses in which an execution has ended. Leave it out."
+        )

@@ -1,4 +1,4 @@
-"""A whole DAG for one compiled definition."""
+"""Build a complete DAG from one compiled definition."""
 
 from __future__ import annotations
 
@@ -58,30 +58,31 @@ def sagemaker_pipeline_dag(
     dag_options: Mapping[str, Any] | None = None,
     **tasks: Any,
 ) -> DAG:
-    """Return a DAG that upserts a definition, starts and awaits an execution, and acts on its gate.
+    """Return a DAG that upserts a definition, starts an execution, waits for it, and acts on its gate.
 
-    It can be taken apart: ``with sagemaker_pipeline_dag(...) as dag`` adds tasks, and
-    :func:`sagemaker_pipeline_task_group` makes the same tasks in a DAG of one's own.
+    ``with sagemaker_pipeline_dag(...) as dag`` adds your own tasks, and
+    :func:`sagemaker_pipeline_task_group` creates the same tasks in a DAG of your own.
 
     :param dag_id: the DAG's id.
     :param definition: path of the compiled definition.
-    :param schedule: a cron text or a timedelta, which get data intervals; or ``"@once"``, ``"@continuous"``,
-        a timetable, assets, None. A run that only repeated events of watched assets have made is skipped.
-        Such runs come one at a time, and so do those of ``"@continuous"``.
-    :param timezone: of a cron text, an IANA name.
-    :param start_date: the first interval's start.
+    :param schedule: a cron expression or a timedelta, whose runs get data intervals; or ``"@once"``,
+        ``"@continuous"``, a timetable, Airflow assets, or None. A run that was caused only by repeated
+        events of watched assets is skipped. With watched assets and with ``"@continuous"``, only one run is
+        active at a time.
+    :param timezone: the time zone of a cron expression, an IANA name.
+    :param start_date: the start of the first interval.
     :param notifier: makes a notifier from ``subject`` and ``message``, for a failure, a rejection and a model
         that awaits approval; None disables notifications.
-    :param params: more fields of the trigger form, or others in place of the definition's.
-    :param retries: of each task.
+    :param params: more fields for the trigger form, or replacements for the definition's fields.
+    :param retries: the number of retries of each task.
     :param default_args: additional default_args for every task.
     :param inputs: see :func:`sagemaker_pipeline_tasks`.
     :param outputs: see :func:`sagemaker_pipeline_tasks`.
-    :param pipeline_params: see :func:`sagemaker_pipeline_tasks`; their fields of the form may stay empty.
+    :param pipeline_params: see :func:`sagemaker_pipeline_tasks`; their fields in the form may stay empty.
     :param backfill_params: see :func:`sagemaker_pipeline_tasks`.
     :param dag_options: more arguments of the DAG.
     :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
-    :raises ValueError: an argument does not fit the definition; the message names what would.
+    :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
     form = {
@@ -133,19 +134,19 @@ def sagemaker_pipeline_task_group(
     default_args: Mapping[str, Any] | None = None,
     **tasks: Any,
 ) -> TaskGroup:
-    """Make the tasks of a definition in a task group of the current DAG, which may have several such groups.
+    """Create the tasks of a definition in a task group of the current DAG, which may have several of them.
 
-    A parameter without a field in the DAG's form takes its default. A DAG with a schedule, whose runs nobody
-    fills in, needs a value for each field of its form: name what ``pipeline_params`` gives in
-    ``form_params(..., set_elsewhere=[...])``, else Airflow refuses such a DAG before its groups are made.
+    A parameter without a field in the DAG's form gets its default. A DAG with a schedule needs a value for
+    each field of its form, because nobody fills it in. List the parameters that ``pipeline_params`` sets in
+    ``form_params(..., set_elsewhere=[...])``; otherwise Airflow refuses the DAG before its groups are made.
 
     :param group_id: the group's id; its tasks are ``<group_id>.start_pipeline`` and so on.
     :param definition: path of the compiled definition.
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param default_args: additional default_args for every task of the group.
     :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
-    :return: the group, for ``>>``; ``group["start_pipeline"]`` is a task of it.
-    :raises ValueError: an argument does not fit the definition; the message names what would.
+    :return: the group, for ``>>``; ``group["start_pipeline"]`` is one of its tasks.
+    :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     with TaskGroup(group_id, default_args=_default_args(notifier, default_args)) as group:
         sagemaker_pipeline_tasks(definition, notifier=notifier, **tasks)
@@ -171,29 +172,29 @@ def sagemaker_pipeline_tasks(
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
 ) -> PipelineTasks:
-    """Make the tasks of a definition in the current DAG or task group.
+    """Create the tasks of a definition in the current DAG or task group.
 
-    A parameter takes the value of the field of the DAG's form that has its name, else its default. The form
-    may have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params` too.
+    A parameter gets the value of the form's field with the same name, or its default if there is no such
+    field. The form may also have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params`.
 
     :param definition: path of the compiled definition.
     :param inputs: partitions that a run reads, by parameter; a manual run reads what its form says.
-    :param outputs: prefixes that a run writes below, by parameter.
-    :param result: where the gate's verdict is kept in S3, one object for each interval.
+    :param outputs: prefixes below which a run writes, by parameter.
+    :param result: where the gate's verdict is stored in S3, one object for each interval.
     :param if_missing: whether a run whose input is missing waits, skips or fails.
-    :param pipeline_params: values in place of the form's. Templated.
-    :param backfill_params: values in a backfill's runs, unless its form asks to register. Templated.
+    :param pipeline_params: values to use instead of the form's. Templated.
+    :param backfill_params: values for a backfill's runs, unless its form asks to register. Templated.
     :param data_parameters: parameters whose S3 URIs are checked before the start.
-    :param gate: the gate's Condition step; None finds it, False leaves the branch out.
+    :param gate: the gate's Condition step; None finds it, False omits the branch.
     :param rejection_steps: see the sensor.
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param scoring_dag: the DAG to trigger, once for each execution, when the gate is passed.
     :param scoring_conf: its conf; by default ``{"ModelPackageArn": <the registered package>}``. Templated.
-    :param assets: those of the DAG's schedule whose watchers may see an event twice; a run of nothing new is
-        skipped, and partitions are read of what is new.
+    :param assets: the Airflow assets in the DAG's schedule whose watchers may see an event twice. A run
+        without new events is skipped, and only the partitions of new events are read.
     :param before: tasks that have to end before the start.
     :param timeout: how long to wait for an execution at most.
-    :raises ValueError: an argument does not fit the definition; the message names what would.
+    :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
     check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
@@ -259,7 +260,7 @@ def sagemaker_pipeline_tasks(
 
 @dataclass(frozen=True)
 class _FormIfPinned:
-    """Take what the form says by itself where it pins a version, which may not have all of its parameters.
+    """Resolve to the form's own defaults if it pins a version, which may lack some of the parameters.
 
     :param names: the parameters whose values come from the form.
     """

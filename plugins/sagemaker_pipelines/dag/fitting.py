@@ -1,4 +1,4 @@
-"""Check the arguments of a declaration against its definition, when the DAG is parsed."""
+"""Check the arguments of a DAG against its definition, when the DAG is parsed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def check_names(envelope: Envelope, *given: Any) -> None:
 
     :param envelope: the definition.
     :param given: collections of names, or None.
-    :raises ValueError: naming the first unknown name, and the parameters.
+    :raises ValueError: a name is unknown; the message lists the parameters.
     """
     known = [parameter.name for parameter in envelope.parameters]
     for name in (name for names in given for name in names or ()):
         if name not in known:
             raise ValueError(
-                f"{name!r} is not a parameter of the definition {envelope.name!r}; known are "
-                f"{', '.join(sorted(known))}."
+                f"{name!r} is not a parameter of the definition {envelope.name!r}; expected one of "
+                f"{', '.join(sorted(known))}. Correct the name."
             )
 
 
 def check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> None:
-    """Refuse partitions that the definition would read in another way than they are given.
+    """Refuse partitions whose form does not match how the definition reads them.
 
     :param envelope: the definition.
     :param inputs: partitions by parameter.
@@ -43,7 +43,7 @@ def check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> No
         for found in s3_data_types(envelope.definition, name) - {wanted}:
             cure = "Give its Partitions a manifest" if partitions.manifest is None else "Leave out manifest="
             raise ValueError(
-                f"The definition {envelope.name!r} reads {name} as {found}, and its partitions would be a "
+                f"The definition {envelope.name!r} reads {name} as {found}, but its partitions would be a "
                 f"{wanted}. {cure}, or change S3DataType in the definition."
             )
 
@@ -51,12 +51,12 @@ def check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> No
 def check_form(
     envelope: Envelope, form: Any, *, by_interval: Sequence[str], set_elsewhere: Collection[str]
 ) -> None:
-    """Check that the DAG's form leaves each parameter a way to its value.
+    """Check that each parameter can get its value with the DAG's form.
 
     :param envelope: the definition.
     :param form: the DAG's params.
     :param by_interval: parameters whose value the run's interval selects.
-    :param set_elsewhere: parameters that ``pipeline_params`` gives a value.
+    :param set_elsewhere: parameters that get their value from ``pipeline_params``.
     :raises ValueError: a field hides another value, or a parameter could never have one.
     """
     for parameter in envelope.parameters:
@@ -65,36 +65,38 @@ def check_form(
             continue
         if name in RUN_FIELDS:
             raise ValueError(
-                f"The definition {envelope.name!r} has a parameter {name!r}, and the trigger form has its "
-                f"own field of that name. Expected a parameter by another name than {', '.join(RUN_FIELDS)}: "
-                f"rename it, or give its value by pipeline_params={{{name!r}: ...}}."
+                f"The definition {envelope.name!r} has a parameter {name!r}, but the trigger form has its "
+                f"own field with that name. Expected a name other than {', '.join(RUN_FIELDS)}. Rename the "
+                f"parameter, or set its value with pipeline_params={{{name!r}: ...}}."
             )
         if parameter.default is None and name not in by_interval and name not in form:
             raise ValueError(
-                f"The parameter {name!r} of the definition {envelope.name!r} has no default, and no field of "
-                "the trigger form could give it a value. Add params=form_params(...) to the DAG, or give its "
-                f"value by pipeline_params={{{name!r}: ...}}."
+                f"The parameter {name!r} of the definition {envelope.name!r} has no default, and the trigger "
+                "form has no field for it. Add params=form_params(...) to the DAG, or set its value with "
+                f"pipeline_params={{{name!r}: ...}}."
             )
     for name in by_interval:
         if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
             raise ValueError(
-                f"The form fills in {name} with {masked({name: value})[name]!r}, so that no interval would "
-                "ever select it. Make the field with form_params(..., by_interval=[...]), which "
-                "leaves it empty."
+                f"The form fills in {name} with {masked({name: value})[name]!r}, so no interval would ever "
+                "select a value. Expected an empty field. Create it with form_params(..., by_interval=[...])."
             )
 
 
 def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Gate | None:
-    """Return the gate that a DAG acts on; None where it has none.
+    """Return the gate that a DAG acts on; None if it has none.
 
     :param envelope: the definition.
-    :param gate: its Condition step; None finds it, True demands one, False wants none.
-    :param needed: whether something else that was asked for cannot do without.
+    :param gate: its Condition step; None finds it, True requires one, False ignores it.
+    :param needed: whether another argument needs the gate.
     :raises ValueError: there is no such gate.
     """
     if gate is False:
         if needed:
-            raise ValueError("scoring_dag and result need a gate, and gate is False.")
+            raise ValueError(
+                "gate is False, but scoring_dag and result need a gate. Leave out gate=False, or leave out "
+                "scoring_dag and result."
+            )
         return None
     try:
         return gate_of(envelope.definition, condition_step=gate if isinstance(gate, str) else None)
@@ -105,11 +107,11 @@ def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Ga
 
 
 def check_schedulable(dag_id: str, form: Mapping[str, Any]) -> None:
-    """Refuse a form whose fields a scheduled run, which nobody fills in, would leave without a valid value.
+    """Refuse a form with fields that would have no valid value in a scheduled run, which nobody fills in.
 
     :param dag_id: the DAG with the schedule.
     :param form: its params.
-    :raises ValueError: naming each such field.
+    :raises ValueError: there are such fields; the message names each of them.
     """
     open_fields = []
     for name, field in form.items():
@@ -120,7 +122,7 @@ def check_schedulable(dag_id: str, form: Mapping[str, Any]) -> None:
             open_fields.append(name)
     if open_fields:
         raise ValueError(
-            f"The DAG {dag_id!r} has a schedule, and its runs would have no valid value for "
-            f"{', '.join(open_fields)}. Expected a default, or a value from the DAG: give it by "
-            f"pipeline_params={{{open_fields[0]!r}: ...}} or by inputs, or leave out the schedule."
+            f"The DAG {dag_id!r} has a schedule, but its runs would have no valid value for "
+            f"{', '.join(open_fields)}. Expected a default, or a value from the DAG. Set it with "
+            f"pipeline_params={{{open_fields[0]!r}: ...}} or with inputs, or leave out the schedule."
         )

@@ -1,4 +1,4 @@
-"""The trigger form of a DAG, made from a compiled definition's parameters."""
+"""The trigger form of a DAG, made from the parameters of a compiled definition."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def form_params(
 ) -> dict[str, Param]:
     """Return one field of the trigger form for each parameter, with its type, default and limits.
 
-    A default that holds a placeholder is known only where the definition is deployed: its field is empty,
-    and nothing is sent for it unless someone fills it in.
+    A default with a placeholder is only known after the definition is deployed. Its field is empty, and
+    nothing is sent for it unless somebody fills it in.
 
     :param parameters: an envelope's ``parameters``.
-    :param by_interval: names of those whose value the run's interval selects; their fields are empty, too.
-    :param set_elsewhere: names of those that the DAG gives a value; one without a default may stay empty.
-        Airflow refuses a DAG with a schedule whose form has a required field.
-    :return: what a DAG takes as ``params``.
+    :param by_interval: names of the parameters whose value the run's interval selects; their fields are empty
+        too.
+    :param set_elsewhere: names of the parameters that the DAG sets; their fields may stay empty even without
+        a default. Airflow refuses a DAG with a schedule if its form has a required field.
+    :return: the ``params`` of a DAG.
     """
     return {
         parameter.name: _param(
@@ -51,11 +52,11 @@ def form_params(
 
 
 def form_values(parameters: Iterable[Parameter]) -> dict[str, Any]:
-    """Return what reads the form's values, as a start operator takes ``pipeline_params``.
+    """Return the ``pipeline_params`` of a start operator, which read the form's values.
 
-    An empty field, and one that the form does not have, leaves its parameter to the default.
+    If a field is empty, or the form does not have it, the parameter gets its default.
 
-    :param parameters: the same as :func:`form_params` was given.
+    :param parameters: the same as for :func:`form_params`.
     """
     return {parameter.name: form_value(parameter.name) for parameter in parameters}
 
@@ -64,7 +65,7 @@ def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, P
     """Return the fields of the trigger form that belong to a run and not to the definition.
 
     :param interval: whether the run selects partitions.
-    :param backfill: whether a backfill leaves something out that it may be asked for.
+    :param backfill: whether a backfill omits something that its form can ask for.
     """
     fields = {
         PIPELINE_VERSION_ID: Param(
@@ -73,11 +74,11 @@ def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, P
             minimum=1,
             title=PIPELINE_VERSION_ID,
             section="Run",
-            description="A deployed version to execute, such as in all runs of a backfill; empty upserts.",
+            description="The deployed version to execute, such as in all runs of a backfill; empty upserts.",
         )
     }
     if interval:
-        for name, text in ((INTERVAL_START, "First moment"), (INTERVAL_END, "End")):
+        for name, text in ((INTERVAL_START, "Start"), (INTERVAL_END, "End")):
             fields[name] = Param(
                 None,
                 type=["null", "string"],
@@ -92,7 +93,7 @@ def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, P
             type="boolean",
             title=REGISTER_IN_BACKFILL,
             section="Run",
-            description="Whether a backfill registers, notifies and triggers too.",
+            description="Whether a backfill also registers the model, notifies and triggers scoring.",
         )
     return fields
 
@@ -114,11 +115,11 @@ def _param(parameter: Parameter, *, by_interval: bool, is_set: bool) -> Param:
             schema["enum"].append(None)
         description = f"{description} {_empty(parameter, by_interval)}".strip()
     elif default is None:
-        # Airflow refuses the field in a DAG with a schedule when the DAG is made, so no check of ours comes
-        # first. Its message shows the schema, whose comment names the cure.
+        # In a DAG with a schedule, Airflow refuses the field when the DAG is created, before any check of
+        # ours. Its message shows the schema, whose comment names the cure.
         schema["$comment"] = (
-            f"{parameter.name} has no default: in a DAG with a schedule, give it by "
-            f"pipeline_params={{{parameter.name!r}: ...}} and make the form with "
+            f"{parameter.name} has no default: in a DAG with a schedule, set it with "
+            f"pipeline_params={{{parameter.name!r}: ...}} and create the form with "
             f"form_params(..., set_elsewhere=[{parameter.name!r}])"
         )
     return Param(default, description=description or None, title=parameter.name, **schema)
@@ -127,14 +128,14 @@ def _param(parameter: Parameter, *, by_interval: bool, is_set: bool) -> Param:
 def _empty(parameter: Parameter, by_interval: bool) -> str:
     default = "the deployed default" if parameter.has_placeholder_default else parameter.default
     if not by_interval:
-        return f"Empty takes {'what the DAG gives' if default is None else default}."
-    otherwise = f", or {default} where it has none" if default is not None else ""
-    return f"Empty takes what the run's interval selects{otherwise}."
+        return f"Empty means {'the value that the DAG sets' if default is None else default}."
+    otherwise = f", or {default} if it has none" if default is not None else ""
+    return f"Empty means what the run's interval selects{otherwise}."
 
 
 @dataclass(frozen=True)
 class UnlessPinned:
-    """Take the file, or nothing where the form pins a version, which may have other parameters.
+    """Resolve to the file, or to nothing if the form pins a version, which may have other parameters.
 
     :param definition: path of the compiled definition.
     """

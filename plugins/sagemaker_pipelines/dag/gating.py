@@ -1,4 +1,4 @@
-"""What follows the gate of a definition: the branch, notifications, scoring."""
+"""The tasks that follow the gate of a definition: branch, notifications, scoring."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PipelineTasks:
-    """The tasks of one definition, to hang others on.
+    """The tasks of one definition, to which you can add your own.
 
     :param upsert: ``upsert_pipeline``.
     :param select: ``select_inputs``; None without partitions.
     :param start: ``start_pipeline``; its XCom is the execution's ARN.
     :param wait: ``wait_for_pipeline``; its XCom is the outcome.
     :param branch: ``branch_on_<metric>``; None without a gate.
-    :param notify_rejected: None without a gate or a notifier.
-    :param notify_awaiting_approval: None unless the definition registers a model.
-    :param trigger_scoring: None without a scoring DAG.
-    :param select_events: ``select_events``; None without watched assets.
+    :param notify_rejected: ``notify_rejected``; None without a gate or a notifier.
+    :param notify_awaiting_approval: ``notify_awaiting_approval``; None unless the definition registers a
+        model.
+    :param trigger_scoring: ``trigger_scoring``; None without a scoring DAG.
+    :param select_events: ``select_events``; None without watched Airflow assets.
     """
 
     upsert: SageMakerUpsertPipelineOperator
@@ -60,7 +61,7 @@ class PipelineTasks:
 
     @property
     def last(self) -> BaseOperator:
-        """What to hang a further task on that needs the execution's end: the branch, else the wait."""
+        """The task after which the execution has ended: the branch, or the wait if there is no branch."""
         return self.branch or self.wait
 
 
@@ -73,15 +74,15 @@ def follow_gate(
     scoring_conf: Mapping[str, object] | None,
     result: bool,
 ) -> PipelineTasks:
-    """Make the branch and what may follow it.
+    """Create the branch and the tasks that follow it.
 
-    :param tasks: what comes before.
+    :param tasks: the tasks before it.
     :param envelope: the definition.
     :param gate: its gate.
     :param notifier: makes a notifier from ``subject`` and ``message``; None disables notifications.
     :param scoring_dag: the DAG to trigger when the gate is passed.
     :param scoring_conf: its conf.
-    :param result: whether ``select_inputs`` names where the verdict is kept.
+    :param result: whether ``select_inputs`` says where to store the verdict.
     """
     metric = metric_of(gate)
     registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
@@ -89,7 +90,7 @@ def follow_gate(
     branch = SageMakerMetricBranchOperator(
         task_id=f"branch_on_{re.sub(r'[^a-z0-9_]+', '_', metric.lower()).strip('_') or 'metric'}",
         pipeline_execution_arn=task_value(tasks.start.task_id),
-        # Only a task that exists has its whole id, with that of its group.
+        # Only a task that exists has its full id, which includes that of its group.
         accepted=[],
         rejected=[],
         condition_step=condition_step,
@@ -115,7 +116,7 @@ def follow_gate(
 
 
 def metric_of(gate: Gate) -> str:
-    """Return the name of the metric that a gate reads: the last name of its path that is not ``value``."""
+    """Return the name of the metric that a gate reads: the last name in its path that is not ``value``."""
     parts = re.findall(r"""\[['"]([^'"]+)['"]\]|([^.\[\]]+)""", gate.json_path)
     names = [quoted or plain for quoted, plain in parts if plain != "value"]
     return names[-1] if names else gate.json_path
@@ -139,9 +140,9 @@ def _trigger(
 
 @dataclass(frozen=True)
 class _ScoringRunId:
-    """Names one scoring run for each execution, whoever retries or clears the task.
+    """Resolves to the same scoring run for each execution, even if the task is retried or cleared.
 
-    :param start_task_id: whose execution it is.
+    :param start_task_id: the task that started the execution.
     """
 
     start_task_id: str
@@ -158,9 +159,9 @@ def _values(
     metric: str,
     scoring_dag: str | None,
 ) -> dict[str, Any]:
-    """Return what the notifications' templates read, by its name there."""
+    """Return the values that the notifications' templates read, by name."""
     return {
-        # Chosen by whoever wrote the definition, and not a template.
+        # Chosen by the author of the definition, and not a template.
         "name": literal(name),
         "execution": task_value(tasks.start.task_id),
         "reason": task_value(tasks.wait.task_id, "rejection_message", otherwise=""),
@@ -206,9 +207,9 @@ def _notify_awaiting(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
 
 
 def notify_failure(notifier: Notifier) -> Any:
-    """Return the callback for the failure of any task beside the start, in its DAG or task group.
+    """Return the callback for the failure of any task in the DAG or task group of the start.
 
-    :param notifier: makes what sends, from ``subject`` and ``message``.
+    :param notifier: makes a notifier from ``subject`` and ``message``.
     """
     return _FailureCallback(
         notifier(
@@ -223,7 +224,7 @@ def notify_failure(notifier: Notifier) -> Any:
 class _FailureCallback:
     """Sends a notification for each failure; Airflow gives all tasks the same callback.
 
-    :param notifier: what sends; its templates may read ``values.execution``.
+    :param notifier: the notifier; its templates may read ``values.execution``.
     """
 
     notifier: Any
@@ -233,14 +234,14 @@ class _FailureCallback:
 
 
 def _execution_of(context: Context) -> str | None:
-    """Return the execution of the failed task's own group, and of its own instance of a mapped one."""
+    """Return the execution of the failed task's group, and in a mapped group that of the same instance."""
     try:
         group: Any = context["task"].task_group
         start = group.child_id("start_pipeline") if group is not None else "start_pipeline"
         execution: str | None = task_value(start, otherwise=None).resolve(context)
     except Exception as error:
-        # The notification is worth more than this line of it.
-        log.warning("The notification does not name the execution: %s", error)
+        # A notification without this line is better than none.
+        log.warning("The notification cannot name the execution: %s", error)
         return None
     return execution
 

@@ -1,4 +1,4 @@
-"""Read what a DAG takes as its schedule."""
+"""Interpret the schedule of a DAG."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAll, AssetAny, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 
-#: Airflow's names for schedules that are not a cron text.
+#: Airflow's names for schedules that are not cron expressions.
 ONCE, CONTINUOUS = "@once", "@continuous"
 
 
 def timetable_of(schedule: Any, timezone: str = "UTC") -> Any:
-    """Return a schedule whose runs have data intervals; Airflow's own reading of a cron text has none.
+    """Return a schedule whose runs have data intervals; a plain cron expression in Airflow has none.
 
-    :param schedule: a cron text, a timedelta, or anything else that a DAG takes, which is left as it is.
-    :param timezone: of a cron text.
+    :param schedule: a cron expression, a timedelta, or any other schedule of a DAG, which stays as it is.
+    :param timezone: the time zone of a cron expression.
     """
     if isinstance(schedule, str) and schedule not in (ONCE, CONTINUOUS):
         return CronDataIntervalTimetable(schedule, timezone=timezone)
@@ -25,9 +25,9 @@ def timetable_of(schedule: Any, timezone: str = "UTC") -> Any:
 
 
 def watched_assets(schedule: Any) -> list[Asset]:
-    """Return the assets of a schedule that triggers watch.
+    """Return the Airflow assets of a schedule that are watched by triggers.
 
-    :param schedule: anything that a DAG takes.
+    :param schedule: any schedule of a DAG.
     """
     if isinstance(schedule, Asset):
         return [schedule] if schedule.watchers else []

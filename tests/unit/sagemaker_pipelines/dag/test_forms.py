@@ -60,7 +60,7 @@ def test_a_value_of_another_type_or_outside_the_enum_is_refused(wrong: dict[str,
 def test_a_default_that_is_known_only_where_deployed_shows_an_empty_field() -> None:
     field = form_params(PARAMETERS)["Data"]
     assert field.value is None
-    assert field.description == "Rows. Empty takes the deployed default."
+    assert field.description == "Rows. Empty means the deployed default."
 
 
 def test_a_field_that_the_interval_selects_is_empty_whatever_its_default() -> None:
@@ -72,9 +72,9 @@ def test_a_field_that_the_interval_selects_is_empty_whatever_its_default() -> No
     form = form_params(parameters, by_interval=["Fixed", "Deployed", "Required"])
     assert ParamsDict(form).validate() == dict.fromkeys(form)
     assert [form[name].description for name in form] == [
-        "Rows. Empty takes what the run's interval selects, or s3://bucket/rows/ where it has none.",
-        "Empty takes what the run's interval selects, or the deployed default where it has none.",
-        "Empty takes what the run's interval selects.",
+        "Rows. Empty means what the run's interval selects, or s3://bucket/rows/ if it has none.",
+        "Empty means what the run's interval selects, or the deployed default if it has none.",
+        "Empty means what the run's interval selects.",
     ]
     assert validated()["Data"] is None
 
@@ -88,7 +88,7 @@ def test_a_parameter_without_a_default_may_stay_empty_where_the_dag_gives_its_va
     parameters = (Parameter("Status", "String", enum_values=("Approved", "Rejected")),)
     form = form_params(parameters, set_elsewhere=["Status"])
     assert ParamsDict(form).validate() == {"Status": None}
-    assert form["Status"].description == "Empty takes what the DAG gives."
+    assert form["Status"].description == "Empty means the value that the DAG sets."
     with pytest.raises(ParamValidationError):
         form["Status"].resolve("Wrong")
 
