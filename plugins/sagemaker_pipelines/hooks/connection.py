@@ -1,4 +1,4 @@
-"""Read an Airflow connection, and never take a failed read for a connection that does not exist."""
+"""Read an Airflow connection, and never mistake a failed read for a connection that does not exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sagemaker_pipelines.airflow_internals import connection_is_missing
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-# Short enough for a kill, which has to stop an execution afterwards.
+# Short enough for a kill, which still has to stop an execution afterwards.
 ASK_SECONDS = 4.0
 ASK_AGAIN_SECONDS = 0.5
 
@@ -21,10 +21,10 @@ ASK_AGAIN_SECONDS = 0.5
 class AirflowConnectionError(ConnectionError):
     """An Airflow connection could not be read, or does not exist; AWS was not called.
 
-    It is not a SageMakerPipelinesError, which tasks take for final: a retry may find the connection.
+    It is not a SageMakerPipelinesError, which tasks treat as final, because a retry may find the connection.
 
     :param conn_id: the connection's id.
-    :param reason: why it could not be read; None where it does not exist.
+    :param reason: why it could not be read; None if it does not exist.
     """
 
     def __init__(self, conn_id: str, reason: str | None = None) -> None:
@@ -35,31 +35,31 @@ class AirflowConnectionError(ConnectionError):
     def __str__(self) -> str:
         if self.reason is None:
             return (
-                f"There is no Airflow connection {self.conn_id!r}. AWS was not called, since boto3's own "
-                "credentials may be those of another account. Create the connection; aws_conn_id=None takes "
-                "boto3's own credentials."
+                f"The Airflow connection {self.conn_id!r} does not exist. AWS was not called, because "
+                "boto3's own credentials may be those of another account. Create the connection, or use "
+                "boto3's own credentials with aws_conn_id=None."
             )
         return (
             f"The Airflow connection {self.conn_id!r} could not be read: {self.reason}. AWS was not called, "
-            "since boto3's own credentials may be those of another account. Expected an answer of Airflow's "
-            "API server and of each secrets backend; look at their logs."
+            "because boto3's own credentials may be those of another account. Expected an answer from "
+            "Airflow's API server and from each secrets backend; check their logs."
         )
 
 
 class CheckedConnectionMixin:
-    """Let an AWS hook call AWS with its own connection or not at all; mixed in before the hook's class.
+    """Let an AWS hook call AWS only with its own connection; mixed in before the hook's class.
 
-    Airflow reports a connection that it could not read as one that does not exist. For those, the provider
-    takes boto3's own credentials, region and endpoint, which may be those of another account.
+    Airflow reports a connection that it could not read as one that does not exist. The provider then uses
+    boto3's own credentials, region and endpoint, which may be those of another account.
     """
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
-        """Return the connection; ask again for some seconds while Airflow does not answer.
+        """Return the connection; retry for some seconds while Airflow does not answer.
 
         :param conn_id: the connection's id.
-        :raises AirflowNotFoundException: it is the default connection, and Airflow has none. The provider
-            then takes boto3's own credentials, as environments without an Airflow connection want it.
+        :raises AirflowNotFoundException: it is the default connection, and it does not exist. The provider
+            then uses boto3's own credentials, as expected in environments without an Airflow connection.
         :raises AirflowConnectionError: it could not be read, or it is not the default one and does not exist.
         """
         deadline = time.monotonic() + ASK_SECONDS
@@ -80,7 +80,7 @@ class CheckedConnectionMixin:
 
 
 def _failure(conn_id: str) -> str | None:
-    """Return why it is not known whether a connection exists; None where it certainly does not."""
+    """Return why it is not known whether a connection exists; None if it certainly does not exist."""
     try:
         return None if connection_is_missing(conn_id) else "the first answer said that it does not exist"
     except Exception as error:

@@ -18,18 +18,18 @@ from sagemaker_pipelines.hooks.connection import CheckedAwsHook, CheckedConnecti
 from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.settings import PipelineSettings, table
 
-#: For polling: a call to an endpoint that hangs ends within a minute.
+#: For polling: a call to an endpoint that hangs fails within a minute.
 POLLING_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 
 class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
-    """Hold the client and the settings of one connection; the calls themselves are in :attr:`client`.
+    """Provide the client and the settings of one connection; the calls themselves are in :attr:`client`.
 
-    It takes the arguments of the provider's
+    It accepts the arguments of the provider's
     :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``, ``region_name``,
     ``verify`` and ``config``. What differs between environments comes from :attr:`settings`.
 
-    :ivar default_config: botocore's Config where neither the hook nor its connection says otherwise.
+    :ivar default_config: botocore's Config, unless the hook or its connection overrides it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,14 +48,14 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
 
     @property
     def config(self) -> Config:
-        """Botocore's Config: the hook's or else the connection's, over the defaults."""
+        """Botocore's Config: the hook's, or the connection's if the hook has none, over the defaults."""
         return self.default_config.merge(super().config)
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
-        """The Airflow connection, whose extra the provider takes as it is.
+        """The Airflow connection, whose extra the provider uses without checking it.
 
-        :raises SettingsError: the extra, or a part of it that is read here, has another shape.
+        :raises SettingsError: the extra, or a part of it that is read here, has the wrong shape.
         :raises AirflowConnectionError: it could not be read; see :class:`CheckedConnectionMixin`.
         """
         where = f"extra of connection {self.aws_conn_id!r}"
@@ -65,7 +65,7 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
             raise SettingsError(
                 f"The {where} cannot be read: {error}. Expected a JSON object as "
                 "https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html "
-                "describes; correct it."
+                "describes. Correct it."
             ) from error
         services = table(config.service_config, f"{where}, service_config")
         table(services.get("sagemaker", {}), f"{where}, service_config.sagemaker")
@@ -90,7 +90,7 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
         """
         if service == "sagemaker":
             return self.conn
-        # The provider's own s3_hook and logs_hook know the connection, but not the hook's region.
+        # The provider's own s3_hook and logs_hook use the connection, but not the hook's region.
         client = CheckedAwsHook(
             aws_conn_id=self.aws_conn_id,
             client_type=service,
@@ -101,7 +101,7 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
         return client if service == "s3" else refuse_broken_answers(client)
 
     def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a new boto3 client of SageMaker, as the provider makes it, that refuses broken answers.
+        """Return the provider's new boto3 client of SageMaker, made to refuse broken answers.
 
         :raises SettingsError: the endpoint is not a URL.
         """
@@ -119,7 +119,7 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
     def kill_client(self) -> Any:
         """Return another client of SageMaker, with short timeouts, for use in a signal handler.
 
-        The hook's own may be in the middle of a call there, with its locks held.
+        The hook's own client may be in the middle of a call then, and hold its locks.
         """
         return self.get_client_type(
             region_name=self.region_name,
@@ -129,10 +129,10 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
         )
 
     def masked(self, value: Any) -> Any:
-        """Return JSON types with the values masked that Airflow masks."""
+        """Return JSON types, with the values masked that Airflow masks."""
         return masked(value)
 
     def renew(self) -> None:
-        """Read the connection, and its credentials, anew for the next client."""
+        """Read the connection and its credentials again for the next client."""
         for name in ("conn", "conn_config"):
             self.__dict__.pop(name, None)

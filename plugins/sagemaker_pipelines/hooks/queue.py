@@ -14,13 +14,13 @@ from sagemaker_pipelines.hooks.connection import CheckedConnectionMixin
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 MAX_BATCH = 10
 MAX_WAIT_SECONDS = 20
-_DELETE_TRIES = 3
+_DELETE_ATTEMPTS = 3
 
 
 class SqsQueueHook(CheckedConnectionMixin, SqsHook):
-    """Call SQS for one queue; a hook holds calls, and no judgement.
+    """Call SQS for one queue.
 
-    It takes the arguments of the provider's
+    It accepts the arguments of the provider's
     :class:`~airflow.providers.amazon.aws.hooks.sqs.SqsHook`, which are those of every AWS hook.
     """
 
@@ -57,7 +57,7 @@ class SqsQueue:
         """Return at most ten messages, as soon as there is one.
 
         :param wait_time_seconds: how long to wait for the first.
-        :param visibility_timeout: for how long nobody else receives them; None takes the queue's.
+        :param visibility_timeout: for how long nobody else receives them; None uses the queue's timeout.
         """
         options = {} if visibility_timeout is None else {"VisibilityTimeout": visibility_timeout}
         answer = await self._client.receive_message(
@@ -71,13 +71,13 @@ class SqsQueue:
         return messages
 
     async def delete(self, receipt_handles: Sequence[str]) -> Sequence[str]:
-        """Delete messages, and return why SQS kept those that it kept in spite of further tries.
+        """Delete messages, and return SQS's reasons for those that it kept after several attempts.
 
-        :param receipt_handles: those of the last time that the messages were received.
+        :param receipt_handles: the receipt handles from the last time that the messages were received.
         """
         left = list(receipt_handles)
         problems: list[str] = []
-        for attempt in range(_DELETE_TRIES):
+        for attempt in range(_DELETE_ATTEMPTS):
             await asyncio.sleep(attempt)
             problems, kept = [], list[str]()
             for start in range(0, len(left), MAX_BATCH):

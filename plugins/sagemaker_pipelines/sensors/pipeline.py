@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 
 class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, SageMakerPipelineSensor):
-    """Wait until a pipeline execution has ended, and tell how.
+    """Wait until a pipeline execution has ended, and return its outcome.
 
-    It succeeds for an execution that Succeeded and for one that was *rejected*, that is Failed in
-    rejection steps only; everything else is a failure with the failed step, its reason and its log. The
-    steps' transitions appear in the task's log as they happen.
+    It succeeds if the execution Succeeded, or if it was *rejected*, that is, only rejection steps Failed.
+    Everything else is a failure, reported with the failed step, its reason and its log. The transitions of
+    the steps appear in the task's log as they happen.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribePipelineExecution.html
 
     :param pipeline_exec_arn: ARN of the execution. Templated.
-    :param rejection_steps: names of the Fail steps that reject a model; None takes the Fail steps in the
+    :param rejection_steps: names of the Fail steps that reject a model; None uses the Fail steps in the
         ElseSteps of the gate in the execution's own definition. Templated.
-    :param stop_on_kill: stop the execution when the task is failed, cleared, marked, evicted or takes too
-        long; False leaves it running.
-    :param resume_on_retry: a retry, or a clear of this task, resumes a failed execution with
-        RetryPipelineExecution, and one that a kill of this task stopped. A rejection is never retried.
-        Templated.
+    :param stop_on_kill: whether to stop the execution if somebody fails, clears or marks the task, or if it
+        is evicted or times out; False leaves the execution running.
+    :param resume_on_retry: whether a retry or a clear of this task resumes, with RetryPipelineExecution, an
+        execution that failed or that a kill of this task stopped. A rejection is never retried. Templated.
     :param deferrable: wait in the triggerer instead of a worker; default Airflow's
         ``[operators] default_deferrable``.
-    :param poke_interval: the longest time between two looks, seconds, default 30; the first looks follow
-        faster.
+    :param poke_interval: the longest time between two polls, seconds, default 30; the first polls are closer
+        together.
     :return: ``{"pipeline_execution_arn", "status", "rejected", "rejection_step", "rejection_message",
         "steps": [{"name", "status", "seconds", "cache_hit"}]}``.
-    :raises ValueError: ``mode`` is ``reschedule``: nothing could stop the execution between two looks.
+    :raises ValueError: ``mode`` is ``reschedule``, in which nothing could stop the execution between two
+        polls.
     :raises ExecutionFailedError: the execution failed; the XCom ``failure`` holds step, reason and log.
     :raises AirflowFailException: it failed in a way that a retry cannot change, or somebody stopped it.
     """
@@ -68,8 +68,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
     ) -> None:
         if kwargs.get("mode", "poke") != "poke":
             raise ValueError(
-                f"mode={kwargs['mode']!r} is refused: between two looks nothing could stop the execution. "
-                "Use deferrable=True, which holds no worker either."
+                f"mode is {kwargs['mode']!r}, which is refused: nothing could stop the execution between two "
+                "polls. Expected 'poke'. Use deferrable=True instead, which does not occupy a worker either."
             )
         super().__init__(pipeline_exec_arn=pipeline_exec_arn, poke_interval=poke_interval, **kwargs)
         self.rejection_steps = rejection_steps
@@ -88,13 +88,13 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException):
-            # With soft_fail both a timeout and a failure come as a skip.
+            # With soft_fail, both a timeout and a failure arrive here as a skip.
             if self._watch is None or not self._watch.has_ended:
                 self.stop_for_timeout(self.pipeline_exec_arn)
             raise
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Look once; a transient fault counts as "not yet"."""
+        """Poll once; a transient fault counts as "not yet"."""
         if self._watch is None:
             self._watch = ExecutionWatch(
                 self.client, self.pipeline_exec_arn, waiter_delay=self.poke_interval, log=self.log
@@ -109,5 +109,5 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         return outcome
 
     def seconds_to_next_poke(self) -> float:
-        """Return what the watch says: the sensor's own exponential backoff has no place here."""
+        """Return the delay of the watch, which replaces the sensor's own exponential backoff."""
         return self._watch.delay() if self._watch else self.poke_interval

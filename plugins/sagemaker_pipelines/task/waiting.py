@@ -153,8 +153,8 @@ class ExecutionWaitMixin(KillMixin):
         """
         if not event or "pipeline_execution_arn" not in event:
             raise AirflowException(
-                f"The trigger's event is {event!r}; expected it to have pipeline_execution_arn. Clear the "
-                "task, so that it waits again."
+                f"The trigger's event is {event!r}; expected pipeline_execution_arn in it. Clear the task, "
+                "so that it waits again."
             )
         arn = event["pipeline_execution_arn"]
         if event["event"] == "error":

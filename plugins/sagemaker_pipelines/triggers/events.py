@@ -1,4 +1,4 @@
-"""Wake a DAG when data arrives or an execution ends: the triggers of asset watchers."""
+"""Wake a DAG when data arrives or an execution ends: the triggers of Airflow's asset watchers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from sagemaker_pipelines.hooks.queue import MAX_WAIT_SECONDS, SqsQueueHook
 from sagemaker_pipelines.triggers.queue import QueueMessage, SqsQueueProducer
 
 UNMATCHED = ("keep", "delete")
-# How hooks/starting marks the executions of Airflow.
+# How task/logical_start.py marks the executions of Airflow.
 _OWN_DESCRIPTION = "Airflow dag_id="
 
 
 class SqsEventTrigger(BaseEventTrigger):
     """Fire for every new event of one kind that an SQS queue receives.
 
-    Watchers of one queue with equal arguments here share one receive loop, which deletes a message only
-    after Airflow has stored the asset events of all of them.
+    Watchers of one queue whose arguments here are equal share one receive loop. It deletes a message only
+    after Airflow has stored the events for the Airflow assets of all these watchers.
 
     :param queue: the queue's URL, or its name in the connection's account and region.
-    :param unmatched: what happens to messages that no watcher takes, such as foreign ones: ``"keep"``
+    :param unmatched: what happens to messages that do not match any watcher, such as foreign ones: ``"keep"``
         leaves them to the queue's redrive policy, ``"delete"`` is for a queue with one watcher.
     :param wait_time_seconds: how long a receive waits for the first message, at most 20.
-    :param visibility_timeout: seconds until a message that was received and not stored comes again, after
-        a crash of the triggerer; None takes the queue's.
+    :param visibility_timeout: seconds until a message that was received but not stored is delivered again,
+        after a crash of the triggerer; None uses the queue's timeout.
     :param aws_conn_id: the Airflow connection.
-    :param region_name: the region; None takes the connection's.
+    :param region_name: the region; None uses the connection's.
     :param verify: whether or with which CA bundle to check certificates.
     :param botocore_config: keywords of botocore's Config.
     """
@@ -64,10 +64,10 @@ class SqsEventTrigger(BaseEventTrigger):
 
     @abstractmethod
     def takes(self, event: Event) -> bool:
-        """Return whether the event is one for this watcher."""
+        """Return whether the event matches this watcher."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make an equal trigger."""
+        """Return the class path and the arguments that create an equal trigger."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "queue": self.queue,
             "unmatched": self.unmatched,
@@ -80,16 +80,16 @@ class SqsEventTrigger(BaseEventTrigger):
         }
 
     def shared_stream_key(self) -> Hashable:
-        """Return what watchers have to have in common to share a receive loop."""
+        """Return the key that watchers must have in common to share a receive loop."""
         return "sagemaker_pipelines.sqs", json.dumps(self.shared_arguments(), sort_keys=True)
 
     def shared_arguments(self) -> dict[str, Any]:
-        """Return the arguments that are about the queue, of any subclass."""
+        """Return the arguments that concern the queue, which every subclass has."""
         return SqsEventTrigger.serialize(self)[1]
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Return the queue's side of the watchers; having it makes Airflow confirm what it has stored."""
+        """Return the queue's side of the watchers; with it, Airflow confirms what it has stored."""
         hook = SqsQueueHook(
             aws_conn_id=kwargs["aws_conn_id"],
             region_name=kwargs["region_name"],
@@ -109,8 +109,8 @@ class SqsEventTrigger(BaseEventTrigger):
     ) -> AsyncIterator[TriggerEvent]:
         """Yield the new events of this watcher.
 
-        A duplicate of an event that is not stored yet may be dropped: the message that the event came with
-        stays in the queue until it is stored, and this trigger ends with its memory when it never is.
+        A duplicate of an event that is not stored yet may be dropped: the message with the first event stays
+        in the queue until it is stored. If it is never stored, this trigger ends, and its memory with it.
         """
         async for message in shared_stream:
             for event in message.events:
@@ -118,16 +118,18 @@ class SqsEventTrigger(BaseEventTrigger):
                     continue
                 message.is_claimed = True
                 if not self._ledger.is_new(event):
-                    self.log.info("Dropped, delivered before or out of order: %s", event.event_id)
+                    self.log.info(
+                        "Dropped because it was delivered before or out of order: %s", event.event_id
+                    )
                     continue
                 self._ledger.record(event)
                 yield TriggerEvent(event.payload)  # type: ignore[no-untyped-call]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Refuse to run outside an asset watcher: there nobody would confirm what is stored."""
+        """Refuse to run outside an asset watcher, where nothing would confirm what is stored."""
         raise NotImplementedError(
-            f"{type(self).__name__} is for asset watchers, in Airflow 3.3 or later. Put it into an "
-            "AssetWatcher; to wait inside a run, use a sensor."
+            f"{type(self).__name__} runs outside an asset watcher; expected an AssetWatcher of Airflow 3.3 "
+            "or later. Put it into an AssetWatcher; to wait inside a run, use a sensor."
         )
         yield  # type: ignore[unreachable]  # makes it a generator
 
@@ -136,14 +138,16 @@ class S3ObjectCreatedTrigger(SqsEventTrigger):
     """Fire for every object created below a prefix.
 
     :param uri_prefix: such as ``"s3://bucket/data/train/"``.
-    :param uri_suffix: what the URI has to end with, such as ``"/_SUCCESS"``; the default takes every one.
+    :param uri_suffix: the required end of the URI, such as ``"/_SUCCESS"``; the default accepts every URI.
     :param kwargs: see :class:`SqsEventTrigger`.
     """
 
     def __init__(self, *, uri_prefix: str, uri_suffix: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not uri_prefix.startswith("s3://"):
-            raise ValueError(f"uri_prefix is {uri_prefix!r}, expected an S3 URI such as 's3://bucket/data/'.")
+            raise ValueError(
+                f"uri_prefix is {uri_prefix!r}; expected an S3 URI such as 's3://bucket/data/'. Correct it."
+            )
         self.uri_prefix = uri_prefix
         self.uri_suffix = uri_suffix
 
@@ -162,12 +166,12 @@ class S3ObjectCreatedTrigger(SqsEventTrigger):
 
 
 class SageMakerPipelineExecutionEndedTrigger(SqsEventTrigger):
-    """Fire for every pipeline execution that has come to one of some statuses.
+    """Fire for every pipeline execution that reaches one of the given statuses.
 
-    :param pipeline_name: the pipeline's name or ARN; None takes every pipeline's.
+    :param pipeline_name: the pipeline's name or ARN; None accepts every pipeline.
     :param statuses: the statuses to fire for.
-    :param include_own: whether also to fire for executions that Airflow has started. A DAG that starts
-        the pipeline whose end wakes it would never come to rest.
+    :param include_own: whether to fire also for executions that Airflow started. A DAG that starts the same
+        pipeline whose end wakes it would then run forever.
     :param kwargs: see :class:`SqsEventTrigger`.
     """
 
@@ -202,13 +206,15 @@ class SageMakerPipelineExecutionEndedTrigger(SqsEventTrigger):
 
 def _check(queue: str, unmatched: str, wait_time_seconds: int, visibility_timeout: int | None) -> None:
     if not queue:
-        raise ValueError("queue is empty, expected the URL or the name of an SQS queue.")
+        raise ValueError("queue is empty; expected the URL or the name of an SQS queue. Set it.")
     if unmatched not in UNMATCHED:
-        raise ValueError(f"unmatched is {unmatched!r}, expected one of {', '.join(UNMATCHED)}.")
+        raise ValueError(f"unmatched is {unmatched!r}; expected one of {', '.join(UNMATCHED)}. Correct it.")
     if not 0 <= wait_time_seconds <= MAX_WAIT_SECONDS:
-        raise ValueError(f"wait_time_seconds is {wait_time_seconds}, expected 0 to {MAX_WAIT_SECONDS}.")
+        raise ValueError(
+            f"wait_time_seconds is {wait_time_seconds}; expected 0 to {MAX_WAIT_SECONDS}. Correct it."
+        )
     if visibility_timeout is not None and not 5 <= visibility_timeout <= 43_200:
         raise ValueError(
-            f"visibility_timeout is {visibility_timeout}, expected 5 to 43200 seconds: Airflow takes some "
-            "seconds to store an event."
+            f"visibility_timeout is {visibility_timeout}; expected 5 to 43200 seconds, because Airflow needs "
+            "some seconds to store an event. Correct it."
         )

@@ -16,15 +16,15 @@ from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 
 class SageMakerPartitionsTrigger(BaseTrigger):
-    """Fire once every URI holds data, or the deadline has passed.
+    """Fire when every URI holds data or the deadline has passed.
 
     The payload is ``{"event": "ready" | "timeout" | "error", "missing": [...], "message"}``.
 
     :param uris: S3 URIs of the partitions.
-    :param waiter_delay: the longest time between two looks, seconds.
+    :param waiter_delay: the longest time between two polls, seconds.
     :param deadline: when to give up, seconds since the epoch.
     :param aws_conn_id: the Airflow connection.
-    :param region_name: the region; None takes the connection's.
+    :param region_name: the region; None uses the connection's.
     :param verify: whether or with which CA bundle to check certificates.
     :param botocore_config: keywords of botocore's Config.
     :param version: the version of these arguments, for waits that outlive an upgrade of this package.
@@ -55,7 +55,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
         self.version = version
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make an equal trigger."""
+        """Return the class path and the arguments that create an equal trigger."""
         names = (
             "uris",
             "waiter_delay",
@@ -69,7 +69,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     def hook(self) -> SageMakerPipelineHook:
-        """Return the hook that this trigger asks AWS with."""
+        """Return the hook with which this trigger calls AWS."""
         hook = SageMakerPipelineHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
@@ -80,7 +80,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
         return hook
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until nothing is missing any more."""
+        """Poll until nothing is missing any more."""
         hook, missing, began, patience = self.hook(), self.uris, time.time(), Patience()
         while missing:
             try:
@@ -96,13 +96,13 @@ class SageMakerPartitionsTrigger(BaseTrigger):
                 except Exception as final:
                     yield self._event("error", missing, f"{type(final).__name__}: {final}")
                     return
-                self.log.warning("S3 did not answer, asking again: %s", error)
+                self.log.warning("S3 did not answer; retrying: %s", error)
                 hook = self.hook()
             if missing:
                 if time.time() >= self.deadline:
                     yield self._event("timeout", missing)
                     return
-                # Quick at first, for data that are only a little late.
+                # Short at first, for data that are only a little late.
                 delay = delay_after(time.time() - began, self.waiter_delay)
                 await asyncio.sleep(max(0.0, min(delay, self.deadline - time.time())))
         yield self._event("ready", [])

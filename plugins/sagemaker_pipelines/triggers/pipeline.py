@@ -20,24 +20,25 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.triggers.poller import watching
 from sagemaker_pipelines.triggers.threads import KILL, in_thread
 
-# Airflow gives a trigger's on_kill 30 s: to ask whether the task still waits, and to stop the execution.
+# Airflow gives a trigger's on_kill 30 s. It has to ask whether the task still waits, and stop the execution.
 ASK_SECONDS = 9.0
 ASK_AGAIN_SECONDS = 1.0
 STOP_SECONDS = 18.0
 
 
 class SageMakerPipelineExecutionTrigger(BaseTrigger):
-    """Fire once when a pipeline execution has ended, however, or the deadline has passed.
+    """Fire once when a pipeline execution has ended in any way, or when the deadline has passed.
 
-    The event says what was seen and judges nothing: the task does, with the code of the other modes. Its
-    payload is ``{"event": "ended" | "timeout" | "error", "pipeline_execution_arn", "status", "message"}``.
+    The event says what was seen and does not judge it. The task judges it, with the same code as in the
+    other modes. The payload is ``{"event": "ended" | "timeout" | "error", "pipeline_execution_arn",
+    "status", "message"}``.
 
     :param pipeline_execution_arn: the execution.
-    :param waiter_delay: the longest time between two looks, seconds.
+    :param waiter_delay: the longest time between two polls, seconds.
     :param deadline: when to give up, seconds since the epoch; None waits for as long as it takes.
-    :param stop_on_kill: stop the execution when a user fails or clears the task, and at the deadline.
+    :param stop_on_kill: whether to stop the execution if a user fails or clears the task, or at the deadline.
     :param aws_conn_id: the Airflow connection.
-    :param region_name: the region; None takes the connection's.
+    :param region_name: the region; None uses the connection's.
     :param verify: whether or with which CA bundle to check certificates.
     :param botocore_config: keywords of botocore's Config.
     :param version: the version of these arguments, for waits that outlive an upgrade of this package.
@@ -68,11 +69,11 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         self.verify = verify
         self.botocore_config = botocore_config
         self.version = version
-        # The event loop alone would not keep the task from being collected.
+        # The event loop alone does not keep the task from being garbage collected.
         self._kill_work: asyncio.Future[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make an equal trigger."""
+        """Return the class path and the arguments that create an equal trigger."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -89,7 +90,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         )
 
     def hook(self) -> SageMakerPipelineHook:
-        """Return the hook that this trigger asks AWS with."""
+        """Return the hook with which this trigger calls AWS."""
         return SageMakerPipelineHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
@@ -98,7 +99,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until the execution has ended, together with the other waits of this triggerer."""
+        """Poll until the execution has ended, together with the other waits of this triggerer."""
         async with watching(
             self._connection,
             self.pipeline_execution_arn,
@@ -127,14 +128,14 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Stop the execution, unless the task still waits.
 
-        Airflow calls it when a user fails, clears or marks the task; but also on a triggerer that was so
-        slow that its triggers were given to another one, and there the task is still deferred.
+        Airflow calls this when a user fails, clears or marks the task. It also calls it in a triggerer that
+        was so slow that its triggers were given to another one; the task is still deferred then.
         """
         if not self.stop_on_kill:
-            self.log.info("stop_on_kill is off: %s goes on", self.pipeline_execution_arn)
+            self.log.info("stop_on_kill is off: %s keeps running", self.pipeline_execution_arn)
             return
-        # Airflow 3.3 cancels on_kill itself when it takes longer than a second, as the supervisor repeats
-        # its request until the trigger has gone: the work is a task of its own, which goes on.
+        # Airflow 3.3 cancels on_kill itself when it takes longer than a second, because the supervisor
+        # repeats its request until the trigger is gone. The work is therefore done in a separate task.
         work = self._kill_work = asyncio.ensure_future(self._stop_unless_deferred())
         while not work.done():
             with suppress(asyncio.CancelledError):
@@ -150,16 +151,16 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
             except Exception as error:
                 if time.monotonic() >= deadline:
                     self.log.error(  # noqa: TRY400 - expected
-                        "%s goes on: Airflow did not say whether its task still waits (%s). If nothing "
+                        "%s keeps running: Airflow did not say whether its task still waits (%s). If nothing "
                         "watches it, the orphan sweep reports it; stop it in SageMaker.",
                         self.pipeline_execution_arn,
                         error,
                     )
                     return
-                self.log.warning("Asking Airflow again whether the task still waits: %s", error)
+                self.log.warning("Airflow did not say whether the task still waits; retrying: %s", error)
             await asyncio.sleep(ASK_AGAIN_SECONDS)
         if is_deferred:
-            self.log.info("%s goes on: another triggerer watches it", self.pipeline_execution_arn)
+            self.log.info("%s keeps running: another triggerer watches it", self.pipeline_execution_arn)
             return
         await self._stop()
 
@@ -183,23 +184,23 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
                 client = self.hook().kill_client()
                 break
             except Exception as error:
-                # Making the client reads the Airflow connection, and may assume a role.
+                # Creating the client reads the Airflow connection, and may assume a role.
                 if not is_transient(error) or time.monotonic() >= deadline:
                     self.log.error(  # noqa: TRY400 - expected
-                        "%s goes on, as AWS could not be asked to stop it: %s. The orphan sweep reports it; "
-                        "stop it in SageMaker.",
+                        "%s keeps running, because AWS could not be reached to stop it: %s. The orphan sweep "
+                        "reports it; stop it in SageMaker.",
                         self.pipeline_execution_arn,
                         error,
                     )
                     return
-                self.log.warning("Trying again to connect to AWS: %s", error)
+                self.log.warning("Cannot connect to AWS; retrying: %s", error)
             time.sleep(ASK_AGAIN_SECONDS)
         seconds = max(0.0, deadline - time.monotonic())
         stop_execution(client, self.pipeline_execution_arn, seconds=seconds, log=self.log)
 
     @property
     def _connection(self) -> Hashable:
-        """What tells apart whom different triggers ask."""
+        """The key that distinguishes the connections of different triggers."""
         config = json.dumps(self.botocore_config, sort_keys=True, default=str)
         return (self.aws_conn_id, self.region_name, self.verify, config)
 

@@ -1,4 +1,4 @@
-"""One poller for all waits of a triggerer that ask the same connection, region and pipeline."""
+"""One poller for all waits of a triggerer that share a connection, region and pipeline."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipeline
 from sagemaker_pipelines.states import is_end
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 
-# The calls of all waits together, however many they are: a page of ListPipelineExecutions every so many
-# seconds, and one ListPipelineExecutionSteps.
+# The rate of calls for all waits together, no matter how many there are: the seconds between two pages of
+# ListPipelineExecutions, and between two calls of ListPipelineExecutionSteps.
 SECONDS_PER_PAGE = 4.5
 SECONDS_PER_STEP_LIST = 10.0
 _REMEMBERED_DURATIONS = 20
@@ -33,10 +33,10 @@ class Wait:
     """One trigger's wait for one execution.
 
     :param pipeline_execution_arn: the execution.
-    :param waiter_delay: the longest time between two looks that this wait asks for, seconds.
-    :ivar status: the status at the last look; None before the first.
+    :param waiter_delay: the longest time between two polls for this wait, seconds.
+    :ivar status: the status at the last poll; None before the first.
     :ivar error: why the execution cannot be watched any longer.
-    :ivar lines: what the trigger is to log; it takes them out.
+    :ivar lines: the lines that the trigger has to log; it removes them.
     """
 
     def __init__(self, pipeline_execution_arn: str, waiter_delay: float) -> None:
@@ -52,26 +52,26 @@ class Wait:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last look saw the execution's end."""
+        """Whether the last poll saw the execution's end."""
         return self.status is not None and is_end(self.status)
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is still something to look for."""
+        """Whether the execution still has to be polled."""
         return self.error is None and not self.has_ended
 
     def wake(self, status: str | None = None, error: BaseException | None = None) -> None:
-        """Wake the trigger up.
+        """Wake up the trigger.
 
-        :param status: what the look saw.
-        :param error: an error that stays.
+        :param status: the status that the poll saw.
+        :param error: a permanent error.
         """
         self.status = status or self.status
         self.error = error or self.error
         self._news.set()
 
     async def news(self, timeout: float | None) -> None:
-        """Wait for the next look, or until the time is over."""
+        """Wait for the next poll, or until the timeout."""
         try:
             await asyncio.wait_for(self._news.wait(), timeout)
         except TimeoutError:
@@ -79,7 +79,7 @@ class Wait:
         self._news.clear()
 
     def delay(self, usual_seconds: float | None) -> float:
-        """Return the seconds to the look after this one: short at first and near the usual duration.
+        """Return the seconds until the next poll: short at first, and near the usual duration.
 
         :param usual_seconds: how long executions of this pipeline usually take, if that is known.
         """
@@ -89,11 +89,11 @@ class Wait:
 
 
 class ExecutionPoller:
-    """Looks at all watched executions of a pipeline, for as long as there are any.
+    """Polls all watched executions of a pipeline, for as long as there are any.
 
-    It logs nothing itself: a line belongs to the log of the task that waits.
+    It logs nothing itself, because a line belongs in the log of the task that waits.
 
-    :param connection: what tells apart who is asked.
+    :param connection: the key that distinguishes connections.
     :param pipeline_name: the pipeline's name.
     """
 
@@ -110,26 +110,26 @@ class ExecutionPoller:
 
     @property
     def usual_seconds(self) -> float | None:
-        """How long the executions took that ended under this poller's eyes."""
+        """The median duration of the executions that this poller saw end."""
         return statistics.median(self._durations) if self._durations else None
 
     def join(self, wait: Wait, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
         """Watch one more execution.
 
-        :param wait: what to tell of each look.
-        :param make_hook: makes what AWS is asked with; the first wait's is used for all.
+        :param wait: the wait to notify after each poll.
+        :param make_hook: makes the hook that calls AWS; the first wait's hook is used for all.
         """
         self._waits.append(wait)
         self._joined.set()
         if self._task is None or self._task.done():
             self._survey = None
-            # In a context of its own: what the hook logs is not the first waiting task's.
+            # In a separate context, so that the hook's log lines do not end up in the first task's log.
             self._task = asyncio.create_task(
                 self._poll(make_hook), name=f"poll {self.pipeline_name}", context=contextvars.Context()
             )
 
     def leave(self, wait: Wait) -> None:
-        """Watch one execution less; the last one ends the polling."""
+        """Stop watching for one wait; the last one ends the polling."""
         self._waits.remove(wait)
         if not self._waits and self._task is not None:
             self._task.cancel()
@@ -153,7 +153,7 @@ class ExecutionPoller:
             hook.default_config = POLLING_CONFIG
             self._survey = ExecutionSurvey(hook.client, self.pipeline_name)
         survey = self._survey
-        # A task may have been deferred twice, by a clear: its two waits share a look.
+        # After a clear, a task may have been deferred twice; its two waits share a poll.
         arns = sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
         seen = await self._in_thread(lambda: survey.look(arns))
         for wait in self._waits:
@@ -177,13 +177,13 @@ class ExecutionPoller:
                 self._durations.append(time.time() - wait.began)
 
     async def _list_steps(self, survey: ExecutionSurvey) -> None:
-        """Read the steps of every wait, or of the next one where there are many."""
+        """Read the steps of every wait, or only of the next one if there are many."""
         waits = [wait for wait in self._waits if wait.goes_on]
         if len(waits) > MAX_DESCRIBED:
             if time.monotonic() < self._next_step_list:
                 return
             self._next_step_list = time.monotonic() + SECONDS_PER_STEP_LIST
-            # Whoever was asked for last comes last.
+            # The wait that is served now goes to the end of the line.
             self._waits.remove(waits[0])
             self._waits.append(waits[0])
             del waits[1:]
@@ -191,7 +191,7 @@ class ExecutionPoller:
             try:
                 steps = await self._in_thread(partial(survey.client.list_steps, wait.pipeline_execution_arn))
             except ClientError as error:
-                # The look has told its status already; a missing execution is told there.
+                # The poll has already reported its status, or that it does not exist.
                 if is_transient(error):
                     raise
                 continue
@@ -200,7 +200,7 @@ class ExecutionPoller:
                 wait.wake()
 
     def _on_error(self, error: Exception) -> None:
-        """End the waits that do not outlive an error, and look again for the others with a new connection."""
+        """End the waits that do not survive an error, and poll again for the others with a new connection."""
         self._faults += 1
         self._survey = None
         for wait in self._waits:
@@ -211,13 +211,11 @@ class ExecutionPoller:
             except Exception as final:
                 wait.wake(error=final)
             else:
-                wait.lines.append(
-                    f"AWS did not answer (fault {self._faults} in a row), asking again: {error}"
-                )
+                wait.lines.append(f"AWS did not answer (fault {self._faults} in a row); retrying: {error}")
                 wait.wake()
 
     async def _pause(self, began: float) -> None:
-        """Sleep until the next look is due; a new wait brings it forward, within the bound on calls."""
+        """Sleep until the next poll is due; a new wait brings it forward, within the limit on calls."""
         calls = self._survey.calls if self._survey is not None else 1
         floor = SECONDS_PER_PAGE * calls if len(self._waits) > MAX_DESCRIBED else 0.0
         wanted = min((wait.delay(self.usual_seconds) for wait in self._waits), default=0.0)
@@ -247,12 +245,12 @@ async def watching(
     waiter_delay: float,
     make_hook: Callable[[], SageMakerPipelineHook],
 ) -> AsyncIterator[Wait]:
-    """Have an execution watched while the context lasts.
+    """Watch an execution while the context lasts.
 
-    :param connection: what tells apart who is asked: connection, region and options.
+    :param connection: the key that distinguishes connections: connection id, region and options.
     :param pipeline_execution_arn: the execution.
-    :param waiter_delay: the longest time between two looks, seconds.
-    :param make_hook: makes the hook; called in a thread, where no other wait has brought one.
+    :param waiter_delay: the longest time between two polls, seconds.
+    :param make_hook: makes the hook; called in a thread, if no other wait has already made one.
     """
     pipeline_arn = pipeline_execution_arn.partition("/execution/")[0]
     pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})

@@ -1,7 +1,7 @@
-"""One receive loop per queue, which deletes a message only after its asset events are stored.
+"""One receive loop per queue, which deletes a message only after its events are stored.
 
 Airflow's triggerer (airflow/triggers/shared_stream.py, 3.3) hands every message to all watchers of the
-queue, waits until the events that they made of it are in its database, and then calls :meth:`advance`.
+queue, waits until the events that they made from it are in its database, and then calls :meth:`advance`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sagemaker_pipelines.hooks.queue import SqsQueue, SqsQueueHook
 
 # Airflow confirms what it has stored about once a second.
 MAX_OUTSTANDING = 100
-# After a restart the watchers of a queue come one by one; a message is for those that are there.
+# After a restart, the watchers of a queue start one by one, and a message only reaches those that are there.
 GATHER_SECONDS = 2.0
 _MAX_BACKOFF_SECONDS = 60.0
 _FULL_PAUSE_SECONDS = 0.2
@@ -32,11 +32,11 @@ log = logging.getLogger(__name__)
 class QueueMessage:
     """A received message that is not deleted yet.
 
-    :param message_id: SQS's id, equal for all its deliveries.
-    :param receipt_handle: that of its last delivery.
-    :param events: what it says; empty for what is no event.
-    :param is_claimed: whether a watcher has taken one of its events, or knows it as a duplicate.
-    :param is_noise: whether it is known to mean nothing to anybody.
+    :param message_id: SQS's id, the same for all its deliveries.
+    :param receipt_handle: the receipt handle of its last delivery.
+    :param events: the events in it; empty if it does not contain any.
+    :param is_claimed: whether one of its events matches a watcher, or is a known duplicate there.
+    :param is_noise: whether it is known to be irrelevant for every watcher.
     """
 
     message_id: str
@@ -49,11 +49,11 @@ class QueueMessage:
 class SqsQueueProducer(SharedStreamProducer):
     """The broker's side of the watchers of one queue.
 
-    :param hook: what to ask AWS with.
+    :param hook: the hook that calls AWS.
     :param queue: the queue's URL or name.
-    :param unmatched: what to do with messages that no watcher takes: ``"keep"`` or ``"delete"``.
+    :param unmatched: what to do with messages that do not match any watcher: ``"keep"`` or ``"delete"``.
     :param wait_time_seconds: how long a receive waits for the first message.
-    :param visibility_timeout: for how long nobody else receives a message; None takes the queue's.
+    :param visibility_timeout: for how long nobody else receives a message; None uses the queue's timeout.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SqsQueueProducer(SharedStreamProducer):
         self._queue: SqsQueue | None = None
 
     async def open_stream(self) -> AsyncIterator[tuple[QueueMessage, QueueMessage]]:
-        """Yield messages for ever; no fault of AWS or of the connection ends it."""
+        """Yield messages forever; a fault of AWS or of the connection does not end it."""
         await asyncio.sleep(GATHER_SECONDS)
         faults = 0
         while True:
@@ -84,7 +84,7 @@ class SqsQueueProducer(SharedStreamProducer):
             except Exception as error:
                 faults += 1
                 pause = min(_MAX_BACKOFF_SECONDS, 2.0**faults)
-                log.warning("Cannot receive from %s, again in %.0f s: %s", self._name, pause, error)
+                log.warning("Cannot receive from %s; retrying in %.0f s: %s", self._name, pause, error)
                 await self._stack.aclose()
                 self._queue = None
                 await asyncio.sleep(pause)
@@ -108,8 +108,8 @@ class SqsQueueProducer(SharedStreamProducer):
     def _take(self, raw: dict[str, Any]) -> QueueMessage | None:
         message = QueueMessage(message_id=raw["MessageId"], receipt_handle=raw["ReceiptHandle"])
         if known := self._outstanding.get(message.message_id):
-            # Its events are about to be stored. Were it handed out again, it would be taken for a duplicate
-            # and be deleted, perhaps before they are.
+            # Its events are about to be stored. If it were handed out again, it would look like a duplicate
+            # and be deleted, possibly before its events are stored.
             known.receipt_handle = message.receipt_handle
             return None
         try:
@@ -121,10 +121,10 @@ class SqsQueueProducer(SharedStreamProducer):
         return message
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Delete what all watchers are done with.
+        """Delete the messages that all watchers are done with.
 
-        A message that cannot be deleted comes again and is then known as a duplicate: nothing is raised,
-        which would end the stream for all watchers.
+        A message that cannot be deleted is delivered again, and then recognised as a duplicate. Nothing is
+        raised here, because that would end the stream for all watchers.
         """
         done = []
         for payload, outcome in batch:
@@ -132,8 +132,8 @@ class SqsQueueProducer(SharedStreamProducer):
             self._outstanding.pop(message.message_id, None)
             if not outcome.is_clean:
                 log.warning(
-                    "Message %s of %s stays in the queue, since Airflow stored its events for %d of %d "
-                    "watchers: it comes again after its visibility timeout",
+                    "Message %s of %s stays in the queue, because Airflow stored its events for only %d of "
+                    "%d watchers; it is delivered again after its visibility timeout",
                     message.message_id,
                     self._name,
                     outcome.acked,
@@ -142,7 +142,7 @@ class SqsQueueProducer(SharedStreamProducer):
             elif message.is_claimed or message.is_noise or self._unmatched == "delete":
                 done.append(message.receipt_handle)
             else:
-                log.info("Message %s of %s is for no watcher here; kept", message.message_id, self._name)
+                log.info("Message %s of %s matches no watcher here; kept", message.message_id, self._name)
         await self._delete(done)
 
     async def _delete(self, receipt_handles: Sequence[str]) -> None:
@@ -156,7 +156,7 @@ class SqsQueueProducer(SharedStreamProducer):
             problems = [str(error)]
         if problems:
             log.warning(
-                "%d messages of %s are not deleted and will come again as duplicates: %s",
+                "%d messages of %s are not deleted and will be delivered again as duplicates: %s",
                 len(problems),
                 self._name,
                 problems[0],

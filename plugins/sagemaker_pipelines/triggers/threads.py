@@ -1,7 +1,7 @@
-"""Threads for blocking calls of triggers, so that an endpoint that hangs keeps none of the others waiting.
+"""Threads for blocking calls of triggers, so that an endpoint that hangs does not block the others.
 
-The event loop's own executor has as many threads as there are cores, and four more, for all triggers of a
-triggerer together. Here each connection has its own threads, and others for the calls that stop executions.
+The event loop's own executor has four threads more than there are cores, for all triggers of a triggerer
+together. Here, each connection has its own threads, and separate threads for calls that stop executions.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 
 async def in_thread(call: Callable[[], T], *, purpose: str, connection: Hashable) -> T:
-    """Run a blocking call in a thread, and let a cancellation through as it came.
+    """Run a blocking call in a thread, and pass a cancellation on unchanged.
 
-    asgiref replaces a CancelledError while its thread runs, and with it Airflow's message that tells a
-    user's kill from a shutdown: on_kill would not be called.
+    asgiref replaces a CancelledError while its thread runs, and thus loses Airflow's message that
+    distinguishes a user's kill from a shutdown; on_kill would not be called.
 
     :param call: the call.
-    :param purpose: ``LOOK`` or ``KILL``; calls of one purpose never wait for those of the other.
-    :param connection: what tells apart who is asked; calls to one connection never wait for another's.
+    :param purpose: ``LOOK`` or ``KILL``; calls for one purpose never wait for those for the other.
+    :param connection: the key of the connection; calls to one never wait for calls to another.
     """
     threads = _threads(purpose, connection)
-    # asgiref, as Airflow's own calls from a thread have to find the way back to this event loop.
+    # asgiref, because Airflow's own calls from a thread have to find their way back to this event loop.
     return await asyncio.shield(
         asyncio.ensure_future(sync_to_async(call, thread_sensitive=False, executor=threads)())
     )
@@ -38,5 +38,5 @@ async def in_thread(call: Callable[[], T], *, purpose: str, connection: Hashable
 
 @cache
 def _threads(purpose: str, connection: Hashable) -> ThreadPoolExecutor:
-    # Its threads begin with the first calls that need them.
+    # Its threads start with the first calls that need them.
     return ThreadPoolExecutor(THREADS, thread_name_prefix=f"sagemaker-pipelines-{purpose}")

@@ -82,7 +82,7 @@ def test_while_airflow_does_not_answer_no_client_of_any_service_is_made(
 
 
 def test_a_connection_that_does_not_exist_is_named_at_once(server: AirflowServer) -> None:
-    with pytest.raises(AirflowConnectionError, match=r"no Airflow connection 'prod'.*aws_conn_id=None"):
+    with pytest.raises(AirflowConnectionError, match=r"connection 'prod' does not exist.*aws_conn_id=None"):
         account("prod")
     assert server.asked.count(GetVariableKeys) == 1
 
