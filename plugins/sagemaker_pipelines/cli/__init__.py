@@ -1,8 +1,8 @@
 """The commands: ``python -m sagemaker_pipelines``.
 
-Other packages add commands by entry points of the group ``sagemaker_pipelines.commands``: the entry point's
-name is the command's, and its object is a function with Typer's annotations, or a Typer app with subcommands.
-Every command imports all of them, so their modules leave heavy imports to their functions.
+Other packages add commands with entry points of the group ``sagemaker_pipelines.commands``. The entry point
+has the name of the command; its object is a function with Typer's annotations, or a Typer app with
+subcommands. Every command imports all of them, so these modules should only do heavy imports in functions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ for entry_point in entry_points(group="sagemaker_pipelines.commands"):
     try:
         command = entry_point.load()
     except ImportError as error:
-        # A package that is only half installed must not take the other commands away.
+        # A package that is only half installed must not break the other commands.
         typer.echo(
             f"Warning: the command {entry_point.name} is missing, because {entry_point.value} cannot be "
             f"imported: {error}. Install its package with its dependencies.",

@@ -1,4 +1,4 @@
-"""Which AWS account a command asks: an Airflow connection, or plain AWS credentials."""
+"""Choose the AWS account of a command: an Airflow connection, or plain AWS credentials."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ DEFAULT_CONN_ID = "aws_default"
 
 
 def has_airflow() -> bool:
-    """Return whether this machine is set up for Airflow: a home of it, or the default connection."""
+    """Return whether this machine is set up for Airflow: with a home, or with the default connection."""
     if "AIRFLOW_CONN_AWS_DEFAULT" in os.environ or "AIRFLOW_HOME" in os.environ:
         return True
     return (Path.home() / "airflow" / "airflow.cfg").exists()
 
 
 def leave_no_airflow_behind() -> None:
-    """Give Airflow a temporary home where it has none: importing it writes its configuration there.
+    """Give Airflow a temporary home if it has none, because importing it writes its configuration there.
 
-    It has to be called before Airflow is imported.
+    This has to be called before Airflow is imported.
     """
     if not has_airflow():
         home = tempfile.TemporaryDirectory(prefix="sagemaker-pipelines-")
@@ -35,10 +35,10 @@ def leave_no_airflow_behind() -> None:
 
 
 def client_of(conn_id: str, region: str | None) -> SageMakerClient:
-    """Return what a command asks AWS with.
+    """Return the client with which a command calls AWS.
 
     :param conn_id: the Airflow connection, see :func:`connection_of`.
-    :param region: the region; None takes the connection's, or AWS's own settings.
+    :param region: the region; None uses the connection's, or AWS's own settings.
     """
     from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 
@@ -46,13 +46,13 @@ def client_of(conn_id: str, region: str | None) -> SageMakerClient:
 
 
 def connection_of(conn_id: str) -> str | None:
-    """Return the connection to ask AWS with; None where boto3 finds its credentials by itself.
+    """Return the connection with which to call AWS; None if boto3 should find its own credentials.
 
-    Without Airflow the default connection does not exist. The provider takes boto3's own credentials for any
-    connection that does not exist: with a misspelt name they might be those of another account.
+    Without Airflow, the default connection does not exist. The provider uses boto3's own credentials for any
+    connection that does not exist; with a misspelt name, these might be for another account.
 
     :param conn_id: the Airflow connection.
-    :raises ParameterError: it is not the default one, and does not exist.
+    :raises ParameterError: it is not the default one and does not exist.
     """
     if conn_id == DEFAULT_CONN_ID:
         return None if "SAGEMAKER_PIPELINES_PLAIN" in os.environ else conn_id
@@ -62,14 +62,14 @@ def connection_of(conn_id: str) -> str | None:
         BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise ParameterError(
-            f"There is no Airflow connection {conn_id!r}. `airflow connections list` shows those of its "
-            f"database; AIRFLOW_CONN_{conn_id.upper()} would define it here."
+            f"The Airflow connection {conn_id!r} does not exist. Choose one that `airflow connections list` "
+            f"shows, or define it here with AIRFLOW_CONN_{conn_id.upper()}."
         ) from None
     return conn_id
 
 
 def choose(profile: str | None, endpoint_url: str | None, settings: Path | None) -> None:
-    """Take up the options that all commands share, as the environment variables that AWS and Airflow read."""
+    """Set the options that all commands share, as environment variables that AWS and Airflow read."""
     for name, value in {
         "AWS_PROFILE": profile,
         "AWS_ENDPOINT_URL": endpoint_url,

@@ -1,4 +1,4 @@
-"""Say what to do about an error of AWS, for whoever reads it in a shell."""
+"""Say what to do about an error of AWS, for a user in a shell."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ _NETWORK = (
     "Check the network, the region, and the endpoint (--endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in "
     "the extra of the Airflow connection)."
 )
-_REGION = (
-    "Give a region: --region, AWS_DEFAULT_REGION, or region_name in the extra of the Airflow connection."
-)
+_REGION = "Set a region: --region, AWS_DEFAULT_REGION, or region_name in the extra of the Airflow connection."
 _CREDENTIALS = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile (--profile, AWS_PROFILE; "
     "`aws configure` makes one), or name an Airflow connection that has credentials."
@@ -36,9 +34,9 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "NotAuthorized", "Unauthoriz
 
 
 def with_advice(error: Exception) -> str:
-    """Return the text of an error, and what to do about it where that is known.
+    """Return the text of an error, followed by what to do about it if that is known.
 
-    :param error: an error of botocore or of this package, whose own say it already.
+    :param error: an error of botocore or of this package; the latter already say what to do.
     """
     text = str(error)
     advice = _advice(error)
@@ -51,7 +49,7 @@ def _advice(error: Exception) -> str | None:
         return known
     if isinstance(error, ClientError):
         if code_of(error) in _DENIED:
-            return "Allow it to this user or role; docs/deployment.md lists the policies."
+            return "Allow this user or role to do it; docs/deployment.md lists the policies."
         if is_missing(error) or is_missing_object(error):
             return (
                 "Check the name, the region and the account; `list` shows the pipelines, and `list NAME` the "

@@ -1,4 +1,4 @@
-"""A backfill by date, and its end."""
+"""Report a backfill by date, and cancel it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def backfill_report(
 def backfill_cancel(
     backfill_id: BackfillId,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to see the executions end.")] = 120,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the executions to end.")] = 120,
     airflow_url: AirflowUrl = _URL,
     token: Token = None,
     username: Username = None,
@@ -63,7 +63,7 @@ def backfill_cancel(
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Cancel a backfill, fail its runs, and stop their executions; exit with 1 if one still executes."""
+    """Cancel a backfill, fail its runs and stop their executions; exit with 1 if one is still executing."""
     with reported():
         backfill = _backfill(backfill_id, airflow_url, token, username, password, conn_id, region)
     dag_id = backfill.described["dag_id"]
@@ -79,7 +79,7 @@ def backfill_cancel(
         directly = f", {len(done.directly)} of them from here" if done.directly else ""
         typer.echo(f"{len(done.runs)} runs failed, {len(done.stopped)} executions stopped{directly}.")
     for arn in done.running:
-        typer.echo(f"Error: {arn} still executes. Stop it in SageMaker.", err=True)
+        typer.echo(f"Error: {arn} is still executing. Stop it in SageMaker.", err=True)
     if done.running:
         raise typer.Exit(FAILED)
 

@@ -1,7 +1,7 @@
 """Read a backfill by date, and cancel it with its executions.
 
-Airflow's own cancel fails the runs that are queued and lets those that run go on; here they are failed too,
-and every execution of theirs is seen to end.
+Airflow's own cancel fails the queued runs and lets the running ones continue. Here, these are failed too, and
+the command waits until all their executions have ended.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_client import AirflowClient
     from sagemaker_pipelines.aws.client import SageMakerClient
 
-#: What the report reads of a run's tasks, whichever of them has pushed it.
+#: The XCom keys that the report reads, no matter which task of the run pushed them.
 XCOM_KEYS = frozenset({XCOM_EXECUTION_ARN, "metric", "threshold", "verdict", "billable_seconds"})
 ACTIVE = frozenset({"queued", "running"})
-# A run that is marked failed stops its executions by itself, within this time; see docs/crash_matrix.md.
+# When a run is marked failed, its tasks stop their executions within this time; see docs/crash_matrix.md.
 _GRACE_SECONDS = 15.0
 _LOOK_SECONDS = 2.0
 _QUIET_LOOKS = 2
@@ -41,11 +41,11 @@ class BackfillDate:
     :param date: the run's logical date.
     :param run_id: the DAG run.
     :param state: its state.
-    :param seconds: how long it took, or has run; None before it began.
+    :param seconds: how long it took, or has been running; None before it began.
     :param pipeline_execution_arn: the execution of its last start; None before there is one.
-    :param execution_status: SageMaker's status of it.
-    :param executions: how many executions SageMaker keeps of this run since the backfill was created.
-    :param billable_seconds: what the execution is billed for, where the wait has told.
+    :param execution_status: SageMaker's status of this execution.
+    :param executions: how many executions of this run SageMaker knows since the backfill was created.
+    :param billable_seconds: the execution's billable seconds, if the wait pushed them.
     """
 
     date: str
@@ -91,11 +91,11 @@ class BackfillReport:
 
 @dataclass(kw_only=True)
 class Cancellation:
-    """What a cancel has done.
+    """The result of a cancel.
 
     :param runs: the runs that were marked failed.
-    :param stopped: the executions of the backfill that no longer run, by ARN with their status.
-    :param directly: those among them that were stopped here, as their task had not done it.
+    :param stopped: the status of the executions that were stopped, by ARN.
+    :param directly: the executions that were stopped from here, because their task had not done it.
     :param running: executions that could not be stopped.
     """
 
@@ -110,12 +110,12 @@ class Cancellation:
 
 
 class Backfill:
-    """One backfill of one Airflow, with the AWS account that its DAG works in.
+    """One backfill of one Airflow, with the AWS account of its DAG.
 
-    :param airflow: what to ask Airflow with.
-    :param client: what to ask AWS with.
+    :param airflow: the client that calls Airflow.
+    :param client: the client that calls AWS.
     :param backfill_id: the backfill.
-    :raises AirflowRequestError: there is no such backfill.
+    :raises AirflowRequestError: the backfill does not exist.
     """
 
     def __init__(self, airflow: AirflowClient, client: SageMakerClient, backfill_id: int) -> None:
@@ -137,16 +137,16 @@ class Backfill:
         return BackfillReport(backfill=self.described, dates=tuple(dates))
 
     def cancel(self, *, timeout: float, progress: Callable[[str], None] = lambda _: None) -> Cancellation:
-        """Start no more runs, fail those that are active, and see every execution of theirs end.
+        """Start no more runs, fail the active ones, and wait until all their executions have ended.
 
-        :param timeout: how long to see to the executions, seconds.
-        :param progress: told what is done.
+        :param timeout: how long to wait for the executions, seconds.
+        :param progress: called with a line of text after each action.
         """
         if not self.airflow.cancel_backfill(self.backfill_id):
-            progress("The backfill had ended, or was cancelled, before.")
+            progress("The backfill has already ended or been cancelled.")
         runs = [run["dag_run_id"] for run in self.airflow.backfill_runs(self.described)]
         done = Cancellation()
-        # Airflow's cancel has failed the queued ones by now.
+        # Airflow's cancel has already failed the queued ones.
         for run in self.airflow.backfill_runs(self.described):
             if run["state"] in ACTIVE:
                 self.airflow.fail_run(run["dag_id"], run["dag_run_id"])
@@ -158,7 +158,7 @@ class Backfill:
     def _see_end(
         self, run_ids: set[str], done: Cancellation, *, timeout: float, progress: Callable[[str], None]
     ) -> None:
-        """Look until nothing executes at two looks in a row: a start may have been under way."""
+        """Poll until two polls in a row see nothing executing, because a start may have been under way."""
         began = time.monotonic()
         quiet = 0
         while True:

@@ -154,7 +154,7 @@ class Doctor:
         return Finding(name="SageMaker", state="ok", text="answers ListPipelines")
 
     def _permissions(self) -> Finding:
-        """Ask IAM what the caller may do; the simulation takes the ARN of a user or a role."""
+        """Ask IAM what the caller may do; the simulation needs the ARN of a user or a role."""
         arn = self._client("sts").get_caller_identity()["Arn"]
         caller = _principal(arn)
         _, partition, _, _, account_id, _ = arn.split(":", 5)

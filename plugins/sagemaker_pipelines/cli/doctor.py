@@ -28,7 +28,7 @@ _EXAMPLE = (
 @app.command()
 def doctor(
     definitions: Annotated[
-        Path, typer.Option(help="The folder of the compiled definitions, whose input data are looked up.")
+        Path, typer.Option(help="The folder of the compiled definitions, whose input data are checked.")
     ] = Path("dags/definitions"),
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
@@ -56,7 +56,7 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
     """Return what the account should have, and a function that returns the client of a service.
 
     :param conn_id: the Airflow connection; without Airflow, boto3 finds the credentials.
-    :param region: the region; None takes the connection's.
+    :param region: the region; None uses the connection's.
     :param definitions: the folder of the compiled definitions.
     :raises SettingsError: the bucket or the role is not set, or a setting is malformed.
     """
@@ -67,8 +67,8 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
     if not settings.artifact_bucket or not settings.role_arn:
         name = "role_arn" if settings.artifact_bucket else "artifact_bucket"
         raise SettingsError(
-            f"{name} is not set. Put it into the extra of the connection {conn_id!r}: {_EXAMPLE}, or "
-            "into the settings file (--settings, AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE)."
+            f"{name} is not set. Set it in the extra of the connection {conn_id!r}: {_EXAMPLE}, or "
+            "in the settings file (--settings, AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE)."
         )
     account = Account(
         bucket=settings.artifact_bucket,
@@ -81,7 +81,7 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
 
 
 def data_uris(definitions: Path, values: Mapping[str, str], *, region: str) -> tuple[str, ...]:
-    """Return the default URIs of the data that the definitions read: of the parameters named ``...Data``.
+    """Return the default URIs of the data that the definitions read, from the parameters named ``...Data``.
 
     :param definitions: the folder of the envelopes.
     :param values: the values of the placeholders.

@@ -14,32 +14,32 @@ from sagemaker_pipelines.definition.document import LocatedStep, locate_steps
 
 
 def parameters_table(parameters: Iterable[Parameter]) -> Table:
-    """Return the parameters with type, default and what a start may send, section by section.
+    """Return the parameters with their types, defaults and accepted values, section by section.
 
-    :param parameters: of an envelope or of a deployed definition.
+    :param parameters: the parameters of an envelope or of a deployed definition.
     """
     parameters = tuple(parameters)
     table = _table("Parameters", "Parameter", "Type", "Default", "Description")
     table.columns[0].no_wrap = True
     table.columns[-1].max_width = 43
-    # The form's order: section after section, as they first appear.
+    # The same order as in the form: the sections as they first appear.
     for section in dict.fromkeys(parameter.section for parameter in parameters):
         table.add_section()
         if section:
             table.add_row(Text(section, style="bold"))
         for parameter in (item for item in parameters if item.section == section):
-            default = "(none: a start must give it)" if parameter.default is None else str(parameter.default)
+            default = "(none: required)" if parameter.default is None else str(parameter.default)
             accepts = _accepts(parameter)
             meaning = "\n".join(
                 part for part in (parameter.description, accepts and f"Accepts {accepts}") if part
             )
-            # As Text, since the brackets of a pattern would be read as markup.
+            # As Text, because the brackets of a pattern would be read as markup.
             table.add_row(*(Text(cell) for cell in (parameter.name, parameter.type, default, meaning)))
     return table
 
 
 def _accepts(parameter: Parameter) -> str | None:
-    """Return what a start may send, the enum, the range or the pattern; None where it may be anything."""
+    """Return the accepted values as an enumeration, a range or a pattern; None if there is no limit."""
     if parameter.enum_values:
         return ", ".join(parameter.enum_values)
     if parameter.pattern:
@@ -67,13 +67,13 @@ def steps_table(definition: dict[str, Any]) -> Table:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for column in columns:
-        # Folded, not cut: a URI must be readable where the output is no terminal.
+        # Folded, not cut, because a URI must be readable even if the output is not a terminal.
         table.add_column(column, overflow="fold")
     return table
 
 
 def graph_tree(definition: dict[str, Any]) -> Tree:
-    """Return the steps as a tree: a step hangs below the one that it waits for last, and names the others.
+    """Return the steps as a tree: a step is below the last one that it waits for, and names the others.
 
     :param definition: the definition as parsed JSON.
     """

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Arn = Annotated[str, typer.Argument(help="The execution's ARN.")]
-Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most; exit with 5.")]
+Timeout = Annotated[
+    float | None, typer.Option(min=0, help="Seconds to wait at most; exits with 5 after that.")
+]
 StopOnInterrupt = Annotated[
-    bool, typer.Option("--stop-on-interrupt", help="Stop the execution on Ctrl-C, instead of leaving it.")
+    bool, typer.Option("--stop-on-interrupt", help="Stop the execution on Ctrl-C; by default it runs on.")
 ]
 
 
@@ -44,18 +46,22 @@ def start(
         list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; may be repeated.")
     ] = None,
     version: Annotated[int | None, typer.Option(help="The version to execute.")] = None,
-    display_name: Annotated[str | None, typer.Option(help="What the execution is called.")] = None,
-    token: Annotated[str | None, typer.Option(help="The same text starts one execution only.")] = None,
-    source_execution_arn: Annotated[str | None, typer.Option(help="Its results stand in for steps.")] = None,
-    from_step: Annotated[str | None, typer.Option(help="Run this step and all that follows.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
+    display_name: Annotated[str | None, typer.Option(help="The name of the execution.")] = None,
+    token: Annotated[str | None, typer.Option(help="The same token starts only one execution.")] = None,
+    source_execution_arn: Annotated[
+        str | None, typer.Option(help="An execution whose results replace the steps that do not run.")
+    ] = None,
+    from_step: Annotated[
+        str | None, typer.Option(help="Run this step and all steps that depend on it.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Timeout = None,
     stop_on_interrupt: StopOnInterrupt = False,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Start an execution, after its parameters were checked."""
+    """Check the parameters and start an execution."""
     with reported():
         client = client_of(conn_id, region)
         token = token or secrets.token_hex(16)
@@ -127,12 +133,12 @@ def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", r
 @app.command()
 def stop(
     arn: Arn,
-    seconds: Annotated[float, typer.Option(min=0, help="How long to ask until it says Stopping.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to retry until it is stopping.")] = 30,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Stop an execution, and see that it stops."""
+    """Stop an execution, and check that it is stopping."""
     from sagemaker_pipelines.aws.stopping import stop_execution
 
     with reported():
@@ -149,14 +155,14 @@ def stop(
 @app.command()
 def retry(
     arn: Arn,
-    token: Annotated[str | None, typer.Option(help="The same text resumes once only.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
+    token: Annotated[str | None, typer.Option(help="The same token resumes only once.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Timeout = None,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Resume an execution that failed or was stopped; its succeeded steps are kept."""
+    """Resume an execution that failed or was stopped; the steps that succeeded are kept."""
     with reported():
         client = client_of(conn_id, region)
         token = token or secrets.token_hex(16)
@@ -177,7 +183,7 @@ def _request(
     display_name: str | None,
     token: str,
 ) -> dict[str, Any]:
-    """Return the arguments of StartPipelineExecution, checked."""
+    """Return the checked arguments of StartPipelineExecution."""
     from sagemaker_pipelines.aws.starts import start_request
     from sagemaker_pipelines.masking import is_secret
 
@@ -198,9 +204,9 @@ def _request(
 
 
 def _resumed_description(client: SageMakerClient, arn: str) -> str:
-    """Return a description by which no DAG run is the execution's owner any longer.
+    """Return a description with which no DAG run owns the execution any longer.
 
-    What it was follows, as a start finds its execution by the generation in it.
+    The previous description follows, because a start finds its execution by the generation in it.
     """
     before = client.describe_execution(arn).get("PipelineExecutionDescription", "")
     return f"Resumed by {_who()}. Before: {before}"[:3072]
@@ -215,7 +221,8 @@ def _selection(client: SageMakerClient, source: str | None, from_step: str) -> d
 
     if source is None:
         raise ParameterError(
-            "--from-step needs --source-execution-arn, whose results stand in for the others."
+            f"--from-step is {from_step!r}, but --source-execution-arn is missing. Expected the ARN of an "
+            "earlier execution whose results replace the other steps. Add it."
         )
     steps = steps_from(client.execution_definition(source), from_step)
     return {"SourcePipelineExecutionArn": source, "SelectedSteps": [{"StepName": name} for name in steps]}
@@ -224,10 +231,10 @@ def _selection(client: SageMakerClient, source: str | None, from_step: str) -> d
 def _pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise ParameterError(f"--param is {text!r}; expected NAME=VALUE.")
+        raise ParameterError(f"--param is {text!r}; expected NAME=VALUE. Correct it.")
     return name, value
 
 
 def _digest(token: str) -> str:
-    # SageMaker wants 32 to 128 characters.
+    # SageMaker requires 32 to 128 characters.
     return hashlib.sha256(token.encode()).hexdigest()

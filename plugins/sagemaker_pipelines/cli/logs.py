@@ -24,9 +24,9 @@ _SECONDS = 2.0
 @app.command()
 def logs(
     arn: Annotated[str, typer.Argument(help="The execution's ARN.")],
-    step: Annotated[str | None, typer.Option(help="One step's; by default all steps'.")] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step; by default all steps.")] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the execution has ended.")
+        bool, typer.Option("--follow", "-f", help="Continue until the execution has ended.")
     ] = False,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
@@ -48,12 +48,12 @@ def logs(
             break
         time.sleep(_SECONDS)
     if not found and step is not None:
-        typer.echo(f"{step} has logged nothing, or is not a step with a job of {arn}.", err=True)
+        typer.echo(f"{step} has logged nothing, or it is not a step of {arn} with a job.", err=True)
         raise typer.Exit(FAILED)
 
 
 class _Reader:
-    """Reads each stream on from where it was left."""
+    """Reads each stream from where it stopped last time."""
 
     def __init__(self, client: SageMakerClient, arn: str, step: str | None) -> None:
         self._client = client
@@ -88,7 +88,7 @@ class _Reader:
                 logGroupName=group, logStreamName=stream, startFromHead=True, **token
             )
             yield from answer["events"]
-            # The same token again says that there is no more for now.
+            # The same token again means that there is nothing more for now.
             if answer["nextForwardToken"] == self._tokens.get(stream):
                 return
             self._tokens[stream] = answer["nextForwardToken"]

@@ -1,14 +1,14 @@
-"""What all commands print, and what they exit with.
+"""The output and the exit codes of all commands.
 
 ======== =================================================================
 exit code meaning
 ======== =================================================================
-0        done, or nothing was to be done
-1        AWS refused, or what was asked for does not exist or has failed
-2        the command line is wrong: nothing was called
+0        done, or there was nothing to do
+1        AWS refused, or something does not exist or has failed
+2        the command line is wrong; nothing was called
 3        the execution was rejected by its gate
 4        the execution was stopped
-5        the time to wait is over; the execution runs on
+5        timeout; the execution is still running
 130      Ctrl-C
 ======== =================================================================
 
@@ -40,16 +40,16 @@ Region = Annotated[str | None, typer.Option(help="The AWS region; by default the
 def print_json(value: Any) -> None:
     """Print a result as JSON.
 
-    :param value: JSON types; what is none is printed as its text.
+    :param value: JSON types; any other type is printed as a string.
     """
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows below their columns' names, as wide as the terminal allows.
+    """Print rows below the names of their columns, as wide as the terminal allows.
 
     :param columns: the names.
-    :param rows: the values; None is shown as nothing.
+    :param rows: the values; None is shown as an empty cell.
     """
     from rich.console import Console
     from rich.table import Table
@@ -57,18 +57,18 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    # Not a terminal: a line is not to be cut.
+    # If the output is not a terminal, lines must not be cut.
     Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """Print names and values, one a line; None is left out."""
+    """Print names and values, one per line; empty values are left out."""
     print_table(("", ""), [(name, value) for name, value in fields.items() if value not in (None, "")])
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """End the command with a message and an exit code where it cannot go on; print results outside."""
+    """End the command with a message and an exit code if it fails; print results outside of this."""
     try:
         # Airflow's hooks log to standard output, which is for the result.
         with redirect_stdout(sys.stderr):

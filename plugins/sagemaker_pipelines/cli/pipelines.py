@@ -1,4 +1,4 @@
-"""What is compiled and what is deployed: ``list``, ``show``, ``upsert``."""
+"""Commands for compiled and deployed definitions: ``list``, ``show``, ``upsert``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EXECUTION = ("PipelineExecutionStatus", "StartTime", "PipelineExecutionDisplayN
 @app.command("list")
 def list_(
     name: Annotated[str | None, typer.Argument(help="A pipeline: list its executions instead.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many to list, newest first.")] = 20,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
     region: Region = None,
@@ -94,7 +94,7 @@ def upsert(
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Create or update the pipeline of a definition where it differs from what is deployed."""
+    """Create the pipeline of a definition, or update it if it differs from what is deployed."""
     from sagemaker_pipelines.aws.upsert import upsert_pipeline
 
     with reported():
@@ -106,7 +106,7 @@ def upsert(
 
 
 def _read(target: str, version: int | None, conn_id: str, region: str | None) -> tuple[Any, Any, str]:
-    """Return a definition, its parameters and how to call it."""
+    """Return a definition, its parameters and its title."""
     if (envelope := envelope_of(target)) is not None:
         return envelope.definition, envelope.parameters, f"{envelope.name}: {envelope.description}"
     definition = client_of(conn_id, region).deployed_definition(target, pipeline_version_id=version)

@@ -1,4 +1,4 @@
-"""The IAM policy of Airflow's role, ``airflow.json`` beside this file and in ``docs/iam/``."""
+"""The IAM policy of Airflow's role: ``airflow.json`` next to this file and in ``docs/iam/``."""
 
 from __future__ import annotations
 

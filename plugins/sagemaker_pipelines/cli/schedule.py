@@ -1,4 +1,4 @@
-"""Schedules of EventBridge Scheduler, for pipelines that AWS shall start without Airflow."""
+"""Schedules of EventBridge Scheduler, for pipelines that AWS starts without Airflow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.aws.scheduler import EventBridgeScheduler
 
 app = typer.Typer(
-    help="Schedules of EventBridge Scheduler: AWS starts the pipeline, Airflow has no part in it.",
+    help="Schedules of EventBridge Scheduler: AWS starts the pipeline, without Airflow.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(help="The schedule's name.")]
@@ -42,28 +42,34 @@ Group = Annotated[str, typer.Option(help="The schedule group.")]
 @app.command()
 def put(
     name: Name,
-    role_arn: Annotated[str, typer.Option(help="The role that EventBridge Scheduler starts it with.")],
+    role_arn: Annotated[
+        str, typer.Option(help="The role with which EventBridge Scheduler starts the pipeline.")
+    ],
     definition: Annotated[Path | None, typer.Option(help="A compiled definition that is deployed.")] = None,
     pipeline: Annotated[str | None, typer.Option(help="Or the name of a deployed pipeline.")] = None,
     cron: Annotated[str | None, typer.Option(help="AWS's six fields, such as '0 3 * * ? *'.")] = None,
     rate: Annotated[str | None, typer.Option(help="Or a rate, such as '12 hours'.")] = None,
     timezone: Annotated[str, typer.Option(help="The IANA time zone of --cron, --start and --end.")] = "UTC",
     parameter: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
-    start: Annotated[str | None, typer.Option(help="No start before, ISO 8601.")] = None,
-    end: Annotated[str | None, typer.Option(help="No start after, ISO 8601.")] = None,
+    start: Annotated[str | None, typer.Option(help="Do not start before this time, ISO 8601.")] = None,
+    end: Annotated[str | None, typer.Option(help="Do not start after this time, ISO 8601.")] = None,
     state: Annotated[str, typer.Option(help="ENABLED or DISABLED.")] = "ENABLED",
     group: Group = "default",
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
-    flexible_window: Annotated[int | None, typer.Option(help="Minutes that AWS may start it late.")] = None,
+    description: Annotated[str, typer.Option(help="What the schedule is for.")] = "",
+    flexible_window: Annotated[
+        int | None, typer.Option(help="How many minutes late AWS may start it.")
+    ] = None,
     dead_letter_arn: Annotated[str | None, typer.Option(help="The SQS queue for failed starts.")] = None,
-    max_event_age: Annotated[int, typer.Option(help="Seconds to try again.")] = MAX_EVENT_AGE_SECONDS,
-    max_retries: Annotated[int, typer.Option(help="How often to try again.")] = MAX_RETRY_ATTEMPTS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be written.")] = False,
+    max_event_age: Annotated[
+        int, typer.Option(help="For how many seconds to retry.")
+    ] = MAX_EVENT_AGE_SECONDS,
+    max_retries: Annotated[int, typer.Option(help="How often to retry.")] = MAX_RETRY_ATTEMPTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be written.")] = False,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Create a schedule, or change it where it differs; an equal one is not written."""
+    """Create a schedule, or update it if it differs."""
     with reported():
         expression = _expression(cron, rate)
         values = _values(parameter or [])
@@ -97,13 +103,13 @@ def show(
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Show a schedule; exit with 1 where there is none."""
+    """Show a schedule; exit with 1 if it does not exist."""
     from sagemaker_pipelines.masking import masked
 
     with reported():
         schedule = _scheduler(conn_id, region).get_schedule(name, group=group)
     if schedule is None:
-        typer.echo(f"Error: There is no schedule {name!r} in the group {group!r}.", err=True)
+        typer.echo(f"Error: The schedule {name!r} does not exist in the group {group!r}.", err=True)
         raise typer.Exit(FAILED)
     (print_json if as_json else print_fields)(masked(schedule.as_dict()))
 
@@ -138,13 +144,13 @@ def remove(
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Remove a schedule; one that is not there counts as removed."""
+    """Remove a schedule; it is not an error if it does not exist."""
     with reported():
         was_there = _scheduler(conn_id, region).delete_schedule(name, group=group)
     if as_json:
         print_json({"name": name, "group": group, "outcome": "removed" if was_there else "absent"})
     else:
-        typer.echo(f"Schedule {name} {'removed' if was_there else 'is not there'}.")
+        typer.echo(f"Schedule {name} {'removed' if was_there else 'does not exist'}.")
 
 
 def _scheduler(conn_id: str, region: str | None) -> EventBridgeScheduler:
@@ -159,7 +165,8 @@ def _expression(cron: str | None, rate: str | None) -> str:
         return wrapped("cron", cron)
     if rate and not cron:
         return wrapped("rate", rate)
-    raise ScheduleError("A schedule has either --cron or --rate: give exactly one of them.")
+    given = "both --cron and --rate" if cron else "neither --cron nor --rate"
+    raise ScheduleError(f"The command has {given}; expected exactly one of them.")
 
 
 def _values(pairs: list[str]) -> dict[str, str]:
@@ -167,7 +174,7 @@ def _values(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals):
-            raise ScheduleError(f"--parameter is {pair!r}, expected NAME=VALUE.")
+            raise ScheduleError(f"--parameter is {pair!r}; expected NAME=VALUE. Correct it.")
         values[name] = value
     return values
 
@@ -175,21 +182,22 @@ def _values(pairs: list[str]) -> dict[str, str]:
 def _pipeline(
     path: Path | None, name: str | None, values: dict[str, str], conn_id: str, region: str | None
 ) -> tuple[str, dict[str, str]]:
-    """Return the pipeline's ARN, and the parameters as a start from Airflow would send them."""
+    """Return the pipeline's ARN, and the parameters as Airflow would send them."""
     from sagemaker_pipelines.masking import is_secret
 
     if (path is None) == (name is None):
-        raise ScheduleError("A schedule starts one pipeline: give either --definition or --pipeline.")
+        given = "neither --definition nor --pipeline" if path is None else "both --definition and --pipeline"
+        raise ScheduleError(f"The command has {given}; expected exactly one of them.")
     client = client_of(conn_id, region)
     envelope = Envelope.load(path) if path else None
     deployed = envelope.pipeline_name(client.settings.name_prefix) if envelope else str(name)
     if envelope:
-        # Before AWS is asked for anything.
+        # Checked before AWS is called.
         values = check_parameters(envelope.parameters, values, is_secret=is_secret)
     described = client.describe_pipeline(deployed)
     if described is None:
         raise DefinitionError(
-            f"There is no pipeline {deployed!r}. Upsert it first; a schedule needs its ARN."
+            f"The pipeline {deployed!r} does not exist. Upsert it first, because a schedule needs its ARN."
         )
     if not envelope:
         values = check_parameters(
@@ -203,12 +211,12 @@ def _print_put(schedule: PipelineSchedule, done: Any, *, as_json: bool, dry_run:
 
     if as_json:
         changes = {name: {"from": before, "to": after} for name, (before, after) in done.changes.items()}
-        told = {"outcome": done.outcome, "dry_run": dry_run, "changes": changes}
-        print_json(masked(told | {"schedule": schedule.as_dict()}))
+        result = {"outcome": done.outcome, "dry_run": dry_run, "changes": changes}
+        print_json(masked(result | {"schedule": schedule.as_dict()}))
         return
     would = "would be " if dry_run else ""
     if done.outcome == "unchanged":
-        typer.echo(f"Schedule {schedule.name} is unchanged: nothing written.")
+        typer.echo(f"Schedule {schedule.name} is unchanged; nothing was written.")
         return
     typer.echo(f"Schedule {schedule.name} {would}{done.outcome}{':' if done.changes else '.'}")
     if done.changes:

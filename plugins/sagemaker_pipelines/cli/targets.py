@@ -1,4 +1,4 @@
-"""What ``show`` and ``start`` are about: a compiled definition, or a deployed pipeline."""
+"""The target of ``show`` and ``start``: a compiled definition, or a deployed pipeline."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from sagemaker_pipelines.exceptions import ParameterError
 
 
 def envelope_of(target: str) -> Envelope | None:
-    """Return the compiled definition that a target is the path of; None for the name or ARN of a pipeline.
+    """Return the compiled definition at the path of a target; None for the name or ARN of a pipeline.
 
     :raises ParameterError: it is none of these.
-    :raises DefinitionError: the file is no compiled definition.
+    :raises DefinitionError: the file is not a compiled definition.
     """
     if target.endswith(".json"):
         return Envelope.load(target)
     if not target.startswith("arn:") and NAME_PATTERN.fullmatch(target) is None:
         raise ParameterError(
             f"The target is {target!r}; expected the path of a compiled definition "
-            "(dags/definitions/<name>.json), or a deployed pipeline's name (letters, digits and hyphens)."
+            "(dags/definitions/<name>.json), or a deployed pipeline's name (letters, digits and hyphens). "
+            "Correct it."
         )
     return None

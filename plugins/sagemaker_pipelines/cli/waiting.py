@@ -28,11 +28,11 @@ def wait_for(
     stop_on_interrupt: bool,
     as_json: bool,
 ) -> None:
-    """Follow an execution to its end, print the outcome, and exit with what became of it.
+    """Follow an execution until it ends, print the outcome, and exit with the matching code.
 
-    :param client: what to ask AWS with.
+    :param client: the client that calls AWS.
     :param arn: the execution.
-    :param timeout: seconds to wait at most; None waits for as long as it takes.
+    :param timeout: how long to wait at most, seconds; None waits for as long as it takes.
     :param stop_on_interrupt: whether Ctrl-C stops the execution.
     :param as_json: whether to print JSON.
     """
@@ -43,14 +43,14 @@ def wait_for(
         _interrupted(client, arn, stop_on_interrupt)
         raise typer.Exit(INTERRUPTED) from None
     if not ended:
-        typer.echo(f"{arn} has not ended within {timeout:.0f} s; it runs on.", err=True)
+        typer.echo(f"{arn} has not ended within {timeout:.0f} s; it is still running.", err=True)
         raise typer.Exit(TIMEOUT)
     with reported():
         outcome, code = _outcome(client, arn)
     if as_json:
         print_json(outcome)
     else:
-        # The lines above have told of each step.
+        # The lines above already show each step.
         print_fields({name: value for name, value in outcome.items() if not isinstance(value, list)})
     if code:
         raise typer.Exit(code)
@@ -63,7 +63,7 @@ def _follow(client: SageMakerClient, arn: str, timeout: float | None) -> bool:
 
     from sagemaker_pipelines.aws.watch import ExecutionWatch
 
-    # Not a terminal: a line is not to be broken.
+    # If the output is not a terminal, lines must not be broken.
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 1000)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     total = len(step_graph(client.execution_definition(arn)))
@@ -82,7 +82,7 @@ def _follow(client: SageMakerClient, arn: str, timeout: float | None) -> bool:
 
 
 class _ConsoleLog:
-    """Takes what a watch tells for a log to the terminal."""
+    """Prints the log lines of a watch in the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -111,7 +111,7 @@ def _interrupted(client: SageMakerClient, arn: str, stop_on_interrupt: bool) -> 
     from sagemaker_pipelines.aws.stopping import stop_execution
 
     if not stop_on_interrupt:
-        typer.echo(f"\n{arn} runs on.", err=True)
+        typer.echo(f"\n{arn} is still running.", err=True)
         return
     with reported():
         stop_execution(client.sagemaker, arn, seconds=30, log=client.log)

@@ -149,7 +149,7 @@ def test_cancel_tells_what_it_could_not_stop(
     arn = execution(local_runtime, pipelines[1], DAYS[1])
     done = CliRunner().invoke(app, ["backfill-cancel", "7", "--yes", "--timeout", "0.5"])
     assert done.exit_code == 1
-    assert f"{arn} still executes" in done.stderr
+    assert f"{arn} is still executing" in done.stderr
 
 
 def test_without_a_yes_nothing_is_cancelled(pipelines: tuple[str, str], airflow: Airflow) -> None:

@@ -20,13 +20,13 @@ def run(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedPr
 @pytest.mark.parametrize(
     ("arguments", "code", "cure"),
     [
-        (["list"], 1, "Give a region: --region"),
-        (["schedule", "list"], 1, "Give a region: --region"),
+        (["list"], 1, "Set a region: --region"),
+        (["schedule", "list"], 1, "Set a region: --region"),
         (["list", "--region", "us-east-1"], 1, "AWS_ACCESS_KEY_ID"),
         (["--profile", "typo", "list"], 1, "aws configure list-profiles"),
         (["--endpoint-url", "typo", "list", "--region", "us-east-1"], 1, "such as http://127.0.0.1:4566"),
-        (["list", "--conn-id", "typo"], 2, "no Airflow connection 'typo'"),
-        (["schedule", "list", "--conn-id", "typo"], 2, "no Airflow connection 'typo'"),
+        (["list", "--conn-id", "typo"], 2, "The Airflow connection 'typo' does not exist"),
+        (["schedule", "list", "--conn-id", "typo"], 2, "The Airflow connection 'typo' does not exist"),
         (["backfill-report", "1", "--airflow-url", "typo"], 1, "expected one such as http://localhost:8080"),
         (["show", "typo.json"], 1, "Name one of these"),
     ],

@@ -100,7 +100,7 @@ def test_text_tells_what_changes_and_a_dry_run_writes_nothing(runtime: LocalRunt
     assert "nightly would be updated" in told.stdout
     assert "cron(0 3 * * ? *)" in told.stdout
     assert "rate(12 hours)" in told.stdout
-    assert "unchanged: nothing written" in put("--pipeline", "dev-abalone", *CRON).stdout
+    assert "unchanged; nothing was written" in put("--pipeline", "dev-abalone", *CRON).stdout
 
 
 def test_a_compiled_definition_finds_its_deployed_pipeline(runtime: LocalRuntime, tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ def test_a_compiled_definition_finds_its_deployed_pipeline(runtime: LocalRuntime
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--pipeline", "dev-abalone"], "either --cron or --rate"),
-        (["--pipeline", "dev-abalone", *CRON, "--rate", "1 day"], "either --cron or --rate"),
-        (CRON, "either --definition or --pipeline"),
+        (["--pipeline", "dev-abalone"], "neither --cron nor --rate"),
+        (["--pipeline", "dev-abalone", *CRON, "--rate", "1 day"], "both --cron and --rate"),
+        (CRON, "neither --definition nor --pipeline"),
         (["--pipeline", "dev-abalone", *CRON, "--parameter", "Mode"], "expected NAME=VALUE"),
         (["--pipeline", "dev-abalone", *CRON, "--parameter", "Mode=ugly"], "expected one of good, bad"),
         (["--pipeline", "dev-abalone", *CRON, "--parameter", "Other=1"], "Other is not a parameter"),
