@@ -7,7 +7,7 @@ import os
 
 def main() -> None:
     """Run the command line."""
-    # Airflow reads it when a hook is first imported; its hooks tell of every look-up of credentials.
+    # Airflow reads this when a hook is first imported. Its hooks log every lookup of credentials.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     from sagemaker_pipelines.cli.account import leave_no_airflow_behind
 

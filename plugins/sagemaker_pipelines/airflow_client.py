@@ -22,9 +22,9 @@ _ATTEMPTS = 8
 # How much of a refusal an error shows, in characters.
 _MAX_DETAIL = 500
 _BACKFILL_SECONDS = 120.0
-_LOG_IN = ". Give --username and --password, or --token, of a user who may do that."
+_LOG_IN = ". Pass --username and --password, or --token, of a user who may do that."
 _CURES = {401: _LOG_IN, 403: _LOG_IN, 404: ". Check the id, and --airflow-url."}
-_EXPECTED_URL = "expected one such as http://localhost:8080: give it with --airflow-url."
+_EXPECTED_URL = "expected one such as http://localhost:8080. Set it with --airflow-url."
 
 
 class AirflowClient:
@@ -220,7 +220,7 @@ class AirflowClient:
                 answer = self._client.request(method, url, **arguments)
             except httpx.HTTPError as error:
                 raise AirflowRequestError(
-                    f"Airflow does not answer at {url}: {error!r}. Give its address with --airflow-url."
+                    f"Airflow does not answer at {url}: {error!r}. Set its address with --airflow-url."
                 ) from error
             if method == "POST" or answer.status_code not in _TRANSIENT or attempt == _ATTEMPTS:
                 break
@@ -236,7 +236,7 @@ class AirflowClient:
             body = None
         if not isinstance(body, dict):
             raise AirflowRequestError(
-                f"{url} answered with {answer.text[:80]!r}, which is not an answer of Airflow's API. Give "
+                f"{url} answered with {answer.text[:80]!r}, which is not an answer of Airflow's API. Set "
                 "Airflow's address with --airflow-url."
             )
         return body

@@ -1,11 +1,12 @@
-"""Every name of Airflow that this package uses although Airflow does not promise to keep it.
+"""All names of Airflow that this package uses although Airflow does not guarantee to keep them.
 
-Look here first when a new version of Airflow breaks something. Each name says why it is needed and what would
-replace it; ``tests/unit/sagemaker_pipelines/test_airflow_internals.py`` refuses such names anywhere else.
+Look here first when a new version of Airflow breaks something. The comments say why each name is needed and
+what would replace it; ``tests/unit/sagemaker_pipelines/test_airflow_internals.py`` refuses such names
+anywhere else.
 
-Two class attributes of operators are undocumented too, and can only stand in the operators themselves.
+Two class attributes of operators are undocumented too, but have to be in the operators themselves.
 ``overwrite_rtif_after_execution`` shows the effective parameters among the rendered fields; without it they
-are still in XCom and in the log. ``inherits_from_skipmixin`` tells the scheduler that the task may skip
+are still in XCom and in the log. ``inherits_from_skipmixin`` informs the scheduler that the task may skip
 others; ``airflow.sdk.BaseBranchOperator`` sets it too, but the branch has the base class of AWS operators.
 """
 
@@ -16,22 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
 
-# connection_is_missing() and variable_is_missing() ask with these whether something does not exist, or only
-# could not be read. Airflow reports both as "not found": its loop over the secrets backends ignores errors.
-# They would be replaced by an error of airflow.sdk that tells the two apart.
+# connection_is_missing() and variable_is_missing() need these to find out whether something does not exist or
+# only could not be read. Airflow reports both as "not found", because its loop over the secrets backends
+# ignores errors. They would be replaced by an error of airflow.sdk that distinguishes the two.
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection, GetVariable
 
-# What a start keeps must outlive the retention of the task state store, as a run can be cleared at any time.
-# Airflow's own example takes it from here; it would be replaced by its name in airflow.sdk.
+# What a start stores must outlive the retention of the task state store, because a run can be cleared at any
+# time. Airflow's own example imports it from here; it would be replaced by its name in airflow.sdk.
 from airflow.sdk.execution_time.context import NEVER_EXPIRE as NEVER_EXPIRE
 
-# A trigger's on_kill asks whether its task is still deferred. A trigger has no method for that, and the
-# Amazon provider's own triggers (triggers/emr.py, 9.39) ask this class method. It would be replaced by a
-# method of BaseTrigger, or by an on_kill that Airflow calls for kills only.
+# A trigger's on_kill asks whether its task is still deferred. A trigger has no method for that, so the
+# Amazon provider's own triggers (triggers/emr.py, 9.39) call this class method. It would be replaced by a
+# method of BaseTrigger, or by an on_kill that Airflow calls only for kills.
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance as RuntimeTaskInstance
 
-# Airflow tells a producer when the events of a message are stored, so that no message is deleted too early.
+# Airflow informs a producer when the events of a message are stored, so that no message is deleted too early.
 # Only the trigger's side (BaseEventTrigger.create_shared_stream_producer) is in a documented module, and it
 # returns this class. Both would be replaced by their names in airflow.triggers.base.
 from airflow.triggers.shared_stream import AdvanceItem as AdvanceItem
@@ -39,7 +40,7 @@ from airflow.triggers.shared_stream import SharedStreamProducer as SharedStreamP
 
 if TYPE_CHECKING:
     # The types of a task's log, which is structlog's and not the standard library's, and of a running task
-    # instance. They would be replaced by names in airflow.sdk; its TaskInstance is missing in the stub that
+    # instance. They would be replaced by names in airflow.sdk, whose TaskInstance is missing in the stub that
     # type checkers read.
     from airflow.sdk.types import Logger as Logger
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as RuntimeTaskInstanceProtocol
@@ -51,7 +52,7 @@ def connection_is_missing(conn_id: str) -> bool:
     """Return whether a connection certainly does not exist.
 
     :param conn_id: the connection's id.
-    :raises Exception: one of the places where it could be did not answer.
+    :raises Exception: one of the places where it could be stored did not answer.
     """
     return _is_missing(
         GetConnection(conn_id=conn_id),
@@ -64,7 +65,7 @@ def variable_is_missing(key: str) -> bool:
     """Return whether a variable of this package certainly does not exist.
 
     :param key: the variable's key, which begins with ``sagemaker_pipelines``.
-    :raises Exception: one of the places where it could be did not answer.
+    :raises Exception: one of the places where it could be stored did not answer.
     """
     return _is_missing(
         GetVariable(key=key), ErrorType.VARIABLE_NOT_FOUND, lambda backend: backend.get_variable(key=key)
@@ -72,7 +73,7 @@ def variable_is_missing(key: str) -> bool:
 
 
 def _is_missing(request: Any, not_found: ErrorType, ask: Callable[[Any], Any]) -> bool:
-    # Only tasks and triggers get here, which have loaded them; importing them elsewhere takes a while.
+    # Only tasks and triggers call this, and they have already loaded these slow modules.
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
@@ -82,8 +83,8 @@ def _is_missing(request: Any, not_found: ErrorType, ask: Callable[[Any], Any]) -
             if ask(backend) is not None:
                 return False
             continue
-        # The API server runs the same loop, so a failure of its database is a "not found" too. This question
-        # goes to its database directly, and raises where that does not answer.
+        # The API server runs the same loop, so a failure of its database also appears as "not found". This
+        # query goes directly to its database, and raises if that does not answer.
         keys = list(Variable.keys(prefix=_PREFIX))
         if isinstance(request, GetVariable) and request.key in keys:
             return False
@@ -94,13 +95,13 @@ def _is_missing(request: Any, not_found: ErrorType, ask: Callable[[Any], Any]) -
 
 
 class PacedSensorMixin:
-    """Let a sensor decide how long to sleep between two looks; mixed in before the sensor's base class."""
+    """Let a sensor decide how long to sleep between two polls; mixed in before the sensor's base class."""
 
     def seconds_to_next_poke(self) -> float:
         """Return how long to sleep, in seconds."""
         raise NotImplementedError
 
-    # BaseSensorOperator offers a fixed interval or exponential backoff, and a wait needs neither. It would be
-    # replaced by a public method with the same effect.
+    # BaseSensorOperator offers a fixed interval or exponential backoff, but a wait needs neither. This would
+    # be replaced by a public method with the same effect.
     def _get_next_poke_interval(self, *args: Any) -> float:
         return self.seconds_to_next_poke()

@@ -1,4 +1,4 @@
-"""Which Airflow this package runs with."""
+"""The versions of Airflow that this package runs with."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ OLDEST_AIRFLOW = (3, 3)
 
 
 def require_airflow() -> None:
-    """Check that the installed Airflow is new enough; none at all is right for ``definition`` alone.
+    """Check that the installed Airflow is new enough; ``definition`` alone works without any Airflow.
 
-    The metadata is read, not Airflow itself: an older one lacks names that are imported first.
+    This reads the metadata and does not import Airflow, because an older one lacks names that would be
+    imported first.
 
-    :raises RuntimeError: Airflow is older than 3.3; of this type, as the Amazon provider's own check.
+    :raises RuntimeError: Airflow is older than 3.3; the Amazon provider's own check raises this type too.
     """
     installed = _installed_airflow()
     if installed is None:
@@ -21,9 +22,10 @@ def require_airflow() -> None:
     numbers = re.findall(r"\d+", installed)[:2]
     if tuple(map(int, numbers)) < OLDEST_AIRFLOW:
         raise RuntimeError(
-            f"sagemaker_pipelines needs Apache Airflow {OLDEST_AIRFLOW[0]}.{OLDEST_AIRFLOW[1]} or newer, and "
-            f"{installed} is installed: it has no task state store, with which a retry finds the execution "
-            "that an earlier try started. Upgrade Airflow, or on MWAA choose a newer environment version."
+            f"sagemaker_pipelines needs Apache Airflow {OLDEST_AIRFLOW[0]}.{OLDEST_AIRFLOW[1]} or newer, but "
+            f"{installed} is installed. It has no task state store, which a retry needs to find the "
+            "execution that an earlier attempt started. Upgrade Airflow, or on MWAA choose a newer "
+            "environment version."
         )
 
 

@@ -9,24 +9,24 @@
     │   └── GateError              no gate can be read from the definition
     ├── ParameterError             a pipeline parameter cannot be sent as it was given
     ├── SettingsError              an environment's settings are malformed or incomplete
-    ├── AccessError                AWS could not be asked for a long time; the message names the cure
-    ├── EnvironmentConflictError   what is to be deployed belongs to another environment
+    ├── AccessError                AWS could not be called for a long time; the message names the cure
+    ├── EnvironmentConflictError   what would be deployed belongs to another environment
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
-    ├── NoTaskStateStoreError      Airflow offers no place where a start could be kept for its next try
+    ├── NoTaskStateStoreError      Airflow has no store where a start could be kept for its next attempt
     ├── MissingDataError           S3 objects that an execution would read do not exist
-    ├── IntervalError              a run's interval is none, or selects no single partition
-    ├── UnknownStatusError         AWS gave a status that is not in the table
-    ├── UnreadableMessageError     a message in a queue is no event that is known
+    ├── IntervalError              a run has no valid interval, or it does not select a single partition
+    ├── UnknownStatusError         AWS returned a status that is not in the table
+    ├── UnreadableMessageError     a message in a queue is not a known event
     ├── AirflowRequestError        Airflow's REST API refused a request, or did not answer
-    ├── ScheduleError              a schedule of EventBridge Scheduler cannot be made as asked
+    ├── ScheduleError              a schedule of EventBridge Scheduler cannot be created as requested
     ├── ExecutionError             an execution did not end well
     │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
-    │   ├── ExecutionRunningError  it was to be judged before it had ended
+    │   ├── ExecutionRunningError  its outcome was requested before it had ended
     │   └── ExecutionStoppedError  somebody stopped it
     └── EvaluationError            the gate's metric or threshold cannot be read
 
 
-Every error carries its constructor's arguments in ``args``, so that it survives pickling between
+Every error keeps its constructor's arguments in ``args``, so that it survives pickling between
 Airflow's processes.
 """
 
@@ -38,12 +38,12 @@ from typing import Any
 
 from sagemaker_pipelines.failures import FailureCause as FailureCause
 
-# How many problems of a definition a message lists.
+# How many problems of a definition a message lists at most.
 MAX_PROBLEMS = 50
 
 
 class SageMakerPipelinesError(Exception):
-    """Any error that this package raises itself."""
+    """The base class of all errors of this package."""
 
 
 class DefinitionError(SageMakerPipelinesError):
@@ -54,7 +54,7 @@ class InvalidDefinitionError(DefinitionError):
     """The linter found problems in a definition.
 
     :param name: what was checked: a pipeline's name or a path.
-    :param problems: the problems as text, each naming its step and the cure.
+    :param problems: the problems as text; each names its step and the cure.
     """
 
     def __init__(self, name: str, problems: Sequence[str]) -> None:
@@ -80,7 +80,7 @@ class GateError(DefinitionError):
 class ParameterError(SageMakerPipelinesError):
     """A pipeline parameter is unknown, missing, or has a value that does not fit.
 
-    :param message: all that is wrong, with the values seen and the cure.
+    :param message: everything that is wrong, with the values seen and the cure.
     """
 
 
@@ -89,18 +89,18 @@ class SettingsError(SageMakerPipelinesError):
 
 
 class AccessError(SageMakerPipelinesError):
-    """AWS could not be asked for a long time, for a reason that somebody has to end.
+    """AWS could not be called for a long time, for a reason that somebody has to fix.
 
-    :param message: the reason, and the cure.
+    :param message: the reason and the cure.
     """
 
 
 class EnvironmentConflictError(SageMakerPipelinesError):
-    """What is to be deployed belongs to another environment; nothing was changed.
+    """What would be deployed belongs to another environment; nothing was changed.
 
     :param what: the pipeline, or the prefix of a bucket.
-    :param owner: the environment that has it.
-    :param environment: the environment that wants it.
+    :param owner: the environment that owns it.
+    :param environment: the environment that tried to deploy it.
     """
 
     def __init__(self, what: str, owner: str, environment: str) -> None:
@@ -112,20 +112,20 @@ class EnvironmentConflictError(SageMakerPipelinesError):
     def __str__(self) -> str:
         name = self.owner.partition("@")[0]
         return (
-            f"{self.what} belongs to the environment {self.owner!r}, and this is {self.environment!r}. "
-            "Nothing was changed. Give each environment its own name_prefix. If they are one and the same, "
-            "as after its Airflow database was made anew or where two Airflows share it, say so by the "
+            f"{self.what} belongs to the environment {self.owner!r}, but this is {self.environment!r}. "
+            "Nothing was changed. Give each environment its own name_prefix. If both are the same "
+            "environment, because its Airflow database was created again or two Airflows share it, use the "
             f'setting environment = "{name}" (below service_config.sagemaker in the extra of the connection, '
             "or in the settings file)."
         )
 
 
 class UpsertError(SageMakerPipelinesError):
-    """A pipeline could not be deployed, since other writers kept changing it meanwhile."""
+    """A pipeline could not be deployed, because other writers kept changing it at the same time."""
 
 
 class NoTaskStateStoreError(SageMakerPipelinesError):
-    """Airflow offers no place where a start could be kept for its next try.
+    """Airflow has no store where a start could be kept for its next attempt.
 
     :param task_id: the start task.
     """
@@ -136,9 +136,9 @@ class NoTaskStateStoreError(SageMakerPipelinesError):
 
     def __str__(self) -> str:
         return (
-            f"{self.task_id} starts nothing: its context has no task_state_store, without which a retry "
-            "would start a second execution. Run it as a task of Airflow 3.3 or newer; code that calls "
-            "execute() itself passes one in the context."
+            f"{self.task_id} started nothing: its context has no task_state_store, without which a retry "
+            "would start a second execution. Run it as a task of Airflow 3.3 or newer; if your code calls "
+            "execute() itself, pass a task_state_store in the context."
         )
 
 
@@ -156,18 +156,18 @@ class MissingDataError(SageMakerPipelinesError):
         listed = ", ".join(f"{name} = {uri}" for name, uri in sorted(self.missing.items()))
         return (
             f"Nothing is stored in S3 at {listed}. Nothing was started. Upload the data, or pass the "
-            "right URI as the pipeline parameter."
+            "correct URI as the pipeline parameter."
         )
 
 
 class IntervalError(SageMakerPipelinesError):
-    """A run's interval is none, or selects no single partition; the message names the cure."""
+    """A run has no valid interval, or it does not select a single partition; the message names the cure."""
 
 
 class UnknownStatusError(SageMakerPipelinesError):
-    """AWS gave a status that is not in the table of states.
+    """AWS returned a status that is not in the table of states.
 
-    :param what: what has the status: a pipeline execution or a step.
+    :param what: the kind of thing with this status: a pipeline execution or a step.
     :param status: the status seen.
     :param known: the statuses in the table.
     """
@@ -180,8 +180,8 @@ class UnknownStatusError(SageMakerPipelinesError):
 
     def __str__(self) -> str:
         return (
-            f"The {self.what} has the status {self.status!r}; known are {', '.join(self.known)}. "
-            "It is not taken for success: look at it in SageMaker, and update this package."
+            f"The {self.what} has the status {self.status!r}; expected one of {', '.join(self.known)}. "
+            "It does not count as a success. Check it in SageMaker, and update this package."
         )
 
 
@@ -198,7 +198,7 @@ class ExecutionError(SageMakerPipelinesError):
         self.status = status
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, for XCom and notifications."""
+        """Return the error as JSON types, for XCom and notifications."""
         return {
             "pipeline_execution_arn": self.pipeline_execution_arn,
             "status": self.status,
@@ -213,8 +213,8 @@ class ExecutionFailedError(ExecutionError):
 
     :param pipeline_execution_arn: the execution.
     :param status: Failed or CompletedWithFailures.
-    :param reason: the execution's own FailureReason, seldom more than that a step failed.
-    :param causes: of each failed step, why; the first to fail comes first.
+    :param reason: the execution's own FailureReason, which rarely says more than that a step failed.
+    :param causes: why each failed step failed, in the order in which they failed.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class ExecutionFailedError(ExecutionError):
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether RetryPipelineExecution may help: a Fail step would only decide the same again."""
+        """Whether RetryPipelineExecution may help; a Fail step would only make the same decision again."""
         return self.status == "Failed" and not any(cause.is_fail_step for cause in self.causes)
 
     def __str__(self) -> str:
@@ -236,7 +236,7 @@ class ExecutionFailedError(ExecutionError):
         return f"{self.pipeline_execution_arn} ended as {self.status}: {causes.lstrip()}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, for XCom and notifications."""
+        """Return the error as JSON types, for XCom and notifications."""
         first = self.causes[0] if self.causes else None
         return {
             **super().as_dict(),
@@ -247,38 +247,39 @@ class ExecutionFailedError(ExecutionError):
 
 
 class ExecutionRunningError(ExecutionError):
-    """A pipeline execution was to be judged before it had ended."""
+    """The outcome of a pipeline execution was requested before it had ended."""
 
     def __str__(self) -> str:
         return (
-            f"{self.pipeline_execution_arn} is still {self.status}. Wait for its end first, with the sensor."
+            f"{self.pipeline_execution_arn} is still {self.status}; expected an execution that has ended. "
+            "Wait for it first, with the sensor."
         )
 
 
 class ExecutionStoppedError(ExecutionError):
-    """A pipeline execution was stopped by somebody else than the task that watches it."""
+    """A pipeline execution was stopped by somebody other than the task that watches it."""
 
     def __str__(self) -> str:
         return (
-            f"{self.pipeline_execution_arn} is Stopped: somebody stopped it. If it shall go on, clear the "
-            "task that waits for it, or resume it (`sagemaker-pipelines retry`); to run the pipeline anew, "
-            "clear the task that starts it, or start it again."
+            f"{self.pipeline_execution_arn} is Stopped: somebody stopped it. To resume it, clear the task "
+            "that waits for it, or use `sagemaker-pipelines retry`. To run the pipeline again from the "
+            "beginning, clear the task that starts it, or start a new execution."
         )
 
 
 class EvaluationError(SageMakerPipelinesError):
-    """The gate's metric or its threshold cannot be read; nothing is accepted."""
+    """The gate's metric or its threshold cannot be read, so nothing is accepted."""
 
 
 class UnreadableMessageError(SageMakerPipelinesError):
-    """A message in a queue is no event of S3 or of a pipeline execution."""
+    """A message in a queue is not an event of S3 or of a pipeline execution."""
 
 
 class AirflowRequestError(SageMakerPipelinesError):
     """Airflow's REST API refused a request, or did not answer.
 
-    :param message: what was asked, and the answer.
-    :param status: the HTTP status; None where there was no answer.
+    :param message: the request and the answer.
+    :param status: the HTTP status; None if there was no answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -291,4 +292,4 @@ class AirflowRequestError(SageMakerPipelinesError):
 
 
 class ScheduleError(SageMakerPipelinesError):
-    """A schedule of EventBridge Scheduler cannot be made as it was asked for."""
+    """A schedule of EventBridge Scheduler cannot be created as requested."""

@@ -11,9 +11,9 @@ class FailureCause:
 
     :param step_name: the step.
     :param reason: its FailureReason, or the message of a Fail step.
-    :param is_fail_step: whether it is a Fail step, that is: failed by the pipeline's own decision.
+    :param is_fail_step: whether it is a Fail step, which fails by the pipeline's own decision.
     :param job_arn: the job that the step ran.
-    :param log_group: CloudWatch log group of the job.
+    :param log_group: the CloudWatch log group of the job.
     :param log_stream: its newest log stream.
     :param log_tail: the last lines of that stream.
     """

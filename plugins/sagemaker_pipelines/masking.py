@@ -1,7 +1,7 @@
-"""Mask for people what Airflow would mask: the one place that decides what a secret is.
+"""Mask what Airflow would mask: the only place that decides what is a secret.
 
-A value is a secret by its name: Airflow's own list and its option ``[core] sensitive_var_conn_names`` say
-which names are sensitive. What is sent to AWS keeps its value.
+The name of a value decides: Airflow's own list and its option ``[core] sensitive_var_conn_names`` define
+which names are sensitive. Values that are sent to AWS are not masked.
 
 https://airflow.apache.org/docs/apache-airflow/stable/security/secrets/mask-sensitive-values.html
 """
@@ -24,7 +24,7 @@ def is_secret(name: str) -> bool:
 def masked(value: Any) -> Any:
     """Return JSON types with the values of secrets masked, at any depth.
 
-    A value's name is its key, or the ``Name`` or ``Key`` beside it, as AWS lists parameters and tags.
+    A value's name is its key, or the ``Name`` or ``Key`` next to it, as in AWS's lists of parameters or tags.
 
     :param value: JSON types.
     """

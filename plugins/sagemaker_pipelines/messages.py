@@ -1,4 +1,4 @@
-"""Keep what people are told within bounds, and say where it was cut."""
+"""Keep messages short, and say where they were cut."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 
 def cut(text: str, limit: int, *, size: Callable[[str], int] = len) -> str:
-    """Return a text that is not larger than ``limit``, whose end says so where it was cut.
+    """Return a text that is not larger than ``limit``; if it was cut, its end says so.
 
     :param text: any text.
     :param limit: the largest size, at least 100.
-    :param size: what a text counts for, which grows with it; default its characters.
+    :param size: measures a text; it must grow with the text. Default the number of characters.
     """
     if size(text) <= limit:
         return text
@@ -21,10 +21,10 @@ def cut(text: str, limit: int, *, size: Callable[[str], int] = len) -> str:
 
 
 def listed(items: Sequence[str], limit: int = 10) -> str:
-    """Return items as an enumeration that names the first ones and counts the rest.
+    """Return a list as text that names the first items and counts the rest.
 
-    :param items: what to name.
-    :param limit: how many are named, default 10.
+    :param items: the items.
+    :param limit: how many are named at most, default 10.
     """
     rest = f" and {len(items) - limit:,} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + rest

@@ -1,4 +1,4 @@
-"""What ``airflow providers`` tells about this package; the entry point ``apache_airflow_provider``."""
+"""What ``airflow providers`` shows about this package; the entry point ``apache_airflow_provider``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read JSON and numbers that others wrote, and refuse what Python alone would let pass."""
+"""Read JSON and numbers from outside, and refuse what Python alone would accept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-# Python's int() and float() take 1_000 too, and the digits of every script.
+# Python's int() and float() also accept 1_000, and the digits of every script.
 INTEGER = re.compile(r"[+-]?[0-9]+")
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -16,7 +16,7 @@ def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     :param text: the text; bytes are UTF-8, UTF-16 or UTF-32.
-    :raises ValueError: it is not JSON, is nested too deeply to be read, or has a key twice in one object.
+    :raises ValueError: it is not JSON, is nested too deeply, or an object has the same key twice.
     """
     try:
         return json.loads(text, object_pairs_hook=_without_duplicates)
@@ -25,10 +25,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def whole_number(text: str) -> int:
-    """Return the whole number that a text spells in ASCII digits.
+    """Return the whole number that a text contains in ASCII digits.
 
-    :param text: such as ``"12"`` or ``"-3"``; blanks around it do not count.
-    :raises ValueError: it spells none.
+    :param text: such as ``"12"`` or ``"-3"``; surrounding blanks are ignored.
+    :raises ValueError: it is not a whole number.
     """
     stripped = text.strip()
     if INTEGER.fullmatch(stripped) is None:
@@ -37,12 +37,12 @@ def whole_number(text: str) -> int:
 
 
 def finite_number(text: str) -> float:
-    """Return the finite number that a text spells in ASCII digits.
+    """Return the finite number that a text contains in ASCII digits.
 
-    :param text: such as ``"6"``, ``"-0.5"`` or ``"1e-3"``; blanks around it do not count.
-    :raises ValueError: it spells none, or one that is too large.
+    :param text: such as ``"6"``, ``"-0.5"`` or ``"1e-3"``; surrounding blanks are ignored.
+    :raises ValueError: it is not a number, or it is too large.
     """
-    # What strip() takes for a blank, such as \x1f, float() does not.
+    # strip() removes some characters, such as \x1f, that float() does not accept as blanks.
     stripped = text.strip()
     if DECIMAL.fullmatch(stripped) is None or not math.isfinite(number := float(stripped)):
         raise ValueError(f"{text!r} is not a finite number")

@@ -1,13 +1,13 @@
 """What differs between environments: bucket, role, prefix, KMS key, VPC, tags, notification target.
 
-Two places, the first wins:
+The settings come from two places, and the first takes precedence:
 
 1. the AWS connection's extra, below ``service_config.sagemaker``, where the Amazon provider keeps what
    belongs to one service::
 
      {"region_name": "eu-west-1", "service_config": {"sagemaker": {"artifact_bucket": "ml-prod", ...}}}
 
-2. one TOML file for all environments, named by Airflow's option
+2. one TOML file for all environments, whose path is Airflow's option
    ``[sagemaker_pipelines] settings_file`` (``AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE``)::
 
      [defaults]
@@ -36,21 +36,24 @@ _VPC = ("security_group_ids", "subnet_ids")
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
-    """One environment.
+    """The settings of one environment.
 
-    :param artifact_bucket: S3 bucket of assets, outputs and large definitions; its name, no ``s3://``.
-    :param role_arn: the role that SageMaker runs pipelines and jobs with.
-    :param environment: its name; two Airflows that are one environment give the same. None takes the
-        connection id and the id of the Airflow (see :mod:`sagemaker_pipelines.aws.environment`).
-    :param name_prefix: put before the names of pipelines and model package groups, such as ``"dev-"``.
-    :param kms_key_id: key for the outputs and volumes of every job, and for uploaded assets.
-    :param security_group_ids: with ``subnet_ids``, the VPC configuration of every job; both or neither.
+    :param artifact_bucket: the S3 bucket of assets, outputs and large definitions; its name, without
+        ``s3://``.
+    :param role_arn: the role with which SageMaker runs pipelines and jobs.
+    :param environment: the environment's name; two Airflows that share one environment use the same name.
+        None uses the connection id and the id of the Airflow (see
+        :mod:`sagemaker_pipelines.aws.environment`).
+    :param name_prefix: the prefix of the names of pipelines and model package groups, such as ``"dev-"``.
+    :param kms_key_id: the key for the outputs and volumes of every job, and for uploaded assets.
+    :param security_group_ids: together with ``subnet_ids``, the VPC configuration of every job; set both or
+        neither.
     :param subnet_ids: see ``security_group_ids``.
-    :param tags: tags of the pipeline and of every job.
-    :param notification_target: ARN of the SNS topic for notifications.
-    :param studio_domain_id: SageMaker Studio domain for the links to executions; without it, no links.
-    :param max_executing: a start waits while so many executions of the environment's pipelines run; None
-        leaves it to the account's quota.
+    :param tags: the tags of the pipeline and of every job.
+    :param notification_target: the ARN of the SNS topic for notifications.
+    :param studio_domain_id: the SageMaker Studio domain for the links to executions; None disables the links.
+    :param max_executing: a start waits while this many executions of the environment's pipelines are
+        running; None applies only the account's quota.
     """
 
     artifact_bucket: str | None = None
@@ -73,7 +76,7 @@ class PipelineSettings:
 
         :param connection_extra: the connection's ``service_config.sagemaker``; may be empty.
         :param connection_id: the Airflow connection id, the key of the file's section.
-        :param file: the settings file; None reads none.
+        :param file: the settings file; None means that there is none.
         :raises SettingsError: a key is unknown, a value is malformed, only one half of the VPC is given, or
             the file cannot be read.
         """
@@ -97,7 +100,7 @@ class PipelineSettings:
 
     @property
     def placeholder_values(self) -> dict[str, str]:
-        """The values of a compiled definition's placeholders; what is not set is left out."""
+        """The values of a compiled definition's placeholders; settings without a value are left out."""
         values = {
             "artifact_bucket": self.artifact_bucket,
             "role_arn": self.role_arn,
@@ -112,12 +115,13 @@ def _read_file(path: Path, connection_id: str | None) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(
-            f"Cannot read the settings file {path}: {error}. Correct it, or Airflow's option "
-            "[sagemaker_pipelines] settings_file that names it."
+            f"Cannot read the settings file {path}: {error}. Expected a TOML file. Correct it, or correct "
+            "its path in Airflow's option [sagemaker_pipelines] settings_file."
         ) from error
     if unknown := sorted(set(content) - {"defaults", "connections"}):
         raise SettingsError(
-            f"{path}: unknown section {unknown[0]!r}; expected [defaults] and [connections.<connection id>]."
+            f"{path}: unknown section {unknown[0]!r}; expected [defaults] and [connections.<connection id>]. "
+            "Rename or remove it."
         )
     connections = table(content.get("connections", {}), f"{path}, [connections]")
     merged: dict[str, Any] = {}
@@ -134,13 +138,13 @@ def _read_file(path: Path, connection_id: str | None) -> dict[str, Any]:
 def table(value: object, where: str) -> Mapping[str, Any]:
     """Return a value that has to be a table (TOML) or an object (JSON).
 
-    :param value: what was read.
-    :param where: where it stands, for the message.
+    :param value: the value that was read.
+    :param where: the place of the value, for the message.
     :raises SettingsError: it is something else.
     """
     if not isinstance(value, Mapping):
         raise SettingsError(
-            f"{where} is {value!r} ({type(value).__name__}); expected a table of settings, such as "
+            f"{where} is {value!r} ({type(value).__name__}); expected a table of settings. Write for example "
             'artifact_bucket = "ml-prod" (in JSON {"artifact_bucket": "ml-prod"}).'
         )
     return value
@@ -150,10 +154,12 @@ def _check(values: Mapping[str, Any], where: str) -> None:
     known = [item.name for item in fields(PipelineSettings)]
     for name, value in values.items():
         if name not in known:
-            raise SettingsError(f"{where}: unknown setting {name!r}; known are {', '.join(known)}.")
+            raise SettingsError(
+                f"{where}: unknown setting {name!r}; expected one of {', '.join(known)}. Correct the name."
+            )
         accepts, expected = _RULES[name]
         if not accepts(value):
-            raise SettingsError(f"{where}: {name} is {value!r}; expected {expected}.")
+            raise SettingsError(f"{where}: {name} is {value!r}; expected {expected}. Correct it.")
 
 
 def _check_vpc(merged: Mapping[str, Any], connection_id: str | None) -> None:
@@ -162,8 +168,8 @@ def _check_vpc(merged: Mapping[str, Any], connection_id: str | None) -> None:
         (missing,) = set(_VPC) - set(given)
         raise SettingsError(
             f"The settings of the connection {connection_id!r} have {given[0]} = {list(merged[given[0]])}, "
-            f"but no {missing}; expected both or neither. Set {missing} too: without it the jobs would run "
-            "outside the VPC."
+            f"but no {missing}; expected both or neither. Set {missing} too, because without it the jobs "
+            "would run outside the VPC."
         )
 
 
@@ -190,7 +196,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "artifact_bucket": (_matches(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"), "a bucket name without s3://"),
     "role_arn": (
         _matches(r"arn:aws[a-z-]*:iam::\d{12}:role/.+"),
-        "an ARN as arn:aws:iam::<account>:role/<name>",
+        "an ARN such as arn:aws:iam::<account>:role/<name>",
     ),
     "environment": (
         _matches(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}"),
@@ -198,13 +204,13 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "name_prefix": (
         _matches(r"([a-zA-Z0-9](-*[a-zA-Z0-9]){0,30}-)?"),
-        'nothing, or at most 32 letters, digits and hyphens that end in a hyphen, such as "dev-"',
+        'an empty string, or at most 32 letters, digits and hyphens that end in a hyphen, such as "dev-"',
     ),
     "kms_key_id": (_matches(r"[a-zA-Z0-9:/_-]{1,2048}"), "a KMS key id, key ARN or alias"),
     "security_group_ids": (_is_list_of_strings, "a list of security group ids"),
     "subnet_ids": (_is_list_of_strings, "a list of subnet ids"),
-    "tags": (_is_tags, "a table of text to text"),
+    "tags": (_is_tags, "a table of strings"),
     "notification_target": (_matches(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:.+"), "the ARN of an SNS topic"),
-    "studio_domain_id": (_matches(r"d-[a-zA-Z0-9-]{1,61}"), "a Studio domain id as d-..."),
+    "studio_domain_id": (_matches(r"d-[a-zA-Z0-9-]{1,61}"), "a Studio domain id such as d-..."),
     "max_executing": (_is_count, "a whole number of 1 or more"),
 }

@@ -1,4 +1,4 @@
-"""The one table of SageMaker statuses, for the synchronous, sensor and deferrable paths alike.
+"""The only table of SageMaker statuses, shared by the synchronous, sensor and deferrable paths.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribePipelineExecution.html
 """
@@ -13,7 +13,7 @@ from sagemaker_pipelines.exceptions import UnknownStatusError
 
 
 class Phase(StrEnum):
-    """What a status means to whoever waits. Only ``SUCCEEDED`` is success."""
+    """What a status means for a wait. Only ``SUCCEEDED`` is success."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -22,11 +22,11 @@ class Phase(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the execution or step has ended."""
         return self is not Phase.RUNNING
 
 
-#: Statuses that are asked for by name.
+#: Statuses that other modules use by name.
 EXECUTING, STOPPING, STOPPED, SUCCEEDED, FAILED = (
     "Executing",
     "Stopping",
@@ -44,7 +44,7 @@ EXECUTION_PHASES: Mapping[str, Phase] = MappingProxyType(
         "CompletedWithFailures": Phase.FAILED,
     }
 )
-#: Of an execution that somebody has asked SageMaker to stop.
+#: The statuses of an execution that somebody has asked SageMaker to stop.
 STOPPED_STATUSES = frozenset({STOPPING, STOPPED})
 STEP_PHASES: Mapping[str, Phase] = MappingProxyType(
     {
@@ -68,7 +68,7 @@ def execution_phase(status: str) -> Phase:
 
 
 def is_end(status: str) -> bool:
-    """Return whether a status is the end of a wait; one that is not in the table is, to be judged loudly."""
+    """Return whether a status ends a wait; an unknown one does, so that it is reported as an error."""
     try:
         return execution_phase(status).is_terminal
     except UnknownStatusError:

@@ -227,7 +227,7 @@ def test_an_older_airflow_is_refused_at_the_import_of_the_package(tmp_path: Path
         timeout=60,
     )
     assert done.returncode == 1
-    assert f"needs Apache Airflow 3.3 or newer, and {version} is installed" in done.stderr
+    assert f"needs Apache Airflow 3.3 or newer, but {version} is installed" in done.stderr
 
 
 @pytest.mark.parametrize("version", ACCEPTED)

@@ -78,7 +78,7 @@ def test_a_malformed_setting_is_named_with_its_value_and_what_was_expected(name:
 
 
 def test_an_unknown_setting_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="unknown setting 'bucket'; known are artifact_bucket"):
+    with pytest.raises(SettingsError, match="unknown setting 'bucket'; expected one of artifact_bucket"):
         PipelineSettings.load({"bucket": "ml-prod"}, connection_id="aws_prod", file=None)
 
 
