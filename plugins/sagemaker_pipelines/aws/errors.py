@@ -138,15 +138,16 @@ def cure_of(error: BaseException) -> str | None:
 
 
 def refuse_broken_answers(client: Any) -> Any:
-    """Make a client of a JSON service raise an error if an answer was truncated, and return the client.
+    """Make a client raise an error if a JSON answer was truncated, and return the client.
 
-    botocore 1.43 does not compare lengths, and treats a truncated answer as an answer without members.
+    botocore 1.43 does not compare lengths, and treats a truncated answer as an answer without members. It
+    notices truncated XML by itself.
 
     :param client: the boto3 client; from now on its calls raise ResponseStreamingError for such answers.
     """
-    client.meta.events.register(
-        f"before-parse.{client.meta.service_model.service_id.hyphenize()}", _refuse_broken_answer
-    )
+    service = client.meta.service_model
+    if service.resolved_protocol in ("json", "rest-json"):
+        client.meta.events.register(f"before-parse.{service.service_id.hyphenize()}", _refuse_broken_answer)
     return client
 
 

@@ -91,14 +91,14 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
         if service == "sagemaker":
             return self.conn
         # The provider's own s3_hook and logs_hook use the connection, but not the hook's region.
-        client = CheckedAwsHook(
+        hook = CheckedAwsHook(
             aws_conn_id=self.aws_conn_id,
             client_type=service,
             region_name=self.region_name,
             verify=self.verify,
             config=self.config,
-        ).conn
-        return client if service == "s3" else refuse_broken_answers(client)
+        )
+        return refuse_broken_answers(hook.conn)
 
     def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
         """Return the provider's new boto3 client of SageMaker, made to refuse broken answers.

@@ -148,7 +148,7 @@ def test_the_upsert_task_deploys_in_the_name_of_its_airflow(
     upsert_in("blue")
     described = runtime.client("sagemaker").describe_pipeline(PipelineName="team-gated")
     assert environment_of(described["PipelineDescription"]) == "aws_default@blue"
-    with pytest.raises(AirflowFailException, match="'aws_default@blue', and this is 'aws_default@green'"):
+    with pytest.raises(AirflowFailException, match="'aws_default@blue', but this is 'aws_default@green'"):
         upsert_in("green")
 
 

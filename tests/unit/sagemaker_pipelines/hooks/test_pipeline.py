@@ -66,3 +66,8 @@ def test_s3_and_logs_are_in_the_hooks_own_region(connection: str) -> None:
     hook = SageMakerPipelineHook(aws_conn_id=connection, region_name="eu-west-1")
     clients = (hook.client.sagemaker, hook.client.s3, hook.client.logs)
     assert {client.meta.region_name for client in clients} == {"eu-west-1"}
+
+
+def test_services_that_answer_in_xml_are_read_too(hook: SageMakerPipelineHook) -> None:
+    assert hook.boto3_client("sts").get_caller_identity()["Account"]
+    assert hook.boto3_client("iam").list_roles()["Roles"] == []
