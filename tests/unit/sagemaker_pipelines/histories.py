@@ -97,7 +97,11 @@ class Task:
 
 
 class Store:
-    """The task state store: it outlives tries and clears."""
+    """The task state store: it outlives attempts and clears.
+
+    A retry and a clear give the task instance another id, and Airflow refuses the old one: an attempt that
+    was given up can neither read nor write it any longer.
+    """
 
     def __init__(self, kept: dict[str, str], world: World) -> None:
         self.kept = kept
@@ -105,11 +109,18 @@ class Store:
 
     def get(self, key: str, default: Any = None) -> Any:
         self.world.airflow("get")
+        self._check_id()
         return json.loads(self.kept[key]) if key in self.kept else default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         self.world.airflow("set")
+        self._check_id()
         self.kept[key] = json.dumps(value)
+
+    def _check_id(self) -> None:
+        process = self.world.running
+        if process is not None and self.world.runs_given_up() and process.task.state != "failed":
+            raise RuntimeError("404: the task instance is not found")
 
 
 class Variables:
