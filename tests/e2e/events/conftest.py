@@ -146,6 +146,13 @@ class EventStack(Harness):
         values = {pair["Name"]: pair["Value"] for pair in answer["PipelineParameters"]}
         return str(values["InputData"])
 
+    def idle(self, dag_id: str) -> None:
+        """Wait until no run of a DAG is active; there may be none at all."""
+        self.until(
+            lambda: all(run["state"] in ENDED for run in self.api.runs(dag_id)),
+            f"the runs of {dag_id} to end",
+        )
+
     def ended_runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return a DAG's runs, after there is one and all of them have ended."""
 

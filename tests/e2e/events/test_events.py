@@ -82,7 +82,7 @@ def skipped_runs(events: EventStack) -> list[str]:
 
 
 def test_events_that_come_while_the_scheduler_is_dead_make_runs_later(events: EventStack) -> None:
-    events.ended_runs("train_on_new_data")
+    events.idle("train_on_new_data")
     events.kill(SCHEDULER)
     try:
         partition = events.deliver("2026-01-05")
