@@ -84,7 +84,7 @@ def follow_gate(
     :param scoring_conf: its conf.
     :param result: whether ``select_inputs`` says where to store the verdict.
     """
-    metric = metric_of(gate)
+    metric = gate.label
     registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
     condition_step: Any = literal(gate.condition_step)
     branch = SageMakerMetricBranchOperator(
@@ -113,13 +113,6 @@ def follow_gate(
         if task is not None:
             branch >> task
     return tasks
-
-
-def metric_of(gate: Gate) -> str:
-    """Return the name of the metric that a gate reads: the last name in its path that is not ``value``."""
-    parts = re.findall(r"""\[['"]([^'"]+)['"]\]|([^.\[\]]+)""", gate.json_path)
-    names = [quoted or plain for quoted, plain in parts if plain != "value"]
-    return names[-1] if names else gate.json_path
 
 
 def _trigger(
