@@ -35,7 +35,6 @@ class Step:
     :param arn: the ARN of what it created: a job, a model, a model package.
     :param reason: why it failed: the message of a Fail step, or the FailureReason of any other step.
     :param outcome: the outcome of a Condition step: ``True`` or ``False``, as AWS writes it.
-    :param callback_token: the token of a Callback step that waits.
     :param is_cache_hit: whether its result comes from the cache.
     :param is_taken_over: whether a selective execution took its result from another execution.
     :param source: the execution that the result comes from, if it is a cache hit or was taken over.
@@ -50,7 +49,6 @@ class Step:
     arn: str | None = None
     reason: str | None = None
     outcome: str | None = None
-    callback_token: str | None = None
     is_cache_hit: bool = False
     is_taken_over: bool = False
     source: str | None = None
@@ -72,7 +70,6 @@ class Step:
             arn=metadata.get("Arn") or None,
             reason=(kind == "Fail" and metadata.get("ErrorMessage")) or answer.get("FailureReason") or None,
             outcome=metadata.get("Outcome"),
-            callback_token=metadata.get("CallbackToken"),
             is_cache_hit="CacheHitResult" in answer,
             is_taken_over="SelectiveExecutionResult" in answer,
             source=result.get("SourcePipelineExecutionArn"),

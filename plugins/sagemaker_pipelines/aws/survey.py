@@ -8,11 +8,9 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.client import PAGE_SIZE, SageMakerClient
 from sagemaker_pipelines.aws.errors import is_missing
 
-# The page size of the client.
-PAGE_SIZE = 100
 #: Up to this number, executions are described one by one; more are found in the pipeline's list.
 MAX_DESCRIBED = 2
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.aws import pacing
+from sagemaker_pipelines.aws.client import PAGE_SIZE
 from sagemaker_pipelines.aws.steps import Step
-from sagemaker_pipelines.aws.survey import PAGE_SIZE
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
