@@ -33,7 +33,6 @@ Airflow's processes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sagemaker_pipelines.failures import FailureCause as FailureCause
@@ -197,15 +196,10 @@ class ExecutionError(SageMakerPipelinesError):
         self.pipeline_execution_arn = pipeline_execution_arn
         self.status = status
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the error as JSON types, for XCom and notifications."""
-        return {
-            "pipeline_execution_arn": self.pipeline_execution_arn,
-            "status": self.status,
-            "step_name": None,
-            "reason": str(self),
-            "causes": [],
-        }
+    @property
+    def first_cause(self) -> FailureCause | None:
+        """The step that failed first; None if no step did."""
+        return None
 
 
 class ExecutionFailedError(ExecutionError):
@@ -225,6 +219,11 @@ class ExecutionFailedError(ExecutionError):
         self.causes = list(causes)
 
     @property
+    def first_cause(self) -> FailureCause | None:
+        """The step that failed first; None if no step did."""
+        return self.causes[0] if self.causes else None
+
+    @property
     def can_be_retried(self) -> bool:
         """Whether RetryPipelineExecution may help; a Fail step would only make the same decision again."""
         return self.status == "Failed" and not any(cause.is_fail_step for cause in self.causes)
@@ -234,16 +233,6 @@ class ExecutionFailedError(ExecutionError):
             "".join(f"\n{cause}" for cause in self.causes) or f"\n{self.reason or 'AWS gives no reason.'}"
         )
         return f"{self.pipeline_execution_arn} ended as {self.status}: {causes.lstrip()}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the error as JSON types, for XCom and notifications."""
-        first = self.causes[0] if self.causes else None
-        return {
-            **super().as_dict(),
-            "step_name": first.step_name if first else None,
-            "reason": first.reason if first else (self.reason or "AWS gives no reason."),
-            "causes": [{**asdict(cause), "log_tail": list(cause.log_tail)} for cause in self.causes],
-        }
 
 
 class ExecutionRunningError(ExecutionError):

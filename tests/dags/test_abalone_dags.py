@@ -20,10 +20,13 @@ XCOMS: dict[tuple[str, str], Any] = {
     ("upsert_pipeline", "return_value"): {"pipeline_name": "abalone", "pipeline_version_id": 7},
     ("select_inputs", "return_value"): {"InputData": "", "OutputPrefix": "", "result_uri": ""},
     ("start_pipeline", "return_value"): "arn:aws:sagemaker:us-east-1:1:pipeline/abalone/execution/e1",
-    ("wait_for_pipeline", "return_value"): {"rejection_message": "Execution failed due to MSE > 3.0"},
-    ("branch_on_mse", "metric"): 4.5,
-    ("branch_on_mse", "threshold"): 3.0,
-    ("branch_on_mse", "model_package_arn"): "arn:aws:sagemaker:us-east-1:1:model-package/abalone/1",
+    ("wait_for_pipeline", "execution"): {"cause": {"reason": "Execution failed due to MSE > 3.0"}},
+    ("branch_on_mse", "gate"): {
+        "metric": "mse",
+        "value": 4.5,
+        "threshold": 3.0,
+        "model_package_arn": "arn:aws:sagemaker:us-east-1:1:model-package/abalone/1",
+    },
     ("choose_inputs", "return_value"): {"ModelPackageArn": "arn", "OutputPrefix": "s3://b/p"},
 }
 

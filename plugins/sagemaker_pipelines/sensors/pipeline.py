@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSensor
@@ -41,11 +41,11 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         ``[operators] default_deferrable``.
     :param poke_interval: the longest time between two polls, seconds, default 30; the first polls are closer
         together.
-    :return: ``{"pipeline_execution_arn", "status", "rejected", "rejection_step", "rejection_message",
-        "steps": [{"name", "status", "seconds", "cache_hit"}]}``.
+    :return: the execution's ARN. The XCom ``execution`` holds its record, also if it failed; see
+        :class:`~sagemaker_pipelines.aws.record.ExecutionRecord`.
     :raises ValueError: ``mode`` is ``reschedule``, in which nothing could stop the execution between two
         polls.
-    :raises ExecutionFailedError: the execution failed; the XCom ``failure`` holds step, reason and log.
+    :raises ExecutionFailedError: the execution failed; the record holds step, reason and log.
     :raises AirflowFailException: it failed in a way that a retry cannot change, or somebody stopped it.
     """
 
@@ -79,7 +79,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         self._watch: ExecutionWatch | None = None
 
     def execute(self, context: Context) -> Any:
-        """Wait, here or in the triggerer, and return the outcome."""
+        """Wait, here or in the triggerer, and return the ARN."""
         self.begin_wait(context, self.pipeline_exec_arn)
         if self.deferrable:
             self.defer_wait(
@@ -101,12 +101,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
             )
         if self._watch.look() is None:
             return False
-        return PokeReturnValue(is_done=True, xcom_value=self.judge(context, self.pipeline_exec_arn))
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the outcome after the trigger has fired."""
-        outcome: dict[str, Any] = super().execute_complete(context, event)
-        return outcome
+        self.judge(context, self.pipeline_exec_arn)
+        return PokeReturnValue(is_done=True, xcom_value=self.pipeline_exec_arn)
 
     def seconds_to_next_poke(self) -> float:
         """Return the delay of the watch, which replaces the sensor's own exponential backoff."""

@@ -102,7 +102,7 @@ class TestAccepted:
         run = scenario("accepted")
         test = table(airflow, output(airflow, run, "AbaloneProcess", "test"))
         predicted = model_of(airflow, run, tmp_path).predict(xgboost.DMatrix(test[:, 1:]))
-        metric = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "metric")
+        metric = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "gate")["value"]
         assert metric == pytest.approx(np.mean((predicted - test[:, 0]) ** 2), rel=1e-5)
         assert metric < 6.0
 
@@ -151,8 +151,9 @@ class TestRejected:
         seen = statuses(airflow, run)
         assert seen["AbaloneMSEFail"] == "Failed"
         assert not {"AbaloneRegisterModel", "AbaloneCreateModel", "AbaloneTransform"} & set(seen)
-        outcome = airflow.api.xcom(run.dag_id, run.run_id, "wait_for_pipeline")
-        assert outcome["rejection_message"] == "Execution failed due to MSE > 3.0"
+        record = airflow.api.xcom(run.dag_id, run.run_id, "wait_for_pipeline", "execution")
+        assert record["rejected"] is True
+        assert record["cause"]["reason"] == "Execution failed due to MSE > 3.0"
 
     def test_s3_holds_the_report_and_no_predictions(self, airflow: Airflow, scenario: Scenario) -> None:
         execution_arn = airflow.execution_arn(scenario("rejected"))
@@ -167,9 +168,9 @@ class TestRejected:
         run = scenario("rejected")
         (message,) = airflow.messages(run)
         verdict = read_gate(airflow.sagemaker, airflow.execution_arn(run))
-        assert message["Subject"] == f"abalone rejected: MSE {verdict.metric:.4f}"
+        assert message["Subject"] == f"abalone rejected: MSE {verdict.value:.4f}"
         assert (
-            f"MSE {verdict.metric:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
+            f"MSE {verdict.value:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
         )
         assert airflow.execution_arn(run) in message["Message"]
         assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]

@@ -105,8 +105,8 @@ def test_an_execution_is_started_waited_for_and_shown(runtime: LocalRuntime) -> 
     assert (outcome["status"], outcome["rejected"]) == ("Succeeded", False)
     arn = outcome["pipeline_execution_arn"]
     shown = told("status", arn)
-    assert [(step["step"], step["status"]) for step in shown["steps"]] == [("Count", "Succeeded")]
-    assert shown["billable_seconds"] > 0
+    assert [(step["name"], step["status"]) for step in shown["steps"]] == [("Count", "Succeeded")]
+    assert shown["instance_seconds"] > 0
     assert "Count" in run("status", arn).stdout
     assert "counted 0.1" in run("logs", arn, "--step", "Count").stdout
     assert json.loads(run("logs", arn, "--json").stdout)["message"] == "counted 0.1"
