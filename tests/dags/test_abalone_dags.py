@@ -61,12 +61,31 @@ def test_the_training_dag_goes_from_upsert_to_the_branches(parsed: dict[str, Any
     assert parsed["dags"]["abalone_train"]["downstream"] == {
         "upsert_pipeline": ["start_pipeline"],
         "select_inputs": ["start_pipeline"],
-        "start_pipeline": ["wait_for_pipeline"],
+        "start_pipeline": ["steps.AbaloneProcess", "wait_for_pipeline"],
         "wait_for_pipeline": ["branch_on_mse"],
         "branch_on_mse": ["notify_awaiting_approval", "notify_rejected", "trigger_scoring"],
         "notify_awaiting_approval": [],
         "notify_rejected": [],
         "trigger_scoring": [],
+        "steps.AbaloneProcess": [
+            "steps.AbaloneEval",
+            "steps.AbaloneRegisterModel",
+            "steps.AbaloneTrain",
+            "steps.AbaloneTransform",
+        ],
+        "steps.AbaloneTrain": ["steps.AbaloneCreateModel", "steps.AbaloneEval", "steps.AbaloneRegisterModel"],
+        "steps.AbaloneEval": ["steps.AbaloneMSECond", "steps.AbaloneRegisterModel"],
+        "steps.AbaloneMSECond": ["steps.AbaloneMSEFail", "steps.AbaloneRegisterCond"],
+        "steps.AbaloneRegisterCond": [
+            "steps.AbaloneCreateModel",
+            "steps.AbaloneRegisterModel",
+            "steps.AbaloneTransform",
+        ],
+        "steps.AbaloneCreateModel": ["steps.AbaloneTransform"],
+        "steps.AbaloneRegisterModel": ["steps.steps_ended"],
+        "steps.AbaloneTransform": ["steps.steps_ended"],
+        "steps.AbaloneMSEFail": ["steps.steps_ended"],
+        "steps.steps_ended": [],
     }
 
 

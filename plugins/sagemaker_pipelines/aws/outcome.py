@@ -18,7 +18,7 @@ from sagemaker_pipelines.exceptions import (
     FailureCause,
 )
 from sagemaker_pipelines.messages import cut
-from sagemaker_pipelines.states import Phase, execution_phase
+from sagemaker_pipelines.states import COMPLETED_WITH_FAILURES, FAILED, Phase, execution_phase
 
 # Limits for the description of a failure, which goes into XCom, the task's log and notifications.
 LOG_TAIL_LINES = 20
@@ -45,7 +45,11 @@ class ExecutionOutcome:
 
 
 def execution_outcome(
-    client: SageMakerClient, pipeline_execution_arn: str, *, rejection_steps: Iterable[str] | None = None
+    client: SageMakerClient,
+    pipeline_execution_arn: str,
+    *,
+    rejection_steps: Iterable[str] | None = None,
+    tolerated_failures: Iterable[str] | None = None,
 ) -> ExecutionOutcome:
     """Judge an execution that has ended.
 
@@ -56,7 +60,9 @@ def execution_outcome(
     :param pipeline_execution_arn: the execution.
     :param rejection_steps: names of the Fail steps that reject a model; None means the Fail steps in the
         ElseSteps of the gate in the execution's own definition.
-    :return: the outcome of an execution that succeeded or was rejected.
+    :param tolerated_failures: names of steps that may fail without failing the execution, if SageMaker itself
+        went on after them (``CompletedWithFailures``).
+    :return: the outcome of an execution that succeeded or was rejected, or whose failures are tolerated.
     :raises ExecutionFailedError: it failed for another reason; the message names step, reason and log.
     :raises ExecutionStoppedError: it was stopped.
     :raises ExecutionRunningError: it has not ended.
@@ -72,7 +78,13 @@ def execution_outcome(
     if phase is Phase.STOPPED:
         raise ExecutionStoppedError(pipeline_execution_arn, status)
     failed = failed_steps(client.list_steps(pipeline_execution_arn))
-    if status == "Failed" and _is_rejection(client, pipeline_execution_arn, failed, rejection_steps):
+    if (
+        status == COMPLETED_WITH_FAILURES
+        and failed
+        and {s.name for s in failed} <= set(tolerated_failures or ())
+    ):
+        return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status=status)
+    if status == FAILED and _is_rejection(client, pipeline_execution_arn, failed, rejection_steps):
         return ExecutionOutcome(
             pipeline_execution_arn=pipeline_execution_arn,
             status=status,

@@ -25,6 +25,7 @@ from sagemaker_pipelines.dag.forms import (
     run_params,
 )
 from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
+from sagemaker_pipelines.dag.mirroring import draw_steps
 from sagemaker_pipelines.dag.timetables import CONTINUOUS, timetable_of, watched_assets
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope
@@ -165,12 +166,14 @@ def sagemaker_pipeline_tasks(
     data_parameters: Sequence[str] = (),
     gate: bool | str | None = None,
     rejection_steps: Sequence[str] | None = None,
+    tolerated_failures: Sequence[str] | None = None,
     notifier: Notifier | None = SageMakerSnsNotifier,
     scoring_dag: str | None = None,
     scoring_conf: Mapping[str, object] | None = None,
     assets: Sequence[Asset] = (),
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
+    mirror_steps: bool = True,
 ) -> PipelineTasks:
     """Create the tasks of a definition in the current DAG or task group.
 
@@ -187,6 +190,7 @@ def sagemaker_pipeline_tasks(
     :param data_parameters: parameters whose S3 URIs are checked before the start.
     :param gate: the gate's Condition step; None finds it, False omits the branch.
     :param rejection_steps: see the sensor.
+    :param tolerated_failures: see the sensor.
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param scoring_dag: the DAG to trigger, once for each execution, when the gate is passed.
     :param scoring_conf: its conf; by default ``{"ModelPackageArn": <the registered package>}``. Templated.
@@ -194,6 +198,7 @@ def sagemaker_pipeline_tasks(
         without new events is skipped, and only the partitions of new events are read.
     :param before: tasks that have to end before the start.
     :param timeout: how long to wait for an execution at most.
+    :param mirror_steps: whether to draw the steps as tasks in the group ``steps``, if there are at most 50.
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
@@ -237,6 +242,7 @@ def sagemaker_pipeline_tasks(
         task_id="wait_for_pipeline",
         pipeline_exec_arn=task_value(start.task_id),
         rejection_steps=rejection_steps,
+        tolerated_failures=tolerated_failures,
         deferrable=True,
         timeout=timeout.total_seconds(),
     )
@@ -244,18 +250,11 @@ def sagemaker_pipeline_tasks(
         if task is not None:
             task >> start
     start >> wait
-    tasks = PipelineTasks(upsert, select, start, wait, select_events=events)
+    mirrors = draw_steps(envelope.definition, start, wait) if mirror_steps else None
+    tasks = PipelineTasks(upsert, select, start, wait, select_events=events, steps=mirrors)
     if found is None:
         return tasks
-    return follow_gate(
-        tasks,
-        envelope,
-        found,
-        notifier,
-        scoring_dag,
-        scoring_conf,
-        result is not None,
-    )
+    return follow_gate(tasks, envelope, found, notifier, scoring_dag, scoring_conf, result is not None)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, literal
+from airflow.sdk import BaseOperator, TaskGroup, literal
 
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
 from sagemaker_pipelines.notifications.sending import send
@@ -53,6 +53,7 @@ class PipelineTasks:
         model.
     :param trigger_scoring: ``trigger_scoring``; None without a scoring DAG.
     :param select_events: ``select_events``; None without watched Airflow assets.
+    :param steps: the group ``steps`` with a mirror of each step; None if there are no mirrors.
     """
 
     upsert: SageMakerUpsertPipelineOperator
@@ -64,6 +65,7 @@ class PipelineTasks:
     notify_awaiting_approval: NotifyOperator | None = None
     trigger_scoring: TriggerDagRunOnceOperator | None = None
     select_events: SelectNewEventsOperator | None = None
+    steps: TaskGroup | None = None
 
     @property
     def last(self) -> BaseOperator:
@@ -101,6 +103,7 @@ def follow_gate(
         rejected=[],
         condition_step=condition_step,
         rejection_steps=tasks.wait.rejection_steps,
+        tolerated_failures=tasks.wait.tolerated_failures,
         result_uri=task_value(tasks.select.task_id, RESULT) if result and tasks.select else None,
         follow_in_backfill=form_value(REGISTER_IN_BACKFILL, otherwise=False),
     )

@@ -80,6 +80,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     :param condition_step: the Condition step that is the gate; required if several steps read a metric.
         Templated.
     :param rejection_steps: see the sensor. Templated.
+    :param tolerated_failures: see the sensor. Templated.
     :param result_uri: where to store the result as JSON, such as
         ``s3://<bucket>/abalone/results/{{ ds }}.json``; None or empty stores nothing. Templated.
     :param follow_in_backfill: whether backfill runs follow a branch, too; a template can read it from the
@@ -91,7 +92,12 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     aws_hook_class = SageMakerPipelineHook
     inherits_from_skipmixin = True
     template_fields: Sequence[str] = aws_template_fields(
-        "pipeline_execution_arn", "condition_step", "rejection_steps", "result_uri", "follow_in_backfill"
+        "pipeline_execution_arn",
+        "condition_step",
+        "rejection_steps",
+        "tolerated_failures",
+        "result_uri",
+        "follow_in_backfill",
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(),)
     ui_color = "#ededed"
@@ -105,6 +111,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         awaiting_approval: TaskIds | None = None,
         condition_step: str | None = None,
         rejection_steps: Iterable[str] | None = None,
+        tolerated_failures: Iterable[str] | None = None,
         result_uri: str | None = None,
         follow_in_backfill: bool | str = False,
         **kwargs: Any,
@@ -116,6 +123,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         self.awaiting_approval = awaiting_approval
         self.condition_step = condition_step
         self.rejection_steps = rejection_steps
+        self.tolerated_failures = tolerated_failures
         self.result_uri = result_uri
         self.follow_in_backfill = follow_in_backfill
 
@@ -124,7 +132,12 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         client, arn = self.hook.client, self.pipeline_execution_arn
         SageMakerPipelineExecutionLink.store(context, self, self.hook, arn)
         try:
-            outcome = execution_outcome(client, arn, rejection_steps=self.rejection_steps)
+            outcome = execution_outcome(
+                client,
+                arn,
+                rejection_steps=self.rejection_steps,
+                tolerated_failures=self.tolerated_failures,
+            )
             reading = read_gate(client, arn, condition_step=self.condition_step)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error

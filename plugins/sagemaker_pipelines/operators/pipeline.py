@@ -71,6 +71,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param check_interval: the longest time between two polls, seconds, default 30.
     :param waiter_max_attempts: together with ``check_interval``, how long to wait at most.
     :param rejection_steps: see the sensor. Templated.
+    :param tolerated_failures: see the sensor. Templated.
     :param stop_on_kill: see the sensor; an execution whose start is killed before it has the ARN is stopped
         too.
     :param resume_on_retry: see the sensor. Templated.
@@ -98,6 +99,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "from_step",
         "source_execution_arn",
         "rejection_steps",
+        "tolerated_failures",
         "resume_on_retry",
         "effective_parameters",
     )
@@ -124,6 +126,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         source_execution_arn: str | None = None,
         max_parallel_execution_steps: int | None = None,
         rejection_steps: Iterable[str] | None = None,
+        tolerated_failures: Iterable[str] | None = None,
         stop_on_kill: bool = True,
         resume_on_retry: bool | str = True,
         quota_retry_delay: float = 60,
@@ -157,6 +160,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.source_execution_arn = source_execution_arn
         self.max_parallel_execution_steps = max_parallel_execution_steps
         self.rejection_steps = rejection_steps
+        self.tolerated_failures = tolerated_failures
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
         self.quota_retry_delay = quota_retry_delay

@@ -33,6 +33,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
     :param pipeline_exec_arn: ARN of the execution. Templated.
     :param rejection_steps: names of the Fail steps that reject a model; None uses the Fail steps in the
         ElseSteps of the gate in the execution's own definition. Templated.
+    :param tolerated_failures: names of steps that may fail without failing this task. SageMaker ends such an
+        execution as CompletedWithFailures, if a step ran although one before it had failed. Templated.
     :param stop_on_kill: whether to stop the execution if somebody fails, clears or marks the task, or if it
         is evicted or times out; False leaves the execution running.
     :param resume_on_retry: whether a retry or a clear of this task resumes, with RetryPipelineExecution, an
@@ -51,7 +53,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
 
     aws_hook_class = SageMakerPipelineHook
     template_fields: Sequence[str] = aws_template_fields(
-        "pipeline_exec_arn", "rejection_steps", "resume_on_retry"
+        "pipeline_exec_arn", "rejection_steps", "tolerated_failures", "resume_on_retry"
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
@@ -60,6 +62,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         *,
         pipeline_exec_arn: str,
         rejection_steps: Iterable[str] | None = None,
+        tolerated_failures: Iterable[str] | None = None,
         stop_on_kill: bool = True,
         resume_on_retry: bool | str = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -73,6 +76,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
             )
         super().__init__(pipeline_exec_arn=pipeline_exec_arn, poke_interval=poke_interval, **kwargs)
         self.rejection_steps = rejection_steps
+        self.tolerated_failures = tolerated_failures
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
         self.deferrable = deferrable

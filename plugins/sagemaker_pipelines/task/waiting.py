@@ -45,6 +45,7 @@ class ExecutionWaitMixin(KillMixin):
     It is mixed into operators, which already have ``hook`` and the connection's arguments.
 
     :param rejection_steps: see the sensor.
+    :param tolerated_failures: see the sensor.
     :param stop_on_kill: see the sensor.
     :param resume_on_retry: see the sensor.
     """
@@ -55,6 +56,7 @@ class ExecutionWaitMixin(KillMixin):
         verify: bool | str | None
         botocore_config: dict[str, Any] | None
         rejection_steps: Iterable[str] | None
+        tolerated_failures: Iterable[str] | None
         resume_on_retry: bool | str
 
         def defer(self, **kwargs: Any) -> Any: ...
@@ -173,7 +175,10 @@ class ExecutionWaitMixin(KillMixin):
         """
         try:
             outcome = execution_outcome(
-                self.client, pipeline_execution_arn, rejection_steps=self.rejection_steps
+                self.client,
+                pipeline_execution_arn,
+                rejection_steps=self.rejection_steps,
+                tolerated_failures=self.tolerated_failures,
             )
         except ExecutionError as error:
             self._report_failure(context, error)
