@@ -42,6 +42,7 @@ def draw_steps(definition: Mapping[str, Any], start: BaseOperator, wait: BaseOpe
                 start_task_id=start.task_id,
                 wait_task_id=wait.task_id,
                 body_steps=step.body,
+                trigger_rule="all_done" if step.handles_failure else "none_failed",
             )
             for step, task_id in zip(steps, _task_ids([step.name for step in steps]), strict=True)
         }

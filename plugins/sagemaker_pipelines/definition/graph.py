@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from sagemaker_pipelines.definition.document import locate_steps, own_part
+from sagemaker_pipelines.definition.document import locate_steps, objects, own_part
 from sagemaker_pipelines.definition.references import references
 
 
@@ -48,11 +48,13 @@ class MirroredStep:
     :param name: its name.
     :param description: its type, and its own description if it has one.
     :param body: the names of the steps in the body of a ForEach.
+    :param handles_failure: whether it may run although a step before it failed.
     """
 
     name: str
     description: str
     body: tuple[str, ...] = ()
+    handles_failure: bool = False
 
 
 def mirrored_steps(definition: Mapping[str, Any]) -> list[MirroredStep]:
@@ -72,6 +74,10 @@ def mirrored_steps(definition: Mapping[str, Any]) -> list[MirroredStep]:
                 str(located.step[key]) for key in ("Type", "Description") if located.step.get(key)
             ),
             body=tuple(bodies.get(located.name, ())),
+            handles_failure=any(
+                entry.get("Trigger", "Completed") != "Completed"
+                for entry in objects(located.step.get("DependsOn"))
+            ),
         )
         for located in steps
     ]

@@ -63,6 +63,7 @@ class SageMakerStepMirrorOperator(BaseOperator):
             # Airflow serves waits first when a triggerer has little room.
             "priority_weight": 0,
             "weight_rule": "absolute",
+            # A step that was skipped does not keep the steps after it from running.
             "trigger_rule": "none_failed",
         }
         super().__init__(**{**quiet, **kwargs})
