@@ -26,18 +26,21 @@ NAME_PATTERN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 class Asset:
     """A code file that steps need in S3.
 
-    :param name: its file name.
+    :param name: its file name, or its path in the folder that it belongs to.
     :param path: its path below the envelope's folder, which contains the hash of its content.
     :param sha256: the hash of its content, 64 hexadecimal digits.
+    :param folder: the hash of the names and contents of the folder that a step reads as a whole; empty if the
+        step reads this file alone.
     """
 
     name: str
     path: str
     sha256: str
+    folder: str = ""
 
     def key(self, name_prefix: str) -> str:
         """Return the key in the artifact bucket where the definition expects this file."""
-        return f"{name_prefix}assets/{self.sha256}/{self.name}"
+        return f"{name_prefix}assets/{self.folder or self.sha256}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,14 @@ class Envelope:
     def fill(self, values: Mapping[str, str], *, region: str) -> dict[str, Any]:
         """Return the definition with every placeholder filled.
 
-        :param values: placeholder to value; images are chosen by the region. It may contain other names.
+        :param values: placeholder to value; images and ``region`` follow the region. It may contain other
+            names.
         :param region: the region where the pipeline is created.
         :raise PlaceholderError: a placeholder has no value, or an image is not available in the region; the
             message names them.
         """
-        filled = {name: values[name] for name in self.placeholders if name in values}
+        given = {"region": region, **values}
+        filled = {name: given[name] for name in self.placeholders if name in given}
         for name in self.placeholders:
             if name.startswith(IMAGE_PREFIX) and name not in filled:
                 filled[name] = self.image(name.removeprefix(IMAGE_PREFIX), region)

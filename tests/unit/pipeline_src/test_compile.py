@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from sagemaker_compile.__main__ import main
-from sagemaker_compile.compile import Compiled, compile_pipeline, differences, write
+from sagemaker_compile.compile import compile_pipeline
 from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
+from sagemaker_compile.folder import Compiled, differences, write
 from sagemaker_compile.sources import find_sources, select_sources
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
@@ -40,7 +41,8 @@ def refuse_shared_folder(event, arguments):
 
 sys.addaudithook(refuse_shared_folder)
 
-from sagemaker_compile.compile import compile_pipeline, write
+from sagemaker_compile.compile import compile_pipeline
+from sagemaker_compile.folder import write
 from sagemaker_compile.sources import select_sources
 
 sources = select_sources(Path(sys.argv[1]), [])
@@ -294,11 +296,17 @@ def test_a_single_text_is_refused_as_allowed_arguments(third: Path) -> None:
         compile_third(third)
 
 
-def test_a_model_that_is_registered_without_being_built_is_refused_for_its_region(third: Path) -> None:
+def test_the_region_of_a_model_that_is_registered_without_being_built_is_that_of_the_upsert(
+    third: Path, target: Path
+) -> None:
     """The SDK writes the region that stands in while compiling into the container's environment."""
     third.write_text(f"{THIRD}{REGISTER}BUILT = False\n")
-    with pytest.raises(CompileError, match=r'Step Register has "SAGEMAKER_REGION": .* call build\(\)'):
-        compile_third(third)
+    write([compile_third(third)], target, complete=True)
+    envelope = Envelope.load(target / "third-pipeline.json")
+    values = {"artifact_bucket": "b", "name_prefix": "", "role_arn": "arn:aws:iam::111122223333:role/r"}
+    definition = json.dumps(envelope.fill(values, region="eu-west-1"))
+    assert '"SAGEMAKER_REGION": "eu-west-1"' in definition
+    assert "us-east-1" not in definition
 
 
 def test_a_model_that_is_built_first_is_registered_without_a_region(third: Path) -> None:
