@@ -98,7 +98,7 @@ def capture(source: Source) -> Capture:
             files=uploads.files,
             folders=uploads.folders,
             images=known_images(definition),
-            lambda_functions=frozenset(offline.lambda_functions()),
+            lambda_functions=frozenset(offline.lambda_functions() if ":function:" in definition else ()),
             allowed_arguments=_names(module, "ALLOWED_ARGUMENTS", "Training.NewMember"),
             external_code=_names(module, "EXTERNAL_CODE", "s3://bucket/code/sourcedir.tar.gz"),
         )

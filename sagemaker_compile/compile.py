@@ -27,6 +27,9 @@ _REGION = {
     for setting in ('"SAGEMAKER_REGION": "%s"', r'"sagemaker_region": "\"%s\""')
 }
 
+#: Every function with ``@step`` has it in its environment.
+_SIGNATURE = "REMOTE_FUNCTION_SECRET_KEY"
+
 
 def compile_pipeline(source: Source, captured: Capture | None = None) -> Compiled:
     """Return the envelope and the assets of a pipeline.
@@ -73,7 +76,7 @@ def _entry(asset: Asset) -> dict[str, str]:
 
 
 def _check_places(definition: Mapping[str, Any], captured: Capture) -> None:
-    """Refuse a definition that depends on where it was compiled."""
+    """Refuse a definition that depends on where or when it was compiled."""
     for step in iter_steps(definition):
         text = json.dumps(own_part(step))
         if step.get("FunctionArn") in captured.lambda_functions:
@@ -81,6 +84,12 @@ def _check_places(definition: Mapping[str, Any], captured: Capture) -> None:
                 f"Step {step['Name']} deploys the Lambda function {step['FunctionArn'].rpartition(':')[2]} "
                 "when the pipeline is built, and an upsert deploys pipelines only. Deploy the function with "
                 "your other infrastructure, and give its ARN: Lambda(function_arn=...)."
+            )
+        if _SIGNATURE in text:
+            raise CompileError(
+                f"Step {step['Name']} is a function with @step, which the SDK pickles and signs with a new "
+                "key each time, so the definition would never be the same twice. Move the function to a "
+                "script, and run it with a processor or a ModelTrainer."
             )
         if ACCOUNT in text:
             raise CompileError(

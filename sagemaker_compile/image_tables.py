@@ -99,9 +99,7 @@ def _is_tag_of(tag: str, versions: frozenset[str]) -> bool:
 
 @cache
 def _host(region: str) -> str:
-    resolver = boto3.Session()._session.get_component("endpoint_resolver")
-    endpoint = resolver.construct_endpoint("ecr", region)
-    return str(endpoint["hostname"]).removeprefix("api.")
+    return str(boto3.client("ecr", region_name=region).meta.endpoint_url).removeprefix("https://api.")
 
 
 @cache
