@@ -105,13 +105,18 @@ def capture(source: Source) -> Capture:
 
 
 def _place(error: BaseException, source: Source) -> str:
-    """Return the file and line of the sources that led to an error."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename.startswith(str(source.folder.parent))
+    """Return the step whose arguments led to an error, and the file and line of the sources that did."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    steps = [frame.f_locals["self"] for frame, _ in frames if sdk.is_step(frame.f_locals.get("self"))]
+    lines = [
+        f"{frame.f_code.co_filename}, line {line}"
+        for frame, line in frames
+        if frame.f_code.co_filename.startswith(str(source.folder.parent))
     ]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else str(source.folder)
+    # The arguments of a step are built after the sources have run.
+    return ", ".join(
+        [*[f"step {step.name}" for step in steps[-1:]], lines[-1] if lines else str(source.folder)]
+    )
 
 
 def _build(module: ModuleType, source: Source, offline: OfflineSession) -> Any:

@@ -55,6 +55,12 @@ def is_pipeline(value: Any) -> bool:
     return isinstance(value, module.Pipeline)
 
 
+def is_step(value: Any) -> bool:
+    """Return whether a value is a step of the SDK."""
+    module = _module("sagemaker.mlops.workflow.steps", "sagemaker.workflow.steps")
+    return isinstance(value, module.Step)
+
+
 def image_tables() -> Path:
     """Return the folder with the SDK's tables of images, one JSON file for each framework."""
     return Path(next(iter(_module(*(f"{root}.image_uri_config" for root in _ROOTS)).__path__)))

@@ -118,17 +118,16 @@ def test_what_cannot_be_built_is_refused_with_its_place(project: Project, text: 
         capture(project(f"{FAIL}{text}"))
 
 
-def test_a_missing_code_folder_is_refused_with_the_line_that_names_it(project: Project) -> None:
+def test_a_missing_code_folder_is_refused_with_its_step(project: Project) -> None:
     source = project(
         f"{FAIL}from sagemaker.core.processing import FrameworkProcessor\n"
         "from sagemaker.mlops.workflow.steps import ProcessingStep\n"
         "processor = FrameworkProcessor('1.dkr/i:1', get_execution_role(), 1, 'ml.m5.large',\n"
         "    sagemaker_session=PipelineSession())\n"
         "step = ProcessingStep('P', step_args=processor.run('a.py', source_dir='/nowhere'))\n"
+        "pipeline = Pipeline('P', steps=[step], sagemaker_session=PipelineSession())\n"
     )
-    with pytest.raises(
-        CompileError, match=r"source_dir does not exist: /nowhere \(.*pipeline\.py, line 19\)"
-    ):
+    with pytest.raises(CompileError, match=r"source_dir does not exist: /nowhere \(step P, .*demo\)"):
         capture(source)
 
 
