@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from sagemaker_compile import sdk
 from sagemaker_compile.exceptions import CompileError, PipelineSourceError
@@ -76,13 +77,14 @@ def capture(source: Source) -> Capture:
         arguments that are not checked, and its ``EXTERNAL_CODE`` S3 URIs of code that others deploy.
     :raise CompileError: if the module has none of them, or cannot be built.
     """
-    with offline_session() as offline:
+    # A script that reads its command line finds none of the compiler's options there.
+    with offline_session() as offline, patch.object(sys, "argv", [str(source.folder / "pipeline.py")]):
         try:
             module = source.load()
             definition = str(_build(module, source, offline).definition())
         except PipelineSourceError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CompileError(
                 f"{source.module} cannot be built: {type(error).__name__}: {error} ({_place(error, source)})."
             ) from error

@@ -70,15 +70,17 @@ def differences(compiled: list[Compiled], target: Path, *, complete: bool) -> st
         file = target / path
         present = file.read_bytes() if file.is_file() else b""
         if present != content or not file.is_file() or path not in files:
-            parts.extend(
-                difflib.unified_diff(
-                    _lines(present),
-                    _lines(content),
-                    f"committed/{path}",
-                    f"compiled/{path}" if path in files else "/dev/null",
-                )
-            )
+            after = f"compiled/{path}" if path in files else "/dev/null"
+            parts.append(_difference(f"committed/{path}", present, after, content))
     return "".join(parts)
+
+
+def _difference(before: str, present: bytes, after: str, content: bytes) -> str:
+    # Like git, which takes what has a null byte for an archive or another binary file.
+    if b"\0" in present + content:
+        return f"Binary files {before} and {after} differ\n"
+    diff = "".join(difflib.unified_diff(_lines(present), _lines(content), before, after))
+    return diff or f"--- {before}\n+++ {after}\n"  # an empty file
 
 
 def _files(compiled: list[Compiled]) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import hashlib
 import importlib
 import itertools
 import shutil
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -94,10 +95,15 @@ def repeatable() -> Iterator[list[str]]:
             step = _module("sagemaker.workflow._utils")._RepackModelStep
             inject = _injecting_into_a_copy(step._inject_repack_script_and_launcher)
             stack.enter_context(patch.object(step, "_inject_repack_script_and_launcher", inject))
-        random = itertools.count(1)
-        stack.enter_context(patch.object(uuid, "uuid4", lambda: uuid.UUID(int=next(random), version=4)))
+        stack.enter_context(patch.object(uuid, "uuid4", _random_ids()))
         stack.enter_context(patch.object(session, "upload_data", _recording(session.upload_data, folders)))
         yield folders
+
+
+def _random_ids() -> Callable[[], uuid.UUID]:
+    """Return a ``uuid4`` whose ids repeat, and differ in all digits, as the SDK uses some of them."""
+    calls = itertools.count()
+    return lambda: uuid.UUID(bytes=hashlib.sha256(str(next(calls)).encode()).digest()[:16], version=4)
 
 
 def _recording(upload_data: Any, folders: list[str]) -> Any:

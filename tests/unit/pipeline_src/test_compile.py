@@ -136,6 +136,14 @@ def test_a_stale_definition_is_shown_as_a_diff(target: Path) -> None:
     assert diff == '--- committed/one.json\n+++ compiled/one.json\n@@ -1 +1 @@\n-{"a": 0}\n+{"a": 1}\n'
 
 
+def test_a_stale_archive_is_named_and_not_printed(target: Path) -> None:
+    write([Compiled("one", ONE.envelope, {"assets/4/a.tar.gz": b"\x1f\0old"})], target, complete=True)
+    newer = Compiled("one", ONE.envelope, {"assets/4/a.tar.gz": b"\x1f\0new"})
+    assert differences([newer], target, complete=True) == (
+        "Binary files committed/assets/4/a.tar.gz and compiled/assets/4/a.tar.gz differ\n"
+    )
+
+
 def test_what_belongs_to_no_pipeline_is_removed_when_all_are_compiled(target: Path) -> None:
     write([ONE, TWO], target, complete=True)
     diff = differences([ONE], target, complete=True)
@@ -156,6 +164,7 @@ def test_compiling_one_pipeline_leaves_the_others_alone(target: Path) -> None:
 def test_a_missing_empty_file_is_a_difference_too(target: Path) -> None:
     write([ONE], target, complete=True)
     empty = Compiled("one", ONE.envelope, {"assets/3/__init__.py": b""})
+    assert "+++ compiled/assets/3/__init__.py\n" in differences([empty], target, complete=False)
     assert write([empty], target, complete=True) == ["assets/3/__init__.py", "assets/1/a.py"]
 
 

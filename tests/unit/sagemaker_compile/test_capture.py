@@ -60,6 +60,18 @@ def test_a_script_that_asks_for_its_role_and_bucket_while_it_is_imported_gets_st
     assert document["placeholders"] == ["artifact_bucket", "role_arn"]
 
 
+def test_a_script_that_reads_its_command_line_takes_its_defaults(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sagemaker-pipelines", "compile", "--sources", "pipelines"])
+    source = project(
+        f"{FAIL}import argparse\nparser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--group', default='Group')\n"
+        "pipeline = made('Own', PipelineSession(), parser.parse_args().group)\n"
+    )
+    assert defaults(capture(source)) == ["Group"]
+
+
 def test_a_module_that_keeps_a_session_is_imported_again_for_the_next_compilation(project: Project) -> None:
     source = project(
         f"{FAIL}session = PipelineSession()\nbucket = session.default_bucket()\n"
@@ -78,7 +90,9 @@ def test_an_upload_creates_the_bucket_that_the_project_names(project: Project) -
         "pipeline = made('Own', session, uri)\n"
     )
     captured = capture(source)
-    assert captured.files.keys() == {"s3://team-code/churn/pipeline.py"}
+    assert captured.files == {
+        "s3://team-code/churn/pipeline.py": (source.folder / "pipeline.py").read_bytes()
+    }
     document = json.loads(compile_pipeline(source, captured).envelope)
     [asset] = document["assets"]
     [parameter] = document["definition"]["Parameters"]
@@ -106,6 +120,7 @@ def test_an_upload_creates_the_bucket_that_the_project_names(project: Project) -
             "def build(session):\n    return 1 / 0\n",
             r"ZeroDivisionError: .* \(.*demo/pipeline\.py, line 16\)",
         ),
+        ("import sys\nsys.exit(2)\n", r"cannot be built: SystemExit: 2 \(.*pipeline\.py, line 16"),
         ("from nowhere import x\n", r"cannot be built: ModuleNotFoundError.*pipeline\.py, line 15"),
         (
             "EXTERNAL_CODE = 's3://b/x'\npipeline = made('A', PipelineSession())\n",

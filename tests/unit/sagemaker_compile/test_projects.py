@@ -98,11 +98,17 @@ def test_a_project_of_sdk_v3_with_code_folders_and_requirements(tmp_path: Path) 
     first = compiled(copy("sdk_v3", tmp_path / "one"), PYTHONHASHSEED="1")
     second = compiled(used_copy("sdk_v3", tmp_path / "elsewhere" / "two"), PYTHONHASHSEED="2")
     assert first == second
+    assert checked(tmp_path / "one", "ratings").images.keys() == {
+        "clarify",
+        "pytorch-inference-2.0-cpu-py310",
+        "pytorch-training-2.0-cpu-py310",
+        "sklearn",
+    }
     envelope = checked(tmp_path / "one", "churn")
     counts = Counter(asset.name for asset in envelope.assets)
     assert {"requirements.txt", "train.py", "sm_train.sh", "sourcedir.tar.gz"} <= counts.keys()
     assert not [name for name in counts if "pyc" in name or "ipynb" in name]
-    # The module that sets up the job's environment, once in the folder and once on disk.
+    # A module of the SDK's drivers: once in the folder, and once on disk for all pipelines.
     assert counts["scripts/environment.py"] == 1
     assert len([path for path in first if path.endswith("/environment.py")]) == 1
 
