@@ -95,7 +95,7 @@ def repeatable() -> Iterator[list[str]]:
             step = _module("sagemaker.workflow._utils")._RepackModelStep
             inject = _injecting_into_a_copy(step._inject_repack_script_and_launcher)
             stack.enter_context(patch.object(step, "_inject_repack_script_and_launcher", inject))
-        stack.enter_context(patch.object(uuid, "uuid4", _random_ids()))
+        stack.enter_context(patch.object(uuid, "uuid4", _for_the_sdk(_random_ids(), uuid.uuid4)))
         stack.enter_context(patch.object(session, "upload_data", _recording(session.upload_data, folders)))
         yield folders
 
@@ -135,7 +135,7 @@ def _injecting_into_a_copy(inject: Any) -> Any:
 def _for_the_sdk(replacement: Any, original: Any) -> Any:
     """Return a function that is the replacement for callers in the SDK, and the original for all others.
 
-    The number of calls of the others, such as threads of boto3, does not repeat.
+    How often the others call it does not repeat: boto3 does for each request and in threads.
     """
 
     def wrapper(*arguments: Any) -> Any:
