@@ -15,7 +15,7 @@ from sagemaker_compile.exceptions import CompileError
 from sagemaker_compile.folder import Compiled
 from sagemaker_compile.image_tables import placeholder_names
 from sagemaker_compile.sources import Source
-from sagemaker_compile.stand_ins import ACCOUNT, REGION, with_placeholders
+from sagemaker_compile.stand_ins import REGION, with_placeholders
 from sagemaker_pipelines.definition import annotate, canonical, check, iter_steps, parameters_of
 from sagemaker_pipelines.definition.document import own_part
 from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
@@ -47,10 +47,10 @@ def compile_pipeline(source: Source, captured: Capture | None = None) -> Compile
     # The uploads come first, because their new URIs contain stand-ins.
     built = code.replaced(built)
     code.check_code(built, captured.external_code)
+    _check_repeatable(built, captured)
     images = placeholder_names(captured.images)
     replacements = {uri: f"${{{IMAGE_PREFIX}{name}}}" for uri, name in images.items()} | _REGION
     definition = json.loads(with_placeholders(json.dumps(built), replacements))
-    _check_places(definition, captured)
     # Without a session, which would read the settings of this machine.
     model = ServiceModel(create_loader().load_service_model("sagemaker", "service-2"), "sagemaker")
     check(definition, model, name=source.name, allowed=captured.allowed_arguments)
@@ -75,25 +75,18 @@ def _entry(asset: Asset) -> dict[str, str]:
     return {name: value for name, value in vars(asset).items() if value}
 
 
-def _check_places(definition: Mapping[str, Any], captured: Capture) -> None:
-    """Refuse a definition that depends on where or when it was compiled."""
+def _check_repeatable(definition: Mapping[str, Any], captured: Capture) -> None:
+    """Refuse steps of which a definition holds only a part, or never the same twice."""
     for step in iter_steps(definition):
-        text = json.dumps(own_part(step))
         if step.get("FunctionArn") in captured.lambda_functions:
             raise CompileError(
                 f"Step {step['Name']} deploys the Lambda function {step['FunctionArn'].rpartition(':')[2]} "
                 "when the pipeline is built, and an upsert deploys pipelines only. Deploy the function with "
                 "your other infrastructure, and give its ARN: Lambda(function_arn=...)."
             )
-        if _SIGNATURE in text:
+        if _SIGNATURE in json.dumps(own_part(step)):
             raise CompileError(
                 f"Step {step['Name']} is a function with @step, which the SDK pickles and signs with a new "
                 "key each time, so the definition would never be the same twice. Move the function to a "
                 "script, and run it with a processor or a ModelTrainer."
-            )
-        if ACCOUNT in text:
-            raise CompileError(
-                f"Step {step['Name']} contains the account {ACCOUNT}, a stand-in for the account that is not "
-                "known when a pipeline is compiled. Write the account of an image or an ARN literally, or "
-                "make it a parameter of the pipeline."
             )

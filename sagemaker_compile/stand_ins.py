@@ -25,6 +25,15 @@ _PLACEHOLDERS = {
 }
 
 
+#: The account, and the region where it stands beside it, as in own images, ARNs and names of buckets.
+_ACCOUNT_PLACEHOLDERS = {
+    ACCOUNT: "${account_id}",
+    f"{ACCOUNT}.dkr.ecr.{REGION}.": "${account_id}.dkr.ecr.${region}.",
+    f":{REGION}:{ACCOUNT}:": ":${region}:${account_id}:",
+    f"-{REGION}-{ACCOUNT}": "-${region}-${account_id}",
+}
+
+
 def artifact_uri(*parts: str) -> str:
     """Return an S3 URI in the artifact bucket, below the name prefix.
 
@@ -53,7 +62,7 @@ def with_placeholders(text: str, others: Mapping[str, str]) -> str:
     :param others: more values to replace, such as image URIs, with their replacements.
     """
     # The longest first, because one value may contain another.
-    table = {**_PLACEHOLDERS, **others}
+    table = {**_PLACEHOLDERS, **_ACCOUNT_PLACEHOLDERS, **others}
     for value in sorted(table, key=len, reverse=True):
         text = text.replace(value, table[value])
     return text

@@ -12,7 +12,7 @@ from typing import Any
 PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*(?::[a-z0-9_.-]+)?)\}")
 
 #: The placeholders whose values come from the environment; images are ``image:<name>``.
-NAMES = frozenset({"artifact_bucket", "kms_key_id", "name_prefix", "region", "role_arn"})
+NAMES = frozenset({"account_id", "artifact_bucket", "kms_key_id", "name_prefix", "region", "role_arn"})
 
 IMAGE_PREFIX = "image:"
 

@@ -146,6 +146,25 @@ def test_a_missing_code_folder_is_refused_with_its_step(project: Project) -> Non
         capture(source)
 
 
+def test_the_account_that_a_project_asks_for_is_that_of_the_upsert_with_its_region(project: Project) -> None:
+    """For images of its own, ARNs and the names of buckets."""
+    source = project(
+        f"{FAIL}session = boto3.Session()\nregion = session.region_name\n"
+        "account = session.client('sts').get_caller_identity()['Account']\n"
+        "image = f'{account}.dkr.ecr.{region}.amazonaws.com/mine:1'\n"
+        "key, bucket = f'arn:aws:kms:{region}:{account}:key/k', f's3://team-{region}-{account}/data'\n"
+        "pipeline = made('Own', PipelineSession(), image, key, bucket, account)\n"
+    )
+    document = json.loads(compile_pipeline(source).envelope)
+    assert [item["DefaultValue"] for item in document["definition"]["Parameters"]] == [
+        "${account_id}.dkr.ecr.${region}.amazonaws.com/mine:1",
+        "arn:aws:kms:${region}:${account_id}:key/k",
+        "s3://team-${region}-${account_id}/data",
+        "${account_id}",
+    ]
+    assert document["placeholders"] == ["account_id", "region"]
+
+
 LAMBDA = """from sagemaker.core.lambda_helper import Lambda
 from sagemaker.mlops.workflow.lambda_step import LambdaStep
 function = Lambda(function_name="notify", execution_role_arn=get_execution_role(), script=__file__,
@@ -158,9 +177,6 @@ def half(value):
 image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:1"
 step = decorate(half, name="Half", role=get_execution_role(), instance_type="ml.m5.large", image_uri=image)(1)
 """
-ACCOUNT = """account = boto3.client("sts").get_caller_identity()["Account"]
-step = FailStep("Stop", f"{account} stops")
-"""
 
 
 @pytest.mark.parametrize(
@@ -168,7 +184,6 @@ step = FailStep("Stop", f"{account} stops")
     [
         (LAMBDA, "Step Notify deploys the Lambda function notify when .* Deploy the function"),
         (FUNCTION, "Step Half is a function with @step, which the SDK pickles and signs"),
-        (ACCOUNT, "Step Stop contains the account 000000000000, a stand-in"),
     ],
 )
 def test_what_depends_on_the_place_of_compiling_is_refused_by_step(
@@ -177,3 +192,20 @@ def test_what_depends_on_the_place_of_compiling_is_refused_by_step(
     text = f"{text}pipeline = Pipeline('P', steps=[step], sagemaker_session=PipelineSession())\n"
     with pytest.raises(CompileError, match=message):
         compile_pipeline(project(f"{FAIL}{text}"))
+
+
+EXTERNAL = """from sagemaker.core.processing import ScriptProcessor
+from sagemaker.mlops.workflow.steps import ProcessingStep
+image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:1"
+processor = ScriptProcessor(image_uri=image, role=get_execution_role(),
+    command=["python3"], instance_count=1, instance_type="ml.m5.large", sagemaker_session=PipelineSession())
+step = ProcessingStep("Run", step_args=processor.run("s3://team-code/run.py"))
+pipeline = Pipeline("P", steps=[step], sagemaker_session=PipelineSession())
+"""
+
+
+def test_code_that_others_deploy_is_accepted_by_its_uri(project: Project) -> None:
+    with pytest.raises(CompileError, match=r"Step Run runs code from s3://team-code/run\.py, which is not"):
+        compile_pipeline(project(f"{FAIL}{EXTERNAL}"))
+    source = project(f"{FAIL}{EXTERNAL}EXTERNAL_CODE = ('s3://team-code/run.py',)\n")
+    assert json.loads(compile_pipeline(source).envelope)["assets"] == []

@@ -114,14 +114,14 @@ def test_a_project_of_sdk_v3_with_code_folders_and_requirements(tmp_path: Path) 
 
 
 def test_a_template_of_sdk_v2_is_compiled_in_an_environment_of_its_own(tmp_path: Path, sdk_v2: Path) -> None:
-    project = copy("sdk_v2", tmp_path / "one")
+    project = copy("mlops_template", tmp_path / "one")
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     first = compiled(project, "--python", str(sdk_v2), PYTHONHASHSEED="1", PYTHONDONTWRITEBYTECODE="1")
     assert {path: path.read_bytes() for path in before} == before
     # SDK v2 itself writes the scripts that add code to a model into the project's folder.
     written = {path.name for path in project.rglob("*.*") if path.is_file() and path not in before}
     assert not {name for name in written if "repack" in name}
-    second = compiled(used_copy("sdk_v2", tmp_path / "elsewhere" / "two"), "--python", str(sdk_v2))
+    second = compiled(used_copy("mlops_template", tmp_path / "elsewhere" / "two"), "--python", str(sdk_v2))
     assert first == second
     envelope = checked(project, "abalone")
     assert envelope.images.keys() == {"sklearn", "xgboost"}
