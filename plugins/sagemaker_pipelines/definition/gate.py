@@ -96,6 +96,17 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
     :param condition_step: name of the Condition step, needed where several read a metric.
     :raise GateError: when there is no such Condition, or it is not one comparison of one metric.
     """
+    try:
+        return _gate_of(definition, condition_step)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise GateError(
+            "The gate cannot be read, because a condition or property file does not have the form that the "
+            f"SDK gives it ({type(error).__name__}: {error}). Correct the definition, or declare the DAG "
+            "with gate=False."
+        ) from error
+
+
+def _gate_of(definition: Mapping[str, Any], condition_step: str | None) -> Gate:
     step = _condition(definition, condition_step)
     name = str(step["Name"])
     conditions = step["Arguments"].get("Conditions", [])
