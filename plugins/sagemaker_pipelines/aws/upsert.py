@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -130,13 +130,12 @@ class PipelineUpsert:
 
     def _write(self, deployed: Mapping[str, Any] | None, version: int | None) -> UpsertResult:
         assets = self._assets()
-        missing = missing_objects(self.client, self.bucket, assets) if assets else {}
+        missing = self._to_upload(assets)
         differs = deployed is None or self._differs(deployed)
         if differs:
             check_code(self.client, self.definition, uploaded={f"s3://{self.bucket}/{key}" for key in assets})
         if (differs or missing) and self._uses_bucket:
             claim_prefix(self.client, bucket=self.bucket, environment=self.environment)
-        self._check_stored(missing)
         for key, content in missing.items():
             self._put(key, content)
             self.client.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
@@ -241,16 +240,23 @@ class PipelineUpsert:
             for asset in self.envelope.assets
         }
 
-    def _check_stored(self, missing: Collection[str]) -> None:
-        """Refuse to replace code that was adopted where it is: another pipeline may use what is there now."""
-        stored = {asset.stored_key for asset in self.envelope.assets}
-        for key in sorted(key for key in missing if key in stored):
+    def _to_upload(self, assets: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return the assets that S3 does not have.
+
+        Code that was adopted where it is never replaces what is there: another pipeline may use it.
+        """
+        missing = missing_objects(self.client, self.bucket, assets) if assets else {}
+        stored = {asset.key(self.settings.name_prefix) for asset in self.envelope.assets if asset.stored_key}
+        for key in sorted(stored & {*missing}):
             uri = f"s3://{self.bucket}/{key}"
-            if self.client.object_exists(uri):
+            if not self.client.object_exists(uri):
+                continue
+            if self.client.read_object(uri) != missing.pop(key):
                 raise DefinitionError(
                     f"{uri} is not the code that the definition was adopted with, and is not replaced. Adopt "
                     "the pipeline again, or move the object away."
                 )
+        return missing
 
     def _put(self, key: str, body: bytes) -> None:
         # S3 checks the upload against the checksum, refuses a damaged one, and stores the checksum.

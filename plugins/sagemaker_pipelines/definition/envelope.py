@@ -42,7 +42,8 @@ class Asset:
     :param name: its file name.
     :param path: its path below the envelope's folder, which contains the hash of its content.
     :param sha256: the hash of its content, 64 hexadecimal digits.
-    :param stored_key: the key of a file that was adopted where it is; None for a key made of the hash.
+    :param stored_key: the key of a file that was adopted where it is, possibly with ``${name_prefix}``; None
+        for a key made of the hash.
     """
 
     name: str
@@ -52,7 +53,9 @@ class Asset:
 
     def key(self, name_prefix: str) -> str:
         """Return the key in the artifact bucket where the definition expects this file."""
-        return self.stored_key or f"{name_prefix}assets/{self.sha256}/{self.name}"
+        if self.stored_key is not None:
+            return str(substitute(self.stored_key, {"name_prefix": name_prefix}))
+        return f"{name_prefix}assets/{self.sha256}/{self.name}"
 
 
 @dataclass(frozen=True)

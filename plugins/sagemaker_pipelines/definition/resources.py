@@ -15,7 +15,8 @@ _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>amazonaws\.com(\.cn)?)/"
     r"(?P<repository>[a-z0-9._/-]+)(?P<tag>[:@].+)?"
 )
-_S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?![a-z0-9.-])[^\s\"']*")
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_S3_URI = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?![a-z0-9.-])[^\s\"']*")
 #: What SDK v2 joins with a bucket's name: {"Std:Join": {"On": "/", "Values": ["s3:/", "<bucket>", ...]}}.
 JOINED_SCHEMES = (["s3:/"], ["s3://"])
 # The inputs and channels in which the SDK passes code, in v2 and v3.
@@ -73,7 +74,7 @@ def images_of(definition: Mapping[str, Any]) -> dict[str, EcrImage]:
 def buckets_of(definition: Mapping[str, Any]) -> set[str]:
     """Return the buckets that a definition names literally, in URIs and in the SDK's joins of URIs."""
     found = {match["bucket"] for text in texts(definition) for match in _S3_URI.finditer(text)}
-    return found | set(_joined_buckets(definition))
+    return found | {name for name in _joined_buckets(definition) if re.fullmatch(_BUCKET, name)}
 
 
 def _joined_buckets(value: Any) -> Iterator[str]:
