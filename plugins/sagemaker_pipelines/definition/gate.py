@@ -97,13 +97,17 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
     :raise GateError: when there is no such Condition, or it is not one comparison of one metric.
     """
     try:
-        return _gate_of(definition, condition_step)
+        gate = _gate_of(definition, condition_step)
+        for text in (gate.property_file, gate.output_name, gate.file_path, gate.json_path):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r} is not text")
     except (AttributeError, KeyError, TypeError) as error:
         raise GateError(
             "The gate cannot be read, because a condition or property file does not have the form that the "
             f"SDK gives it ({type(error).__name__}: {error}). Correct the definition, or declare the DAG "
             "with gate=False."
         ) from error
+    return gate
 
 
 def _gate_of(definition: Mapping[str, Any], condition_step: str | None) -> Gate:
