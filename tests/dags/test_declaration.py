@@ -168,7 +168,8 @@ def test_a_plain_definition_makes_the_same_kind_of_dag() -> None:
     assert dag.tags == {"churn"}
     with DAG("mine", schedule=None, params=form_params(Envelope.load(CHURN).parameters)) as mine:
         sagemaker_pipeline_task_group("train", definition=CHURN, pipeline_name="Churn-2024")
-    assert mine.get_task("train.upsert_pipeline").pipeline_name == "Churn-2024"
+    upsert: Any = mine.get_task("train.upsert_pipeline")
+    assert upsert.pipeline_name == "Churn-2024"
 
 
 def test_a_name_that_sagemaker_would_refuse_is_refused_when_the_dag_is_parsed(tmp_path: Path) -> None:

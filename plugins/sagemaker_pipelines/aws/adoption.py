@@ -150,6 +150,7 @@ def adopt(
     settings: PipelineSettings,
     *,
     masked: Callable[[Any], Any],
+    is_secret: Callable[[str], bool],
     name: str | None = None,
     bucket: str | None = None,
     s3: Any = None,
@@ -160,6 +161,7 @@ def adopt(
     :param source: the pipeline.
     :param settings: the environment that it will belong to.
     :param masked: masks the secrets in JSON types, for what is shown.
+    :param is_secret: whether a value with this name may be a secret.
     :param name: the envelope's name; None means the pipeline's without the environment's prefix.
     :param bucket: see :func:`surroundings_of`.
     :param s3: a boto3 client that fetches the code; None leaves the code where it is.
@@ -206,7 +208,7 @@ def adopt(
         pipeline_name=source.name if source.deployed and source.name != deployed_name else None,
         code=code,
         replacements=tuple(replacer.replacements),
-        kept=(*code.kept, *kept(definition, surroundings)),
+        kept=(*code.kept, *kept(definition, surroundings, is_secret)),
         settings=needed,
         difference=_difference(envelope, source, complete, masked),
     )

@@ -61,6 +61,7 @@ def adopt(
 ) -> None:
     """Make a deployed pipeline, or a plain definition, a definition and a DAG of this project."""
     from sagemaker_pipelines.aws.adoption import adopt
+    from sagemaker_pipelines.masking import is_secret
 
     with reported():
         client, source = _source(target, conn_id, region)
@@ -68,6 +69,7 @@ def adopt(
             source,
             client.settings,
             masked=client.account.masked,
+            is_secret=is_secret,
             name=name,
             bucket=bucket,
             s3=client.s3 if with_code else None,

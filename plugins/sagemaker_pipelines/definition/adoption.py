@@ -181,12 +181,17 @@ class Replacer:
         return placeholder
 
 
-def kept(definition: Mapping[str, Any], surroundings: Surroundings) -> Iterator[Kept]:
-    """Yield what stays in a definition although it may belong to one account.
+def kept(
+    definition: Mapping[str, Any], surroundings: Surroundings, is_secret: Callable[[str], bool]
+) -> Iterator[Kept]:
+    """Yield what stays in a definition although it may belong to one account, or be a secret.
 
     :param definition: the definition after the replacements.
     :param surroundings: what it was made for.
+    :param is_secret: whether a value with this name may be a secret; such a value is not shown.
     """
+    for name in dict.fromkeys(_secrets(definition, is_secret)):
+        yield Kept(name, "may be a secret, and is in the file: remove it before you commit the file")
     images = images_of(definition)
     for uri in images:
         yield Kept(uri, "neither an image of AWS, nor one in the pipeline's account and region")
@@ -198,3 +203,19 @@ def kept(definition: Mapping[str, Any], surroundings: Surroundings) -> Iterator[
     for text in rest:
         if surroundings.account_id and surroundings.account_id in _KMS_KEY.sub("", text):
             yield Kept(text, "contains the account id, in a form that may mean something else")
+
+
+def _secrets(value: Any, is_secret: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the names of texts that may be secrets: environment variables, hyperparameters, defaults."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, is_secret)
+    if not isinstance(value, Mapping):
+        return
+    name = value.get("Name")
+    if isinstance(name, str) and isinstance(value.get("DefaultValue"), str) and is_secret(name):
+        yield name
+    for key, item in value.items():
+        if isinstance(item, str) and is_secret(str(key)):
+            yield str(key)
+        yield from _secrets(item, is_secret)

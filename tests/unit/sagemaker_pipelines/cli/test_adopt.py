@@ -147,6 +147,7 @@ def test_each_replacement_and_what_stays_is_shown_with_its_reason(
     definition["Steps"][2]["Arguments"]["AppSpecification"]["ImageUri"] = (
         f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/evaluation:2"
     )
+    train["Environment"] = {"SERVICE_TOKEN": "hush"}
     definition["Parameters"][1]["DefaultValue"] = f"s3://{BUCKET}-other/batch.csv"
     definition["Parameters"][4] |= {"EnumValues": [f"s3://{BUCKET}/a"], "DefaultValue": f"s3://{BUCKET}/a"}
     deploy(runtime, "shown", definition)
@@ -162,6 +163,8 @@ def test_each_replacement_and_what_stays_is_shown_with_its_reason(
     assert "neither an image of AWS" in stay[f"999988887777.dkr.ecr.{REGION}.amazonaws.com/own:1"]
     assert stay[f"{BUCKET}-other"] == "not the artifact bucket"
     assert "its own account" in stay[key]
+    assert "may be a secret" in stay["SERVICE_TOKEN"]
+    assert "hush" not in result.stdout
     assert list(tmp_path.iterdir()) == []
     assert shown["settings"] == {"role_arn": ROLE, "artifact_bucket": BUCKET}
 
