@@ -170,12 +170,7 @@ def adopt(
     :raises DefinitionError: the name cannot be used, or the code is too large.
     """
     surroundings = surroundings_of(source, settings, bucket)
-    own_name = name or source.name.removeprefix(surroundings.name_prefix)
-    if not is_pipeline_name(own_name):
-        raise DefinitionError(
-            f"The definition would be called {own_name!r}; expected letters, digits and hyphens, starting "
-            "with a letter or digit. Choose another one with --name."
-        )
+    own_name = _own_name(name or source.name.removeprefix(surroundings.name_prefix))
     code = fetch_code(s3, source.definition, surroundings) if s3 is not None else Code()
     replacer = Replacer(surroundings, code.moved)
     definition = replacer.replace(source.definition)
@@ -197,21 +192,34 @@ def adopt(
         artifact_bucket=settings.artifact_bucket or surroundings.bucket,
         role_arn=settings.role_arn or surroundings.role_arn,
     )
-    needed = {
-        name: value
-        for name, value in complete.placeholder_values.items()
-        if name not in settings.placeholder_values and name in {*envelope.placeholders} - {"account_id"}
-    }
-    deployed_name = f"{settings.name_prefix}{own_name}"
+    is_renamed = source.deployed and source.name != f"{settings.name_prefix}{own_name}"
     return Adopted(
         envelope=envelope,
-        pipeline_name=source.name if source.deployed and source.name != deployed_name else None,
+        pipeline_name=source.name if is_renamed else None,
         code=code,
         replacements=tuple(replacer.replacements),
         kept=(*code.kept, *kept(definition, surroundings, is_secret)),
-        settings=needed,
+        settings=_missing_settings(envelope, settings, complete),
         difference=_difference(envelope, source, complete, masked),
     )
+
+
+def _own_name(name: str) -> str:
+    if not is_pipeline_name(name):
+        raise DefinitionError(
+            f"The definition would be called {name!r}; expected letters, digits and hyphens, starting with a "
+            "letter or digit. Choose another one with --name."
+        )
+    return name
+
+
+def _missing_settings(
+    envelope: Envelope, settings: PipelineSettings, complete: PipelineSettings
+) -> dict[str, str]:
+    """Return the settings that an upsert of the envelope needs and that are not set, with their values."""
+    needed = {*envelope.placeholders, *(() if envelope.role_arn else ("role_arn",))} - {"account_id"}
+    values, known = complete.placeholder_values, settings.placeholder_values
+    return {name: value for name, value in values.items() if name in needed and name not in known}
 
 
 def _difference(

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from botocore.exceptions import NoRegionError
 
-from sagemaker_pipelines.cli.account import client_of
+from sagemaker_pipelines.cli.account import DEFAULT_CONN_ID, client_of
 from sagemaker_pipelines.cli.output import AsJson, ConnId, Region, print_json, print_table, reported
 from sagemaker_pipelines.exceptions import ParameterError
 
@@ -76,7 +77,8 @@ def adopt(
             allowed_arguments=tuple(sorted(allow_argument or ())),
         )
         _check(adopted)
-        files = _files(adopted, out, dags or out.parent)
+        connection = _connection(source, conn_id, region)
+        files = _files(adopted, out, dags or out.parent, connection)
         changed = {path: content for path, content in files.items() if not _holds(path, content)}
         if not dry_run:
             if not overwrite:
@@ -120,12 +122,27 @@ def _check(adopted: Adopted) -> None:
     )
 
 
-def _files(adopted: Adopted, out: Path, dags: Path) -> dict[Path, bytes]:
+def _connection(source: Source, conn_id: str, region: str | None) -> dict[str, str]:
+    """Return the default_args with which the DAG's tasks call the same account and region."""
+    connection = {} if conn_id == DEFAULT_CONN_ID else {"aws_conn_id": conn_id}
+    if region or (source.deployed and source.region != _own_region(conn_id)):
+        connection["region_name"] = region or str(source.region)
+    return connection
+
+
+def _own_region(conn_id: str) -> str | None:
+    try:
+        return client_of(conn_id, None).region
+    except NoRegionError:
+        return None
+
+
+def _files(adopted: Adopted, out: Path, dags: Path, connection: Mapping[str, str]) -> dict[Path, bytes]:
     """Return the content of every file to write."""
     files = {out / path: content for path, content in adopted.files.items()}
     definition = next(iter(files))
     files[dags / f"{adopted.envelope.name.replace('-', '_')}_dag.py"] = dag_file(
-        adopted.envelope.name, os.path.relpath(definition, dags), adopted.pipeline_name
+        adopted.envelope.name, os.path.relpath(definition, dags), adopted.pipeline_name, connection
     ).encode()
     if adopted.code.assets and not _is_ignored(out, dags):
         # Airflow would import a script of a step as a DAG file if its text has the words airflow and dag.
@@ -140,14 +157,18 @@ def _is_ignored(out: Path, dags: Path) -> bool:
     )
 
 
-def dag_file(name: str, path: str, pipeline_name: str | None) -> str:
+def dag_file(name: str, path: str, pipeline_name: str | None, connection: Mapping[str, str]) -> str:
     """Return the text of a DAG file.
 
     :param name: the definition's name, which is also the DAG's id.
     :param path: the path of the definition, relative to the DAG file.
     :param pipeline_name: the name to deploy under; None means the definition's.
+    :param connection: the default_args that choose the account and region; may be empty.
     """
     more = "" if pipeline_name is None else f"    pipeline_name={_literal(pipeline_name)},\n"
+    if connection:
+        values = ", ".join(f"{_literal(key)}: {_literal(value)}" for key, value in connection.items())
+        more += f"    default_args={{{values}}},\n"
     return _DAG.format(name=name, dag_id=_literal(name), path=_literal(path), more=more)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from sagemaker_pipelines.definition import Envelope, gate_of, lint
+from sagemaker_pipelines.definition.adoption import Replacer, Surroundings
+from sagemaker_pipelines.definition.placeholders import substitute
 from sagemaker_pipelines.definition.resources import buckets_of, code_uris, images_of
 from sagemaker_pipelines.exceptions import DefinitionError, InvalidDefinitionError
 from stack.settings import ROOT
@@ -112,6 +114,41 @@ def test_code_images_and_buckets_are_found_as_sdk_v2_writes_them() -> None:
 def test_code_is_found_wherever_a_step_has_it(arguments: dict[str, Any]) -> None:
     step = {"Name": "Step", "Type": "Training", "Arguments": arguments}
     assert code_uris({"Steps": [step]}) == {"s3://code/sourcedir.tar.gz": "Step"}
+
+
+FORMS = json.loads((CHURN.parent / "forms.json").read_text())
+
+
+def test_each_kind_of_step_that_sdk_v2_writes_has_no_problem_and_names_its_code() -> None:
+    assert lint(FORMS, MODEL) == []
+    code = {(step, uri.rpartition("/")[2]) for uri, step in code_uris(FORMS).items()}
+    assert code == {
+        ("Train", "sourcedir.tar.gz"),
+        ("Tune", "sourcedir.tar.gz"),
+        ("Process", "sourcedir.tar.gz"),
+        ("Process", "runproc.sh"),
+        ("Create-CreateModel", "sourcedir.tar.gz"),
+        ("Register-RegisterModel", "sourcedir.tar.gz"),
+        ("Collection-RepackModel", "sourcedir.tar.gz"),
+    }
+
+
+@pytest.mark.parametrize(("name", "region"), [("churn", "eu-west-1"), ("forms", "us-east-1")])
+def test_a_definition_with_placeholders_filled_in_the_same_account_is_the_same(
+    name: str, region: str
+) -> None:
+    definition = json.loads((CHURN.parent / f"{name}.json").read_text())
+    role = next(
+        step["Arguments"]["RoleArn"] for step in definition["Steps"] if "RoleArn" in step["Arguments"]
+    )
+    own = Surroundings(
+        role_arn=role, bucket=f"sagemaker-{region}-111122223333", account_id="111122223333", region=region
+    )
+    replacer = Replacer(own)
+    replaced = replacer.replace(definition)
+    assert "111122223333" not in json.dumps(replaced).replace("sqs.us-east-1.amazonaws.com/111122223333", "")
+    images = {f"image:{image}": uris[region] for image, uris in replacer.images.items()}
+    assert substitute(replaced, {**own.values, **images, "region": region}) == definition
 
 
 def test_a_placeholder_may_stand_for_any_part_of_the_account(tmp_path: Path) -> None:

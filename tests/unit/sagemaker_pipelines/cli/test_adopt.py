@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,22 @@ def test_a_name_without_the_prefix_is_kept_by_the_dag(
     assert names["dag"].get_task("branch_on_auc")
 
 
+def test_the_dag_calls_the_account_and_region_that_adopt_called(
+    runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = deploy(runtime, "elsewhere")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_ML", os.environ["AIRFLOW_CONN_AWS_DEFAULT"].replace(REGION, "us-east-1")
+    )
+    assert call("adopt", arn, "--out", tmp_path, "--dags", tmp_path, "--conn-id", "aws_ml").exit_code == 0
+    path = tmp_path / "elsewhere_dag.py"
+    names: dict[str, Any] = {"__file__": str(path)}
+    exec(compile(path.read_text(), path.name, "exec"), names)
+    for task_id in ("upsert_pipeline", "start_pipeline", "wait_for_pipeline", "branch_on_auc"):
+        task = names["dag"].get_task(task_id)
+        assert (task.aws_conn_id, task.region_name) == ("aws_ml", REGION)
+
+
 def test_code_in_another_bucket_becomes_an_asset_and_changes_the_definition(
     runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,10 +305,11 @@ def test_missing_code_is_named(runtime: LocalRuntime, tmp_path: Path) -> None:
 
 @given(path=st.text(min_size=1), name=st.one_of(st.none(), st.text()))
 def test_nothing_in_a_dag_file_is_code(path: str, name: str | None) -> None:
-    tree = ast.parse(dag_file("churn", path, name))
+    tree = ast.parse(dag_file("churn", path, name, {"aws_conn_id": path}))
     call = next(node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.keywords)
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     definition = keywords["definition"]
     assert isinstance(definition, ast.BinOp)
     assert ast.literal_eval(definition.right) == path
+    assert ast.literal_eval(keywords["default_args"]) == {"aws_conn_id": path}
     assert (ast.literal_eval(keywords["pipeline_name"]) if name is not None else None) == name
