@@ -127,7 +127,7 @@ def run(
         data_dir=data_dir.resolve(), port=0, region=region, allowed_arguments=envelope.allowed_arguments
     )
     with _target(settings, endpoint_url) as target:
-        uploads = {file: split_s3_uri(target.uri(key)) for file, key in files.items()}
+        uploads = {file: _object(target, key) for file, key in files.items()}
         named = buckets_of(envelope.definition) | {bucket for bucket, _ in uploads.values()}
         for bucket in sorted({target.bucket, *named}):
             create_bucket(target.sagemaker.s3, bucket, target.region)
@@ -171,6 +171,14 @@ def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
 
     with LocalServer(settings) as server:
         yield Target.of(server.endpoint_url, settings)
+
+
+def _object(target: Target, key: str) -> tuple[str, str]:
+    """Return the bucket and key of an upload, whose key may be a whole S3 URI."""
+    bucket, name = split_s3_uri(target.uri(key))
+    if not name:
+        raise SettingsError(f"--upload names {key!r}, which has no key; write --upload FILE=s3://bucket/key.")
+    return bucket, name
 
 
 def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
