@@ -48,7 +48,7 @@ def fetch_code(s3: Any, definition: Mapping[str, Any], surroundings: Surrounding
     :raises MissingCodeError: S3 does not have the code.
     :raises DefinitionError: the code is too large, or a file has a name that cannot be written.
     """
-    found = {uri: list(stored_objects(s3, uri)) for uri in code_uris(definition)}
+    found = {uri: _files(s3, uri) for uri in code_uris(definition)}
     if missing := {uri: step for uri, step in code_uris(definition).items() if not found[uri]}:
         raise MissingCodeError(missing)
     size = sum(item["Size"] for items in found.values() for item in items)
@@ -76,6 +76,11 @@ def fetch_code(s3: Any, definition: Mapping[str, Any], surroundings: Surrounding
                 moved[uri] = f"s3://${{artifact_bucket}}/{asset.key('${name_prefix}')}"
     ordered = sorted(assets.values(), key=lambda asset: (asset.path, asset.stored_key or ""))
     return Code(tuple(dict.fromkeys(ordered)), contents, moved, tuple(left))
+
+
+def _files(s3: Any, uri: str) -> list[dict[str, Any]]:
+    """Return the objects at a URI or in the folder of this name, without those that only mark a folder."""
+    return [item for item in stored_objects(s3, uri) if not item["Key"].endswith("/")]
 
 
 def _asset(key: str, content: bytes, surroundings: Surroundings | None) -> Asset:

@@ -18,6 +18,8 @@ from sagemaker_pipelines.definition.resources import JOINED_SCHEMES, EcrImage, b
 # An ARN up to its account. A KMS key exists in its own account only.
 _ARN = re.compile(r"(arn:aws[a-z-]*:(?!kms:)[a-z0-9-]+:)([a-z0-9-]*):(\d{12})(?=:)")
 _KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[^\s\"']+")
+# What has no name of its own in another account.
+_RESOURCE_ID = re.compile(r"(subnet|sg|vpc|fs|vol)-[0-9a-f]{8,17}|j-[0-9A-Z]{8,}")
 _BUCKET = "the artifact bucket"
 _MOVED = "code that was fetched; the upsert uploads it"
 
@@ -201,6 +203,10 @@ def kept(
     for key in dict.fromkeys(match[0] for text in rest for match in _KMS_KEY.finditer(text)):
         yield Kept(key, "a KMS key exists in its own account only")
     for text in rest:
+        if _RESOURCE_ID.fullmatch(text):
+            yield Kept(text, "the id of a resource, which exists in its own account only")
+        if text.strip('"') == surroundings.region:
+            yield Kept(text, "the region, in a place that may mean something else")
         if surroundings.account_id and surroundings.account_id in _KMS_KEY.sub("", text):
             yield Kept(text, "contains the account id, in a form that may mean something else")
 

@@ -148,7 +148,8 @@ def test_each_replacement_and_what_stays_is_shown_with_its_reason(
     definition["Steps"][2]["Arguments"]["AppSpecification"]["ImageUri"] = (
         f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/evaluation:2"
     )
-    train["Environment"] = {"SERVICE_TOKEN": "hush"}
+    train["Environment"] = {"SERVICE_TOKEN": "hush", "AWS_DEFAULT_REGION": REGION, "sagemaker_region": REGION}
+    train["VpcConfig"] = {"Subnets": ["subnet-0123456789abcdef0"], "SecurityGroupIds": ["sg-01234567"]}
     definition["Parameters"][1]["DefaultValue"] = f"s3://{BUCKET}-other/batch.csv"
     definition["Parameters"][4] |= {"EnumValues": [f"s3://{BUCKET}/a"], "DefaultValue": f"s3://{BUCKET}/a"}
     deploy(runtime, "shown", definition)
@@ -165,6 +166,8 @@ def test_each_replacement_and_what_stays_is_shown_with_its_reason(
     assert stay[f"{BUCKET}-other"] == "not the artifact bucket"
     assert "its own account" in stay[key]
     assert "may be a secret" in stay["SERVICE_TOKEN"]
+    assert {"subnet-0123456789abcdef0", "sg-01234567", REGION} < set(stay)
+    assert replaced[REGION][0] == "${region}"
     assert "hush" not in result.stdout
     assert list(tmp_path.iterdir()) == []
     assert shown["settings"] == {"role_arn": ROLE, "artifact_bucket": BUCKET}
@@ -230,6 +233,25 @@ def test_code_in_another_bucket_becomes_an_asset_and_changes_the_definition(
     assert "ml-code" not in deployed
     (stored,) = re.findall(r"s3://[^\"]*/assets/[^\"]*/preprocess\.py", deployed)
     assert runtime.get(stored) == b"print('prepare')\n"
+
+
+def test_a_folder_of_code_is_fetched_from_the_artifact_bucket_only(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    s3 = runtime.client("s3")
+    s3.create_bucket(Bucket="ml-folders", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for bucket in (BUCKET, "ml-folders"):
+        for key in ("src/", "src/run.py", "src/lib/more.py"):
+            s3.put_object(Bucket=bucket, Key=key, Body=key.encode() if key != "src/" else b"")
+    text = json.dumps(CHURN).replace(f"s3://{BUCKET}/{CODE['preprocess.py']}", f"s3://{BUCKET}/src")
+    text = text.replace(f"s3://{BUCKET}/{CODE['evaluate.py']}", "s3://ml-folders/src/")
+    deploy(runtime, "folders", json.loads(text))
+    result = call("adopt", "folders", "--out", tmp_path, "--dags", tmp_path, "--with-code", "--json")
+    assert result.exit_code == 0, result.output
+    keys = {asset.stored_key for asset in Envelope.load(tmp_path / "folders.json").assets}
+    assert keys == {"src/run.py", "src/lib/more.py"}
+    stay = {item["value"]: item["reason"] for item in json.loads(result.stdout)["kept"]}
+    assert "it was not fetched" in stay["s3://ml-folders/src/"]
 
 
 def test_adopted_code_never_replaces_other_code(
