@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sagemaker_compile.exceptions import CompileError
+from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.definition.files import annotations_path
+from sagemaker_pipelines.exceptions import DefinitionError
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,10 @@ def _files(compiled: list[Compiled]) -> dict[str, bytes]:
 
 
 def _stale(files: Mapping[str, bytes], target: Path) -> list[str]:
-    """Return the files in the folder that belong to no pipeline."""
+    """Return the files in the folder that belong to no pipeline and to no other definition."""
     present = [path for path in target.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    stale = sorted(name for path in present if (name := path.relative_to(target).as_posix()) not in files)
+    known = {*files, *_others(target)}
+    stale = sorted(name for path in present if (name := path.relative_to(target).as_posix()) not in known)
     for name in stale:
         if not _is_compiled(target, name):
             raise CompileError(
@@ -98,6 +102,20 @@ def _stale(files: Mapping[str, bytes], target: Path) -> list[str]:
                 "that belong to no pipeline are removed. Move it away, or name another folder with --out."
             )
     return stale
+
+
+def _others(target: Path) -> set[str]:
+    """Return the files of the definitions in the folder that were adopted, or are plain ones."""
+    known = {".airflowignore"}
+    for path in target.glob("*.json"):
+        try:
+            envelope = Envelope.load(path)
+        except DefinitionError:
+            # Nobody knows what it is, which is reported.
+            continue
+        if envelope.origin is not None:
+            known |= {path.name, annotations_path(path).name, *(asset.path for asset in envelope.assets)}
+    return known
 
 
 def _is_compiled(target: Path, name: str) -> bool:

@@ -154,6 +154,33 @@ def test_what_belongs_to_no_pipeline_is_removed_when_all_are_compiled(target: Pa
     assert not (target / "assets" / "2").exists()
 
 
+def test_adopted_and_plain_definitions_stay_with_what_belongs_to_them(target: Path) -> None:
+    plain = {"Version": "2020-12-01", "Parameters": [{"Name": "A", "Type": "String"}], "Steps": []}
+    adopted = {
+        "envelope_version": 1,
+        "name": "adopted",
+        "description": "",
+        "origin": "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/adopted",
+        "definition": plain,
+        "images": {},
+        "assets": [{"name": "c.py", "path": "assets/4/c.py", "sha256": "4", "stored_key": "code/c.py"}],
+        "placeholders": [],
+    }
+    others = {
+        "adopted.json": json.dumps(adopted).encode(),
+        "assets/4/c.py": b"c",
+        "plain.json": json.dumps(plain).encode(),
+        "plain.parameters.toml": b"[A]\ndescription = 'A'\n",
+    }
+    write([ONE, TWO], target, complete=True)
+    for name, content in others.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+    assert write([ONE], target, complete=True) == ["assets/2/b.py", "two.json"]
+    assert _contents(target) == {**ONE.files, **others}
+    assert differences([ONE], target, complete=True) == ""
+
+
 def test_compiling_one_pipeline_leaves_the_others_alone(target: Path) -> None:
     write([ONE, TWO], target, complete=True)
     assert differences([ONE], target, complete=False) == ""
