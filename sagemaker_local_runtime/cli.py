@@ -20,11 +20,13 @@ from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.target import Target, create_bucket
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.objects import split_s3_uri
 from sagemaker_pipelines.aws.outcome import execution_outcome
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.definition import Envelope
+from sagemaker_pipelines.definition.resources import buckets_of
 from sagemaker_pipelines.exceptions import ExecutionError, SageMakerPipelinesError
 from sagemaker_pipelines.states import Phase, execution_phase
 
@@ -97,31 +99,42 @@ def serve_until_signal(settings: Settings) -> None:
 
 @app.command()
 def run(
-    envelope: Annotated[Path, typer.Argument(help="A compiled definition: dags/definitions/<name>.json.")],
+    definition: Annotated[
+        Path, typer.Argument(help="A definition: from the SDK, from DescribePipeline, or compiled.")
+    ],
     param: Annotated[list[str] | None, typer.Option(help="The value of a parameter, as NAME=VALUE.")] = None,
     upload: Annotated[
-        list[str] | None, typer.Option(help="A file to upload to the bucket first, as FILE=KEY.")
+        list[str] | None,
+        typer.Option(help="A file to upload first, as FILE=KEY in the artifact bucket or FILE=s3://..."),
     ] = None,
+    region: Annotated[str, typer.Option(help="The region to execute it in.")] = "us-east-1",
     data_dir: DataDir = Path(".state/run"),
     endpoint_url: Annotated[
         str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
     ] = None,
 ) -> None:
-    """Execute a definition, show its steps as they run, and exit with 1 unless the execution succeeds."""
+    """Execute a definition, show its steps as they run, and exit with 1 unless the execution succeeds.
+
+    The buckets that the definition names are created if they do not exist.
+    """
     _configure_logging("WARNING")
     console = Console()
     parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
     if missing := [file for file in files if not Path(file).is_file()]:
         raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
-    compiled = Envelope.load(envelope)
-    settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
+    envelope = Envelope.load(definition)
+    settings = Settings(
+        data_dir=data_dir.resolve(), port=0, region=region, allowed_arguments=envelope.allowed_arguments
+    )
     with _target(settings, endpoint_url) as target:
-        s3 = target.sagemaker.s3
-        create_bucket(s3, target.bucket, target.region)
-        for file, key in files.items():
-            s3.upload_file(file, target.bucket, key)
-        upsert_pipeline(target.sagemaker, compiled)
-        arn = target.start(compiled, dict(parameters))
+        uploads = {file: _object(target, key) for file, key in files.items()}
+        named = buckets_of(envelope.definition) | {bucket for bucket, _ in uploads.values()}
+        for bucket in sorted({target.bucket, *named}):
+            create_bucket(target.sagemaker.s3, bucket, target.region)
+        for file, (bucket, key) in uploads.items():
+            target.sagemaker.s3.upload_file(file, bucket, key)
+        upsert_pipeline(target.sagemaker, envelope)
+        arn = target.start(envelope, dict(parameters))
         console.print(arn, highlight=False, soft_wrap=True)
         progress = Progress(console)
         watch = ExecutionWatch(
@@ -129,7 +142,7 @@ def run(
             arn,
             waiter_delay=0.1,
             log=target.log,
-            on_steps=lambda steps: progress.steps(compiled.name, steps),
+            on_steps=lambda steps: progress.steps(envelope.name, steps),
         )
         status = watch.follow()
         _print_summary(console, target.sagemaker, arn, status)
@@ -158,6 +171,14 @@ def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
 
     with LocalServer(settings) as server:
         yield Target.of(server.endpoint_url, settings)
+
+
+def _object(target: Target, key: str) -> tuple[str, str]:
+    """Return the bucket and key of an upload, whose key may be a whole S3 URI."""
+    bucket, name = split_s3_uri(target.uri(key))
+    if not name:
+        raise SettingsError(f"--upload names {key!r}, which has no key; write --upload FILE=s3://bucket/key.")
+    return bucket, name
 
 
 def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:

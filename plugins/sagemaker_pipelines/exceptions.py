@@ -6,6 +6,7 @@
     ├── DefinitionError            a compiled definition cannot be read or used
     │   ├── InvalidDefinitionError the linter found problems; each names its step and the cure
     │   ├── PlaceholderError       a placeholder has no value, or an unusable one
+    │   ├── MissingCodeError       S3 does not have the code that steps of the definition name
     │   └── GateError              no gate can be read from the definition
     ├── ParameterError             a pipeline parameter cannot be sent as it was given
     ├── SettingsError              an environment's settings are malformed or incomplete
@@ -70,6 +71,24 @@ class InvalidDefinitionError(DefinitionError):
 
 class PlaceholderError(DefinitionError):
     """A placeholder of the definition has no value, or one that cannot be used."""
+
+
+class MissingCodeError(DefinitionError):
+    """S3 does not have the code that steps of a definition name; nothing was deployed.
+
+    :param missing: the step that needs it, by the S3 URI of the code.
+    """
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        super().__init__(dict(missing))
+        self.missing = dict(missing)
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{uri} (step {step})" for uri, step in self.missing.items())
+        return (
+            f"The definition names code that S3 does not have: {listed}. Nothing was deployed. Upload it, "
+            "correct the URI, or compile the pipeline, so that its code is uploaded with it."
+        )
 
 
 class GateError(DefinitionError):

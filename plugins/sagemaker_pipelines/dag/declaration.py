@@ -1,4 +1,4 @@
-"""Build a complete DAG from one compiled definition."""
+"""Build a complete DAG from one definition."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sagemaker_pipelines.dag.fitting import (
     check_data_types,
     check_form,
     check_names,
+    check_pipeline_name,
     check_schedulable,
     gate_for,
 )
@@ -65,7 +66,8 @@ def sagemaker_pipeline_dag(
     :func:`sagemaker_pipeline_task_group` creates the same tasks in a DAG of your own.
 
     :param dag_id: the DAG's id.
-    :param definition: path of the compiled definition.
+    :param definition: path of the definition: what ``sagemaker-pipelines compile`` or ``adopt`` wrote, what
+        the SDK's ``pipeline.definition()`` returns, or DescribePipeline's answer.
     :param schedule: a cron expression or a timedelta, whose runs get data intervals; or ``"@once"``,
         ``"@continuous"``, a timetable, Airflow assets, or None. A run that was caused only by repeated
         events of watched assets is skipped. With watched assets and with ``"@continuous"``, only one run is
@@ -98,8 +100,9 @@ def sagemaker_pipeline_dag(
     if schedule is not None:
         check_schedulable(dag_id, form)
     options: dict[str, Any] = {
-        "description": envelope.description,
-        "doc_md": envelope.description,
+        "description": envelope.description or None,
+        # Airflow takes a text that ends in .md for the path of a file.
+        "doc_md": f"{envelope.description}\n" if envelope.description else None,
         "catchup": False,
         "tags": [envelope.name],
         **({"max_active_runs": 1} if (assets := watched_assets(schedule)) or schedule == CONTINUOUS else {}),
@@ -142,7 +145,7 @@ def sagemaker_pipeline_task_group(
     ``form_params(..., set_elsewhere=[...])``; otherwise Airflow refuses the DAG before its groups are made.
 
     :param group_id: the group's id; its tasks are ``<group_id>.start_pipeline`` and so on.
-    :param definition: path of the compiled definition.
+    :param definition: see :func:`sagemaker_pipeline_dag`.
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param default_args: additional default_args for every task of the group.
     :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
@@ -157,6 +160,7 @@ def sagemaker_pipeline_task_group(
 def sagemaker_pipeline_tasks(
     definition: str | Path,
     *,
+    pipeline_name: str | None = None,
     inputs: Mapping[str, Partitions] | None = None,
     outputs: Mapping[str, Partitions] | None = None,
     result: Partitions | None = None,
@@ -180,7 +184,9 @@ def sagemaker_pipeline_tasks(
     A parameter gets the value of the form's field with the same name, or its default if there is no such
     field. The form may also have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params`.
 
-    :param definition: path of the compiled definition.
+    :param definition: see :func:`sagemaker_pipeline_dag`.
+    :param pipeline_name: the name to deploy under, as it is; None means the definition's name (that of the
+        file, if it is a plain definition) with the environment's prefix.
     :param inputs: partitions that a run reads, by parameter; a manual run reads what its form says.
     :param outputs: prefixes below which a run writes, by parameter.
     :param result: where the gate's verdict is stored in S3, one object for each interval.
@@ -202,6 +208,7 @@ def sagemaker_pipeline_tasks(
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
+    check_pipeline_name(envelope, pipeline_name)
     check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
     check_data_types(envelope, inputs or {})
     found = gate_for(envelope, gate, needed=scoring_dag is not None or result is not None)
@@ -212,6 +219,7 @@ def sagemaker_pipeline_tasks(
     upsert = SageMakerUpsertPipelineOperator(
         task_id="upsert_pipeline",
         definition=Path(definition),
+        pipeline_name=pipeline_name,
         pipeline_version_id=form_value(PIPELINE_VERSION_ID),
     )
     check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())

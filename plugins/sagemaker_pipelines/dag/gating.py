@@ -93,7 +93,7 @@ def follow_gate(
     :param result: whether ``select_inputs`` says where to store the verdict.
     """
     metric = gate.label
-    registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
+    registers = any(step.get("Type") == "RegisterModel" for step in iter_steps(envelope.definition))
     condition_step: Any = literal(gate.condition_step)
     branch = SageMakerMetricBranchOperator(
         task_id=f"branch_on_{re.sub(r'[^a-z0-9_]+', '_', metric.lower()).strip('_') or 'metric'}",

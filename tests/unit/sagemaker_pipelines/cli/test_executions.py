@@ -219,6 +219,23 @@ def test_a_definition_is_upserted_shown_and_started_by_its_file(
     assert "too many" in result.stderr
 
 
+def test_a_plain_definition_is_deployed_shown_and_started_like_a_compiled_one(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    path = tmp_path / "plain_count.json"
+    definition = {"Version": "2020-12-01", "Parameters": PARAMETERS, "Steps": [COUNT, REFUSE]}
+    path.write_text(json.dumps(definition))
+    path.with_name("plain_count.parameters.toml").write_text('[Seconds]\npattern = "[0-9.]+"\n')
+    assert told("upsert", str(path))["pipeline_name"] == "dev-plain-count"
+    assert told("upsert", str(path))["changed"] is False
+    assert told("show", str(path))["steps"] == {"Count": [], "Refuse": ["Count"]}
+    refused = run("start", str(path), "-p", "Seconds=soon")
+    assert (refused.exit_code, "expected text that matches [0-9.]+" in refused.stderr) == (2, True)
+    result = run("start", str(path), "-p", "Seconds=0.1", "--wait", "--json")
+    assert "dev-plain-count" in json.loads(result.stdout)["pipeline_execution_arn"]
+    assert "too many" in result.stderr
+
+
 def test_the_default_of_a_secret_is_masked(envelope: Path) -> None:
     document = json.loads(envelope.read_text())
     secret = {"Name": "DbPassword", "Type": "String", "DefaultValue": "hunter2"}
