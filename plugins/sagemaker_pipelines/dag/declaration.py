@@ -66,8 +66,7 @@ def sagemaker_pipeline_dag(
     :func:`sagemaker_pipeline_task_group` creates the same tasks in a DAG of your own.
 
     :param dag_id: the DAG's id.
-    :param definition: path of the definition: what ``sagemaker-pipelines compile`` or ``adopt`` wrote, what
-        the SDK's ``pipeline.definition()`` returns, or DescribePipeline's answer.
+    :param definition: path of the definition, compiled or plain (see :meth:`Envelope.load`).
     :param schedule: a cron expression or a timedelta, whose runs get data intervals; or ``"@once"``,
         ``"@continuous"``, a timetable, Airflow assets, or None. A run that was caused only by repeated
         events of watched assets is skipped. With watched assets and with ``"@continuous"``, only one run is
@@ -100,9 +99,8 @@ def sagemaker_pipeline_dag(
     if schedule is not None:
         check_schedulable(dag_id, form)
     options: dict[str, Any] = {
-        "description": envelope.description or None,
-        # Airflow takes a text that ends in .md for the path of a file.
-        "doc_md": f"{envelope.description}\n" if envelope.description else None,
+        "description": envelope.description,
+        "doc_md": f"{envelope.description}\n",  # Airflow takes a text that ends in .md for a path.
         "catchup": False,
         "tags": [envelope.name],
         **({"max_active_runs": 1} if (assets := watched_assets(schedule)) or schedule == CONTINUOUS else {}),
@@ -185,8 +183,7 @@ def sagemaker_pipeline_tasks(
     field. The form may also have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params`.
 
     :param definition: see :func:`sagemaker_pipeline_dag`.
-    :param pipeline_name: the name to deploy under, as it is; None means the definition's name (that of the
-        file, if it is a plain definition) with the environment's prefix.
+    :param pipeline_name: the name to deploy under; None means the definition's with the environment's prefix.
     :param inputs: partitions that a run reads, by parameter; a manual run reads what its form says.
     :param outputs: prefixes below which a run writes, by parameter.
     :param result: where the gate's verdict is stored in S3, one object for each interval.

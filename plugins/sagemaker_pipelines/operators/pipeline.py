@@ -41,7 +41,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param pipeline_name: the pipeline's name or ARN. Templated.
     :param pipeline_params: values of any type. They are checked against the definition's parameters before
         AWS is called, and sent as the strings that AWS expects. None uses a parameter's default. Templated.
-    :param definition: path of the compiled definition to check against. None, or a template that renders to
+    :param definition: path of the definition to check against. None, or a template that renders to
         nothing, reads the version that will be executed; with such a template, an empty value also means the
         parameter's default, because the form of a deployed default is empty. Templated, except a Path.
     :param optional_params: values of ``pipeline_params``, by name, that are left out if the executed version
