@@ -20,6 +20,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: TID253
 )
 
 from sagemaker_local_runtime.endpoint.calls import Call
+from sagemaker_local_runtime.endpoint.identity import Identity
 from sagemaker_local_runtime.endpoint.wire import Environ, StartResponse, error_answer
 from sagemaker_local_runtime.services.durable_s3 import DurableS3
 from sagemaker_local_runtime.settings import Settings
@@ -40,6 +41,7 @@ class StaticServices:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._account_id = settings.account_id
+        self._identity = Identity(settings)
         self._app = DomainDispatcherApplication(create_backend_app)
         _reset()
         # moto keeps every instance of every model for its dashboard, and would grow without limit.
@@ -54,6 +56,7 @@ class StaticServices:
             message = "moto's own API is read-only here, since a reset would lose objects that are on disk."
             return error_answer("json", "AccessDenied", message, status=403, close=True).send(start_response)
         try:
+            self._identity.prepare(call)
             if call.service != "s3":
                 return self._by_moto(environ, start_response)
             return self._s3_answer(environ, start_response)
