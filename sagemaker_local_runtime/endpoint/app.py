@@ -13,6 +13,7 @@ from typing import Any
 from sagemaker_local_runtime.api.registry import ACTIONS
 from sagemaker_local_runtime.endpoint.browsers import is_loopback, refuse_page
 from sagemaker_local_runtime.endpoint.calls import Call, CallLog, identify
+from sagemaker_local_runtime.endpoint.cloudformation import refuse_template
 from sagemaker_local_runtime.endpoint.control import control
 from sagemaker_local_runtime.endpoint.iam import simulate_principal_policy
 from sagemaker_local_runtime.endpoint.static import StaticServices
@@ -89,6 +90,9 @@ class Application:
                 return answer.send(start_response)
         if call.name == "iam:SimulatePrincipalPolicy":
             return simulate_principal_policy(read_body(environ)).send(start_response)
+        refused = refuse_template(call, environ, self.runtime.storage)
+        if refused:
+            return refused.send(start_response)
         return self._static.answer(environ, start_response, call)
 
     def _sagemaker(self, environ: Environ, call: Call) -> Answer | None:

@@ -38,14 +38,14 @@ class Identity:
 
     def prepare(self, call: Call) -> None:
         """Add what a request may ask for. The first one waits for moto's import, so that a start does not."""
-        if call.service not in ("iam", "sts", "cloudformation"):
+        if call.service not in ("iam", "sts"):
             return
         with self._lock:
             if not self._has_role:
                 self._add_role()
                 self._has_role = True
             # 1,400 policies: only for the calls that can name one of AWS's.
-            if not self._has_policies and (call.service == "cloudformation" or "Polic" in call.action):
+            if not self._has_policies and "Polic" in call.action:
                 self._add_policies()
                 self._has_policies = True
 

@@ -103,6 +103,8 @@ class JobService:
         """
         job_kind, program = KINDS[kind], self._programs[kind]
         program.validate(request)
+        for uri, role_arn in program.inputs(request).items():
+            self._storage.require_input(uri, role_arn)
         document = self._document(job_kind, program, request)
         name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
         sandbox = self.sandbox

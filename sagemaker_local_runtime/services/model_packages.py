@@ -86,10 +86,13 @@ class ModelPackages:
         :raises ValidationError: the group does not exist, the name is taken, or neither or both are given.
         """
         name, group_name = request.get("ModelPackageName"), request.get("ModelPackageGroupName")
-        if (name is None) == (group_name is None):
+        if name and group_name:
             raise ValidationError(
-                "Give exactly one of ModelPackageName (unversioned) and ModelPackageGroupName (versioned)."
+                "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
+                "Cannot determine which one to use."
             )
+        if not name and not group_name:
+            raise ValidationError("Missing ARN.")
         _check_metadata(request.get("CustomerMetadataProperties") or {})
         with self._store.transaction():
             token = request.get("ClientToken")
