@@ -1,0 +1,173 @@
+"""The experiments, trials and trial components that pipelines and jobs create, as records of moto.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-experiments.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sagemaker_local_runtime.account import Account
+from sagemaker_local_runtime.exceptions import ResourceNotFoundError
+from sagemaker_local_runtime.store import Document
+
+
+class Experiments:
+    """Record the jobs of one account below their experiments and trials.
+
+    :param account: whose experiments these are.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    @property
+    def _records(self) -> Any:
+        # moto's actions and these records are in the same process. Its import takes a moment.
+        from moto.sagemaker.models import sagemaker_backends
+
+        settings = self._account.settings
+        return sagemaker_backends[settings.account_id][settings.region]
+
+    def ensure(self, config: Mapping[str, str | None]) -> None:
+        """Create the experiment and the trial that a pipeline names, unless they exist.
+
+        :param config: ``ExperimentName`` and ``TrialName``, both optional.
+        """
+        experiment, trial = config.get("ExperimentName"), config.get("TrialName")
+        records = self._records
+        if experiment and experiment not in records.experiments:
+            records.create_experiment(experiment)
+        if experiment and trial and trial not in records.trials:
+            records.create_trial(trial, experiment)
+
+    def experiments(self) -> list[Document]:
+        """Return every experiment, as ``DescribeExperiment`` does."""
+        records = self._records
+        return [_document(records.describe_experiment(name)) for name in list(records.experiments)]
+
+    def trials(self) -> list[Document]:
+        """Return every trial, as ``DescribeTrial`` does."""
+        return [_document(trial.response_object) for trial in list(self._records.trials.values())]
+
+    def components(self) -> list[Document]:
+        """Return every trial component, as ``DescribeTrialComponent`` does, with the trial that it is in."""
+        records, found = self._records, []
+        for component in list(records.trial_components.values()):
+            trial = records.trials.get(component.trial_name)
+            parents = (
+                [{"TrialName": trial.trial_name, "ExperimentName": trial.experiment_name}] if trial else []
+            )
+            found.append({**_document(component.response_object), "Parents": parents})
+        return found
+
+    def check(self, config: Mapping[str, str]) -> None:
+        """Refuse a job whose experiment or trial does not exist.
+
+        :raises ResourceNotFoundError: it does not.
+        """
+        records = self._records
+        for field, kind, known in (
+            ("ExperimentName", "experiment", records.experiments),
+            ("TrialName", "experiment-trial", records.trials),
+        ):
+            name = config.get(field)
+            if name and name not in known:
+                arn = self._account.arn(f"{kind}/{name}")
+                raise ResourceNotFoundError(
+                    f"{field} of ExperimentConfig: {arn} does not exist. Create it first, or leave it out."
+                )
+
+    def add_job(self, kind: str, name: str, arn: str, job: Mapping[str, Any]) -> None:
+        """Record a job with an ExperimentConfig as a trial component of its trial, by default a new one.
+
+        :param kind: ``"training"``, ``"processing"`` or ``"transform"``.
+        :param job: its Describe answer.
+        """
+        config, records, component_name = job["ExperimentConfig"], self._records, _component_name(kind, name)
+        trial = config.get("TrialName") or component_name
+        self.ensure({"ExperimentName": config.get("ExperimentName"), "TrialName": trial})
+        records.create_trial_component(
+            trial_component_name=component_name,
+            trial_name=None,
+            status=_status(job, kind),
+            start_time=datetime.now(UTC),
+            end_time=None,
+            display_name=config.get("TrialComponentDisplayName"),
+            parameters=_parameters(job),
+            input_artifacts=_inputs(job),
+            output_artifacts=None,
+            metadata_properties=None,
+        )
+        source = {"SourceArn": arn, "SourceType": f"SageMaker{kind.title()}Job"}
+        records.trial_components[component_name].sources = [source]
+        if trial in records.trials:
+            records.associate_trial_component(trial, component_name)
+
+    def end_job(self, kind: str, name: str, job: Mapping[str, Any]) -> None:
+        """Record how a job has ended, unless its trial component was deleted meanwhile."""
+        component = self._records.trial_components.get(_component_name(kind, name))
+        if component is None:
+            return
+        component.status = _status(job, kind)
+        component.end_time = component.last_modified_time = datetime.now(UTC)
+        model = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
+        if model:
+            component.output_artifacts = {"SageMaker.ModelArtifact": {"Value": model}}
+
+
+def _document(description: Mapping[str, Any]) -> Document:
+    """Return a description of moto with its times as seconds since 1970, as ours have them."""
+    return {
+        name: value.replace(tzinfo=UTC).timestamp() if isinstance(value, datetime) else value
+        for name, value in description.items()
+    }
+
+
+def _component_name(kind: str, name: str) -> str:
+    """Return the name of the trial component of a job."""
+    return f"{name}-aws-{kind}-job"
+
+
+def _status(job: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """Return the status of a job as the one of a component, which has the same words."""
+    status = job[f"{kind.title()}JobStatus"]
+    reason = job.get("FailureReason")
+    return {"PrimaryStatus": status, **({"Message": reason} if reason else {})}
+
+
+def _parameters(job: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the hyperparameters and the instances of a job, numbers as numbers."""
+    cluster = (job.get("ProcessingResources") or {}).get("ClusterConfig")
+    instances = job.get("ResourceConfig") or job.get("TransformResources") or cluster or {}
+    values = {
+        **(job.get("HyperParameters") or {}),
+        **{
+            f"SageMaker.{field}": instances[field]
+            for field in ("InstanceCount", "InstanceType", "VolumeSizeInGB")
+            if field in instances
+        },
+    }
+    return {name: _parameter(value) for name, value in values.items()}
+
+
+def _parameter(value: Any) -> dict[str, Any]:
+    try:
+        return {"NumberValue": float(value)}
+    except ValueError:
+        return {"StringValue": str(value)}
+
+
+def _inputs(job: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the image and the inputs of a job."""
+    image = (job.get("AlgorithmSpecification") or {}).get("TrainingImage")
+    image = image or (job.get("AppSpecification") or {}).get("ImageUri")
+    found = {"SageMaker.ImageUri": image} if image else {}
+    for channel in job.get("InputDataConfig") or ():
+        found[channel["ChannelName"]] = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    for given in job.get("ProcessingInputs") or ():
+        if "S3Input" in given:
+            found[given["InputName"]] = given["S3Input"]["S3Uri"]
+    return {name: {"Value": uri} for name, uri in found.items()}
