@@ -37,7 +37,7 @@ def _records(noun: str, *verbs: str, lists: str | None = None, note: str = "") -
 RECORDS: dict[str, str] = {
     **_records("Experiment"),
     **_records("Trial"),
-    **_records("TrialComponent", *_COMMON, "Update", "Associate", "Disassociate"),
+    **_records("TrialComponent", *_COMMON, "Update", "Associate", "Disassociate", lists=""),
     **_records("ModelCard", *_COMMON, "Update"),
     "ListModelCardVersions": _NOTE,
     **_records("Domain"),

@@ -11,7 +11,10 @@ from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import ResourceNotFoundError
+from sagemaker_local_runtime.services.lineage import Lineage
 from sagemaker_local_runtime.store import Document
+
+_IMAGE, _MODEL = "SageMaker.ImageUri", "SageMaker.ModelArtifact"
 
 
 class Experiments:
@@ -22,6 +25,7 @@ class Experiments:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._lineage = Lineage(account)
 
     @property
     def _records(self) -> Any:
@@ -63,6 +67,10 @@ class Experiments:
             found.append({**_document(component.response_object), "Parents": parents})
         return found
 
+    def has_component(self, name: str) -> bool:
+        """Return whether there is a trial component of this name."""
+        return name in self._records.trial_components
+
     def check(self, config: Mapping[str, str]) -> None:
         """Refuse a job whose experiment or trial does not exist.
 
@@ -101,8 +109,12 @@ class Experiments:
             output_artifacts=None,
             metadata_properties=None,
         )
-        source = {"SourceArn": arn, "SourceType": f"SageMaker{kind.title()}Job"}
-        records.trial_components[component_name].sources = [source]
+        component = records.trial_components[component_name]
+        component.sources = [{"SourceArn": arn, "SourceType": f"SageMaker{kind.title()}Job"}]
+        for name_of_input, artifact in component.input_artifacts.items():
+            kind_of_input = "Image" if name_of_input == _IMAGE else "DataSet"
+            found = self._lineage.artifact(artifact["Value"], kind_of_input)
+            self._lineage.associate(found, component.arn, "ContributedTo")
         if trial in records.trials:
             records.associate_trial_component(trial, component_name)
 
@@ -113,9 +125,12 @@ class Experiments:
             return
         component.status = _status(job, kind)
         component.end_time = component.last_modified_time = datetime.now(UTC)
-        model = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
-        if model:
-            component.output_artifacts = {"SageMaker.ModelArtifact": {"Value": model}}
+        if component.status["PrimaryStatus"] != "Completed":
+            return
+        component.output_artifacts = _outputs(job)
+        for output, artifact in component.output_artifacts.items():
+            found = self._lineage.artifact(artifact["Value"], "Model" if output == _MODEL else "DataSet")
+            self._lineage.associate(component.arn, found, "Produced")
 
 
 def _document(description: Mapping[str, Any]) -> Document:
@@ -164,10 +179,25 @@ def _inputs(job: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return the image and the inputs of a job."""
     image = (job.get("AlgorithmSpecification") or {}).get("TrainingImage")
     image = image or (job.get("AppSpecification") or {}).get("ImageUri")
-    found = {"SageMaker.ImageUri": image} if image else {}
+    found = {_IMAGE: image} if image else {}
     for channel in job.get("InputDataConfig") or ():
         found[channel["ChannelName"]] = channel["DataSource"]["S3DataSource"]["S3Uri"]
     for given in job.get("ProcessingInputs") or ():
         if "S3Input" in given:
             found[given["InputName"]] = given["S3Input"]["S3Uri"]
+    if "TransformInput" in job:
+        found["SageMaker.TransformInput"] = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
+    return {name: {"Value": uri} for name, uri in found.items()}
+
+
+def _outputs(job: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the model, or the outputs of a processing or transform job."""
+    found = {}
+    if "ModelArtifacts" in job:
+        found[_MODEL] = job["ModelArtifacts"]["S3ModelArtifacts"]
+    if "TransformOutput" in job:
+        found["SageMaker.TransformOutput"] = job["TransformOutput"]["S3OutputPath"]
+    for given in (job.get("ProcessingOutputConfig") or {}).get("Outputs") or ():
+        if "S3Output" in given:
+            found[given["OutputName"]] = given["S3Output"]["S3Uri"]
     return {name: {"Value": uri} for name, uri in found.items()}

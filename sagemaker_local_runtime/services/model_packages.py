@@ -8,6 +8,7 @@ from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import ConflictError, ValidationError
+from sagemaker_local_runtime.services.lineage import Lineage
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
 from sagemaker_local_runtime.store import Document, public
 
@@ -110,6 +111,8 @@ class ModelPackages:
             if token:
                 self._store.insert(_TOKEN, str(token), {"ModelPackageArn": arn})
             put_tags(self._store, arn, request.get("Tags") or [])
+            if parent:
+                Lineage(self._account).add_package(package)
         return arn
 
     def describe_model_package(self, name_or_arn: str) -> dict[str, Any]:
