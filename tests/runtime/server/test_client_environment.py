@@ -56,18 +56,40 @@ def test_an_unmodified_script_of_sdk_v3_runs(local_runtime: LocalRuntime) -> Non
     assert_the_script_runs(local_runtime, sys.executable)
 
 
-@pytest.mark.thorough
-def test_an_unmodified_script_of_sdk_v2_runs_in_an_environment_of_its_own(
-    local_runtime: LocalRuntime, tmp_path: Path
-) -> None:
-    """SDK v2 and Airflow cannot share an environment; the runtime's package is not installed there."""
-    uv, python = find_uv_bin(), str(tmp_path / "venv" / "bin" / "python")
+@pytest.fixture(scope="module")
+def python_v2(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The interpreter of an environment with SDK v2 alone, since it cannot share one with Airflow."""
+    folder = tmp_path_factory.mktemp("v2") / "venv"
     for command in (
-        ["venv", "--python", sys.executable, str(tmp_path / "venv")],
-        ["pip", "install", "--python", python, "sagemaker==2.257.*"],
+        ["venv", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--python", str(folder), "sagemaker==2.257.*"],
     ):
-        subprocess.run([uv, *command], check=True, capture_output=True, timeout=900)
-    assert_the_script_runs(local_runtime, python)
+        subprocess.run([find_uv_bin(), *command], check=True, capture_output=True, timeout=900)
+    return str(folder / "bin" / "python")
+
+
+@pytest.mark.thorough
+def test_an_unmodified_script_of_sdk_v2_runs(local_runtime: LocalRuntime, python_v2: str) -> None:
+    assert_the_script_runs(local_runtime, python_v2)
+
+
+@pytest.mark.thorough
+def test_a_notebook_of_sdk_v2_trains_registers_and_shows_its_lineage(
+    local_runtime: LocalRuntime, python_v2: str
+) -> None:
+    notebook = Path(__file__).with_name("notebook_v2.py").read_text()
+    assert json.loads(run(local_runtime, python_v2, notebook)) == {
+        "status": "Succeeded",
+        "steps": dict.fromkeys(("Prepare", "Train", "Check", "Notebook-RegisterModel"), "Succeeded"),
+        "lineage": {
+            "Prepare": ["DataSet", "Image"],
+            "Train": ["DataSet", "Image", "Model"],
+            "Check": None,
+            "Notebook-RegisterModel": ["Approval", "Image", "Model", "ModelGroup"],
+        },
+        "package": "arn:aws:sagemaker:us-east-1:123456789012:model-package/notebook/1",
+        "trained": 1,
+    }
 
 
 def test_the_sitecustomize_of_the_environment_still_runs(local_runtime: LocalRuntime, tmp_path: Path) -> None:
