@@ -90,7 +90,7 @@ class Application:
             request = validate(call.action, _json_body(environ))
             self._wait_until_ready()
             if handler is None:
-                return answer_record(self._static, self.runtime.account.store, request, environ, call)
+                return answer_record(self._static, self.runtime.account, request, environ, call)
             return json_answer(handler(self.runtime, request))
         except AwsError as error:
             return error_answer("json", error.code, error.message, status=error.status)

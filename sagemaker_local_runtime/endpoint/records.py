@@ -10,10 +10,12 @@ import io
 import json
 from typing import Any
 
+from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.endpoint.calls import Call
 from sagemaker_local_runtime.endpoint.static import StaticServices
 from sagemaker_local_runtime.endpoint.wire import Answer, Environ, error_answer
 from sagemaker_local_runtime.service_model import operation
+from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
 from sagemaker_local_runtime.store import Store
 
@@ -54,13 +56,17 @@ RECORDS: dict[str, str] = {
 }
 
 
-def answer_record(static: StaticServices, store: Store, request: Any, environ: Environ, call: Call) -> Answer:
+def answer_record(
+    static: StaticServices, account: Account, request: dict[str, Any], environ: Environ, call: Call
+) -> Answer:
     """Answer an action on a record.
 
     :param static: moto.
-    :param store: keeps the tags, which have actions of their own.
+    :param account: keeps the tags, which have actions of their own.
     :param request: the request, checked.
+    :raises ValidationError: the name of a new experiment, trial or trial component is taken.
     """
+    Experiments(account).check_new(call.action, request)
     body = json.dumps(request).encode()
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
     begun: list[tuple[Any, ...]] = []
@@ -69,7 +75,7 @@ def answer_record(static: StaticServices, store: Store, request: Any, environ: E
     if status >= 400:
         return _error(call.action, json.loads(answer), status)
     if call.action.startswith("Create"):
-        _tag(store, json.loads(answer), request.get("Tags") or [])
+        _tag(account.store, json.loads(answer), request.get("Tags") or [])
     return Answer(status=status, body=answer, headers={"Content-Type": "application/x-amz-json-1.1"})
 
 

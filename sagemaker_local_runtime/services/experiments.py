@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sagemaker_local_runtime.account import Account
-from sagemaker_local_runtime.exceptions import ResourceNotFoundError
+from sagemaker_local_runtime.exceptions import ResourceNotFoundError, ValidationError
 from sagemaker_local_runtime.services.lineage import Lineage
 from sagemaker_local_runtime.store import Document
 
@@ -70,6 +70,24 @@ class Experiments:
     def has_component(self, name: str) -> bool:
         """Return whether there is a trial component of this name."""
         return name in self._records.trial_components
+
+    def check_new(self, action: str, request: Mapping[str, Any]) -> None:
+        """Refuse a Create request with a name that is taken; moto would replace the record.
+
+        :param action: of any record; those without a unique name here pass.
+        :raises ValidationError: the name is taken.
+        """
+        known = {
+            "CreateExperiment": ("ExperimentName", "experiments"),
+            "CreateTrial": ("TrialName", "trials"),
+            "CreateTrialComponent": ("TrialComponentName", "trial_components"),
+        }.get(action)
+        if known and request[known[0]] in getattr(self._records, known[1]):
+            noun = known[0].removesuffix("Name")
+            raise ValidationError(
+                f"{noun} names must be unique within an AWS account and region. "
+                f"{noun} with name ({request[known[0]]}) already exists."
+            )
 
     def check(self, config: Mapping[str, str]) -> None:
         """Refuse a job whose experiment or trial does not exist.
@@ -133,12 +151,15 @@ class Experiments:
             self._lineage.associate(component.arn, found, "Produced")
 
 
-def _document(description: Mapping[str, Any]) -> Document:
+def _document(description: Any) -> Any:
     """Return a description of moto with its times as seconds since 1970, as ours have them."""
-    return {
-        name: value.replace(tzinfo=UTC).timestamp() if isinstance(value, datetime) else value
-        for name, value in description.items()
-    }
+    if isinstance(description, Mapping):
+        return {name: _document(value) for name, value in description.items()}
+    if isinstance(description, list):
+        return [_document(value) for value in description]
+    if isinstance(description, datetime):
+        return (description if description.tzinfo else description.replace(tzinfo=UTC)).timestamp()
+    return description
 
 
 def _component_name(kind: str, name: str) -> str:

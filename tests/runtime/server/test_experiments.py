@@ -132,3 +132,23 @@ def test_components_are_found_by_experiment_and_parameter(local_runtime: LocalRu
         "two",
     }
     assert len(search(local_runtime, "ExperimentTrial")) == 2
+
+
+def test_metrics_of_a_component_are_found(local_runtime: LocalRuntime) -> None:
+    """As the SDK's experiment runs log them, and its analytics read them."""
+    sagemaker = local_runtime.client("sagemaker")
+    sagemaker.create_trial_component(TrialComponentName="run")
+    local_runtime.client("sagemaker-metrics").batch_put_metrics(
+        TrialComponentName="run",
+        MetricData=[
+            {"MetricName": "loss", "Timestamp": 1_700_000_000 + step, "Step": step, "Value": value}
+            for step, value in enumerate((0.5, 0.4))
+        ],
+    )
+    (found,) = search(
+        local_runtime,
+        "ExperimentTrialComponent",
+        {"Name": "Metrics.MetricName", "Operator": "Equals", "Value": "loss"},
+    )
+    (metric,) = found["TrialComponent"]["Metrics"]
+    assert (metric["MetricName"], metric["Min"], metric["Last"]) == ("loss", 0.4, 0.4)

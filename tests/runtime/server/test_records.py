@@ -59,6 +59,19 @@ def test_a_trial_component_is_created_changed_and_deleted(sagemaker: Any) -> Non
     assert sagemaker.list_trial_components()["TrialComponentSummaries"] == []
 
 
+def test_a_name_of_an_experiment_is_given_once(sagemaker: Any) -> None:
+    for call, names in (
+        (sagemaker.create_experiment, {"ExperimentName": "abalone"}),
+        (sagemaker.create_trial, {"TrialName": "first", "ExperimentName": "abalone"}),
+        (sagemaker.create_trial_component, {"TrialComponentName": "training"}),
+    ):
+        call(**names)
+        code, message = error_of(call, **names)
+        assert code == "ValidationException"
+        assert "names must be unique" in message
+        assert "already exists" in message
+
+
 def test_a_model_card_has_versions(sagemaker: Any) -> None:
     card = {"ModelCardName": "abalone", "ModelCardStatus": "Draft"}
     sagemaker.create_model_card(Content=json.dumps({"model_overview": {}}), **card)
