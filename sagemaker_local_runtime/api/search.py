@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from sagemaker_local_runtime.api.paging import arranged, page
 from sagemaker_local_runtime.api.registry import Request, Response, action
@@ -68,16 +67,20 @@ def search(runtime: Runtime, request: Request) -> Response:
 
 def _searched(runtime: Runtime, member: str, document: Document) -> Document:
     """Return a resource with the members that a result has, and its tags."""
-    shape = service_model().shape_for(member)
-    fields: dict[str, Any] = {name: value for name, value in document.items() if name in shape.members}
-    fields.setdefault("LastModifiedTime", document.get("CreationTime"))
+    members = service_model().shape_for(member).members
+    changed = document.get("LastModifiedTime", document.get("CreationTime"))
     tags = tags_of(runtime.account.store, str(document[f"{member}Arn"]))
-    known = {name: value for name, value in fields.items() if name in shape.members and value is not None}
-    return {**known, **({"Tags": tags} if tags else {})}
+    fields = {**document, "LastModifiedTime": changed, "Tags": tags or None}
+    return {name: value for name, value in fields.items() if name in members and value is not None}
 
 
-def _sort_key(document: Document, sort_by: str) -> tuple[bool, str, float, str]:
-    """Order numbers and times by value and everything else as text; a resource without a value is last."""
+def _sort_key(document: Document, sort_by: str) -> tuple[bool, float, str, float]:
+    """Order numbers and times by value and everything else as text, before what has no value."""
     value = first_value(document, sort_by)
-    number = float(value) if isinstance(value, int | float) else 0.0
-    return value is not None, "" if number else str(value), number, str(document.get("CreationTime"))
+    is_number = isinstance(value, int | float)
+    return (
+        value is not None,
+        value if is_number else 0.0,
+        "" if is_number else str(value),
+        document["CreationTime"],
+    )

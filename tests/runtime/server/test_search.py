@@ -99,6 +99,17 @@ def test_results_come_in_pages_in_the_asked_order(runtime: LocalRuntime) -> None
     assert versions == [[3, 2], [1]]
 
 
+def test_numbers_are_sorted_by_their_value(runtime: LocalRuntime) -> None:
+    sagemaker = runtime.client("sagemaker")
+    for number in (10, 0, -1, 9):
+        parameters = {"depth": {"NumberValue": number}}
+        sagemaker.create_trial_component(TrialComponentName=f"depth{number}", Parameters=parameters)
+    sagemaker.create_trial_component(TrialComponentName="none")
+    components = found(runtime, "ExperimentTrialComponent", SortBy="Parameters.depth.NumberValue")
+    names = [component["TrialComponentName"] for component in components]
+    assert names == ["depth10", "depth9", "depth0", "depth-1", "none"], "descending by default"
+
+
 @pytest.mark.parametrize(
     ("resource", "filters", "message"),
     [
