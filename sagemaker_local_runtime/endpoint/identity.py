@@ -44,7 +44,7 @@ class Identity:
             if not self._has_role:
                 self._add_role()
                 self._has_role = True
-            # 1,400 policies: only for the calls that can name one of AWS's.
+            # 1,600 policies: only for the calls that can name one of AWS's.
             if not self._has_policies and "Polic" in call.action:
                 self._add_policies()
                 self._has_policies = True
