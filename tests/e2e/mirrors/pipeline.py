@@ -8,16 +8,11 @@ from typing import Any
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 # The first run of "once" fails, and the file tells the second one.
-SCRIPT = """
-import pathlib, sys, time
-mode, marker = sys.argv[1:]
-if mode == "sleep":
-    time.sleep(3600)
-if mode == "fail" or (mode == "once" and not pathlib.Path(marker).exists()):
-    if mode == "once":
-        pathlib.Path(marker).touch()
-    sys.exit("the work broke")
-"""
+SCRIPT = """case $0 in
+sleep) sleep 3600 ;;
+fail) echo the work broke >&2; exit 1 ;;
+once) test -e $1 || { touch $1; echo the work broke >&2; exit 1; } ;;
+esac"""
 
 
 def _parameter(name: str, default: str) -> dict[str, Any]:
@@ -39,7 +34,7 @@ def definition(queue_url: str) -> dict[str, Any]:
         "Arguments": {
             "AppSpecification": {
                 "ImageUri": IMAGE,
-                "ContainerEntrypoint": ["python3", "-c", SCRIPT],
+                "ContainerEntrypoint": ["bash", "-c", SCRIPT],
                 "ContainerArguments": [_value("Mode"), _value("Marker")],
             },
             "ProcessingResources": {

@@ -69,6 +69,7 @@ def test_the_servers_environment_is_not_inherited(
         "PATH",
         "PIP_NO_INDEX",
         "PIP_TARGET",
+        "PYTHONPATH",
         "PYTHONUNBUFFERED",
         "TMPDIR",
     }

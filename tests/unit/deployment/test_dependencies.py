@@ -24,8 +24,8 @@ OURS = {
     "stack",
     "tests",
 }
-# A module of the checkout, and one that step scripts find in their container.
-OURS |= {"benchmarks", "feature_transform"}
+# A module of the checkout, one that step scripts find in their container, and one next to its importer.
+OURS |= {"benchmarks", "feature_transform", "sagemaker_local_endpoint"}
 REQUIREMENTS = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
 
 
@@ -35,7 +35,10 @@ def declared(*files: str) -> set[str]:
     for file in files:
         text = (ROOT / file).read_text(encoding="utf-8")
         if file.endswith(".toml"):
-            lines += tomllib.loads(text)["project"]["dependencies"]
+            project = tomllib.loads(text)["project"]
+            lines += project["dependencies"]
+            for extra in project.get("optional-dependencies", {}).values():
+                lines += extra
         else:
             lines += [line for line in text.splitlines() if line and not line.startswith("#")]
     return {canonicalize_name(Requirement(line).name) for line in lines}
@@ -63,6 +66,7 @@ def distributions(module: str) -> set[str]:
         ("plugins", ("requirements-cluster.txt",)),
         ("dags", ("pyproject.toml",)),
         ("sagemaker_compile", ("sagemaker_compile/pyproject.toml",)),
+        ("sagemaker_local_runtime", ("sagemaker_local_runtime/pyproject.toml",)),
         *(
             (folder, REQUIREMENTS)
             for folder in ("plugins", "sagemaker_compile", "pipeline_src", "sagemaker_local_runtime", "stack")
