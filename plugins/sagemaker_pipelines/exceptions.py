@@ -107,10 +107,7 @@ class SettingsError(SageMakerPipelinesError):
 
 
 class AccessError(SageMakerPipelinesError):
-    """AWS could not be called for a long time, for a reason that somebody has to fix.
-
-    :param message: the reason and the cure.
-    """
+    """AWS could not be called for a long time; the message names the reason and the cure."""
 
 
 class EnvironmentConflictError(SageMakerPipelinesError):
