@@ -23,10 +23,11 @@ def _value(name: str) -> dict[str, str]:
     return {"Get": f"Parameters.{name}"}
 
 
-def definition(queue_url: str) -> dict[str, Any]:
+def definition(queue_url: str, *, reports: bool) -> dict[str, Any]:
     """Return the definition.
 
     :param queue_url: the queue of its Callback step.
+    :param reports: whether it has a step for failures, so that SageMaker goes on after one.
     """
     work: dict[str, Any] = {
         "Name": "Work",
@@ -59,17 +60,17 @@ def definition(queue_url: str) -> dict[str, Any]:
         "Version": "2020-12-01",
         "Metadata": {},
         "Parameters": [_parameter("Mode", "good"), _parameter("Marker", "none"), _parameter("Ask", "no")],
-        "Steps": [work, ask, report],
+        "Steps": [work, ask, *([report] if reports else [])],
     }
 
 
-def write(path: Path, queue_url: str) -> None:
-    """Write the compiled definition."""
+def write(path: Path, queue_url: str, *, reports: bool = False) -> None:
+    """Write the compiled definition; the pipeline is named after the file."""
     envelope = {
         "envelope_version": 1,
-        "name": "mirrored",
+        "name": path.stem,
         "description": "Work, and perhaps a question.",
-        "definition": definition(queue_url),
+        "definition": definition(queue_url, reports=reports),
         "images": {},
         "assets": [],
         "placeholders": ["role_arn"],

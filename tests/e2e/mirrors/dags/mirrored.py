@@ -6,9 +6,8 @@ from typing import Any
 
 from sagemaker_pipelines import sagemaker_pipeline_dag
 
-DEFINITION = Path(__file__).with_name("mirrored.json")
+HERE = Path(__file__).parent
 OPTIONS: dict[str, Any] = {
-    "definition": DEFINITION,
     "gate": False,
     "notifier": None,
     "retries": 1,
@@ -16,10 +15,14 @@ OPTIONS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
 }
 
-mirrored = sagemaker_pipeline_dag("mirrored", schedule="@daily", **OPTIONS)
-tolerant = sagemaker_pipeline_dag("tolerant", tolerated_failures=["Work"], **OPTIONS)
+mirrored = sagemaker_pipeline_dag("mirrored", definition=HERE / "mirrored.json", schedule="@daily", **OPTIONS)
+tolerant = sagemaker_pipeline_dag(
+    "tolerant", definition=HERE / "tolerant.json", tolerated_failures=["Work"], **OPTIONS
+)
 
-selective = sagemaker_pipeline_dag("selective", params={"Source": ""}, **OPTIONS)
+selective = sagemaker_pipeline_dag(
+    "selective", definition=HERE / "mirrored.json", params={"Source": ""}, **OPTIONS
+)
 start: Any = selective.get_task("start_pipeline")
 start.selected_steps = ["Ask"]
 start.source_execution_arn = "{{ params.Source }}"
