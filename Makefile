@@ -28,7 +28,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt $(PACKAGES:%=%/pyproject
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=/path/to/python3.11.")'
 	@echo "Setting up $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-local.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --override overrides.txt -c constraints.txt $(addprefix -r ,$(REQUIREMENTS))
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
 	@# The checkout and plugins/ are on the path of this environment, like plugins/ in Airflow.
@@ -69,7 +69,7 @@ version-test: setup ## Test the wheel with the oldest and the newest supported A
 	@$(PYTEST) -m long tests/packaging
 
 lock: ## Resolve requirements*.txt into constraints.txt
-	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-local.txt)"
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --override overrides.txt $(REQUIREMENTS) -o constraints.txt
 
 check: setup ## Check formatting, lint, types, import contracts and the committed definitions

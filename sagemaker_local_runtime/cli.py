@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.target import Target, create_bucket
 from sagemaker_pipelines.aws.client import SageMakerClient
@@ -31,6 +31,18 @@ from sagemaker_pipelines.states import Phase, execution_phase
 app = typer.Typer(add_completion=False, no_args_is_help=False)
 
 DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        help="Your own images.toml, see docs/local_runtime.md; by default ./images.toml if it exists."
+    ),
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(help="Keeps the environments of images; ~/.cache/sagemaker-local-runtime by default."),
+]
+images_app = typer.Typer(help="Show what stands in for which image, and build the environments.")
+app.add_typer(images_app, name="images")
 
 
 @app.callback(invoke_without_command=True)
@@ -56,6 +68,11 @@ def serve(
         list[str] | None,
         typer.Option(help="A step argument to accept unchecked, such as Training.NewMember."),
     ] = None,
+    images: Images = None,
+    cache_dir: CacheDir = None,
+    packages: Annotated[
+        bool, typer.Option(help="Whether jobs may install packages, each for itself.")
+    ] = True,
     log_level: Annotated[str, typer.Option(help="DEBUG shows every request.")] = "INFO",
 ) -> None:
     """Serve AWS's API on loopback until SIGTERM or SIGINT."""
@@ -74,6 +91,9 @@ def serve(
         job_max_runtime_seconds=job_max_runtime_seconds,
         isolation=isolation,
         allowed_arguments=tuple(allow_argument or ()),
+        images=_images_file(images),
+        cache_dir=cache_dir and cache_dir.resolve(),
+        packages=packages,
     )
     serve_until_signal(settings)
 
@@ -103,6 +123,7 @@ def run(
         list[str] | None, typer.Option(help="A file to upload to the bucket first, as FILE=KEY.")
     ] = None,
     data_dir: DataDir = Path(".state/run"),
+    images: Images = None,
     endpoint_url: Annotated[
         str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
     ] = None,
@@ -114,7 +135,12 @@ def run(
     if missing := [file for file in files if not Path(file).is_file()]:
         raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
     compiled = Envelope.load(envelope)
-    settings = Settings(data_dir=data_dir.resolve(), port=0, allowed_arguments=compiled.allowed_arguments)
+    settings = Settings(
+        data_dir=data_dir.resolve(),
+        port=0,
+        allowed_arguments=compiled.allowed_arguments,
+        images=_images_file(images),
+    )
     with _target(settings, endpoint_url) as target:
         s3 = target.sagemaker.s3
         create_bucket(s3, target.bucket, target.region)
@@ -149,6 +175,43 @@ def support(
         print(f"{update}: {'updated' if registry.update(update) else 'already up to date'}")
 
 
+@images_app.command("list")
+def list_images(images: Images = None, cache_dir: CacheDir = None) -> None:
+    """Print what stands in for which image, and which environments are built."""
+    from sagemaker_local_runtime.images.catalog import Catalog
+    from sagemaker_local_runtime.images.listing import lines
+
+    for line in lines(Catalog(_images_file(images)), _cache(cache_dir)):
+        print(line)
+
+
+@images_app.command("build")
+def build_image(
+    uri: Annotated[list[str], typer.Argument(help="An image: REPOSITORY:TAG, or its whole URI.")],
+    images: Images = None,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Build the environments of images, so that their jobs need no network later."""
+    from sagemaker_local_runtime.images.catalog import Catalog
+    from sagemaker_local_runtime.images.environments import Environments
+
+    catalog, environments = Catalog(_images_file(images)), Environments(_cache(cache_dir))
+    for name in uri:
+        image = catalog.find(name)
+        found = environments.get(image.specification, print, lambda: None)
+        print(f"{image.name.repository}:{image.name.tag}: {found.python}")
+
+
+def _images_file(given: Path | None) -> Path | None:
+    """Return the user's ``images.toml``: the given one, or the one in the working directory."""
+    default = Path("images.toml")
+    return given or (default if default.is_file() else None)
+
+
+def _cache(given: Path | None) -> Path:
+    return Settings(data_dir=Path(), cache_dir=given).cache.resolve()
+
+
 @contextmanager
 def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
     if endpoint_url:
@@ -181,7 +244,7 @@ def main() -> None:
     """Run the command line; an error that the user can fix is printed in one line."""
     try:
         app(prog_name="python -m sagemaker_local_runtime")
-    except (SettingsError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:
+    except (LocalRuntimeError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
 

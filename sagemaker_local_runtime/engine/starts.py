@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from sagemaker_local_runtime.store import Document, fingerprint
 
 START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
 
+_WITH_IMAGES = {"Model", "Processing", "Training"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -70,6 +71,13 @@ class Starts:
                 f"'{known['PipelineExecutionArn']}' with other parameters. Use a new token for a new request."
             )
         return str(known["PipelineExecutionArn"])
+
+    def images(self, pipeline: Document, request: Mapping[str, Any]) -> set[str]:
+        """Return the images that the definition of a start names and its own jobs run."""
+        version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
+        graph = Graph(definition_of(version))
+        run = (node.step for node in graph.nodes.values() if node.step["Type"] in _WITH_IMAGES)
+        return {uri for step in run for uri in _images(step.get("Arguments"))}
 
     def prepare(self, pipeline: Document, request: Mapping[str, Any]) -> Start:
         """Check a request and return its start.
@@ -162,3 +170,16 @@ def _token_key(pipeline_arn: str, request: Mapping[str, Any]) -> str:
 
 def _fingerprint(request: Mapping[str, Any]) -> str:
     return fingerprint({key: value for key, value in request.items() if key != "PipelineName"})
+
+
+def _images(value: Any) -> Iterator[str]:
+    """Yield the images in the arguments of a step; what an expression names is left out."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _images(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in {"Image", "ImageUri", "TrainingImage"} and isinstance(item, str):
+                yield item
+            else:
+                yield from _images(item)
