@@ -131,7 +131,9 @@ class Environments:
         """
         if _REFERS.search(requirements.read_text(errors="replace")):
             return None
-        content = f"{below.python}\n{installer.digest(requirements)}"
+        # The runtime's own environment has the same path whatever is installed into it.
+        state = [f"{path} {path.stat().st_mtime_ns}" for path in below.sites if path.is_dir()]
+        content = "\n".join([str(below.python), *state, installer.digest(requirements)])
         folder = self.cache / "layers" / hashlib.sha256(content.encode()).hexdigest()[:32]
         if not folder.is_dir():
             with self._building(folder, report, check) as temporary:
@@ -154,7 +156,7 @@ class Environments:
             return 0
 
         words = ["install", "--compile-bytecode", *arguments]
-        python, folders = layer.bin / "python3", list(below.sites)
+        python, folders = layer.bin / "python3", [layer.kept, *below.sites]
         installer.run_uv(self.uv, words, python=python, site=layer.site, below=folders, run=run)
 
     def versions(

@@ -11,7 +11,7 @@ from sagemaker_local_runtime.exceptions import EnvironmentBuildError, JobFailedE
 from sagemaker_local_runtime.images.catalog import LocalImage
 from sagemaker_local_runtime.images.environments import Environments
 from sagemaker_local_runtime.images.layer import installer
-from sagemaker_local_runtime.images.layer.venv import Interpreter, Layer, create_layer, link_layer
+from sagemaker_local_runtime.images.layer.venv import Interpreter, Layer, create_layer, take_kept_layer
 from sagemaker_local_runtime.images.preparation import build_failure
 from sagemaker_local_runtime.jobs.archives import members
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
@@ -98,12 +98,10 @@ class JobPackages:
         assert self._below is not None
         try:
             kept = self._environments.layer(self._below, path, self._report, self._check)
-            if kept is None:
+            python = f"{self._sandbox.layer_path(self._folder)}/bin/python3"
+            if kept is None or not take_kept_layer(kept, self._layer, python):
                 arguments = ["-r", str(path)]
                 self._environments.install(self._layer, self._below, arguments, self._report, self._check)
-            else:
-                python = f"{self._sandbox.layer_path(self._folder)}/bin/python3"
-                link_layer(kept, self._layer, python)
         except EnvironmentBuildError as error:
             raise JobFailedError(f"AlgorithmError: InstallRequirementsError: {error}") from error
 

@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
         return 1
     options = [word for word in arguments if word != command]
     site = Path(sysconfig.get_path("purelib"))
-    if command == "install" and _take_kept(options, settings, site):
+    if command == "install" and _take_kept(options, settings):
         return 0
     environment = {**settings["environment"], **_own_variables(dict(os.environ)), **os.environ}
     return run_uv(
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
         [command, *translated(options)],
         python=Path(sys.executable),
         site=site,
-        below=[Path(path) for path in settings["below"]],
+        below=[Path(sys.prefix) / "kept", *map(Path, settings["below"])],
         run=lambda words: subprocess.call(words, env=environment),
     )
 
@@ -135,8 +135,8 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _take_kept(options: list[str], settings: dict[str, Any], site: Path) -> bool:
-    """Link the kept layer of a requirements file, if exactly this file is to be installed and it has one."""
+def _take_kept(options: list[str], settings: dict[str, Any]) -> bool:
+    """Take the kept layer of a requirements file, if exactly this file is to be installed and it has one."""
     words = [word for word in translated(options) if word not in ("-q", "--quiet")]
     if len(words) != 2 or words[0] not in ("-r", "--requirement", "--requirements"):
         return False
@@ -148,8 +148,9 @@ def _take_kept(options: list[str], settings: dict[str, Any], site: Path) -> bool
 
     venv = runpy.run_path(str(Path(__file__).resolve().with_name("venv.py")))
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    target = venv["Layer"](Path(sys.prefix), version)
-    venv["link_layer"](venv["Layer"](Path(kept), version), target, sys.executable)
+    source, target = venv["Layer"](Path(kept), version), venv["Layer"](Path(sys.prefix), version)
+    if not venv["take_kept_layer"](source, target, sys.executable):
+        return False
     print(f"The packages of {path} are taken from {kept}, where an earlier job installed them.")
     return True
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_NOTHING = "nothing"
 _INTERPRETER = re.compile(rb"/[^'\"]*/bin/python[\d.]*")
 #: The stand-ins for pip and uv.
 _STAND_INS = Path(__file__).parent
@@ -52,6 +52,11 @@ class Layer:
         """The folder of its packages."""
         return self.folder / "lib" / f"python{self.version}" / "site-packages"
 
+    @property
+    def kept(self) -> Path:
+        """A link to the packages of a kept layer, which come after its own packages."""
+        return self.folder / "kept"
+
 
 def create_layer(folder: Path, below: Interpreter) -> Layer:
     """Create an empty layer.
@@ -70,37 +75,33 @@ def create_layer(folder: Path, below: Interpreter) -> Layer:
         (layer.bin / name).symlink_to(interpreter)
     for name in ("pip", "uv"):
         (layer.site / name).symlink_to(_STAND_INS / name)
+    # Until a kept layer takes its place, so that interpreters which have started by then look there, too.
+    (folder / _NOTHING).mkdir()
+    layer.kept.symlink_to(_NOTHING)
     # A line that begins with "import" is run, so that the .pth files below are honoured, too.
-    lines = [f"import site; site.addsitedir({str(site)!r})\n" for site in below.sites]
-    (layer.site / "below.pth").write_text("".join(lines))
+    sites = "".join(f"import site; site.addsitedir({str(path)!r})\n" for path in below.sites)
+    kept = f"import site, sys; site.addsitedir(sys.prefix + {'/' + layer.kept.name!r})\n"
+    (layer.site / "below.pth").write_text(kept + sites)
     return layer
 
 
-def link_layer(source: Layer, target: Layer, python: str) -> None:
-    """Add the packages and programs of a kept layer to another one, file by file, as links.
+def take_kept_layer(source: Layer, target: Layer, python: str) -> bool:
+    """Put a kept layer between a layer and the environment below it; return False if there is one already.
 
-    :param source: a layer that is kept and never changed.
-    :param target: the layer of a job, whose pip may remove the links again.
+    :param source: a layer over the same environment, which is kept and never changed.
+    :param target: the layer of a job.
     :param python: the interpreter of the target as the job names it, for the first line of its programs.
     """
-    _link_files(source.site, target.site, left_out={"pip", "uv", "below.pth"})
+    if target.kept.readlink() != Path(_NOTHING):
+        return False
+    link = target.folder / "taken"
+    link.symlink_to(source.site)
+    link.replace(target.kept)
     own = {"python", "python3", f"python{source.version}"}
     for program in source.bin.iterdir():
         if program.name not in own:
             _copy_program(program, target.bin / program.name, python)
-
-
-def _link_files(source: Path, target: Path, left_out: Sequence[str] | set[str] = ()) -> None:
-    target.mkdir(exist_ok=True)
-    for entry in os.scandir(source):
-        goal = target / entry.name
-        if entry.name in left_out:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            _link_files(Path(entry.path), goal)
-        else:
-            goal.unlink(missing_ok=True)
-            goal.symlink_to(entry.path)
+    return True
 
 
 def _copy_program(program: Path, goal: Path, python: str) -> None:
