@@ -45,6 +45,16 @@ def test_a_script_finds_its_inputs_and_its_outputs_reach_s3(either_isolation: Jo
     assert job["CreationTime"] <= job["ProcessingStartTime"] <= job["ProcessingEndTime"]
 
 
+def test_the_default_images_have_the_pandas_of_their_time(runtime: JobRuntime) -> None:
+    """AWS's images of these tags have pandas 2, in which np.split of a DataFrame gives DataFrames."""
+    script = """
+        import numpy, pandas
+        print(type(numpy.split(pandas.DataFrame({"x": [1, 2]}), 2)[0]).__name__, pandas.__version__)
+    """
+    run_processing(runtime, "pandas", script)
+    assert "DataFrame 2." in output(runtime, "pandas")
+
+
 def test_a_failed_job_gives_its_exit_message_and_code(runtime: JobRuntime) -> None:
     script = """
         open("/opt/ml/output/message", "w").write("column 7 is not a number")

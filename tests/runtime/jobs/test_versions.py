@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
+from sagemaker_local_runtime.images.catalog import Catalog, LocalImage
 from tests.runtime.jobs import test_training as training
 from tests.runtime.jobs import test_transform as transform
 from tests.runtime.jobs.conftest import BUCKET, SKLEARN, XGBOOST, JobRuntime, output, processing_request
@@ -67,6 +70,38 @@ def test_old_xgboost_trains_and_scores_with_its_own_format(
     scored = transform.run_transform(runtime, "old", b"1,2\n3,4\n")
     assert scored["TransformJobStatus"] == "Completed", transform.log_of(runtime, "old")
     assert len(transform.result(runtime, "old").splitlines()) == 2
+
+
+def resolved(image: LocalImage, python: str) -> dict[str, str]:
+    """Return the versions that an environment of an image would have."""
+    command = [
+        find_uv_bin(),
+        "pip",
+        "compile",
+        "-q",
+        "--no-header",
+        "--no-annotate",
+        "--python-version",
+        python,
+    ]
+    options = ["--resolution", "lowest-direct", "--only-binary", ":all:", "-"]
+    requirements = "\n".join(image.entry.requirements or ())
+    done = subprocess.run(
+        [*command, *options], input=requirements, capture_output=True, text=True, check=True
+    )
+    return dict(line.split("==") for line in done.stdout.split())
+
+
+def test_the_documented_versions_are_what_uv_chooses() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "local_runtime.md").read_text()
+    rows = re.findall(r"^\| (sagemaker-\S+:\S+) \| (.+?) \| (.+?) \| (.+?) \|$", document, re.MULTILINE)
+    assert len(rows) > 5
+    for name, *cells in rows:
+        image = Catalog().find(name)
+        found = [image.asked, resolved(image, "3.11"), resolved(image, "3.12")]
+        for cell, versions in zip(cells, found, strict=True):
+            package = cell.split()[0]
+            assert cell == f"{package} {versions[package]}, pandas {versions['pandas']}", name
 
 
 def test_an_image_is_built_ahead_by_the_command(tmp_path: Path) -> None:
