@@ -29,7 +29,6 @@ from sagemaker_local_runtime.store import Document, fingerprint
 
 START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
 
-_WITH_IMAGES = {"Model", "Processing", "Training"}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -73,11 +72,14 @@ class Starts:
         return str(known["PipelineExecutionArn"])
 
     def images(self, pipeline: Document, request: Mapping[str, Any]) -> set[str]:
-        """Return the images that the definition of a start names and its own jobs run."""
+        """Return the images that jobs of the definition run; a transform job runs those of models."""
         version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
         graph = Graph(definition_of(version))
-        run = (node.step for node in graph.nodes.values() if node.step["Type"] in _WITH_IMAGES)
-        return {uri for step in run for uri in _images(step.get("Arguments"))}
+        steps = [node.step for node in graph.nodes.values()]
+        types = {"Processing", "Training"}
+        if any(step["Type"] == "Transform" for step in steps):
+            types.add("Model")
+        return {uri for step in steps if step["Type"] in types for uri in _images(step.get("Arguments"))}
 
     def prepare(self, pipeline: Document, request: Mapping[str, Any]) -> Start:
         """Check a request and return its start.

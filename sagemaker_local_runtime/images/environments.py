@@ -198,8 +198,10 @@ class Environments:
             if folder.is_dir():
                 yield None
                 return
-            temporary = folder.with_suffix(".tmp")
-            shutil.rmtree(temporary, ignore_errors=True)
+            for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+                shutil.rmtree(left, ignore_errors=True)
+            # A name of its own: the uv of a runtime that was killed may still write to its folder.
+            temporary = folder.with_suffix(f".{os.getpid()}.tmp")
             try:
                 yield temporary
                 temporary.rename(folder)

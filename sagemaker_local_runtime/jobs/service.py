@@ -196,6 +196,8 @@ class JobService:
         :raises SettingsError: the requested isolation is not available.
         """
         _log.info("%s", self.sandbox.description)
+        if self._account.settings.images:
+            _log.info("The images of %s come before the built-in ones.", self._account.settings.images)
         for kind in KINDS.values():
             for document in self._store.list(kind.resource):
                 if document[kind.status_field] not in FINAL:

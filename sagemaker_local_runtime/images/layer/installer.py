@@ -77,7 +77,8 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    options = [word for word in arguments if word != command]
+    place = arguments.index(command)
+    options = [*arguments[:place], *arguments[place + 1 :]]
     site = Path(sysconfig.get_path("purelib"))
     if command == "install" and _take_kept(options, settings):
         return 0

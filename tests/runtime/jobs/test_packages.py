@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -157,14 +156,19 @@ def archive(requirements: bytes) -> bytes:
     return packed.getvalue()
 
 
-def test_a_project_of_the_job_is_installed_from_its_folder(runtime: JobRuntime, tmp_path: Path) -> None:
+def test_a_project_of_the_job_is_installed_from_its_folder(runtime: JobRuntime) -> None:
     script = """
-        import pathlib, subprocess, sys
+        import pathlib, subprocess
         pathlib.Path("pack").mkdir()
-        pathlib.Path("pack/pyproject.toml").write_text("[project]\\nname='intruder'\\nversion='1'")
-        command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "./pack"]
-        subprocess.call(command)
-        raise SystemExit(subprocess.call(["pip", "show", "intruder"]))
+        project = "[project]\\nname = 'intruder'\\nversion = '1'\\n"
+        backend = "[build-system]\\nrequires = ['hatchling']\\nbuild-backend = 'hatchling.build'\\n"
+        pathlib.Path("pack/pyproject.toml").write_text(project + backend)
+        pathlib.Path("pack/intruder.py").write_text("")
+        subprocess.run(["pip", "install", "--no-build-isolation", "--no-deps", "./pack"], check=True)
+        import intruder
+        subprocess.run(["pip", "show", "intruder"], check=True)
     """
-    run_processing(runtime, "intruder", script)
+    job = run_processing(runtime, "intruder", script)
+    assert job["ProcessingJobStatus"] == "Completed", output(runtime, "intruder")
+    assert "Name: intruder" in output(runtime, "intruder")
     assert importlib.util.find_spec("intruder") is None
