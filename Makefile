@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # On all cores. Each Airflow that the tests start belongs to one worker of pytest.
 PYTEST := $(BIN)/python -m pytest -n logical
 # Distributions of their own, whose entry points add commands to sagemaker-pipelines.
-PACKAGES := sagemaker_compile
+PACKAGES := sagemaker_compile sagemaker_local_runtime
 REQUIREMENTS := requirements.txt requirements-local.txt requirements-cluster.txt requirements-dev.txt
 
 # make run MSE_THRESHOLD=3.0 shows a rejection.

@@ -23,24 +23,38 @@ def compile_command(
     out: Annotated[
         Path, typer.Option(help="The folder for the definitions, which holds nothing else.")
     ] = Path("dags/definitions"),
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            help="The Python of another environment that has the SDK, such as .venv-v2/bin/python for "
+            "version 2; it needs the packages sagemaker and moto."
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing. Show a diff and fail if a file is stale.")
     ] = False,
 ) -> None:
     """Compile pipelines of the SageMaker Python SDK to definitions, without a network or an account."""
     try:
-        _compile(names or [], sources, out, check=check)
+        _compile(names or [], sources, out, python, check=check)
     except (PipelineSourceError, SageMakerPipelinesError) as error:
         typer.secho(f"Error: {error}", fg="red", err=True)
         raise typer.Exit(1) from None
 
 
-def _compile(names: list[str], folder: Path, out: Path, *, check: bool) -> None:
-    # The SDK takes seconds to import, and --help does not need it.
-    from sagemaker_compile.compile import compile_pipeline, differences, write
+def _compile(names: list[str], folder: Path, out: Path, python: Path | None, *, check: bool) -> None:
+    # moto takes a second to import, and --help does not need it.
+    from sagemaker_compile.compile import compile_pipeline
+    from sagemaker_compile.folder import differences, write
+    from sagemaker_compile.interpreter import capture_with
 
     sources = select_sources(folder, names)
-    compiled = [compile_pipeline(source) for source in sources]
+    if python is None:
+        compiled = [compile_pipeline(source) for source in sources]
+    else:
+        compiled = [
+            compile_pipeline(*pair) for pair in zip(sources, capture_with(python, sources), strict=True)
+        ]
     listed = ", ".join(source.name for source in sources)
     if not check:
         changed = write(compiled, out, complete=not names)

@@ -8,20 +8,61 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 from unittest.mock import patch
 
 import boto3
-from moto import mock_aws  # noqa: TID253 - stands in for S3 while the SDK builds a definition
+from botocore.client import BaseClient
+from moto import mock_aws  # noqa: TID253 - stands in for AWS while the SDK builds a definition
 
-from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, REGION
-
-if TYPE_CHECKING:
-    from sagemaker.core.workflow.pipeline_context import PipelineSession
+from sagemaker_compile import sdk
+from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, REGION, ROLE_ARN
 
 #: Prefixes of the variables that change how the SDK or boto3 behave.
 _FOREIGN = ("AWS_", "BOTO", "SAGEMAKER_", "TRAINING_JOB_")
+
+_UPLOADS = frozenset({"PutObject", "CreateMultipartUpload"})
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """What the SDK uploaded while it built a pipeline.
+
+    :param files: the content of each object, by its S3 URI.
+    :param folders: the S3 URIs that stand for all objects below them.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
+
+
+class OfflineSession:
+    """An AWS in this process, and a session of the SDK that uses it.
+
+    :param session: the session for pipelines that take one.
+    :param folders: the S3 URIs of the folders uploaded so far.
+    """
+
+    def __init__(self, session: Any, folders: list[str]) -> None:
+        self.session = session
+        self._folders = folders
+
+    def uploads(self) -> Uploads:
+        """Return what was uploaded so far, to any bucket."""
+        s3 = boto3.client("s3")
+        files = {}
+        for bucket in [item["Name"] for item in s3.list_buckets()["Buckets"]]:
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                for item in page.get("Contents", []):
+                    answer = s3.get_object(Bucket=bucket, Key=item["Key"])
+                    files[f"s3://{bucket}/{item['Key']}"] = answer["Body"].read()
+        return Uploads(files, frozenset(self._folders))
+
+    def lambda_functions(self) -> set[str]:
+        """Return the ARNs of the Lambda functions that the SDK created."""
+        pages = boto3.client("lambda").get_paginator("list_functions").paginate()
+        return {item["FunctionArn"] for page in pages for item in page["Functions"]}
 
 
 @contextmanager
@@ -29,39 +70,67 @@ def offline_environment() -> Iterator[None]:
     """Hide the settings of this machine from boto3 and the SDK, which reads some of them on import."""
     with tempfile.TemporaryDirectory() as empty:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-        environment |= {
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            # ModelTrainer would ask IAM, and moto would answer with an error.
-            "SAGEMAKER_VALIDATE_ROLE": "false",
-            # Where the SDK looks for its settings.
-            "XDG_CONFIG_DIRS": empty,
-            "XDG_CONFIG_HOME": empty,
-            "HOME": empty,
-        }
+        environment.update(
+            {
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                # ModelTrainer would ask IAM, and moto would answer with an error.
+                "SAGEMAKER_VALIDATE_ROLE": "false",
+                "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
+                # Where the SDK looks for its settings.
+                "XDG_CONFIG_DIRS": empty,
+                "XDG_CONFIG_HOME": empty,
+                "HOME": empty,
+            }
+        )
         with patch.dict(os.environ, environment, clear=True):
             yield
 
 
 @contextmanager
-def offline_session() -> Iterator[PipelineSession]:
+def offline_session() -> Iterator[OfflineSession]:
     """Yield a pipeline session whose uploads go to a bucket in this process."""
-    with offline_environment(), mock_aws(), warnings.catch_warnings():
-        # Imported in this environment, because the import reads settings and needs a region.
-        from sagemaker.core import common_utils
-        from sagemaker.core.telemetry import telemetry_logging
-        from sagemaker.core.workflow.pipeline_context import PipelineSession
-
+    # A default session that boto3 made before keeps other credentials.
+    default = patch.object(boto3, "DEFAULT_SESSION", None)
+    with offline_environment(), mock_aws(), default, _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # To opt out in the SDK's settings file makes building six times slower: each call validates it.
-        telemetry = patch.object(telemetry_logging, "_send_telemetry_request")
-        # Without the cache, it reads botocore's table of endpoints again for each image URI.
-        resolver = patch.object(common_utils, "_botocore_resolver", cache(common_utils._botocore_resolver))
-        with telemetry, resolver, _quiet():
+        _take_role()
+        with _buckets_on_demand(), sdk.repeatable() as folders:
             boto3.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
-            yield PipelineSession(boto_session=boto3.Session(), default_bucket=ARTIFACT_BUCKET)
+            session = sdk.pipeline_session(boto3.Session(), ARTIFACT_BUCKET)
+            yield OfflineSession(session, folders)
+
+
+def _take_role() -> None:
+    """Take the stand-in of the role, so that ``get_execution_role()`` returns it.
+
+    moto gives its credentials the account of the role, too.
+    """
+    answer = boto3.client("sts").assume_role(RoleArn=ROLE_ARN, RoleSessionName="compile")
+    credentials = answer["Credentials"]
+    os.environ["AWS_ACCESS_KEY_ID"] = credentials["AccessKeyId"]
+    os.environ["AWS_SECRET_ACCESS_KEY"] = credentials["SecretAccessKey"]
+    os.environ["AWS_SESSION_TOKEN"] = credentials["SessionToken"]
+    boto3.setup_default_session()
+    name = ROLE_ARN.rpartition("/")[2]
+    boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+
+
+@contextmanager
+def _buckets_on_demand() -> Iterator[None]:
+    """Create the bucket of an upload, such as that of ``code_location``, if it does not exist."""
+    call = BaseClient._make_api_call
+
+    def make_api_call(self: Any, operation: str, parameters: Any) -> Any:
+        if operation in _UPLOADS:
+            # In this region, to create a bucket that exists changes nothing.
+            call(self, "CreateBucket", {"Bucket": parameters["Bucket"]})
+        return call(self, operation, parameters)
+
+    with patch.object(BaseClient, "_make_api_call", make_api_call):
+        yield
 
 
 @contextmanager
@@ -73,14 +142,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
-
-
-def uploaded_files() -> dict[str, bytes]:
-    """Return the contents that the SDK uploaded in this offline session, by S3 URI."""
-    s3 = boto3.client("s3")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=ARTIFACT_BUCKET)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    return {
-        f"s3://{ARTIFACT_BUCKET}/{key}": s3.get_object(Bucket=ARTIFACT_BUCKET, Key=key)["Body"].read()
-        for key in keys
-    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +52,8 @@ class Source:
 
         :raise CompileError: if it is not TOML.
         """
+        import tomllib  # not in Python 3.9, on which the rest of this module runs, too
+
         path = self.folder / "parameters.toml"
         try:
             return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -12,12 +12,25 @@ from pathlib import Path
 REGION = "us-east-1"
 ARTIFACT_BUCKET = "stand-in-artifact-bucket"
 NAME_PREFIX = "stand-in-name-prefix-"
-ROLE_ARN = "arn:aws:iam::000000000000:role/stand-in-role-arn"
+ACCOUNT = "000000000000"
+#: What ``sagemaker.Session().default_bucket()`` returns.
+DEFAULT_BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/stand-in-role-arn"
 
 _PLACEHOLDERS = {
     ARTIFACT_BUCKET: "${artifact_bucket}",
+    DEFAULT_BUCKET: "${artifact_bucket}",
     NAME_PREFIX: "${name_prefix}",
     ROLE_ARN: "${role_arn}",
+}
+
+
+#: The account, and the region where it stands beside it, as in own images, ARNs and names of buckets.
+_ACCOUNT_PLACEHOLDERS = {
+    ACCOUNT: "${account_id}",
+    f"{ACCOUNT}.dkr.ecr.{REGION}.": "${account_id}.dkr.ecr.${region}.",
+    f":{REGION}:{ACCOUNT}:": ":${region}:${account_id}:",
+    f"-{REGION}-{ACCOUNT}": "-${region}-${account_id}",
 }
 
 
@@ -49,7 +62,12 @@ def with_placeholders(text: str, others: Mapping[str, str]) -> str:
     :param others: more values to replace, such as image URIs, with their replacements.
     """
     # The longest first, because one value may contain another.
-    table = {**_PLACEHOLDERS, **others}
+    table = {**_PLACEHOLDERS, **_ACCOUNT_PLACEHOLDERS, **others}
     for value in sorted(table, key=len, reverse=True):
         text = text.replace(value, table[value])
     return text
+
+
+def found_stand_ins(content: bytes) -> list[str]:
+    """Return the stand-ins in a file's content; compiling cannot replace them there."""
+    return [value for value in _PLACEHOLDERS if value.encode() in content]

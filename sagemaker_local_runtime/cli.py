@@ -1,34 +1,63 @@
-"""The command line of the local runtime."""
+"""The command line of the local runtime: ``sagemaker-pipelines local``, or ``python -m`` with this package.
+
+Every ``sagemaker-pipelines`` command imports this module, so it imports boto3 and moto in functions only.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.markup import escape
+from typer.core import TyperGroup
 
+from sagemaker_local_runtime.client_environment import client_environment
 from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.target import Target, create_bucket
-from sagemaker_pipelines.aws.client import SageMakerClient
-from sagemaker_pipelines.aws.outcome import execution_outcome
-from sagemaker_pipelines.aws.upsert import upsert_pipeline
-from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
-from sagemaker_pipelines.aws.watch import ExecutionWatch
-from sagemaker_pipelines.definition import Envelope
-from sagemaker_pipelines.exceptions import ExecutionError, SageMakerPipelinesError
-from sagemaker_pipelines.states import Phase, execution_phase
 
-app = typer.Typer(add_completion=False, no_args_is_help=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sagemaker_local_runtime.target import Target
+    from sagemaker_pipelines.aws.client import SageMakerClient
+
+
+class _Commands(TyperGroup):
+    """The commands; an error that the user can fix is printed in one line, and the exit code is 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except _fixable_errors() as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+def _fixable_errors() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+
+    return (LocalRuntimeError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    help="Serve AWS's API on this machine and really execute pipelines, or run one definition.",
+)
+
+_HEALTH_SECONDS = 30.0
 
 DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
 Images = Annotated[
@@ -117,37 +146,57 @@ def serve_until_signal(settings: Settings) -> None:
 
 @app.command()
 def run(
-    envelope: Annotated[Path, typer.Argument(help="A compiled definition: dags/definitions/<name>.json.")],
+    definition: Annotated[
+        Path, typer.Argument(help="A definition: from the SDK, from DescribePipeline, or compiled.")
+    ],
     param: Annotated[list[str] | None, typer.Option(help="The value of a parameter, as NAME=VALUE.")] = None,
     upload: Annotated[
-        list[str] | None, typer.Option(help="A file to upload to the bucket first, as FILE=KEY.")
+        list[str] | None,
+        typer.Option(help="A file to upload first, as FILE=KEY in the artifact bucket or FILE=s3://..."),
     ] = None,
+    region: Annotated[str, typer.Option(help="The region to execute it in.")] = "us-east-1",
     data_dir: DataDir = Path(".state/run"),
     images: Images = None,
     endpoint_url: Annotated[
         str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
     ] = None,
 ) -> None:
-    """Execute a definition, show its steps as they run, and exit with 1 unless the execution succeeds."""
+    """Execute a definition, show its steps as they run, and exit with 1 unless the execution succeeds.
+
+    The buckets that the definition names are created if they do not exist.
+    """
+    from rich.console import Console
+
+    from sagemaker_local_runtime.target import create_bucket
+    from sagemaker_pipelines.aws.upsert import upsert_pipeline
+    from sagemaker_pipelines.aws.view import Progress
+    from sagemaker_pipelines.aws.watch import ExecutionWatch
+    from sagemaker_pipelines.definition import Envelope
+    from sagemaker_pipelines.definition.resources import buckets_of
+    from sagemaker_pipelines.states import Phase, execution_phase
+
     _configure_logging("WARNING")
     console = Console()
     parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
     if missing := [file for file in files if not Path(file).is_file()]:
         raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
-    compiled = Envelope.load(envelope)
+    envelope = Envelope.load(definition)
     settings = Settings(
         data_dir=data_dir.resolve(),
         port=0,
-        allowed_arguments=compiled.allowed_arguments,
+        region=region,
+        allowed_arguments=envelope.allowed_arguments,
         images=_images_file(images),
     )
     with _target(settings, endpoint_url) as target:
-        s3 = target.sagemaker.s3
-        create_bucket(s3, target.bucket, target.region)
-        for file, key in files.items():
-            s3.upload_file(file, target.bucket, key)
-        upsert_pipeline(target.sagemaker, compiled)
-        arn = target.start(compiled, dict(parameters))
+        uploads = {file: _object(target, key) for file, key in files.items()}
+        named = buckets_of(envelope.definition) | {bucket for bucket, _ in uploads.values()}
+        for bucket in sorted({target.bucket, *named}):
+            create_bucket(target.sagemaker.s3, bucket, target.region)
+        for file, (bucket, key) in uploads.items():
+            target.sagemaker.s3.upload_file(file, bucket, key)
+        upsert_pipeline(target.sagemaker, envelope)
+        arn = target.start(envelope, dict(parameters))
         console.print(arn, highlight=False, soft_wrap=True)
         progress = Progress(console)
         watch = ExecutionWatch(
@@ -155,7 +204,7 @@ def run(
             arn,
             waiter_delay=0.1,
             log=target.log,
-            on_steps=lambda steps: progress.steps(compiled.name, steps),
+            on_steps=lambda steps: progress.steps(envelope.name, steps),
         )
         status = watch.follow()
         _print_summary(console, target.sagemaker, arn, status)
@@ -212,8 +261,43 @@ def _cache(given: Path | None) -> Path:
     return Settings(data_dir=Path(), cache_dir=given).cache.resolve()
 
 
+@app.command()
+def env(
+    endpoint_url: Annotated[
+        str, typer.Option(help="Where the local runtime listens.")
+    ] = "http://127.0.0.1:4566",
+) -> None:
+    """Print the variables that point a shell's AWS clients at a local runtime: eval "$(... local env)"."""
+    region = _region(endpoint_url)
+    # A session token or a profile of a real account must not reach other clients.
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+    for name, value in client_environment(endpoint_url, region).items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _region(endpoint_url: str) -> str:
+    """Return the region of the local runtime at an address.
+
+    :raises SettingsError: no local runtime answers there.
+    """
+    from urllib.request import ProxyHandler, build_opener
+
+    # Loopback never goes through a proxy.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{endpoint_url}/_local_runtime/health", timeout=_HEALTH_SECONDS) as answer:
+            return str(json.load(answer)["region"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SettingsError(
+            f"No local runtime answers at {endpoint_url}: {error}. "
+            "Start it with `sagemaker-pipelines local`, or give its address with --endpoint-url."
+        ) from error
+
+
 @contextmanager
 def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
+    from sagemaker_local_runtime.target import Target
+
     if endpoint_url:
         yield Target.of(endpoint_url, settings)
         return
@@ -221,6 +305,16 @@ def _target(settings: Settings, endpoint_url: str | None) -> Iterator[Target]:
 
     with LocalServer(settings) as server:
         yield Target.of(server.endpoint_url, settings)
+
+
+def _object(target: Target, key: str) -> tuple[str, str]:
+    """Return the bucket and key of an upload, whose key may be a whole S3 URI."""
+    from sagemaker_pipelines.aws.objects import split_s3_uri
+
+    bucket, name = split_s3_uri(target.uri(key))
+    if not name:
+        raise SettingsError(f"--upload names {key!r}, which has no key; write --upload FILE=s3://bucket/key.")
+    return bucket, name
 
 
 def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
@@ -232,6 +326,12 @@ def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
 
 
 def _print_summary(console: Console, client: SageMakerClient, arn: str, status: str) -> None:
+    from rich.markup import escape
+
+    from sagemaker_pipelines.aws.outcome import execution_outcome
+    from sagemaker_pipelines.aws.view import gate_lines, show, steps_lines, title
+    from sagemaker_pipelines.exceptions import ExecutionError
+
     lines = ["", *steps_lines(title(arn, status), client.list_steps(arn)), *gate_lines(client, arn)]
     try:
         execution_outcome(client, arn)
@@ -241,12 +341,8 @@ def _print_summary(console: Console, client: SageMakerClient, arn: str, status: 
 
 
 def main() -> None:
-    """Run the command line; an error that the user can fix is printed in one line."""
-    try:
-        app(prog_name="python -m sagemaker_local_runtime")
-    except (LocalRuntimeError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command line."""
+    app(prog_name="python -m sagemaker_local_runtime")
 
 
 def _configure_logging(level: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sagemaker_local_runtime.api import load_actions
 from sagemaker_local_runtime.api.registry import ACTIONS
-from sagemaker_local_runtime.endpoint.app import PASSED_ON
+from sagemaker_local_runtime.endpoint.records import RECORDS
 from sagemaker_local_runtime.engine.conditions import CONDITIONS
 from sagemaker_local_runtime.engine.resolver import FUNCTIONS
 from sagemaker_local_runtime.engine.steps import EXECUTORS
@@ -46,6 +46,7 @@ PARTIAL_ACTIONS: Mapping[str, str] = {
     "CreateProcessingJob": "see the step type Processing",
     "CreateTrainingJob": "see the step type Training",
     "CreateTransformJob": "see the step type Transform",
+    "Search": "pipelines, executions, training jobs, model packages and groups, and experiments",
 }
 _FUNCTION_NOTES: Mapping[str, str] = {
     "Get": "`Parameters`, `Execution`, `Steps` with every member of the job's description",
@@ -70,7 +71,7 @@ def tables() -> str:
         "### Conditions",
         _table("condition", CONDITIONS, CONDITIONS, {}, ""),
         "### SageMaker actions",
-        _table("action", {*ACTIONS, *PASSED_ON}, {*ACTIONS, *PASSED_ON}, _action_notes(), ""),
+        _table("action", {*ACTIONS, *RECORDS}, {*ACTIONS, *RECORDS}, {**RECORDS, **PARTIAL_ACTIONS}, ""),
         _refused_actions(),
         END,
     ]
@@ -91,11 +92,6 @@ def update(path: Path) -> bool:
     changed = text[:begin] + tables() + text[end + len(END) :].removeprefix("\n")
     path.write_text(changed, encoding="utf-8")
     return changed != text
-
-
-def _action_notes() -> dict[str, str]:
-    moto = dict.fromkeys(PASSED_ON, "a record only, kept by moto in memory, with moto's errors")
-    return {**moto, **PARTIAL_ACTIONS}
 
 
 def _table(
@@ -119,7 +115,7 @@ def _table(
 
 
 def _refused_actions() -> str:
-    refused = sorted(set(service_model().operation_names) - set(ACTIONS) - PASSED_ON)
+    refused = sorted(set(service_model().operation_names) - set(ACTIONS) - set(RECORDS))
     names = ", ".join(refused)
     return (
         f"The other {len(refused)} SageMaker actions are refused by name with `UnknownOperationException`:\n"

@@ -59,6 +59,10 @@ class Target:
         """The calls of this target."""
         return SageMakerClient(self)
 
+    def uri(self, key: str) -> str:
+        """Return the URI of a key in the artifact bucket; an S3 URI is returned as it is."""
+        return key if key.startswith("s3://") else f"s3://{self.bucket}/{key}"
+
     def boto3_client(self, service: str) -> Any:
         """Return a boto3 client of the endpoint."""
         return new_client(service, self.endpoint_url, self.region)

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import signal
@@ -27,8 +26,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sagemaker_local_runtime.account import new_client
+from sagemaker_local_runtime.client_environment import client_environment
 from sagemaker_local_runtime.exceptions import LocalRuntimeError
 from sagemaker_local_runtime.images.catalog import read_entry
+from sagemaker_local_runtime.python_path import sagemaker_local_endpoint
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.target import create_bucket
 from sagemaker_pipelines.states import execution_phase
@@ -37,13 +38,6 @@ if TYPE_CHECKING:
     from sagemaker_local_runtime.runtime import Runtime
 
 _POLL_SECONDS = 0.05
-# SDK v3 refuses a role that SageMaker may not assume.
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
-}
 
 
 class Endpoint:
@@ -59,16 +53,13 @@ class Endpoint:
         self.bucket = settings.bucket
         self.role_arn = settings.role_arn
         self._clients: dict[str, Any] = {}
+        # The variables reach the SDK in this process without PYTHONPATH.
+        sagemaker_local_endpoint.install()
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that point the AWS clients of another process at this endpoint."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": self.settings.region,
-        }
+        """The environment variables that point AWS clients, and the SageMaker SDK, at this endpoint."""
+        return client_environment(self.endpoint_url, self.settings.region)
 
     def client(self, service: str, *, retries: int = 1) -> Any:
         """Return a boto3 client that by default does not retry.
@@ -87,13 +78,8 @@ class Endpoint:
             )
         return self._clients[key]
 
-    def _create_account(self) -> None:
-        """Create what the first pipeline of an account needs: the bucket and the execution role."""
+    def _create_bucket(self) -> None:
         create_bucket(self.client("s3"), self.bucket, self.settings.region)
-        with contextlib.suppress(self.client("iam").exceptions.EntityAlreadyExistsException):
-            self.client("iam").create_role(
-                RoleName=self.role_arn.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(_TRUST)
-            )
 
     def put(self, key: str, body: bytes) -> str:
         """Put an object into the bucket and return its URI."""
@@ -202,7 +188,7 @@ class LocalRuntime(Endpoint):
 
         self.server = LocalServer(settings).start()
         super().__init__(self.server.endpoint_url, settings)
-        self._create_account()
+        self._create_bucket()
 
     def local_image(self, name: str, **entry: Any) -> str:
         """Say what stands in for an image, and return its URI; the tag is ``latest`` if the name has none.
@@ -238,7 +224,7 @@ class RuntimeProcess(Endpoint):
         self._process: subprocess.Popen[str] | None = None
         super().__init__("", settings)
         self.start_process()
-        self._create_account()
+        self._create_bucket()
 
     @property
     def pid(self) -> int:

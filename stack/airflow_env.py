@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from sagemaker_local_runtime.client_environment import client_environment
 from stack.settings import ROOT, StackSettings
 
 
@@ -37,17 +38,14 @@ def airflow_environment(settings: StackSettings, *, extra: Mapping[str, str] | N
 
 
 def shell_environment(settings: StackSettings) -> dict[str, str]:
-    """Return the variables that point the commands of Airflow and AWS at the stack.
+    """Return the variables that point the commands of Airflow and AWS, and the SDK's programs, at the stack.
 
     :param settings: the stack.
     """
     airflow = airflow_environment(settings)
     return {
         **{name: value for name, value in airflow.items() if name.startswith("AIRFLOW_")},
-        "AWS_ENDPOINT_URL": settings.runtime_url,
-        "AWS_DEFAULT_REGION": settings.region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        **client_environment(settings.runtime_url, settings.region),
     }
 
 

@@ -108,7 +108,8 @@ class Demo:
             instances = self._api.task_instances(dag_id, run_id)
             tasks = {task["task_id"]: task["state"] or "none" for task in instances}
             for task_id, task_state in tasks.items():
-                if task_state not in ("none", "scheduled", "queued"):
+                # The mirrors show what the lines of the steps below show.
+                if task_state not in ("none", "scheduled", "queued") and not task_id.startswith("steps."):
                     self._progress.state(dag_id, task_id, task_state, shown=_coloured(task_state))
             if arn is None and tasks.get("start_pipeline") == "success":
                 arn = self._api.xcom(dag_id, run_id, "start_pipeline")

@@ -94,7 +94,7 @@ def _summarise(target: Target, arn: str, status: str, console: Console) -> None:
     except ExecutionError as error:
         raise RunFailedError(str(error)) from error
     show(console, gate_lines(client, arn))
-    if outcome.rejected:
-        show(console, [f"{outcome.rejection_step}: {escape(str(outcome.rejection_message))}"])
+    if outcome.cause is not None:
+        show(console, [f"{outcome.cause.step_name}: {escape(outcome.cause.reason)}"])
     if predictions := predictions_of(client, arn):
         show(console, predictions_lines(predictions))

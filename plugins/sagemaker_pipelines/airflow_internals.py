@@ -12,6 +12,7 @@ others; ``airflow.sdk.BaseBranchOperator`` sets it too, but the branch has the b
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,18 @@ def _is_missing(request: Any, not_found: ErrorType, ask: Callable[[Any], Any]) -
         if not isinstance(answer, ErrorResponse) or answer.error is not not_found:
             return False
     return True
+
+
+def running_triggers() -> int:
+    """Return how many triggers run in this triggerer.
+
+    Airflow offers no such number. Each trigger is a task of the event loop that runs this method of the
+    triggerer; a method of BaseTrigger that asks for room would replace it.
+    """
+    return sum(
+        getattr(task.get_coro(), "__qualname__", "") == "TriggerRunner.run_trigger"
+        for task in asyncio.all_tasks()
+    )
 
 
 class PacedSensorMixin:

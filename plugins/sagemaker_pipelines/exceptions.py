@@ -6,6 +6,7 @@
     ├── DefinitionError            a compiled definition cannot be read or used
     │   ├── InvalidDefinitionError the linter found problems; each names its step and the cure
     │   ├── PlaceholderError       a placeholder has no value, or an unusable one
+    │   ├── MissingCodeError       S3 does not have the code that steps of the definition name
     │   └── GateError              no gate can be read from the definition
     ├── ParameterError             a pipeline parameter cannot be sent as it was given
     ├── SettingsError              an environment's settings are malformed or incomplete
@@ -33,7 +34,6 @@ Airflow's processes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sagemaker_pipelines.failures import FailureCause as FailureCause
@@ -73,6 +73,24 @@ class PlaceholderError(DefinitionError):
     """A placeholder of the definition has no value, or one that cannot be used."""
 
 
+class MissingCodeError(DefinitionError):
+    """S3 does not have the code that steps of a definition name; nothing was deployed.
+
+    :param missing: the step that needs it, by the S3 URI of the code.
+    """
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        super().__init__(dict(missing))
+        self.missing = dict(missing)
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{uri} (step {step})" for uri, step in self.missing.items())
+        return (
+            f"The definition names code that S3 does not have: {listed}. Nothing was deployed. Upload it, "
+            "correct the URI, or compile the pipeline, so that its code is uploaded with it."
+        )
+
+
 class GateError(DefinitionError):
     """No gate can be read from the definition."""
 
@@ -89,10 +107,7 @@ class SettingsError(SageMakerPipelinesError):
 
 
 class AccessError(SageMakerPipelinesError):
-    """AWS could not be called for a long time, for a reason that somebody has to fix.
-
-    :param message: the reason and the cure.
-    """
+    """AWS could not be called for a long time; the message names the reason and the cure."""
 
 
 class EnvironmentConflictError(SageMakerPipelinesError):
@@ -197,15 +212,10 @@ class ExecutionError(SageMakerPipelinesError):
         self.pipeline_execution_arn = pipeline_execution_arn
         self.status = status
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the error as JSON types, for XCom and notifications."""
-        return {
-            "pipeline_execution_arn": self.pipeline_execution_arn,
-            "status": self.status,
-            "step_name": None,
-            "reason": str(self),
-            "causes": [],
-        }
+    @property
+    def first_cause(self) -> FailureCause | None:
+        """The step that failed first; None if no step did."""
+        return None
 
 
 class ExecutionFailedError(ExecutionError):
@@ -225,6 +235,11 @@ class ExecutionFailedError(ExecutionError):
         self.causes = list(causes)
 
     @property
+    def first_cause(self) -> FailureCause | None:
+        """The step that failed first; None if no step did."""
+        return self.causes[0] if self.causes else None
+
+    @property
     def can_be_retried(self) -> bool:
         """Whether RetryPipelineExecution may help; a Fail step would only make the same decision again."""
         return self.status == "Failed" and not any(cause.is_fail_step for cause in self.causes)
@@ -234,16 +249,6 @@ class ExecutionFailedError(ExecutionError):
             "".join(f"\n{cause}" for cause in self.causes) or f"\n{self.reason or 'AWS gives no reason.'}"
         )
         return f"{self.pipeline_execution_arn} ended as {self.status}: {causes.lstrip()}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the error as JSON types, for XCom and notifications."""
-        first = self.causes[0] if self.causes else None
-        return {
-            **super().as_dict(),
-            "step_name": first.step_name if first else None,
-            "reason": first.reason if first else (self.reason or "AWS gives no reason."),
-            "causes": [{**asdict(cause), "log_tail": list(cause.log_tail)} for cause in self.causes],
-        }
 
 
 class ExecutionRunningError(ExecutionError):

@@ -22,7 +22,15 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/opt/airflow/settings.toml",
                         "default": "",
-                    }
+                    },
+                    "step_lists_per_second": {
+                        "description": "How often a triggerer lists the steps of executions, for each "
+                        "connection.",
+                        "version_added": "0.2.0",
+                        "type": "float",
+                        "example": "0.5",
+                        "default": "1.0",
+                    },
                 },
             }
         },

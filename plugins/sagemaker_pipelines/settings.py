@@ -104,10 +104,17 @@ class PipelineSettings:
         values = {
             "artifact_bucket": self.artifact_bucket,
             "role_arn": self.role_arn,
+            # SageMaker accepts a role of the pipeline's own account only.
+            "account_id": account_of(self.role_arn) if self.role_arn else None,
             "kms_key_id": self.kms_key_id,
             "name_prefix": self.name_prefix,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def account_of(arn: str) -> str:
+    """Return the id of the account in an ARN; an empty string if it has none."""
+    return (arn.split(":", 5) + [""] * 6)[4]
 
 
 def _read_file(path: Path, connection_id: str | None) -> dict[str, Any]:

@@ -27,13 +27,8 @@ class Phase(StrEnum):
 
 
 #: Statuses that other modules use by name.
-EXECUTING, STOPPING, STOPPED, SUCCEEDED, FAILED = (
-    "Executing",
-    "Stopping",
-    "Stopped",
-    "Succeeded",
-    "Failed",
-)
+EXECUTING, STOPPING, STOPPED = "Executing", "Stopping", "Stopped"
+SUCCEEDED, FAILED, COMPLETED_WITH_FAILURES = "Succeeded", "Failed", "CompletedWithFailures"
 EXECUTION_PHASES: Mapping[str, Phase] = MappingProxyType(
     {
         "Executing": Phase.RUNNING,

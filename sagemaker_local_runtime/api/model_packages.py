@@ -68,8 +68,11 @@ def create_model_package(runtime: Runtime, request: Request) -> Response:
 def describe_model_package(runtime: Runtime, request: Request) -> Response:
     """Describe a package."""
     package = runtime.models.describe_model_package(request["ModelPackageName"])
-    # The answer must have a name; a versioned package has the name of its group.
-    return {"ModelPackageName": package.get("ModelPackageGroupName", ""), **package}
+    if "ModelPackageGroupName" not in package:
+        return package
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ModelPackage.html
+    name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
+    return {"ModelPackageName": name, **package}
 
 
 @action("BatchDescribeModelPackage")

@@ -13,8 +13,10 @@ from typing import Any
 from sagemaker_local_runtime.api.registry import ACTIONS
 from sagemaker_local_runtime.endpoint.browsers import is_loopback, refuse_page
 from sagemaker_local_runtime.endpoint.calls import Call, CallLog, identify
+from sagemaker_local_runtime.endpoint.cloudformation import refuse_template
 from sagemaker_local_runtime.endpoint.control import control
 from sagemaker_local_runtime.endpoint.iam import simulate_principal_policy
+from sagemaker_local_runtime.endpoint.records import RECORDS, answer_record
 from sagemaker_local_runtime.endpoint.static import StaticServices
 from sagemaker_local_runtime.endpoint.wire import (
     MAX_BODY,
@@ -35,19 +37,6 @@ from sagemaker_local_runtime.validation import read_json, validate
 
 logger = logging.getLogger(__name__)
 
-# Actions on mere records, which moto answers well enough.
-PASSED_ON = frozenset(
-    f"{verb}{noun}"
-    for noun, verbs in {
-        "Experiment": ("Create", "Describe", "Delete"),
-        "Experiments": ("List",),
-        "Trial": ("Create", "Describe", "Delete"),
-        "Trials": ("List",),
-        "TrialComponent": ("Create", "Describe", "Delete", "Associate", "Disassociate"),
-        "TrialComponents": ("List",),
-    }.items()
-    for verb in verbs
-)
 _READY_SECONDS = 60.0
 
 
@@ -84,21 +73,24 @@ class Application:
 
     def _dispatch(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
         if call.service == "sagemaker" and call.protocol == "json" and call.action:
-            answer = self._sagemaker(environ, call)
-            if answer is not None:
-                return answer.send(start_response)
+            return self._sagemaker(environ, call).send(start_response)
         if call.name == "iam:SimulatePrincipalPolicy":
             return simulate_principal_policy(read_body(environ)).send(start_response)
+        refused = refuse_template(call, environ, self.runtime.storage)
+        if refused:
+            return refused.send(start_response)
         return self._static.answer(environ, start_response, call)
 
-    def _sagemaker(self, environ: Environ, call: Call) -> Answer | None:
-        """Answer one of our actions, or refuse an unsupported one; None passes the request on to moto."""
+    def _sagemaker(self, environ: Environ, call: Call) -> Answer:
+        """Answer one of our actions or one on a record; refuse any other."""
         handler = ACTIONS.get(call.action)
-        if handler is None:
-            return None if call.action in PASSED_ON else _refuse_action(call.action)
+        if handler is None and call.action not in RECORDS:
+            return _refuse_action(call.action)
         try:
             request = validate(call.action, _json_body(environ))
             self._wait_until_ready()
+            if handler is None:
+                return answer_record(self._static, self.runtime.account, request, environ, call)
             return json_answer(handler(self.runtime, request))
         except AwsError as error:
             return error_answer("json", error.code, error.message, status=error.status)

@@ -20,6 +20,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: TID253
 )
 
 from sagemaker_local_runtime.endpoint.calls import Call
+from sagemaker_local_runtime.endpoint.identity import Identity
 from sagemaker_local_runtime.endpoint.wire import Environ, StartResponse, error_answer
 from sagemaker_local_runtime.services.durable_s3 import DurableS3
 from sagemaker_local_runtime.settings import Settings
@@ -40,6 +41,7 @@ class StaticServices:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._account_id = settings.account_id
+        self._identity = Identity(settings)
         self._app = DomainDispatcherApplication(create_backend_app)
         _reset()
         # moto keeps every instance of every model for its dashboard, and would grow without limit.
@@ -54,22 +56,12 @@ class StaticServices:
             message = "moto's own API is read-only here, since a reset would lose objects that are on disk."
             return error_answer("json", "AccessDenied", message, status=403, close=True).send(start_response)
         try:
+            self._identity.prepare(call)
             if call.service != "s3":
                 return self._by_moto(environ, start_response)
             return self._s3_answer(environ, start_response)
-        except NotImplementedError as error:
-            message = f"The local runtime does not support {call.name}: {error or 'moto has no such action.'}"
-            code, status = "NotImplemented", 501
-        except (OSError, sqlite3.Error) as error:
-            logger.exception("The result of %s could not be stored", call.name)
-            message = f"The data directory cannot be written to: {error}. Nothing has changed."
-            code, status = "InternalError", 500
         except Exception as error:
-            # moto raises whatever its parsers raise, where AWS would name the mistake in the request.
-            logger.warning("moto could not answer %s: %r", call.name, error)
-            logger.debug("moto's traceback", exc_info=True)
-            message = f"The request could not be read: {type(error).__name__}: {error}"[:512]
-            code, status = "InvalidRequest", 400
+            code, message, status = _refusal(call, error)
         return error_answer(call.protocol, code, message, status=status, close=True).send(start_response)
 
     def close(self) -> None:
@@ -92,6 +84,24 @@ class StaticServices:
     def _by_moto(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         body: Iterable[bytes] = self._app(environ, start_response)
         return body
+
+
+def _refusal(call: Call, error: Exception) -> tuple[str, str, int]:
+    """Return the code, text and status of what moto raised instead of answering."""
+    if isinstance(error, NotImplementedError):
+        message = f"The local runtime does not support {call.name}: {error or 'moto has no such action.'}"
+        return "NotImplemented", message, 501
+    if isinstance(error, (OSError, sqlite3.Error)):
+        logger.error("The result of %s could not be stored", call.name, exc_info=error)
+        message = f"The data directory cannot be written to: {error}. Nothing has changed."
+        return "InternalError", message, 500
+    if call.service == "sagemaker" and isinstance(error, KeyError):
+        # moto looks some records up without a check.
+        return "ResourceNotFound", f"{call.action}: {error} does not exist."[:512], 400
+    # moto raises whatever its parsers raise, where AWS would name the mistake in the request.
+    logger.warning("moto could not answer %s: %r", call.name, error)
+    logger.debug("moto's traceback", exc_info=error)
+    return "InvalidRequest", f"The request could not be read: {type(error).__name__}: {error}"[:512], 400
 
 
 def _reset() -> None:

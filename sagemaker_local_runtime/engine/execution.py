@@ -21,6 +21,7 @@ from sagemaker_local_runtime.exceptions import (
     ResourceNotFoundError,
     ValidationError,
 )
+from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.store import Document, Store
 from sagemaker_pipelines.states import STOPPED_STATUSES, Phase, execution_phase, step_phase
 
@@ -92,6 +93,7 @@ class ExecutionService:
             start = self._starts.prepare(pipeline, request)
             self._check_quota()
             self._starts.write(start, request)
+            Experiments(self._services.account).ensure(start.execution.get("PipelineExperimentConfig") or {})
             ExecutionRecord(self._services, start.execution["PipelineExecutionArn"]).publish_start()
             self._run(start.execution, start.definition)
         return str(start.execution["PipelineExecutionArn"])

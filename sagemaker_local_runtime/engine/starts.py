@@ -26,6 +26,7 @@ from sagemaker_local_runtime.engine.services import Services
 from sagemaker_local_runtime.engine.variables import execution_variables
 from sagemaker_local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
 from sagemaker_local_runtime.store import Document, fingerprint
+from sagemaker_local_runtime.validation import validate
 
 START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
 
@@ -157,9 +158,13 @@ def _experiment(definition: Mapping[str, Any], execution: Document) -> dict[str,
         read=_no_object,
     )
     try:
-        return {key: str(value) for key, value in Resolver(scope).resolve(config).items()}
+        names = {key: str(value) for key, value in Resolver(scope).resolve(config).items()}
     except ResolutionError as error:
         raise ValidationError(f"Invalid PipelineExperimentConfig: {error}") from error
+    # The form of each name; both have the same.
+    for name in names.values():
+        validate("CreateExperiment", {"ExperimentName": name})
+    return names
 
 
 def _no_object(uri: str) -> bytes:

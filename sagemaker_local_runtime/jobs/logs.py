@@ -171,6 +171,17 @@ class LogShipper:
             self._ended.wait(_BATCH_SECONDS)
 
     def _send(self, log: JobLog) -> None:
+        try:
+            self._put(log)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            # Somebody has deleted the log group or the stream, so both are created again.
+            self._groups.discard(log.group)
+            log.created = False
+            self._put(log)
+
+    def _put(self, log: JobLog) -> None:
         client = self._account.client("logs")
         if not log.created:
             if log.group not in self._groups:

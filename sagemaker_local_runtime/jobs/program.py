@@ -20,6 +20,10 @@ class JobProgram(ABC):
     def validate(self, request: dict[str, Any]) -> None:
         """Raise AwsError for a request that AWS or this runtime would refuse."""
 
+    def inputs(self, request: dict[str, Any]) -> dict[str, str]:
+        """Return the S3 URIs where AWS looks for objects before it accepts the job, each with the role."""
+        return {}
+
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the new job's Describe answer that its request decides."""
         return {field: request[field] for field in self.described if field in request}

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sagemaker_local_runtime.client_environment import with_python_path
 from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.jobs.archives import members
 from sagemaker_local_runtime.settings import Settings
@@ -163,6 +164,8 @@ class Sandbox:
         # Unresolved, since the interpreter finds its virtual environment only there.
         programs = programs or [str(Path(sys.executable).parent)]
         variables = {**self._base_environment(folder, programs), **environment}
+        # The script may use the SageMaker SDK, which is to call this endpoint, too.
+        variables["PYTHONPATH"] = with_python_path(variables.get("PYTHONPATH", ""))
         launch = self._launch(folder) | {
             "command": [self.view(folder, word) for word in command],
             "environment": {name: self.view(folder, value) for name, value in variables.items()},

@@ -34,6 +34,7 @@ from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
 from sagemaker_local_runtime.jobs.training import TrainingProgram
 from sagemaker_local_runtime.jobs.transform import TransformProgram
+from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import Storage
 from sagemaker_local_runtime.services.tags import put_tags
@@ -77,6 +78,7 @@ class JobService:
         #: Builds the environments of later jobs.
         self.preparation = Preparation(self.images, environments)
         self._shipper = LogShipper(account)
+        self._experiments = Experiments(account)
         self._sandbox: Sandbox | None = None
         self._sandbox_lock = threading.Lock()
         self._slots = threading.Condition()
@@ -117,6 +119,9 @@ class JobService:
         """
         job_kind, program = KINDS[kind], self._programs[kind]
         program.validate(request)
+        self._experiments.check(request.get("ExperimentConfig") or {})
+        for uri, role_arn in program.inputs(request).items():
+            self._storage.require_input(uri, role_arn)
         document = self._document(job_kind, program, request)
         name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
         sandbox = self.sandbox
@@ -131,6 +136,8 @@ class JobService:
             # Inside the transaction, since every job needs a folder.
             folder.path.mkdir(parents=True, exist_ok=True)
             log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
+        if document.get("ExperimentConfig"):
+            self._experiments.add_job(kind, name, arn, document)
         files = JobFiles(folder, sandbox, log)
         job = Job(self._account, self._storage, job_kind, document, files, self._packages)
         done = threading.Event()
@@ -276,6 +283,7 @@ class JobService:
         with self._active_lock:
             ended = program.ended(job, end.status, timed_out=end.timed_out)
             job.update(_process=None, **(end.changes | final | ended))
+            self._experiments.end_job(kind.kind, job.name, job.document)
             self._active.pop((kind.kind, job.name), None)
 
     def _take_slot(self, job: Job) -> bool:

@@ -87,6 +87,11 @@ class TrainingProgram(JobProgram):
         if "CheckpointConfig" in request:
             _check_checkpoints(request["CheckpointConfig"])
 
+    def inputs(self, request: dict[str, Any]) -> dict[str, str]:
+        """Return the URIs of the channels."""
+        sources = (channel["DataSource"]["S3DataSource"] for channel in request.get("InputDataConfig", []))
+        return {source["S3Uri"]: request["RoleArn"] for source in sources}
+
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the request and the first status."""
         return super().describe(request) | {

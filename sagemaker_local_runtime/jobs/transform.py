@@ -78,6 +78,11 @@ class TransformProgram(JobProgram):
                 f"JoinSource Input needs the same SplitType and AssembleWith, not {split!r} and {assemble!r}."
             )
 
+    def inputs(self, request: dict[str, Any]) -> dict[str, str]:
+        """Return the URI of the rows."""
+        role = self._models.describe_model(request["ModelName"]).get("ExecutionRoleArn", "")
+        return {request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]: role}
+
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the request with AWS's defaults."""
         fields = super().describe(request)

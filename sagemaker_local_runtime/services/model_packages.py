@@ -8,6 +8,7 @@ from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import ConflictError, ValidationError
+from sagemaker_local_runtime.services.lineage import Lineage
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
 from sagemaker_local_runtime.store import Document, public
 
@@ -86,10 +87,13 @@ class ModelPackages:
         :raises ValidationError: the group does not exist, the name is taken, or neither or both are given.
         """
         name, group_name = request.get("ModelPackageName"), request.get("ModelPackageGroupName")
-        if (name is None) == (group_name is None):
+        if name and group_name:
             raise ValidationError(
-                "Give exactly one of ModelPackageName (unversioned) and ModelPackageGroupName (versioned)."
+                "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
+                "Cannot determine which one to use."
             )
+        if not name and not group_name:
+            raise ValidationError("Missing ARN.")
         _check_metadata(request.get("CustomerMetadataProperties") or {})
         with self._store.transaction():
             token = request.get("ClientToken")
@@ -107,6 +111,8 @@ class ModelPackages:
             if token:
                 self._store.insert(_TOKEN, str(token), {"ModelPackageArn": arn})
             put_tags(self._store, arn, request.get("Tags") or [])
+            if parent:
+                Lineage(self._account).add_package(package)
         return arn
 
     def describe_model_package(self, name_or_arn: str) -> dict[str, Any]:

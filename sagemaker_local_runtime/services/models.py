@@ -101,11 +101,8 @@ class ModelRegistry(ModelPackages):
         uri = container.get("ModelDataUrl") or (
             (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
         ).get("S3Uri")
-        if uri and str(uri).startswith("s3://") and not self._has_data(str(uri)):
+        if uri and not self._storage.has_objects(str(uri)):
             raise ValidationError(f"Could not find model data at {uri}.")
-
-    def _has_data(self, uri: str) -> bool:
-        return self._storage.exists(uri) or bool(self._storage.list(uri))
 
     def _check_package(self, name_or_arn: str) -> None:
         package = self.describe_model_package(name_or_arn)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
@@ -18,15 +21,24 @@ Paths = list[Path]
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 
 
-def split_uri(uri: str) -> tuple[str, str]:
-    """Return bucket and key of an S3 URI.
+# The bucket is in the host or the path: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+_S3_HOST = re.compile(r"(?:(?P<bucket>[^/]+)\.)?s3(?:[.-](?!website)[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
 
-    :raises ValidationError: it is not an S3 URI.
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an S3 URI, or of the ``https://`` address of an object in S3.
+
+    :raises ValidationError: it is neither.
     """
     scheme, separator, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
+    if scheme == "https" and (host := _S3_HOST.fullmatch(bucket)):
+        bucket, _, key = unquote(f"{host['bucket']}/{key}" if host["bucket"] else key).partition("/")
+        scheme = "s3"
     if scheme != "s3" or not separator or not bucket:
-        raise ValidationError(f"Invalid S3 URI {uri!r}: expected s3://bucket/key.")
+        raise ValidationError(
+            f"Invalid S3 URI {uri!r}: expected s3://bucket/key, or https://bucket.s3.region.amazonaws.com/key."
+        )
     return bucket, key
 
 
@@ -95,6 +107,24 @@ class Storage:
         """Return the URIs of the objects whose keys begin with the prefix, in key order."""
         bucket, prefix = split_uri(uri_prefix)
         return [f"s3://{bucket}/{key}" for key in self._keys(bucket, prefix)]
+
+    def has_objects(self, uri_prefix: str) -> bool:
+        """Return whether there is an object whose key begins with the prefix."""
+        return any(islice(self._keys(*split_uri(uri_prefix)), 1))
+
+    def require_input(self, uri_prefix: str, role_arn: str) -> None:
+        """Refuse an input without objects, in AWS's words.
+
+        :param role_arn: the role of the job that is to read it.
+        :raises ValidationError: no key begins with the prefix.
+        """
+        if not self.has_objects(uri_prefix):
+            raise ValidationError(
+                f'No S3 objects found under S3 URL "{uri_prefix}" given in input data source. Please ensure '
+                f"that the bucket exists in the selected region ({self._account.settings.region}), that "
+                f'objects exist under that S3 prefix, and that the role "{role_arn}" has "s3:ListBucket" '
+                f'permissions on bucket "{split_uri(uri_prefix)[0]}".'
+            )
 
     def download(self, uri_or_prefix: str, folder: Path, share: tuple[int, int] = (0, 1)) -> Paths:
         """Download an object, or every object below a prefix, into a folder.

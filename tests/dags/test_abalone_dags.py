@@ -20,10 +20,13 @@ XCOMS: dict[tuple[str, str], Any] = {
     ("upsert_pipeline", "return_value"): {"pipeline_name": "abalone", "pipeline_version_id": 7},
     ("select_inputs", "return_value"): {"InputData": "", "OutputPrefix": "", "result_uri": ""},
     ("start_pipeline", "return_value"): "arn:aws:sagemaker:us-east-1:1:pipeline/abalone/execution/e1",
-    ("wait_for_pipeline", "return_value"): {"rejection_message": "Execution failed due to MSE > 3.0"},
-    ("branch_on_mse", "metric"): 4.5,
-    ("branch_on_mse", "threshold"): 3.0,
-    ("branch_on_mse", "model_package_arn"): "arn:aws:sagemaker:us-east-1:1:model-package/abalone/1",
+    ("wait_for_pipeline", "execution"): {"cause": {"reason": "Execution failed due to MSE > 3.0"}},
+    ("branch_on_mse", "gate"): {
+        "metric": "mse",
+        "value": 4.5,
+        "threshold": 3.0,
+        "model_package_arn": "arn:aws:sagemaker:us-east-1:1:model-package/abalone/1",
+    },
     ("choose_inputs", "return_value"): {"ModelPackageArn": "arn", "OutputPrefix": "s3://b/p"},
 }
 
@@ -58,12 +61,31 @@ def test_the_training_dag_goes_from_upsert_to_the_branches(parsed: dict[str, Any
     assert parsed["dags"]["abalone_train"]["downstream"] == {
         "upsert_pipeline": ["start_pipeline"],
         "select_inputs": ["start_pipeline"],
-        "start_pipeline": ["wait_for_pipeline"],
+        "start_pipeline": ["steps.AbaloneProcess", "wait_for_pipeline"],
         "wait_for_pipeline": ["branch_on_mse"],
         "branch_on_mse": ["notify_awaiting_approval", "notify_rejected", "trigger_scoring"],
         "notify_awaiting_approval": [],
         "notify_rejected": [],
         "trigger_scoring": [],
+        "steps.AbaloneProcess": [
+            "steps.AbaloneEval",
+            "steps.AbaloneRegisterModel",
+            "steps.AbaloneTrain",
+            "steps.AbaloneTransform",
+        ],
+        "steps.AbaloneTrain": ["steps.AbaloneCreateModel", "steps.AbaloneEval", "steps.AbaloneRegisterModel"],
+        "steps.AbaloneEval": ["steps.AbaloneMSECond", "steps.AbaloneRegisterModel"],
+        "steps.AbaloneMSECond": ["steps.AbaloneMSEFail", "steps.AbaloneRegisterCond"],
+        "steps.AbaloneRegisterCond": [
+            "steps.AbaloneCreateModel",
+            "steps.AbaloneRegisterModel",
+            "steps.AbaloneTransform",
+        ],
+        "steps.AbaloneCreateModel": ["steps.AbaloneTransform"],
+        "steps.AbaloneRegisterModel": ["steps.steps_ended"],
+        "steps.AbaloneTransform": ["steps.steps_ended"],
+        "steps.AbaloneMSEFail": ["steps.steps_ended"],
+        "steps.steps_ended": [],
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,20 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.serialization.serialized_objects import DagSerialization
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sagemaker_pipelines import (
     Partitions,
     s3_partition_asset,
     sagemaker_pipeline_dag,
+    sagemaker_pipeline_task_group,
     sagemaker_pipeline_tasks,
 )
 from sagemaker_pipelines.dag.forms import form_params
 from sagemaker_pipelines.dag.timetables import timetable_of
-from sagemaker_pipelines.definition import Parameter
+from sagemaker_pipelines.definition import Envelope, Parameter
+from sagemaker_pipelines.exceptions import DefinitionError, SageMakerPipelinesError
 from stack.settings import ROOT
 
 ABALONE = ROOT / "dags" / "definitions" / "abalone.json"
@@ -32,7 +38,8 @@ def made(definition: Path = ABALONE, **arguments: Any) -> Any:
 
 
 def task_ids(dag: Any) -> set[str]:
-    return {task.task_id for task in dag.tasks}
+    """Return the ids of all tasks but the mirrors, which test_mirroring.py is about."""
+    return {task.task_id for task in dag.tasks if not task.task_id.startswith("steps.")}
 
 
 CORE = {"upsert_pipeline", "start_pipeline", "wait_for_pipeline"}
@@ -149,6 +156,63 @@ def test_the_names_of_airflows_other_schedules_are_not_read_as_a_cron_text(
     stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     stored.timetable.validate()
     assert (stored.timetable.summary, stored.max_active_runs) == (schedule, active)
+
+
+CHURN = ROOT / "tests" / "projects" / "sdk_v2" / "churn.json"
+
+
+def test_a_plain_definition_makes_the_same_kind_of_dag() -> None:
+    dag = made(CHURN)
+    assert task_ids(dag) == CORE | {"branch_on_auc", "notify_rejected", "notify_awaiting_approval"}
+    assert dag.params.get_param("AucThreshold").value == 0.75
+    assert dag.tags == {"churn"}
+    with DAG("mine", schedule=None, params=form_params(Envelope.load(CHURN).parameters)) as mine:
+        sagemaker_pipeline_task_group("train", definition=CHURN, pipeline_name="Churn-2024")
+    upsert: Any = mine.get_task("train.upsert_pipeline")
+    assert upsert.pipeline_name == "Churn-2024"
+
+
+def test_a_name_that_sagemaker_would_refuse_is_refused_when_the_dag_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "{{ name }}.json"
+    path.write_text(CHURN.read_text())
+    with pytest.raises(DefinitionError, match="give another name with pipeline_name"):
+        made(path)
+    assert task_ids(made(path, pipeline_name="churn")) >= CORE
+    with pytest.raises(ValueError, match=r"pipeline_name is '\{\{ name \}\}'"):
+        made(path, pipeline_name="{{ name }}")
+
+
+def test_a_description_is_never_the_path_of_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.md"
+    secret.write_text("secret")
+    path = tmp_path / "churn.json"
+    path.write_text(json.dumps({"PipelineDefinition": CHURN.read_text(), "PipelineDescription": str(secret)}))
+    assert made(path).doc_md == f"{secret}\n"
+
+
+@given(data=st.data())
+def test_a_broken_definition_is_refused_with_an_error_of_ours(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever is in a file, parsing the DAG ends in a DAG or in an error that says what is wrong."""
+    document = json.loads(CHURN.read_text())
+    places = list(_places(document))
+    holder, key = data.draw(st.sampled_from(places))
+    holder[key] = data.draw(
+        st.sampled_from([None, 1, "", "text", [], {}, [1], [{}], {"Get": 1}, {"Get": "Steps."}, True])
+    )
+    path = tmp_path_factory.getbasetemp() / "broken.json"
+    path.write_text(json.dumps(document))
+    with contextlib.suppress(SageMakerPipelinesError, ValueError):
+        made(path)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every list or object in a document, with each of its indexes or keys."""
+    if isinstance(value, list | dict):
+        for key, item in enumerate(value) if isinstance(value, list) else value.items():
+            yield value, key
+            yield from _places(item)
 
 
 def test_the_readmes_example_is_a_dag() -> None:

@@ -6,6 +6,7 @@ import json
 import traceback
 from collections.abc import Mapping
 from copy import copy
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,10 +27,13 @@ from sagemaker_pipelines import (
     task_value,
 )
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.record import ExecutionRecord
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.dag.forms import RUN_FIELDS
 from sagemaker_pipelines.definition.limits import PARAMETER_NAME
 from sagemaker_pipelines.exceptions import ParameterError
 from sagemaker_pipelines.task.logical_start import LogicalStart
+from stack.settings import ROOT
 from tests.unit.sagemaker_pipelines.samples import ARN, gated_definition
 
 THRESHOLD = {"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0}
@@ -86,16 +90,22 @@ def rendered(dag: DAG, task_id: str, xcoms: Mapping[tuple[str, str], Any] | None
     return task
 
 
+def gate(metric: str = "mse", **more: Any) -> dict[str, Any]:
+    """What the branch has pushed."""
+    return {"metric": metric, "value": 4.5, "threshold": 3.0, **more}
+
+
 def deployed(group: str = "") -> dict[tuple[str, str], Any]:
     """What the tasks before the gate have pushed; those of a group have its execution."""
     return {
         (f"{group}upsert_pipeline", "return_value"): {"pipeline_name": "p", "pipeline_version_id": 7},
         (f"{group}select_inputs", "return_value"): {"InputData": "s3://b/1/", "result_uri": "s3://b/r"},
         (f"{group}start_pipeline", "return_value"): f"{ARN}-{group}",
-        (f"{group}wait_for_pipeline", "return_value"): {"rejection_message": "{{ 7 * 7 }}"},
-        (f"{group}branch_on_mse", "metric"): 4.5,
-        (f"{group}branch_on_mse", "threshold"): 3.0,
-        (f"{group}branch_on_mse", "model_package_arn"): f"package-{group}",
+        (f"{group}wait_for_pipeline", "execution"): {
+            "cause": {"reason": "{{ 7 * 7 }}"},
+            "instance_seconds": 7,
+        },
+        (f"{group}branch_on_mse", "gate"): gate(model_package_arn=f"package-{group}"),
     }
 
 
@@ -261,7 +271,9 @@ class MappedXcoms(Xcoms):
     def xcom_pull(
         self, task_ids: str, key: str = "", default: Any = None, map_indexes: Any = None, **_: Any
     ) -> Any:
-        assert task_ids == "each.train.start_pipeline"
+        if task_ids != "each.train.start_pipeline":
+            assert (task_ids, key) == ("each.train.wait_for_pipeline", "execution")
+            return None
         pushed = [f"{ARN}-{index}" for index in range(3)]
         return pushed[map_indexes] if isinstance(map_indexes, int) else pushed
 
@@ -285,9 +297,9 @@ def test_the_name_and_the_metric_of_a_definition_are_not_code(tmp_path: Path) ->
     dag = sagemaker_pipeline_dag("odd", definition=path)
     (branch,) = (task for task in dag.tasks if task.task_id.startswith("branch_on"))
     assert branch.task_id == "branch_on_7_5"
-    xcoms = deployed() | {(branch.task_id, "metric"): 4.5, (branch.task_id, "threshold"): 3.0}
+    xcoms = deployed() | {(branch.task_id, "gate"): gate("{{ 7.5 }}")}
     values = rendered(dag, "notify_rejected", xcoms).values
-    assert (values["name"], values["metric_name"]) == ("it's {{ 7 * 7 }}", "{{ 7.5 }}")
+    assert (values["name"], values["gate"]["metric"]) == ("it's {{ 7 * 7 }}", "{{ 7.5 }}")
     assert rendered(dag, branch.task_id, xcoms).condition_step == "Gate"
 
 
@@ -405,3 +417,19 @@ def test_what_the_dag_or_the_interval_chose_is_never_left_out(tmp_path: Path) ->
     for dag in (by_dag, by_interval):
         with pytest.raises(ParameterError, match="InputData"):
             sent_to_version(dag)
+
+
+def test_the_example_in_the_documentation_reads_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "record.md").read_text()
+    monkeypatch.chdir(ROOT / "dags")
+    names: dict[str, Any] = {}
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    exec(compile(text.partition("```python\n")[2].partition("```")[0], "record.md", "exec"), names)
+    steps = [
+        Step(name=name, status="Succeeded", started=start, ended=start + timedelta(seconds=seconds))
+        for name, seconds in (("Prepare", 3), ("Train", 7))
+    ]
+    record = ExecutionRecord(pipeline_execution_arn=ARN, status="Succeeded", steps=tuple(steps)).as_dict()
+    report = rendered(names["dag"], "longest_steps", {("wait_for_pipeline", "execution"): record})
+    assert report.python_callable(*report.op_args) == ["Train", "Prepare"]
+    assert report.upstream_task_ids == {"wait_for_pipeline"}

@@ -24,7 +24,11 @@ from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
 
 PACKAGE = ROOT / "plugins" / "sagemaker_pipelines"
 SOURCES = {path.relative_to(ROOT / "plugins").as_posix() for path in PACKAGE.rglob("*.py")}
-DATA = {"sagemaker_pipelines/py.typed", "sagemaker_pipelines/cli/airflow.json"}
+DATA = {
+    "sagemaker_pipelines/py.typed",
+    "sagemaker_pipelines/cli/airflow.json",
+    "sagemaker_pipelines/definition/aws_images.json",
+}
 
 
 pytestmark = pytest.mark.thorough
@@ -54,16 +58,25 @@ def test_the_wheel_has_the_airflow_package_and_nothing_else(dist: Path) -> None:
     assert code == SOURCES | {*DATA, "sagemaker_pipelines_plugin.py"}
 
 
-def test_the_compiler_is_a_wheel_of_its_own_that_adds_its_command(tmp_path: Path) -> None:
-    wheel = build_wheel(tmp_path, root=ROOT / "sagemaker_compile")
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [
+        ("sagemaker_compile", {"compile": "sagemaker_compile.cli:compile_command"}),
+        ("sagemaker_local_runtime", {"local": "sagemaker_local_runtime.cli:app"}),
+    ],
+)
+def test_each_other_package_is_a_wheel_of_its_own_that_adds_its_command(
+    tmp_path: Path, package: str, command: dict[str, str]
+) -> None:
+    wheel = build_wheel(tmp_path, root=ROOT / package)
     code = {name for name in archive(wheel) if ".dist-info/" not in name}
-    sources = {path.name for path in (ROOT / "sagemaker_compile").glob("*.py")}
-    assert code == {f"sagemaker_compile/{name}" for name in (*sources, "py.typed")}
+    tracked = subprocess.run(
+        ["git", "ls-files", package], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert code == set(tracked) - {f"{package}/pyproject.toml"}
     entries = ConfigParser()
     entries.read_string(wheel_file(tmp_path, "entry_points.txt"))
-    assert dict(entries["sagemaker_pipelines.commands"]) == {
-        "compile": "sagemaker_compile.cli:compile_command"
-    }
+    assert dict(entries["sagemaker_pipelines.commands"]) == command
 
 
 def test_the_wheel_registers_the_provider_and_the_plugin(dist: Path) -> None:

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sagemaker_pipelines.aws.client import SageMakerClient
-from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.aws.steps import Bill, Step
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepBilling:
-    """What one step's job bills.
-
-    :param step_name: the step.
-    :param job_type: ``Processing``, ``Training`` or ``Transform``.
-    :param instance_type: such as ``ml.m5.xlarge``.
-    :param instance_count: the number of instances.
-    :param seconds: billable seconds of each instance; 0 if nothing was run.
-    :param source: where the seconds come from, such as ``BillableTimeInSeconds``, ``start to end`` or
-        ``cache hit``.
-    :param saving: the share of a training job's time that managed spot training did not bill, 0 to 1.
-    """
-
-    step_name: str
-    job_type: str
-    instance_type: str
-    instance_count: int
-    seconds: float
-    source: str
-    saving: float = 0.0
-
-    @property
-    def instance_seconds(self) -> float:
-        """Seconds times instances."""
-        return self.seconds * self.instance_count
-
-    def __str__(self) -> str:
-        """Return it as a log line."""
-        spot = f", {self.saving:.0%} saved by spot" if self.saving > 0 else ""
-        return (
-            f"{self.step_name}: {self.instance_seconds:.0f} s = {self.seconds:.0f} s x {self.instance_count} "
-            f"{self.instance_type} ({self.job_type}, {self.source}{spot})"
-        )
-
-
-def billable_steps(client: SageMakerClient, pipeline_execution_arn: str) -> list[StepBilling]:
-    """Return what each step with a job bills, in the order of the steps.
+def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Iterable[Step]) -> list[Step]:
+    """Return the steps, each one that has a job with what the job bills.
 
     SageMaker reports the billable time of a training job; a processing or transform job bills from its start
     to its end. Jobs that failed or were stopped bill, too. A step whose job comes from another execution,
@@ -57,17 +21,23 @@ def billable_steps(client: SageMakerClient, pipeline_execution_arn: str) -> list
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
 
-    :param client: calls AWS, to list the steps and to describe each job.
-    :param pipeline_execution_arn: the execution.
+    :param client: calls AWS, to describe each job.
+    :param execution: DescribePipelineExecution's answer.
+    :param steps: the execution's steps.
     """
-    execution = client.describe_execution(pipeline_execution_arn)
-    steps = client.list_steps(pipeline_execution_arn)
-    return [_billing(client, execution, step) for step in steps if step.type in _DESCRIBE and step.arn]
+    return [
+        replace(step, bill=_bill(client, execution, step)) if step.type in _DESCRIBE and step.arn else step
+        for step in steps
+    ]
 
 
-def _billing(client: SageMakerClient, execution: Mapping[str, Any], step: Step) -> StepBilling:
-    job_type = str(step.type)
-    operation, key, resources = _DESCRIBE[job_type]
+def instance_seconds(steps: Iterable[Step]) -> float:
+    """Return what the jobs of steps bill together."""
+    return round(sum(step.bill.instance_seconds for step in steps if step.bill is not None), 3)
+
+
+def _bill(client: SageMakerClient, execution: Mapping[str, Any], step: Step) -> Bill:
+    operation, key, resources = _DESCRIBE[str(step.type)]
     job = getattr(client.sagemaker, operation)(**{key: step.job_name})
     cluster: Mapping[str, Any] = job
     for part in resources:
@@ -77,9 +47,7 @@ def _billing(client: SageMakerClient, execution: Mapping[str, Any], step: Step) 
     if step.is_cache_hit or (began is not None and began < execution["CreationTime"]):
         seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
     trained = job.get("TrainingTimeInSeconds")
-    return StepBilling(
-        step_name=step.name,
-        job_type=job_type,
+    return Bill(
         instance_type=str(cluster.get("InstanceType", "")),
         instance_count=int(cluster.get("InstanceCount") or 1),
         seconds=seconds,

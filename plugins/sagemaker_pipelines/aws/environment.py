@@ -48,6 +48,11 @@ def environment_of(description: str | None) -> str | None:
     return match[1] if match else None
 
 
+def unmarked(description: str | None) -> str:
+    """Return a pipeline's description without the environment at its end."""
+    return _MARK.sub("", description or "")
+
+
 def settled(what: str, owner: str | None, environment: str) -> str:
     """Return the environment that something belongs to from now on.
 

@@ -23,14 +23,16 @@ MAX_SOURCES = 20
 class GateReading:
     """What the gate compared.
 
-    :param metric: the value in the report.
+    :param metric: what people call the metric, such as ``mse``.
+    :param value: its value in the report.
     :param threshold: the threshold of this execution, read back from its parameters.
     :param operator: the comparison, by its name in the definition.
     :param passed: whether the metric passes the threshold.
     :param report_uri: the S3 URI of the report, or the ARN of the training job that has the metric.
     """
 
-    metric: float
+    metric: str
+    value: float
     threshold: float
     operator: str
     passed: bool
@@ -55,16 +57,17 @@ def read_gate(
     definition = client.execution_definition(pipeline_execution_arn)
     gate = gate_of(definition, condition_step=condition_step)
     if gate.metric_name is not None:
-        uri, metric = training_metric(client, pipeline_execution_arn, gate)
+        uri, value = training_metric(client, pipeline_execution_arn, gate)
     else:
         uri = report_uri(client, pipeline_execution_arn, gate)
-        metric = read_metric(client, uri, gate.json_path)
+        value = read_metric(client, uri, gate.json_path)
     threshold = _threshold(client, pipeline_execution_arn, gate)
     return GateReading(
-        metric=metric,
+        metric=gate.label,
+        value=value,
         threshold=threshold,
         operator=gate.operator,
-        passed=gate.passes(metric, threshold),
+        passed=gate.passes(value, threshold),
         report_uri=uri,
     )
 

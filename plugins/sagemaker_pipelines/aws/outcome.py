@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,7 +18,7 @@ from sagemaker_pipelines.exceptions import (
     FailureCause,
 )
 from sagemaker_pipelines.messages import cut
-from sagemaker_pipelines.states import Phase, execution_phase
+from sagemaker_pipelines.states import COMPLETED_WITH_FAILURES, FAILED, Phase, execution_phase
 
 # Limits for the description of a failure, which goes into XCom, the task's log and notifications.
 LOG_TAIL_LINES = 20
@@ -31,30 +30,26 @@ MAX_LATER_REASON = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOutcome:
-    """How an execution ended, if it did not fail; the wait passes this to downstream tasks.
+    """How an execution ended, if it did not fail.
 
     :param pipeline_execution_arn: the execution.
     :param status: its PipelineExecutionStatus, as AWS writes it.
     :param rejected: whether its gate rejected the model: only rejection steps have failed.
-    :param rejection_step: the Fail step that rejected it.
-    :param rejection_message: the message of that step.
-    :param steps: for each step: name, status, seconds, and whether it was a cache hit.
+    :param cause: the Fail step that rejected it, and its message.
     """
 
     pipeline_execution_arn: str
     status: str
     rejected: bool = False
-    rejection_step: str | None = None
-    rejection_message: str | None = None
-    steps: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, for XCom."""
-        return asdict(self)
+    cause: FailureCause | None = None
 
 
 def execution_outcome(
-    client: SageMakerClient, pipeline_execution_arn: str, *, rejection_steps: Iterable[str] | None = None
+    client: SageMakerClient,
+    pipeline_execution_arn: str,
+    *,
+    rejection_steps: Iterable[str] | None = None,
+    tolerated_failures: Iterable[str] | None = None,
 ) -> ExecutionOutcome:
     """Judge an execution that has ended.
 
@@ -65,7 +60,9 @@ def execution_outcome(
     :param pipeline_execution_arn: the execution.
     :param rejection_steps: names of the Fail steps that reject a model; None means the Fail steps in the
         ElseSteps of the gate in the execution's own definition.
-    :return: the outcome of an execution that succeeded or was rejected.
+    :param tolerated_failures: names of steps that may fail without failing the execution, if SageMaker itself
+        went on after them (``CompletedWithFailures``).
+    :return: the outcome of an execution that succeeded or was rejected, or whose failures are tolerated.
     :raises ExecutionFailedError: it failed for another reason; the message names step, reason and log.
     :raises ExecutionStoppedError: it was stopped.
     :raises ExecutionRunningError: it has not ended.
@@ -76,21 +73,23 @@ def execution_outcome(
     phase = execution_phase(status)
     if phase is Phase.RUNNING:
         raise ExecutionRunningError(pipeline_execution_arn, status)
-    steps = client.list_steps(pipeline_execution_arn)
-    summaries = [step.summary() for step in steps]
     if phase is Phase.SUCCEEDED:
-        return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status=status, steps=summaries)
+        return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status=status)
     if phase is Phase.STOPPED:
         raise ExecutionStoppedError(pipeline_execution_arn, status)
-    failed = failed_steps(steps)
-    if status == "Failed" and _is_rejection(client, pipeline_execution_arn, failed, rejection_steps):
+    failed = failed_steps(client.list_steps(pipeline_execution_arn))
+    if (
+        status == COMPLETED_WITH_FAILURES
+        and failed
+        and {s.name for s in failed} <= set(tolerated_failures or ())
+    ):
+        return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status=status)
+    if status == FAILED and _is_rejection(client, pipeline_execution_arn, failed, rejection_steps):
         return ExecutionOutcome(
             pipeline_execution_arn=pipeline_execution_arn,
             status=status,
             rejected=True,
-            rejection_step=failed[0].name,
-            rejection_message=cut(failed[0].reason or NO_REASON, MAX_REASON),
-            steps=summaries,
+            cause=failure_cause(client, failed[0]),
         )
     raise ExecutionFailedError(
         pipeline_execution_arn,

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineExecutionS
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -20,6 +20,37 @@ _LOG_GROUPS = {
     "Training": "/aws/sagemaker/TrainingJobs",
     "Transform": "/aws/sagemaker/TransformJobs",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """What the job of a step bills.
+
+    :param instance_type: such as ``ml.m5.xlarge``.
+    :param instance_count: the number of instances.
+    :param seconds: billable seconds of each instance; 0 if nothing was run.
+    :param source: where the seconds come from, such as ``BillableTimeInSeconds``, ``start to end`` or
+        ``cache hit``.
+    :param saving: the share of a training job's time that managed spot training did not bill, 0 to 1.
+    """
+
+    instance_type: str
+    instance_count: int
+    seconds: float
+    source: str
+    saving: float = 0.0
+
+    @property
+    def instance_seconds(self) -> float:
+        """Seconds times instances."""
+        return round(self.seconds * self.instance_count, 3)
+
+    def __str__(self) -> str:
+        spot = f", {self.saving:.0%} saved by spot" if self.saving > 0 else ""
+        return (
+            f"{self.instance_seconds:.0f} instance-seconds = {self.seconds:.0f} s x {self.instance_count} "
+            f"{self.instance_type} ({self.source}{spot})"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +69,7 @@ class Step:
     :param is_cache_hit: whether its result comes from the cache.
     :param is_taken_over: whether a selective execution took its result from another execution.
     :param source: the execution that the result comes from, if it is a cache hit or was taken over.
+    :param bill: what its job bills; None if it has no job, or if this was not read.
     """
 
     name: str
@@ -52,6 +84,7 @@ class Step:
     is_cache_hit: bool = False
     is_taken_over: bool = False
     source: str | None = None
+    bill: Bill | None = None
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> Self:
@@ -74,6 +107,27 @@ class Step:
             is_taken_over="SelectiveExecutionResult" in answer,
             source=result.get("SourcePipelineExecutionArn"),
         )
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return what :meth:`as_dict` returned; members that are not known are ignored."""
+        own: dict[str, Any] = known_members(cls, value)
+        for name in {"started", "ended"} & own.keys():
+            own[name] = datetime.fromisoformat(own[name])
+        if "bill" in own:
+            own["bill"] = Bill(**known_members(Bill, own["bill"]))
+        return cls(**own)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, without the members that have their default."""
+        found = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+        for name in {"started", "ended"} & found.keys():
+            found[name] = found[name].isoformat()
+        if self.seconds is not None:
+            found["seconds"] = self.seconds
+        if self.bill is not None:
+            found["bill"] = {**asdict(self.bill), "instance_seconds": self.bill.instance_seconds}
+        return found
 
     @property
     def phase(self) -> Phase:
@@ -105,15 +159,6 @@ class Step:
         """The CloudWatch log group of its job; None if it has no job."""
         return _LOG_GROUPS.get(self.type or "") if self.arn else None
 
-    def summary(self) -> dict[str, Any]:
-        """Return the part of it that downstream tasks see, as JSON types."""
-        return {
-            "name": self.name,
-            "status": self.status,
-            "seconds": self.seconds,
-            "cache_hit": self.is_cache_hit,
-        }
-
     def __str__(self) -> str:
         """Return it as a log line."""
         text = f"Step {self.name}: {self.status}"
@@ -123,7 +168,14 @@ class Step:
             text += f" (cache hit from {self.source})"
         if self.attempts > 1:
             text += f" (attempt {self.attempts})"
+        if self.bill is not None:
+            text += f", billable: {self.bill}"
         return f"{text}: {cut(self.reason, MAX_REASON)}" if self.reason else text
+
+
+def known_members(kind: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a mapping that a dataclass has."""
+    return {each.name: value[each.name] for each in fields(kind) if each.name in value}
 
 
 class StepLog:

@@ -1,4 +1,4 @@
-"""Deploy a compiled definition: create or update the pipeline, or leave it as it is."""
+"""Deploy a definition: create or update the pipeline, or leave it as it is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sagemaker_pipelines.aws.assets import missing_objects
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.definition_check import check_definition
 from sagemaker_pipelines.aws.definition_diff import definition_diff
+from sagemaker_pipelines.aws.deployable import deployable, required
 from sagemaker_pipelines.aws.environment import (
     ENVIRONMENT_TAG,
     claim_prefix,
@@ -19,39 +20,40 @@ from sagemaker_pipelines.aws.environment import (
     environment_of,
     marked,
     settled,
+    unmarked,
 )
 from sagemaker_pipelines.aws.errors import is_conflict, is_missing
+from sagemaker_pipelines.aws.resources import check_code, warn_of_regions
 from sagemaker_pipelines.aws.versions import UpsertResult, first_version_id, latest_version_id
 from sagemaker_pipelines.definition import (
     Envelope,
     canonical,
     definition_hash,
     parse_definition,
-    with_job_settings,
 )
 from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
-from sagemaker_pipelines.exceptions import DefinitionError, SettingsError, UpsertError
+from sagemaker_pipelines.exceptions import DefinitionError, UpsertError
 
 HASH_TAG = "sagemaker-pipelines:definition-hash"
 ATTEMPTS = 5
 
 
 def upsert_pipeline(client: SageMakerClient, envelope: Envelope, **options: Any) -> UpsertResult:
-    """Create the pipeline of a compiled definition, or update it if it differs from what is deployed.
+    """Create the pipeline of a definition, or update it if it differs from what is deployed.
 
     :param client: calls AWS.
-    :param envelope: the compiled definition.
+    :param envelope: the definition.
     :param options: see :class:`PipelineUpsert`.
     """
     return PipelineUpsert(client, envelope, **options).run()
 
 
 class PipelineUpsert:
-    """One upsert of one compiled definition.
+    """One upsert of one definition.
 
     :param client: calls AWS; its settings fill the placeholders, and provide the KMS key, VPC and tags of
         every job.
-    :param envelope: the compiled definition.
+    :param envelope: the definition.
     :param pipeline_name: the name to deploy under; None means the envelope's name with the environment's
         prefix.
     :param description: the pipeline's description; None means the envelope's.
@@ -59,7 +61,8 @@ class PipelineUpsert:
     :param tags: tags for the pipeline and its jobs, in addition to the environment's.
     :param airflow_id: the id of the Airflow that deploys; it becomes part of the environment's name if the
         setting ``environment`` is not set.
-    :raises SettingsError: the role or the artifact bucket is not set.
+    :raises SettingsError: the role is not set and the definition does not name it, or it needs the artifact
+        bucket and that is not set.
     :raises PlaceholderError: a placeholder has no value.
     :raises DefinitionError: the filled definition would not work.
     """
@@ -78,10 +81,11 @@ class PipelineUpsert:
         self.client = client
         self.envelope = envelope
         self.settings = client.settings
-        self.role_arn = _required(self.settings.role_arn, "role_arn")
-        self.bucket = _required(self.settings.artifact_bucket, "artifact_bucket")
+        self.role_arn = required(envelope.role(self.settings.placeholder_values), "role_arn")
+        if envelope.assets or "artifact_bucket" in envelope.placeholders:
+            required(self.settings.artifact_bucket, "artifact_bucket")
         self.pipeline_name = pipeline_name or envelope.pipeline_name(self.settings.name_prefix)
-        self.description = envelope.description if description is None else description
+        self.description = unmarked(envelope.description if description is None else description)
         self.environment = environment_name(client, airflow_id)
         self.tags = {**self.settings.tags, **(tags or {})}
         self.parallelism = (
@@ -89,23 +93,20 @@ class PipelineUpsert:
             if max_parallel_execution_steps is not None
             else None
         )
-        filled = envelope.fill(self.settings.placeholder_values, region=client.region)
-        self.definition = with_job_settings(
-            filled,
-            kms_key_id=self.settings.kms_key_id,
-            vpc_config=self.settings.vpc_config,
-            tags=self.tags,
-        )
+        self.definition = deployable(envelope, self.settings, region=client.region, tags=self.tags)
         check_definition(client, self.definition, name=self.pipeline_name, allowed=envelope.allowed_arguments)
+        warn_of_regions(client, self.definition, name=self.pipeline_name)
         self.hash = definition_hash(self.definition)
 
     def run(self) -> UpsertResult:
         """Create the pipeline, or update it if it differs, and upload the assets that S3 does not have.
 
-        If nothing differs, this makes two read calls to SageMaker and one list call to S3, and writes
-        nothing. It never overwrites other writers silently: the version that is returned has exactly this
-        definition, and the log names the versions that others wrote in the meantime.
+        Before a pipeline is written, S3 has to have the code that its definition names. If nothing differs,
+        this makes two read calls to SageMaker and, for assets, one list call to S3, and writes nothing. It
+        never overwrites other writers silently: the version that is returned has exactly this definition,
+        and the log names the versions that others wrote in the meantime.
 
+        :raises MissingCodeError: S3 does not have code that the definition names.
         :raises UpsertError: other writers kept creating and changing the pipeline.
         :raises EnvironmentConflictError: the pipeline, or its prefix in the bucket, belongs to another
             environment.
@@ -128,9 +129,12 @@ class PipelineUpsert:
         )
 
     def _write(self, deployed: Mapping[str, Any] | None, version: int | None) -> UpsertResult:
-        missing = missing_objects(self.client, self.bucket, self._assets())
+        assets = self._assets()
+        missing = self._to_upload(assets)
         differs = deployed is None or self._differs(deployed)
-        if differs or missing:
+        if differs:
+            check_code(self.client, self.definition, uploaded={f"s3://{self.bucket}/{key}" for key in assets})
+        if (differs or missing) and self._uses_bucket:
             claim_prefix(self.client, bucket=self.bucket, environment=self.environment)
         for key, content in missing.items():
             self._put(key, content)
@@ -185,9 +189,28 @@ class PipelineUpsert:
         return (
             _deployed_hash(deployed) != self.hash
             or deployed.get("RoleArn") != self.role_arn
-            or deployed.get("PipelineDescription") != self._description
+            # A pipeline without a mark was deployed by something else; equal to this definition, it stays so.
+            or (deployed.get("PipelineDescription") or "") not in (self._description, self.description)
             or (self.parallelism is not None and deployed.get("ParallelismConfiguration") != self.parallelism)
         )
+
+    @property
+    def bucket(self) -> str:
+        """The artifact bucket.
+
+        :raises SettingsError: it is not set.
+        """
+        return required(self.settings.artifact_bucket, "artifact_bucket")
+
+    @property
+    def _uses_bucket(self) -> bool:
+        """Whether the environment's keys in the artifact bucket, or its names, are part of the definition."""
+        named = {"artifact_bucket", "name_prefix"} & {*self.envelope.placeholders}
+        return bool(self.settings.artifact_bucket and (self.envelope.assets or named)) or self._is_large
+
+    @property
+    def _is_large(self) -> bool:
+        return len(canonical(self.definition)) > MAX_INLINE_DEFINITION
 
     @property
     def _description(self) -> str:
@@ -202,7 +225,7 @@ class PipelineUpsert:
         body: dict[str, Any] = {"RoleArn": self.role_arn, "PipelineDescription": self._description}
         if self.parallelism:
             body["ParallelismConfiguration"] = self.parallelism
-        if len(text) <= MAX_INLINE_DEFINITION:
+        if not self._is_large:
             body["PipelineDefinition"] = text
         else:
             key = f"{self.settings.name_prefix}{self.envelope.name}/definitions/{self.hash}.json"
@@ -216,6 +239,24 @@ class PipelineUpsert:
             asset.key(self.settings.name_prefix): self.envelope.asset_path(asset).read_bytes()
             for asset in self.envelope.assets
         }
+
+    def _to_upload(self, assets: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return the assets that S3 does not have.
+
+        Code that was adopted where it is never replaces what is there: another pipeline may use it.
+        """
+        missing = missing_objects(self.client, self.bucket, assets) if assets else {}
+        stored = {asset.key(self.settings.name_prefix) for asset in self.envelope.assets if asset.stored_key}
+        for key in sorted(stored & {*missing}):
+            uri = f"s3://{self.bucket}/{key}"
+            if not self.client.object_exists(uri):
+                continue
+            if self.client.read_object(uri) != missing.pop(key):
+                raise DefinitionError(
+                    f"{uri} is not the code that the definition was adopted with, and is not replaced. Adopt "
+                    "the pipeline again, or move the object away."
+                )
+        return missing
 
     def _put(self, key: str, body: bytes) -> None:
         # S3 checks the upload against the checksum, refuses a damaged one, and stores the checksum.
@@ -245,16 +286,6 @@ def _deployed_hash(deployed: Mapping[str, Any]) -> str | None:
         return definition_hash(parse_definition(deployed.get("PipelineDefinition", "")))
     except DefinitionError:
         return None
-
-
-def _required(value: str | None, name: str) -> str:
-    if not value:
-        raise SettingsError(
-            f"The setting {name} is missing. Set it in the AWS connection's extra, below "
-            f'{{"service_config": {{"sagemaker": {{"{name}": ...}}}}}}, or in the settings file '
-            "(Airflow's option [sagemaker_pipelines] settings_file)."
-        )
-    return value
 
 
 def check_parallelism(value: int | None) -> None:

@@ -23,7 +23,7 @@ Token = Annotated[str | None, typer.Option(envvar="AIRFLOW_TOKEN", help="A beare
 Username = Annotated[str | None, typer.Option(envvar="AIRFLOW_USERNAME", help="Or the user to log in as.")]
 Password = Annotated[str | None, typer.Option(envvar="AIRFLOW_PASSWORD", help="The password of that user.")]
 _URL = "http://localhost:8080"
-_COLUMNS = ("date", "run", "seconds", "execution", "status", "metric", "threshold", "verdict", "billable s")
+_COLUMNS = ("date", "run", "seconds", "execution", "status", "metric", "threshold", "verdict", "billed s")
 _BAR = 30
 
 
@@ -38,7 +38,7 @@ def backfill_report(
     conn_id: ConnId = "aws_default",
     region: Region = None,
 ) -> None:
-    """Show a backfill by date: execution, metric, verdict, billable seconds; exit with 1 if a run failed."""
+    """Show a backfill by date: execution, metric, verdict, instance-seconds; exit with 1 if a run failed."""
     with reported():
         backfill = _backfill(backfill_id, airflow_url, token, username, password, conn_id, region)
         report = backfill.report()
@@ -109,10 +109,10 @@ def _print(report: BackfillReport) -> None:
             _rounded(date.seconds, 0),
             (date.pipeline_execution_arn or "").rpartition("/")[2],
             date.execution_status,
-            _rounded(date.metric, 4),
+            None if date.metric is None else f"{date.metric} {date.value:.4f}",
             date.threshold,
             date.verdict,
-            _rounded(date.billable_seconds, 0),
+            _rounded(date.instance_seconds, 0),
         )
         for date in report.dates
     ]
@@ -122,7 +122,7 @@ def _print(report: BackfillReport) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(whole["states"].items()))
     typer.echo(f"\n[{'#' * filled}{'.' * (_BAR - filled)}] {whole['done']} of {whole['runs']} done: {states}")
     billed = (
-        "" if whole["billable_seconds"] is None else f", {whole['billable_seconds']:.0f} billable seconds"
+        "" if whole["instance_seconds"] is None else f", {whole['instance_seconds']:.0f} instance-seconds"
     )
     typer.echo(f"{whole['executions']} executions since the backfill was created{billed}")
 

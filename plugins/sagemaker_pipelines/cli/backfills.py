@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_pipelines.aws.leftovers import executions
 from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.operators.evaluation import GATE_KEYS, pushed_gate
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.starting import CLOCK_SKEW
-from sagemaker_pipelines.task.waiting import XCOM_EXECUTION_ARN
+from sagemaker_pipelines.task.waiting import XCOM_EXECUTION, XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_client import AirflowClient
     from sagemaker_pipelines.aws.client import SageMakerClient
 
 #: The XCom keys that the report reads, no matter which task of the run pushed them.
-XCOM_KEYS = frozenset({XCOM_EXECUTION_ARN, "metric", "threshold", "verdict", "billable_seconds"})
+XCOM_KEYS = frozenset({XCOM_EXECUTION_ARN, XCOM_EXECUTION, "billable_seconds", *GATE_KEYS})
 ACTIVE = frozenset({"queued", "running"})
 # When a run is marked failed, its tasks stop their executions within this time; see docs/crash_matrix.md.
 _GRACE_SECONDS = 15.0
@@ -45,7 +46,9 @@ class BackfillDate:
     :param pipeline_execution_arn: the execution of its last start; None before there is one.
     :param execution_status: SageMaker's status of this execution.
     :param executions: how many executions of this run SageMaker knows since the backfill was created.
-    :param billable_seconds: the execution's billable seconds, if the wait pushed them.
+    :param metric: the name of the gate's metric.
+    :param value: the value of the metric.
+    :param instance_seconds: what the execution's jobs bill, if the wait pushed its record.
     """
 
     date: str
@@ -55,10 +58,11 @@ class BackfillDate:
     pipeline_execution_arn: str | None = None
     execution_status: str | None = None
     executions: int = 0
-    metric: float | None = None
+    metric: str | None = None
+    value: float | None = None
     threshold: float | None = None
     verdict: str | None = None
-    billable_seconds: float | None = None
+    instance_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +82,13 @@ class BackfillReport:
         states: dict[str, int] = {}
         for date in self.dates:
             states[date.state] = states.get(date.state, 0) + 1
-        billable = [date.billable_seconds for date in self.dates if date.billable_seconds is not None]
+        billed = [date.instance_seconds for date in self.dates if date.instance_seconds is not None]
         totals = {
             "runs": len(self.dates),
             "done": self.done,
             "states": states,
             "executions": sum(date.executions for date in self.dates),
-            "billable_seconds": sum(billable) if billable else None,
+            "instance_seconds": sum(billed) if billed else None,
         }
         return {"backfill": dict(self.backfill), "dates": [asdict(d) for d in self.dates], "totals": totals}
 
@@ -198,6 +202,9 @@ class Backfill:
         if arn and status is None:
             # A resumed execution is older than the backfill.
             status = self.client.execution_status(arn)
+        gate = pushed_gate(xcoms)
+        # An earlier version pushed this sum instead of the record.
+        record = xcoms.get(XCOM_EXECUTION, {"instance_seconds": xcoms.get("billable_seconds")})
         return BackfillDate(
             date=run["logical_date"] or run["run_after"],
             run_id=run["dag_run_id"],
@@ -206,8 +213,9 @@ class Backfill:
             pipeline_execution_arn=arn,
             execution_status=status,
             executions=len(statuses),
-            metric=xcoms.get("metric"),
-            threshold=xcoms.get("threshold"),
-            verdict=xcoms.get("verdict"),
-            billable_seconds=xcoms.get("billable_seconds"),
+            metric=gate.get("metric"),
+            value=gate.get("value"),
+            threshold=gate.get("threshold"),
+            verdict=gate.get("verdict"),
+            instance_seconds=record.get("instance_seconds"),
         )

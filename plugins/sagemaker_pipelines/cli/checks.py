@@ -14,6 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from sagemaker_pipelines.aws.objects import stored_objects
 from sagemaker_pipelines.cli.policy import Names, statements
+from sagemaker_pipelines.definition.resources import EcrImage
 
 State = Literal["ok", "missing", "unknown"]
 
@@ -25,6 +26,8 @@ class Account:
     :param bucket: the artifact bucket.
     :param role_arn: the execution role of pipelines and jobs.
     :param data_uris: S3 URIs of objects or prefixes that the pipelines read.
+    :param code_uris: S3 URIs of code that is not uploaded with the definitions.
+    :param image_uris: images in ECR that the definitions name literally.
     :param topic_arn: the SNS topic of the notifications; None disables them.
     :param name_prefix: the prefix of pipelines and model package groups; may be empty.
     """
@@ -33,6 +36,8 @@ class Account:
     role_arn: str
     name_prefix: str = ""
     data_uris: tuple[str, ...] = ()
+    code_uris: tuple[str, ...] = ()
+    image_uris: tuple[str, ...] = ()
     topic_arn: str | None = None
 
 
@@ -73,6 +78,10 @@ class Doctor:
         yield self._guard("bucket", self._bucket)
         for uri in self._account.data_uris:
             yield self._guard("data", partial(self._data, uri))
+        for uri in self._account.code_uris:
+            yield self._guard("code", partial(self._code, uri))
+        for uri in self._account.image_uris:
+            yield self._guard("image", partial(self._image, uri))
         if self._account.topic_arn:
             yield self._guard("topic", self._topic)
         yield self._guard("SageMaker", self._sagemaker)
@@ -137,6 +146,20 @@ class Doctor:
         for entry in stored_objects(self._client("s3"), uri, page_size=1):
             return Finding(name="data", state="ok", text=f"{uri} ({entry['Size']:,} bytes)")
         return Finding(name="data", state="missing", text=f"there is nothing at {uri}", cure=cure)
+
+    def _code(self, uri: str) -> Finding:
+        if any(stored_objects(self._client("s3"), uri, page_size=1)):
+            return Finding(name="code", state="ok", text=uri)
+        cure = f"aws s3 cp FILE {uri}, or compile the pipeline, so that its code is uploaded with it"
+        return Finding(name="code", state="missing", text=f"there is nothing at {uri}", cure=cure)
+
+    def _image(self, uri: str) -> Finding:
+        image, region = EcrImage.of(uri), self._client("s3").meta.region_name
+        if image is None or image.region == region:
+            return Finding(name="image", state="ok", text=uri)
+        text = f"{uri} is in {image.region}, but the region of the connection is {region}"
+        cure = "use an image in the same region; `sagemaker-pipelines adopt` does so for AWS's images"
+        return Finding(name="image", state="missing", text=text, cure=cure)
 
     def _topic(self) -> Finding:
         arn = self._account.topic_arn

@@ -13,6 +13,7 @@ import typer
 from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, reported
 from sagemaker_pipelines.definition import Envelope, parameters_of
+from sagemaker_pipelines.definition.resources import code_uris, images_of
 from sagemaker_pipelines.exceptions import SettingsError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _EXAMPLE = (
 @app.command()
 def doctor(
     definitions: Annotated[
-        Path, typer.Option(help="The folder of the compiled definitions, whose input data are checked.")
+        Path, typer.Option(help="The folder of the definitions, whose data, code and images are checked.")
     ] = Path("dags/definitions"),
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
@@ -57,7 +58,7 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
 
     :param conn_id: the Airflow connection; without Airflow, boto3 finds the credentials.
     :param region: the region; None uses the connection's.
-    :param definitions: the folder of the compiled definitions.
+    :param definitions: the folder of the definitions.
     :raises SettingsError: the bucket or the role is not set, or a setting is malformed.
     """
     from sagemaker_pipelines.cli.checks import Account
@@ -74,20 +75,27 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
         bucket=settings.artifact_bucket,
         role_arn=settings.role_arn,
         name_prefix=settings.name_prefix,
-        data_uris=data_uris(definitions, settings.placeholder_values, region=client.region),
+        **named_in(definitions, settings.placeholder_values, region=client.region),
         topic_arn=settings.notification_target,
     )
     return account, cache(client.account.boto3_client)
 
 
-def data_uris(definitions: Path, values: Mapping[str, str], *, region: str) -> tuple[str, ...]:
-    """Return the default URIs of the data that the definitions read, from the parameters named ``...Data``.
+def named_in(definitions: Path, values: Mapping[str, str], *, region: str) -> dict[str, tuple[str, ...]]:
+    """Return what the definitions name in AWS, as arguments of an account.
 
-    :param definitions: the folder of the envelopes.
+    The data are the defaults of the parameters named ``...Data``. Code and images count only where they are
+    not filled in by the upsert.
+
+    :param definitions: the folder of the definitions.
     :param values: the values of the placeholders.
     :param region: the region of the images.
     """
     envelopes = [Envelope.load(path) for path in sorted(definitions.glob("*.json"))]
     parameters = [p for e in envelopes for p in parameters_of(e.fill(values, region=region))]
-    uris = [str(p.default) for p in parameters if p.name.endswith("Data")]
-    return tuple(dict.fromkeys(uri for uri in uris if uri.startswith("s3://")))
+    data = [str(p.default) for p in parameters if p.name.endswith("Data")]
+    return {
+        "data_uris": tuple(dict.fromkeys(uri for uri in data if uri.startswith("s3://"))),
+        "code_uris": tuple(dict.fromkeys(uri for e in envelopes for uri in code_uris(e.definition))),
+        "image_uris": tuple(dict.fromkeys(uri for e in envelopes for uri in images_of(e.definition))),
+    }

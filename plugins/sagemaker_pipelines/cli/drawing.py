@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -60,7 +61,8 @@ def steps_table(definition: dict[str, Any]) -> Table:
     graph = step_graph(definition)
     table = _table("Steps", "Step", "Type", "Waits for")
     for located in locate_steps(definition):
-        table.add_row(located.name, located.step["Type"], ", ".join(sorted(graph[located.name])) or "-")
+        waits_for = ", ".join(sorted(graph[located.name])) or "-"
+        table.add_row(*(Text(cell) for cell in (located.name, located.step["Type"], waits_for)))
     return table
 
 
@@ -98,5 +100,5 @@ def graph_tree(definition: dict[str, Any]) -> Tree:
 
 def _label(item: LocatedStep, others: list[str]) -> str:
     branch = {"IfSteps": "[green]if[/] ", "ElseSteps": "[red]else[/] "}.get(item.branch or "", "")
-    also = f" [dim](and after {', '.join(others)})[/]" if others else ""
-    return f"{branch}{item.name} [dim]{item.step['Type']}[/]{also}"
+    also = f" [dim](and after {escape(', '.join(others))})[/]" if others else ""
+    return f"{branch}{escape(item.name)} [dim]{escape(item.step['Type'])}[/]{also}"

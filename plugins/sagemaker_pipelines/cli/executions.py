@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Arn = Annotated[str, typer.Argument(help="The execution's ARN.")]
+_SHOWN = ("pipeline_execution_arn", "display_name", "status", "started", "ended", "instance_seconds")
 Timeout = Annotated[
     float | None, typer.Option(min=0, help="Seconds to wait at most; exits with 5 after that.")
 ]
@@ -96,38 +97,25 @@ def wait(
 @app.command()
 def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", region: Region = None) -> None:
     """Show an execution's steps, their durations and causes, and what they bill."""
-    from sagemaker_pipelines.aws.billing import billable_steps
+    from sagemaker_pipelines.aws.record import execution_record
 
     with reported():
-        client = client_of(conn_id, region)
-        execution = client.describe_execution(arn)
-        steps = client.list_steps(arn)
-        bills = {bill.step_name: bill.instance_seconds for bill in billable_steps(client, arn)}
-    rows = [
-        {
-            "step": step.name,
-            "status": step.status,
-            "seconds": step.seconds,
-            "billable_seconds": bills.get(step.name),
-            "cause": step.reason,
-        }
-        for step in steps
-    ]
-    whole = {
-        "pipeline_execution_arn": arn,
-        "name": execution.get("PipelineExecutionDisplayName"),
-        "status": execution["PipelineExecutionStatus"],
-        "started": execution.get("CreationTime"),
-        "billable_seconds": round(sum(bills.values()), 1),
-    }
+        record = execution_record(client_of(conn_id, region), arn)
     if as_json:
-        print_json({**whole, "steps": rows})
+        print_json(record.as_dict())
         return
-    print_fields(whole)
-    rounded = [
-        [round(value, 1) if isinstance(value, float) else value for value in row.values()] for row in rows
+    print_fields({name: getattr(record, name) for name in _SHOWN})
+    rows = [
+        (
+            step.name,
+            step.status,
+            None if step.seconds is None else round(step.seconds, 1),
+            step.bill and round(step.bill.instance_seconds, 1),
+            step.reason,
+        )
+        for step in record.steps
     ]
-    print_table(("step", "status", "seconds", "billable s", "cause"), rounded)
+    print_table(("step", "status", "seconds", "instance-seconds", "cause"), rows)
 
 
 @app.command()

@@ -53,10 +53,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        # As Text, because brackets in a string would be read as markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
     # If the output is not a terminal, lines must not be cut.
     Console(width=None if sys.stdout.isatty() else 240).print(table)
 

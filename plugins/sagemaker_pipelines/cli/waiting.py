@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.aws.client import SageMakerClient
 
 REJECTED, STOPPED, TIMEOUT, INTERRUPTED = 3, 4, 5, 130
+_SHOWN = ("pipeline_execution_arn", "status", "rejected", "instance_seconds")
 
 
 def wait_for(
@@ -46,12 +47,12 @@ def wait_for(
         typer.echo(f"{arn} has not ended within {timeout:.0f} s; it is still running.", err=True)
         raise typer.Exit(TIMEOUT)
     with reported():
-        outcome, code = _outcome(client, arn)
+        record, code = _record(client, arn)
     if as_json:
-        print_json(outcome)
+        print_json(record)
     else:
         # The lines above already show each step.
-        print_fields({name: value for name, value in outcome.items() if not isinstance(value, list)})
+        print_fields({name: record[name] for name in _SHOWN})
     if code:
         raise typer.Exit(code)
 
@@ -96,15 +97,21 @@ class _ConsoleLog:
     warning = info
 
 
-def _outcome(client: SageMakerClient, arn: str) -> tuple[dict[str, Any], int]:
+def _record(client: SageMakerClient, arn: str) -> tuple[dict[str, Any], int]:
     from sagemaker_pipelines.aws.outcome import execution_outcome
+    from sagemaker_pipelines.aws.record import execution_record
 
+    rejected, cause = False, None
     try:
-        with_causes = execution_outcome(client, arn)
+        outcome = execution_outcome(client, arn)
     except ExecutionError as error:
         typer.echo(f"Error: {error}", err=True)
-        return error.as_dict(), STOPPED if isinstance(error, ExecutionStoppedError) else FAILED
-    return with_causes.as_dict(), REJECTED if with_causes.rejected else 0
+        code = STOPPED if isinstance(error, ExecutionStoppedError) else FAILED
+        cause = error.first_cause
+    else:
+        rejected, cause = outcome.rejected, outcome.cause
+        code = REJECTED if rejected else 0
+    return execution_record(client, arn, rejected=rejected, cause=cause).as_dict(), code
 
 
 def _interrupted(client: SageMakerClient, arn: str, stop_on_interrupt: bool) -> None:

@@ -1,4 +1,4 @@
-"""Build a complete DAG from one compiled definition."""
+"""Build a complete DAG from one definition."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sagemaker_pipelines.dag.fitting import (
     check_data_types,
     check_form,
     check_names,
+    check_pipeline_name,
     check_schedulable,
     gate_for,
 )
@@ -25,6 +26,7 @@ from sagemaker_pipelines.dag.forms import (
     run_params,
 )
 from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
+from sagemaker_pipelines.dag.mirroring import draw_steps
 from sagemaker_pipelines.dag.timetables import CONTINUOUS, timetable_of, watched_assets
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope
@@ -64,7 +66,7 @@ def sagemaker_pipeline_dag(
     :func:`sagemaker_pipeline_task_group` creates the same tasks in a DAG of your own.
 
     :param dag_id: the DAG's id.
-    :param definition: path of the compiled definition.
+    :param definition: path of the definition, compiled or plain (see :meth:`Envelope.load`).
     :param schedule: a cron expression or a timedelta, whose runs get data intervals; or ``"@once"``,
         ``"@continuous"``, a timetable, Airflow assets, or None. A run that was caused only by repeated
         events of watched assets is skipped. With watched assets and with ``"@continuous"``, only one run is
@@ -98,7 +100,7 @@ def sagemaker_pipeline_dag(
         check_schedulable(dag_id, form)
     options: dict[str, Any] = {
         "description": envelope.description,
-        "doc_md": envelope.description,
+        "doc_md": f"{envelope.description}\n",  # Airflow takes a text that ends in .md for a path.
         "catchup": False,
         "tags": [envelope.name],
         **({"max_active_runs": 1} if (assets := watched_assets(schedule)) or schedule == CONTINUOUS else {}),
@@ -141,7 +143,7 @@ def sagemaker_pipeline_task_group(
     ``form_params(..., set_elsewhere=[...])``; otherwise Airflow refuses the DAG before its groups are made.
 
     :param group_id: the group's id; its tasks are ``<group_id>.start_pipeline`` and so on.
-    :param definition: path of the compiled definition.
+    :param definition: see :func:`sagemaker_pipeline_dag`.
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param default_args: additional default_args for every task of the group.
     :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
@@ -156,6 +158,7 @@ def sagemaker_pipeline_task_group(
 def sagemaker_pipeline_tasks(
     definition: str | Path,
     *,
+    pipeline_name: str | None = None,
     inputs: Mapping[str, Partitions] | None = None,
     outputs: Mapping[str, Partitions] | None = None,
     result: Partitions | None = None,
@@ -165,19 +168,22 @@ def sagemaker_pipeline_tasks(
     data_parameters: Sequence[str] = (),
     gate: bool | str | None = None,
     rejection_steps: Sequence[str] | None = None,
+    tolerated_failures: Sequence[str] | None = None,
     notifier: Notifier | None = SageMakerSnsNotifier,
     scoring_dag: str | None = None,
     scoring_conf: Mapping[str, object] | None = None,
     assets: Sequence[Asset] = (),
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
+    mirror_steps: bool = True,
 ) -> PipelineTasks:
     """Create the tasks of a definition in the current DAG or task group.
 
     A parameter gets the value of the form's field with the same name, or its default if there is no such
     field. The form may also have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params`.
 
-    :param definition: path of the compiled definition.
+    :param definition: see :func:`sagemaker_pipeline_dag`.
+    :param pipeline_name: the name to deploy under; None means the definition's with the environment's prefix.
     :param inputs: partitions that a run reads, by parameter; a manual run reads what its form says.
     :param outputs: prefixes below which a run writes, by parameter.
     :param result: where the gate's verdict is stored in S3, one object for each interval.
@@ -187,6 +193,7 @@ def sagemaker_pipeline_tasks(
     :param data_parameters: parameters whose S3 URIs are checked before the start.
     :param gate: the gate's Condition step; None finds it, False omits the branch.
     :param rejection_steps: see the sensor.
+    :param tolerated_failures: see the sensor.
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param scoring_dag: the DAG to trigger, once for each execution, when the gate is passed.
     :param scoring_conf: its conf; by default ``{"ModelPackageArn": <the registered package>}``. Templated.
@@ -194,9 +201,11 @@ def sagemaker_pipeline_tasks(
         without new events is skipped, and only the partitions of new events are read.
     :param before: tasks that have to end before the start.
     :param timeout: how long to wait for an execution at most.
+    :param mirror_steps: whether to draw the steps as tasks in the group ``steps``, if there are at most 50.
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
+    check_pipeline_name(envelope, pipeline_name)
     check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
     check_data_types(envelope, inputs or {})
     found = gate_for(envelope, gate, needed=scoring_dag is not None or result is not None)
@@ -207,6 +216,7 @@ def sagemaker_pipeline_tasks(
     upsert = SageMakerUpsertPipelineOperator(
         task_id="upsert_pipeline",
         definition=Path(definition),
+        pipeline_name=pipeline_name,
         pipeline_version_id=form_value(PIPELINE_VERSION_ID),
     )
     check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())
@@ -237,6 +247,7 @@ def sagemaker_pipeline_tasks(
         task_id="wait_for_pipeline",
         pipeline_exec_arn=task_value(start.task_id),
         rejection_steps=rejection_steps,
+        tolerated_failures=tolerated_failures,
         deferrable=True,
         timeout=timeout.total_seconds(),
     )
@@ -244,18 +255,11 @@ def sagemaker_pipeline_tasks(
         if task is not None:
             task >> start
     start >> wait
-    tasks = PipelineTasks(upsert, select, start, wait, select_events=events)
+    mirrors = draw_steps(envelope.definition, start, wait) if mirror_steps else None
+    tasks = PipelineTasks(upsert, select, start, wait, select_events=events, steps=mirrors)
     if found is None:
         return tasks
-    return follow_gate(
-        tasks,
-        envelope,
-        found,
-        notifier,
-        scoring_dag,
-        scoring_conf,
-        result is not None,
-    )
+    return follow_gate(tasks, envelope, found, notifier, scoring_dag, scoring_conf, result is not None)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,26 @@ from airflow.sdk.exceptions import ParamValidationError
 from sagemaker_pipelines.dag.forms import RUN_FIELDS
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_types
+from sagemaker_pipelines.definition.envelope import MAX_NAME_LENGTH, is_pipeline_name
 from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.masking import masked
+
+
+def check_pipeline_name(envelope: Envelope, pipeline_name: str | None) -> None:
+    """Refuse a name under which SageMaker would not deploy the definition; the compiler checks its own.
+
+    :param envelope: the definition.
+    :param pipeline_name: the name to deploy under; None means that of the definition.
+    :raises ValueError: SageMaker would refuse the given name.
+    :raises DefinitionError: it would refuse the definition's own.
+    """
+    if pipeline_name is None and envelope.origin is not None:
+        envelope.pipeline_name()
+    elif pipeline_name is not None and not is_pipeline_name(pipeline_name):
+        raise ValueError(
+            f"pipeline_name is {pipeline_name!r}; expected at most {MAX_NAME_LENGTH} letters, digits and "
+            "hyphens, starting with a letter or digit. Correct it."
+        )
 
 
 def check_names(envelope: Envelope, *given: Any) -> None:

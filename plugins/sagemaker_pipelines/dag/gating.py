@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, literal
+from airflow.sdk import BaseOperator, TaskGroup, literal
 
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
 from sagemaker_pipelines.notifications.sending import send
-from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
+from sagemaker_pipelines.operators.evaluation import (
+    GATE_KEYS,
+    XCOM_GATE,
+    SageMakerMetricBranchOperator,
+    pushed_gate,
+)
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.notification import NotifyOperator
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
@@ -22,6 +27,7 @@ from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.task.values import form_value, task_value
+from sagemaker_pipelines.task.waiting import XCOM_EXECUTION
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,6 +53,7 @@ class PipelineTasks:
         model.
     :param trigger_scoring: ``trigger_scoring``; None without a scoring DAG.
     :param select_events: ``select_events``; None without watched Airflow assets.
+    :param steps: the group ``steps`` with a mirror of each step; None if there are no mirrors.
     """
 
     upsert: SageMakerUpsertPipelineOperator
@@ -58,6 +65,7 @@ class PipelineTasks:
     notify_awaiting_approval: NotifyOperator | None = None
     trigger_scoring: TriggerDagRunOnceOperator | None = None
     select_events: SelectNewEventsOperator | None = None
+    steps: TaskGroup | None = None
 
     @property
     def last(self) -> BaseOperator:
@@ -85,7 +93,7 @@ def follow_gate(
     :param result: whether ``select_inputs`` says where to store the verdict.
     """
     metric = gate.label
-    registers = any(step["Type"] == "RegisterModel" for step in iter_steps(envelope.definition))
+    registers = any(step.get("Type") == "RegisterModel" for step in iter_steps(envelope.definition))
     condition_step: Any = literal(gate.condition_step)
     branch = SageMakerMetricBranchOperator(
         task_id=f"branch_on_{re.sub(r'[^a-z0-9_]+', '_', metric.lower()).strip('_') or 'metric'}",
@@ -95,12 +103,13 @@ def follow_gate(
         rejected=[],
         condition_step=condition_step,
         rejection_steps=tasks.wait.rejection_steps,
+        tolerated_failures=tasks.wait.tolerated_failures,
         result_uri=task_value(tasks.select.task_id, RESULT) if result and tasks.select else None,
         follow_in_backfill=form_value(REGISTER_IN_BACKFILL, otherwise=False),
     )
     tasks.wait >> branch
     tasks = replace(tasks, branch=branch)
-    values = _values(tasks, branch, envelope.name, metric, scoring_dag)
+    values = _values(tasks, branch, envelope.name, scoring_dag)
     if notifier is not None:
         tasks = replace(tasks, notify_rejected=_notify_rejected(values, notifier))
         if registers:
@@ -121,7 +130,7 @@ def _trigger(
     scoring_dag: str,
     scoring_conf: Mapping[str, object] | None,
 ) -> TriggerDagRunOnceOperator:
-    package = {"ModelPackageArn": task_value(branch.task_id, key="model_package_arn", otherwise="")}
+    package: dict[str, Any] = {"ModelPackageArn": _GateValue(branch.task_id, "model_package_arn")}
     run_id: Any = _ScoringRunId(tasks.start.task_id)
     return TriggerDagRunOnceOperator(
         task_id="trigger_scoring",
@@ -129,6 +138,32 @@ def _trigger(
         trigger_run_id=run_id,
         conf=dict(scoring_conf if scoring_conf is not None else package),
     )
+
+
+@dataclass(frozen=True)
+class _GateValue:
+    """Resolves to what the branch pushed.
+
+    :param branch_task_id: the branch.
+    :param entry: the entry to return, as text; None returns the whole gate.
+    """
+
+    branch_task_id: str
+    entry: str | None = None
+
+    def resolve(self, context: Context) -> Any:
+        def pushed(key: str) -> Any:
+            return task_value(self.branch_task_id, key=key, otherwise=None).resolve(context)
+
+        gate = pushed(XCOM_GATE) or pushed_gate(
+            {key: v for key in GATE_KEYS if (v := pushed(key)) is not None}
+        )
+        if not gate:
+            raise ValueError(
+                f"The task {self.branch_task_id!r} has pushed no gate to XCom; expected that of its "
+                "last attempt in this DAG run. Clear that task, so that it runs again."
+            )
+        return gate if self.entry is None else gate.get(self.entry) or ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +184,6 @@ def _values(
     tasks: PipelineTasks,
     branch: SageMakerMetricBranchOperator,
     name: str,
-    metric: str,
     scoring_dag: str | None,
 ) -> dict[str, Any]:
     """Return the values that the notifications' templates read, by name."""
@@ -157,21 +191,21 @@ def _values(
         # Chosen by the author of the definition, and not a template.
         "name": literal(name),
         "execution": task_value(tasks.start.task_id),
-        "reason": task_value(tasks.wait.task_id, "rejection_message", otherwise=""),
-        "metric_name": literal(metric.upper()),
-        "metric": task_value(branch.task_id, key="metric"),
-        "threshold": task_value(branch.task_id, key="threshold"),
-        "package": task_value(branch.task_id, key="model_package_arn", otherwise=""),
+        "cause": task_value(tasks.wait.task_id, "cause", key=XCOM_EXECUTION, otherwise=None),
+        "billed": task_value(tasks.wait.task_id, "instance_seconds", key=XCOM_EXECUTION, otherwise=None),
+        "gate": _GateValue(branch.task_id),
         "scoring_dag": literal(scoring_dag),
     }
 
 
-_READING = "{{ values.metric_name }} {{ '%.4f' % values.metric }}"
-_THRESHOLD = "threshold {{ '%g' % values.threshold }}"
-
-
-def _links(execution: str = "{{ values.execution }}") -> str:
-    return f"\nRun: {{{{ dag_run.run_id }}}}\nExecution: {execution}\nAirflow: {{{{ ti.log_url }}}}\n"
+_READING = "{{ values.gate.metric | upper }} {{ '%.4f' % values.gate.value }}"
+_THRESHOLD = "threshold {{ '%g' % values.gate.threshold }}"
+_LINKS = """
+Run: {{ dag_run.run_id }}
+Execution: {{ values.execution or 'unknown' }}
+{% if values.billed is not none %}Billed: {{ '%.0f' % values.billed }} instance-seconds
+{% endif %}Airflow: {{ ti.log_url }}
+"""
 
 
 def _notify_rejected(values: Mapping[str, Any], notifier: Notifier) -> NotifyOperator:
@@ -181,7 +215,7 @@ def _notify_rejected(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
         notifier=notifier(
             subject=f"{{{{ values.name }}}} rejected: {_READING}",
             message=f"{{{{ values.name }}}} rejected: {_READING}, {_THRESHOLD}. "
-            f"{{{{ values.reason }}}}\n{_links()}",
+            f"{{{{ values.cause.reason if values.cause else '' }}}}\n{_LINKS}",
         ),
     )
 
@@ -194,7 +228,7 @@ def _notify_awaiting(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
         notifier=notifier(
             subject="{{ values.name }} awaiting approval",
             message=f"{{{{ values.name }}}} awaiting approval: {_READING}, {_THRESHOLD}. "
-            f"Approve {{{{ values.package }}}}{then}.\n{_links()}",
+            f"Approve {{{{ values.gate.model_package_arn }}}}{then}.\n{_LINKS}",
         ),
     )
 
@@ -207,8 +241,7 @@ def notify_failure(notifier: Notifier) -> Any:
     return _FailureCallback(
         notifier(
             subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
-            message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n"
-            + _links("{{ values.execution or 'unknown' }}"),
+            message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n" + _LINKS,
         )
     )
 
@@ -217,26 +250,34 @@ def notify_failure(notifier: Notifier) -> Any:
 class _FailureCallback:
     """Sends a notification for each failure; Airflow gives all tasks the same callback.
 
-    :param notifier: the notifier; its templates may read ``values.execution``.
+    :param notifier: the notifier; its templates may read ``values.execution``, the ARN, and
+        ``values.billed``, the instance-seconds if the wait has pushed them.
     """
 
     notifier: Any
 
     def __call__(self, context: Context) -> None:
-        send(self.notifier, {**context, "values": {"execution": _execution_of(context)}})
+        send(self.notifier, {**context, "values": _values_of_failure(context)})
 
 
-def _execution_of(context: Context) -> str | None:
+def _values_of_failure(context: Context) -> dict[str, Any]:
     """Return the execution of the failed task's group, and in a mapped group that of the same instance."""
+    values: dict[str, Any] = {"execution": None, "billed": None}
+    group: Any = context["task"].task_group
+
+    def full_id(name: str) -> str:
+        return str(group.child_id(name)) if group is not None else name
+
     try:
-        group: Any = context["task"].task_group
-        start = group.child_id("start_pipeline") if group is not None else "start_pipeline"
-        execution: str | None = task_value(start, otherwise=None).resolve(context)
+        values["execution"] = task_value(full_id("start_pipeline"), otherwise=None).resolve(context)
+        billed = task_value(
+            full_id("wait_for_pipeline"), "instance_seconds", key=XCOM_EXECUTION, otherwise=None
+        )
+        values["billed"] = billed.resolve(context)
     except Exception as error:
-        # A notification without this line is better than none.
+        # A notification without these lines is better than none.
         log.warning("The notification cannot name the execution: %s", error)
-        return None
-    return execution
+    return values
 
 
 def _ids(task: BaseOperator | None) -> list[str]:

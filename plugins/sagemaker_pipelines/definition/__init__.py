@@ -13,7 +13,7 @@ from sagemaker_pipelines.definition.document import (
 )
 from sagemaker_pipelines.definition.envelope import Asset, Envelope
 from sagemaker_pipelines.definition.gate import Gate, gate_of
-from sagemaker_pipelines.definition.graph import step_graph
+from sagemaker_pipelines.definition.graph import mirrored_steps, step_graph
 from sagemaker_pipelines.definition.job_settings import with_job_settings
 from sagemaker_pipelines.definition.limits import MAX_INLINE_DEFINITION
 from sagemaker_pipelines.definition.linter import check, lint
@@ -40,6 +40,7 @@ __all__ = [
     "gate_of",
     "iter_steps",
     "lint",
+    "mirrored_steps",
     "parameters_of",
     "parse_definition",
     "references",

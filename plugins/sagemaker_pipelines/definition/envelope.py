@@ -1,4 +1,4 @@
-"""The compiled envelope: a definition, its images by region, its assets and its placeholders."""
+"""The envelope: a definition with its images by region, its assets and its placeholders."""
 
 from __future__ import annotations
 
@@ -10,10 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_pipelines.definition.annotations import annotate
+from sagemaker_pipelines.definition.document import iter_steps
+from sagemaker_pipelines.definition.files import (
+    ENVELOPE_KEY,
+    plain_document,
+    read_annotations,
+    read_document,
+)
 from sagemaker_pipelines.definition.parameters import Parameter, parameters_of
-from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, NAMES, find_placeholders, substitute
+from sagemaker_pipelines.definition.placeholders import (
+    IMAGE_PREFIX,
+    NAMES,
+    find_placeholders,
+    has_placeholder,
+    is_placeholder,
+    substitute,
+)
 from sagemaker_pipelines.exceptions import DefinitionError, PlaceholderError
-from sagemaker_pipelines.reading import parse_json
 
 ENVELOPE_VERSION = 1
 
@@ -26,23 +39,31 @@ NAME_PATTERN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 class Asset:
     """A code file that steps need in S3.
 
-    :param name: its file name.
+    :param name: its file name, or its path in the folder that it belongs to.
     :param path: its path below the envelope's folder, which contains the hash of its content.
     :param sha256: the hash of its content, 64 hexadecimal digits.
+    :param folder: the hash of the names and contents of the folder that a step reads as a whole; empty if the
+        step reads this file alone.
+    :param stored_key: the key of a file that was adopted where it is, possibly with ``${name_prefix}``; None
+        for a key made of the hash.
     """
 
     name: str
     path: str
     sha256: str
+    folder: str = ""
+    stored_key: str | None = None
 
     def key(self, name_prefix: str) -> str:
         """Return the key in the artifact bucket where the definition expects this file."""
-        return f"{name_prefix}assets/{self.sha256}/{self.name}"
+        if self.stored_key is not None:
+            return str(substitute(self.stored_key, {"name_prefix": name_prefix}))
+        return f"{name_prefix}assets/{self.folder or self.sha256}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """A compiled definition with everything that an upsert needs.
+    """A definition with everything that an upsert needs.
 
     :param name: the pipeline's name, without the environment's prefix.
     :param description: what the pipeline does, in one sentence.
@@ -53,6 +74,8 @@ class Envelope:
     :param root: the folder that the paths of the assets are relative to.
     :param annotations: what the definition cannot say about its parameters (see :func:`annotate`).
     :param allowed_arguments: names of arguments that are not checked (see :func:`check`).
+    :param role_arn: the role of the pipeline, possibly with placeholders; None means the environment's.
+    :param origin: the pipeline or file of a definition that was not compiled; None if it was compiled.
     """
 
     name: str
@@ -64,16 +87,46 @@ class Envelope:
     root: Path
     annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     allowed_arguments: tuple[str, ...] = ()
+    role_arn: str | None = None
+    origin: str | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Envelope:
-        """Read an envelope.
+        """Read a definition from a file.
 
-        :param path: the file that ``sagemaker-pipelines compile`` wrote.
-        :raise DefinitionError: when it is missing, is not JSON, or is not an envelope.
+        A plain definition is named after its file, with hyphens instead of underscores, and needs no
+        placeholders; ``x.parameters.toml`` next to ``x.json`` may annotate its parameters.
+
+        :param path: an envelope, a definition as the SDK returns it, or DescribePipeline's answer.
+        :raise DefinitionError: when it is missing, is not JSON, or is none of these.
         """
         path = Path(path)
-        document = _read(path)
+        document = read_document(path)
+        envelope = cls._of(document, path) if ENVELOPE_KEY in document else cls._of_plain(document, path)
+        envelope._check_placeholders(path)
+        return envelope
+
+    @classmethod
+    def _of_plain(cls, document: Mapping[str, Any], path: Path) -> Envelope:
+        plain = plain_document(document, path)
+        texts = [plain.definition, plain.role_arn]
+        annotations = read_annotations(path)
+        annotate(parameters_of(plain.definition), annotations)
+        return cls(
+            name=path.stem.replace("_", "-"),
+            description=plain.description,
+            definition=plain.definition,
+            images={},
+            assets=(),
+            placeholders=tuple(sorted(filter(is_placeholder, find_placeholders(texts)))),
+            root=path.parent,
+            annotations=annotations,
+            role_arn=plain.role_arn,
+            origin=str(path),
+        )
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any], path: Path) -> Envelope:
         try:
             if document["envelope_version"] != ENVELOPE_VERSION:
                 raise DefinitionError(
@@ -90,6 +143,8 @@ class Envelope:
                 root=path.parent,
                 annotations=dict(document.get("annotations", {})),
                 allowed_arguments=tuple(document.get("allowed_arguments", ())),
+                role_arn=document.get("role_arn"),
+                origin=document.get("origin"),
             )
             annotate(parameters_of(envelope.definition), envelope.annotations)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -97,7 +152,6 @@ class Envelope:
                 f"{path} is not a compiled envelope ({type(error).__name__}: {error}): "
                 "write it with `sagemaker-pipelines compile`."
             ) from error
-        envelope._check_placeholders(path)
         return envelope
 
     @property
@@ -109,10 +163,17 @@ class Envelope:
         """Return the name that the pipeline has in SageMaker.
 
         :param name_prefix: the environment's prefix, such as ``dev-``; may be empty.
-        :raise PlaceholderError: when SageMaker would refuse the name.
+        :raise PlaceholderError: when SageMaker would refuse the name because of the prefix.
+        :raise DefinitionError: when it would refuse the name of the definition's file.
         """
+        if not is_pipeline_name(self.name):
+            raise DefinitionError(
+                f"The definition {self.origin or self.name} would make a pipeline with the name "
+                f"{self.name!r}: expected at most {MAX_NAME_LENGTH} letters, digits and hyphens, starting "
+                "with a letter or digit. Rename its file, or give another name with pipeline_name."
+            )
         name = f"{name_prefix}{self.name}"
-        if len(name) > MAX_NAME_LENGTH or NAME_PATTERN.fullmatch(name) is None:
+        if not is_pipeline_name(name):
             raise PlaceholderError(
                 f"name_prefix is {name_prefix!r}, which makes the pipeline's name {name!r}: expected at most "
                 f"{MAX_NAME_LENGTH} letters, digits and hyphens, starting with a letter or digit (such as "
@@ -123,12 +184,14 @@ class Envelope:
     def fill(self, values: Mapping[str, str], *, region: str) -> dict[str, Any]:
         """Return the definition with every placeholder filled.
 
-        :param values: placeholder to value; images are chosen by the region. It may contain other names.
+        :param values: placeholder to value; images and ``region`` follow the region. It may contain other
+            names.
         :param region: the region where the pipeline is created.
         :raise PlaceholderError: a placeholder has no value, or an image is not available in the region; the
             message names them.
         """
-        filled = {name: values[name] for name in self.placeholders if name in values}
+        given = {"region": region, **values}
+        filled = {name: given[name] for name in self.placeholders if name in given}
         for name in self.placeholders:
             if name.startswith(IMAGE_PREFIX) and name not in filled:
                 filled[name] = self.image(name.removeprefix(IMAGE_PREFIX), region)
@@ -139,7 +202,8 @@ class Envelope:
                 f"Pipeline {self.name!r} has no value for {', '.join(missing)}: set it in the connection's "
                 "extra or in the operator."
             )
-        self.pipeline_name(filled.get("name_prefix", ""))
+        if "name_prefix" in filled:
+            self.pipeline_name(filled["name_prefix"])
         definition: dict[str, Any] = substitute(self.definition, filled)
         return definition
 
@@ -174,8 +238,29 @@ class Envelope:
             )
         return path
 
+    def role(self, values: Mapping[str, str]) -> str | None:
+        """Return the role of the pipeline: what the document names, else the environment's.
+
+        Without either, it is the role of the steps, if they all have the same one.
+
+        :param values: placeholder to value.
+        :return: the ARN; None if there is no such role.
+        """
+        named = substitute(self.role_arn, values) if self.role_arn else values.get("role_arn")
+        if named:
+            return str(named)
+        roles = {
+            str(step["Arguments"]["RoleArn"])
+            for step in iter_steps(self.definition)
+            if isinstance(step.get("Arguments"), dict) and isinstance(step["Arguments"].get("RoleArn"), str)
+        }
+        roles = {role for role in roles if not has_placeholder(role)}
+        return roles.pop() if len(roles) == 1 else None
+
     def _check_placeholders(self, path: Path) -> None:
-        used = tuple(sorted(find_placeholders(self.definition)))
+        found = find_placeholders([self.definition, self.role_arn])
+        # Other text in ${...} is a shell's variable, unless the envelope says that it is a placeholder.
+        used = tuple(sorted(name for name in found if name in self.placeholders or is_placeholder(name)))
         if used != self.placeholders:
             raise DefinitionError(
                 f"{path} lists the placeholders {', '.join(self.placeholders)}, but its definition uses "
@@ -190,19 +275,6 @@ class Envelope:
             )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = parse_json(path.read_bytes())
-    except OSError as error:
-        compiled = ", ".join(sorted(file.name for file in path.parent.glob("*.json"))) or "no definition"
-        raise DefinitionError(
-            f"{path} cannot be read ({error.strerror}). Its folder contains {compiled}. Name one of these, "
-            "or run `make compile`."
-        ) from error
-    except ValueError as error:
-        raise DefinitionError(f"{path} is not JSON ({error}): run `make compile`.") from error
-    if not isinstance(document, dict):
-        raise DefinitionError(
-            f"{path} contains a {type(document).__name__}, expected an envelope: run `make compile`."
-        )
-    return document
+def is_pipeline_name(name: str) -> bool:
+    """Return whether SageMaker accepts the name of a pipeline."""
+    return len(name) <= MAX_NAME_LENGTH and NAME_PATTERN.fullmatch(name) is not None

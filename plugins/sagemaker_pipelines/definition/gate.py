@@ -96,6 +96,17 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
     :param condition_step: name of the Condition step, needed where several read a metric.
     :raise GateError: when there is no such Condition, or it is not one comparison of one metric.
     """
+    try:
+        return _gate_of(definition, condition_step)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise GateError(
+            "The gate cannot be read, because a condition or property file does not have the form that the "
+            f"SDK gives it ({type(error).__name__}: {error}). Correct the definition, or declare the DAG "
+            "with gate=False."
+        ) from error
+
+
+def _gate_of(definition: Mapping[str, Any], condition_step: str | None) -> Gate:
     step = _condition(definition, condition_step)
     name = str(step["Name"])
     conditions = step["Arguments"].get("Conditions", [])
@@ -106,13 +117,17 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
             "name another step with condition_step, or compare the metric in a task of your own."
         )
     operator, metric, threshold = _sides(name, conditions[0])
-    return Gate(
+    gate = Gate(
         condition_step=name,
         operator=operator,
         threshold=_threshold(definition, name, threshold),
         rejection_steps=tuple(_rejections(step)),
         **_source(definition, name, metric),
     )
+    for text in (gate.property_file, gate.output_name, gate.file_path, gate.json_path):
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r} is not text")
+    return gate
 
 
 def _condition(definition: Mapping[str, Any], wanted: str | None) -> dict[str, Any]:

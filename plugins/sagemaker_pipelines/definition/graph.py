@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from sagemaker_pipelines.definition.document import locate_steps, own_part
+from sagemaker_pipelines.definition.document import locate_steps, objects, own_part
 from sagemaker_pipelines.definition.references import references
 
 
@@ -38,6 +39,48 @@ def step_graph(definition: Mapping[str, Any]) -> dict[str, set[str]]:
             predecessors.add(located.parent)
         graph[located.name] = predecessors
     return graph
+
+
+@dataclass(frozen=True)
+class MirroredStep:
+    """A step as it is drawn; a ForEach stands for its children.
+
+    :param name: its name.
+    :param description: its type, and its own description if it has one.
+    :param body: the names of the steps in the body of a ForEach.
+    :param handles_failure: whether it may run although a step before it failed.
+    """
+
+    name: str
+    description: str
+    body: tuple[str, ...] = ()
+    handles_failure: bool = False
+
+
+def mirrored_steps(definition: Mapping[str, Any]) -> list[MirroredStep]:
+    """Return the steps to draw, in the order of the document: all but those inside a ForEach."""
+    bodies: dict[str, list[str]] = {}
+    steps = []
+    for located in locate_steps(definition):
+        # A body has no steps that contain others.
+        if located.branch == "ForEachBody":
+            bodies.setdefault(str(located.parent), []).append(located.name)
+        else:
+            steps.append(located)
+    return [
+        MirroredStep(
+            name=located.name,
+            description=": ".join(
+                str(located.step[key]) for key in ("Type", "Description") if located.step.get(key)
+            ),
+            body=tuple(bodies.get(located.name, ())),
+            handles_failure=any(
+                entry.get("Trigger", "Completed") != "Completed"
+                for entry in objects(located.step.get("DependsOn"))
+            ),
+        )
+        for located in steps
+    ]
 
 
 def find_cycle(graph: Mapping[str, set[str]]) -> list[str]:

@@ -61,7 +61,7 @@ def with_job_settings(
     """
     changed = copy.deepcopy(dict(definition))
     for step in iter_steps(changed):
-        kind, arguments = step["Type"], step.get("Arguments")
+        kind, arguments = str(step.get("Type")), step.get("Arguments")
         if not isinstance(arguments, dict):
             continue
         if kms_key_id:
@@ -69,7 +69,8 @@ def with_job_settings(
                 _set_default(arguments, path, kms_key_id)
         if vpc_config and kind in _VPC_CONFIGS:
             _set_default(arguments, _VPC_CONFIGS[kind], copy.deepcopy(dict(vpc_config)))
-        if tags and kind in _TAGGED:
+        # What is not a list is refused by the linter, after this.
+        if tags and kind in _TAGGED and isinstance(arguments.get("Tags", []), list):
             arguments["Tags"] = _merged(arguments.get("Tags", []), tags)
     return changed
 
@@ -93,5 +94,5 @@ def _merged(
         if isinstance(tags, Mapping)
         else [dict(tag) for tag in tags]
     )
-    names = {tag["Key"] for tag in own}
+    names = {tag.get("Key") for tag in own if isinstance(tag, dict)}
     return [*own, *(tag for tag in given if tag["Key"] not in names)]

@@ -12,18 +12,23 @@ from typing import Any
 PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*(?::[a-z0-9_.-]+)?)\}")
 
 #: The placeholders whose values come from the environment; images are ``image:<name>``.
-NAMES = frozenset({"artifact_bucket", "kms_key_id", "name_prefix", "role_arn"})
+NAMES = frozenset({"account_id", "artifact_bucket", "kms_key_id", "name_prefix", "region", "role_arn"})
 
 IMAGE_PREFIX = "image:"
 
 
+def is_placeholder(name: str) -> bool:
+    """Return whether a name is one of ours; other text in ``${...}`` may be a shell's variable."""
+    return name in NAMES or name.startswith(IMAGE_PREFIX)
+
+
 def has_placeholder(value: Any) -> bool:
     """Return whether a value is text that contains a placeholder."""
-    return isinstance(value, str) and PLACEHOLDER.search(value) is not None
+    return isinstance(value, str) and any(map(is_placeholder, PLACEHOLDER.findall(value)))
 
 
 def find_placeholders(value: Any) -> set[str]:
-    """Return the names of all placeholders in a value, at any depth."""
+    """Return the names in all ``${...}`` of a value, at any depth; see :func:`is_placeholder`."""
     if isinstance(value, str):
         return set(PLACEHOLDER.findall(value))
     if isinstance(value, Mapping):

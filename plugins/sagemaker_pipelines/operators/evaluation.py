@@ -33,6 +33,24 @@ VERDICTS: Mapping[str, str] = {
     "PendingManualApproval": AWAITING_APPROVAL,
 }
 TaskIds = str | Sequence[str]
+#: The XCom of the comparison, and the version of its form.
+XCOM_GATE = "gate"
+GATE_VERSION = 1
+#: The keys that :func:`pushed_gate` reads.
+GATE_KEYS = (XCOM_GATE, "metric", "threshold", "verdict", "report_uri", "model_package_arn")
+
+
+def pushed_gate(xcoms: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the gate that a branch pushed, in the form of this version; empty if it pushed none.
+
+    :param xcoms: what the branch pushed, by key. An earlier version pushed each value under a key of its own.
+    """
+    if gate := xcoms.get(XCOM_GATE):
+        return dict(gate)
+    if "metric" not in xcoms:
+        return {}
+    kept = {name: xcoms.get(name) for name in ("threshold", "verdict", "report_uri", "model_package_arn")}
+    return {"metric": "metric", "value": xcoms["metric"], **kept}
 
 
 class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], BranchMixIn):
@@ -47,9 +65,10 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     run succeeds. With ``result_uri``, the verdict is also stored in S3, as one object per run and in one
     request; a run that is cleared or reprocessed replaces it.
 
-    Pushes to XCom ``metric``, ``threshold``, ``verdict`` (``accepted``, ``rejected`` or
-    ``awaiting_approval``), ``report_uri``, ``model_package_arn`` and ``result_uri``; the return value is the
-    task ids that are followed.
+    Pushes to XCom ``gate``: a dictionary with ``metric`` (its name), ``value``, ``threshold``, ``operator``,
+    ``passed``, ``verdict`` (``accepted``, ``rejected`` or ``awaiting_approval``), ``report_uri``,
+    ``model_package_arn``, ``pipeline_execution_arn`` and ``version``; with ``result_uri`` also
+    ``result_uri``. The return value is the task ids that are followed.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-propertyfile.html
 
@@ -61,6 +80,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     :param condition_step: the Condition step that is the gate; required if several steps read a metric.
         Templated.
     :param rejection_steps: see the sensor. Templated.
+    :param tolerated_failures: see the sensor. Templated.
     :param result_uri: where to store the result as JSON, such as
         ``s3://<bucket>/abalone/results/{{ ds }}.json``; None or empty stores nothing. Templated.
     :param follow_in_backfill: whether backfill runs follow a branch, too; a template can read it from the
@@ -72,7 +92,12 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     aws_hook_class = SageMakerPipelineHook
     inherits_from_skipmixin = True
     template_fields: Sequence[str] = aws_template_fields(
-        "pipeline_execution_arn", "condition_step", "rejection_steps", "result_uri", "follow_in_backfill"
+        "pipeline_execution_arn",
+        "condition_step",
+        "rejection_steps",
+        "tolerated_failures",
+        "result_uri",
+        "follow_in_backfill",
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(),)
     ui_color = "#ededed"
@@ -86,6 +111,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         awaiting_approval: TaskIds | None = None,
         condition_step: str | None = None,
         rejection_steps: Iterable[str] | None = None,
+        tolerated_failures: Iterable[str] | None = None,
         result_uri: str | None = None,
         follow_in_backfill: bool | str = False,
         **kwargs: Any,
@@ -97,6 +123,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         self.awaiting_approval = awaiting_approval
         self.condition_step = condition_step
         self.rejection_steps = rejection_steps
+        self.tolerated_failures = tolerated_failures
         self.result_uri = result_uri
         self.follow_in_backfill = follow_in_backfill
 
@@ -105,18 +132,33 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         client, arn = self.hook.client, self.pipeline_execution_arn
         SageMakerPipelineExecutionLink.store(context, self, self.hook, arn)
         try:
-            outcome = execution_outcome(client, arn, rejection_steps=self.rejection_steps)
+            outcome = execution_outcome(
+                client,
+                arn,
+                rejection_steps=self.rejection_steps,
+                tolerated_failures=self.tolerated_failures,
+            )
             reading = read_gate(client, arn, condition_step=self.condition_step)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
         model_package_arn = registered_model_package(client, arn)
         verdict = self._verdict(outcome, reading, model_package_arn)
         self.log.info(
-            "Metric %s, threshold %s (%s): %s", reading.metric, reading.threshold, reading.operator, verdict
+            "%s %s, threshold %s (%s): %s",
+            reading.metric,
+            reading.value,
+            reading.threshold,
+            reading.operator,
+            verdict,
         )
-        values = {**reading.as_dict(), "verdict": verdict, "model_package_arn": model_package_arn}
-        for key in ("metric", "threshold", "verdict", "report_uri", "model_package_arn"):
-            context["ti"].xcom_push(key=key, value=values[key])
+        values = {
+            "version": GATE_VERSION,
+            "pipeline_execution_arn": arn,
+            **reading.as_dict(),
+            "verdict": verdict,
+            "model_package_arn": model_package_arn,
+        }
+        context["ti"].xcom_push(key=XCOM_GATE, value=values)
         if self.result_uri and self.result_uri != "None":
             self._keep(context, self.result_uri, values)
         if is_backfill(context) and not is_set(self.follow_in_backfill):
@@ -138,7 +180,6 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             **interval,
             "dag_id": run.dag_id,
             "run_id": run.run_id,
-            "pipeline_execution_arn": self.pipeline_execution_arn,
         }
         try:
             self.hook.client.write_json(uri, result)
@@ -150,9 +191,10 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
     def _verdict(self, outcome: ExecutionOutcome, reading: GateReading, model_package_arn: str | None) -> str:
         if reading.passed is outcome.rejected:
             self.log.error(
-                "The metric %s %s the threshold %s (%s), but the execution %s. The stricter verdict is "
+                "%s %s %s the threshold %s (%s), but the execution %s. The stricter verdict is "
                 "followed: rejected. Check how %s is written, and check the Condition step.",
                 reading.metric,
+                reading.value,
                 "passes" if reading.passed else "does not pass",
                 reading.threshold,
                 reading.operator,

@@ -41,7 +41,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param pipeline_name: the pipeline's name or ARN. Templated.
     :param pipeline_params: values of any type. They are checked against the definition's parameters before
         AWS is called, and sent as the strings that AWS expects. None uses a parameter's default. Templated.
-    :param definition: path of the compiled definition to check against. None, or a template that renders to
+    :param definition: path of the definition to check against. None, or a template that renders to
         nothing, reads the version that will be executed; with such a template, an empty value also means the
         parameter's default, because the form of a deployed default is empty. Templated, except a Path.
     :param optional_params: values of ``pipeline_params``, by name, that are left out if the executed version
@@ -66,11 +66,12 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param selected_steps: run only these steps. Templated.
     :param from_step: run this step and all steps that depend on it. Templated.
     :param max_parallel_execution_steps: how many steps of this execution may run at once.
-    :param wait_for_completion: wait, as the sensor does, and return its outcome instead of the ARN.
+    :param wait_for_completion: wait, as the sensor does.
     :param deferrable: wait in the triggerer.
     :param check_interval: the longest time between two polls, seconds, default 30.
     :param waiter_max_attempts: together with ``check_interval``, how long to wait at most.
     :param rejection_steps: see the sensor. Templated.
+    :param tolerated_failures: see the sensor. Templated.
     :param stop_on_kill: see the sensor; an execution whose start is killed before it has the ARN is stopped
         too.
     :param resume_on_retry: see the sensor. Templated.
@@ -78,8 +79,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         up, the start is attempted again after about this many seconds, default 60. The task waits outside a
         worker, and this does not count as a retry.
     :ivar effective_parameters: the values that the execution runs with, sent or default, with secrets
-        masked; also in the log, in XCom, and among the rendered fields.
-    :return: the ARN; with ``wait_for_completion``, the sensor's outcome.
+        masked; also in the log and among the rendered fields.
+    :return: the ARN.
     :raises AirflowFailException: a parameter does not fit, data are missing, or the execution failed in a
         way that a retry cannot change.
     """
@@ -98,6 +99,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "from_step",
         "source_execution_arn",
         "rejection_steps",
+        "tolerated_failures",
         "resume_on_retry",
         "effective_parameters",
     )
@@ -124,6 +126,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         source_execution_arn: str | None = None,
         max_parallel_execution_steps: int | None = None,
         rejection_steps: Iterable[str] | None = None,
+        tolerated_failures: Iterable[str] | None = None,
         stop_on_kill: bool = True,
         resume_on_retry: bool | str = True,
         quota_retry_delay: float = 60,
@@ -157,6 +160,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.source_execution_arn = source_execution_arn
         self.max_parallel_execution_steps = max_parallel_execution_steps
         self.rejection_steps = rejection_steps
+        self.tolerated_failures = tolerated_failures
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
         self.quota_retry_delay = quota_retry_delay
@@ -165,7 +169,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self._attempt: StartAttempt | None = None
 
     def execute(self, context: Context) -> Any:
-        """Start, then return the ARN or wait."""
+        """Start, wait if so requested, and return the ARN."""
         self.prepare_kill()
         attempt = self._attempt = StartAttempt(context, self.client, self.log)
         self.pipeline_params = with_backfill_values(
@@ -190,10 +194,10 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         return result
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Continue after the trigger has fired, and return the outcome."""
-        outcome = super().execute_complete(context, event)
+        """Continue after the trigger has fired, and return the ARN."""
+        arn = super().execute_complete(context, event)
         mark_succeeded(context)
-        return outcome
+        return arn
 
     def find_when_killed(self) -> str | None:
         """Return the ARN of the execution to stop, even if its start has not been answered yet."""
@@ -212,17 +216,18 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             raise self._postpone(str(error)) from error
         self.begin_wait(context, arn, is_retry=attempt.is_retry)
         self.log.info("Execution %s", arn)
-        self._show_parameters(context, attempt, inputs)
+        self._show_parameters(attempt, inputs)
         if not self.wait_for_completion:
             self.end_if_killed()
             return arn
         timeout = float(self.check_interval) * self.waiter_max_attempts
         if self.deferrable:
             self.defer_wait(arn, waiter_delay=self.check_interval, timeout=timeout)
-        return self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
+        self.wait(context, arn, waiter_delay=self.check_interval, timeout=timeout)
+        return arn
 
-    def _show_parameters(self, context: Context, attempt: StartAttempt, inputs: StartInputs) -> None:
-        """Publish the values that the execution runs with: those that were sent, and the defaults."""
+    def _show_parameters(self, attempt: StartAttempt, inputs: StartInputs) -> None:
+        """Show the values that the execution runs with: those that were sent, and the defaults."""
         request = attempt.record.request if attempt.record else {}
         if "PipelineName" not in request:
             return
@@ -231,7 +236,6 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         except (ClientError, BotoCoreError, SageMakerPipelinesError) as error:
             self.log.warning("Cannot read the version's defaults: %s", error)
             return
-        context["ti"].xcom_push(key="effective_parameters", value=self.effective_parameters)
         sent = {item["Name"] for item in request.get("PipelineParameters", ())}
         for name, value in self.effective_parameters.items():
             self.log.info("Parameter %s: %s%s", name, value, "" if name in sent else " (default)")

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 
 class SageMakerUpsertPipelineOperator(AwsBaseOperator[SageMakerPipelineHook]):
-    """Create the pipeline of a compiled definition, or update it if it differs from what is deployed.
+    """Create the pipeline of a definition, or update it if it differs from what is deployed.
 
     Role, bucket, name prefix, KMS key, VPC and tags come from the connection's environment (see
     :mod:`sagemaker_pipelines.settings`). For an unchanged definition, nothing is written.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
 
-    :param definition: path of the compiled definition. Templated, unless it is a Path.
+    :param definition: path of the definition, in any form that :meth:`Envelope.load` reads. Templated,
+        unless it is a Path.
     :param pipeline_name: the name to deploy under; None means the definition's name with the environment's
         prefix. Templated.
     :param max_parallel_execution_steps: limit on the steps of one execution that run at once; None sets no

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSensor
@@ -33,6 +33,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
     :param pipeline_exec_arn: ARN of the execution. Templated.
     :param rejection_steps: names of the Fail steps that reject a model; None uses the Fail steps in the
         ElseSteps of the gate in the execution's own definition. Templated.
+    :param tolerated_failures: names of steps that may fail without failing this task. SageMaker ends such an
+        execution as CompletedWithFailures, if a step ran although one before it had failed. Templated.
     :param stop_on_kill: whether to stop the execution if somebody fails, clears or marks the task, or if it
         is evicted or times out; False leaves the execution running.
     :param resume_on_retry: whether a retry or a clear of this task resumes, with RetryPipelineExecution, an
@@ -41,17 +43,17 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         ``[operators] default_deferrable``.
     :param poke_interval: the longest time between two polls, seconds, default 30; the first polls are closer
         together.
-    :return: ``{"pipeline_execution_arn", "status", "rejected", "rejection_step", "rejection_message",
-        "steps": [{"name", "status", "seconds", "cache_hit"}]}``.
+    :return: the execution's ARN. The XCom ``execution`` holds its record, also if it failed; see
+        :class:`~sagemaker_pipelines.aws.record.ExecutionRecord`.
     :raises ValueError: ``mode`` is ``reschedule``, in which nothing could stop the execution between two
         polls.
-    :raises ExecutionFailedError: the execution failed; the XCom ``failure`` holds step, reason and log.
+    :raises ExecutionFailedError: the execution failed; the record holds step, reason and log.
     :raises AirflowFailException: it failed in a way that a retry cannot change, or somebody stopped it.
     """
 
     aws_hook_class = SageMakerPipelineHook
     template_fields: Sequence[str] = aws_template_fields(
-        "pipeline_exec_arn", "rejection_steps", "resume_on_retry"
+        "pipeline_exec_arn", "rejection_steps", "tolerated_failures", "resume_on_retry"
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
@@ -60,6 +62,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         *,
         pipeline_exec_arn: str,
         rejection_steps: Iterable[str] | None = None,
+        tolerated_failures: Iterable[str] | None = None,
         stop_on_kill: bool = True,
         resume_on_retry: bool | str = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -73,13 +76,14 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
             )
         super().__init__(pipeline_exec_arn=pipeline_exec_arn, poke_interval=poke_interval, **kwargs)
         self.rejection_steps = rejection_steps
+        self.tolerated_failures = tolerated_failures
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
         self.deferrable = deferrable
         self._watch: ExecutionWatch | None = None
 
     def execute(self, context: Context) -> Any:
-        """Wait, here or in the triggerer, and return the outcome."""
+        """Wait, here or in the triggerer, and return the ARN."""
         self.begin_wait(context, self.pipeline_exec_arn)
         if self.deferrable:
             self.defer_wait(
@@ -101,12 +105,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
             )
         if self._watch.look() is None:
             return False
-        return PokeReturnValue(is_done=True, xcom_value=self.judge(context, self.pipeline_exec_arn))
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the outcome after the trigger has fired."""
-        outcome: dict[str, Any] = super().execute_complete(context, event)
-        return outcome
+        self.judge(context, self.pipeline_exec_arn)
+        return PokeReturnValue(is_done=True, xcom_value=self.pipeline_exec_arn)
 
     def seconds_to_next_poke(self) -> float:
         """Return the delay of the watch, which replaces the sensor's own exponential backoff."""

@@ -10,16 +10,17 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import billable_steps
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
+from sagemaker_pipelines.aws.record import execution_record
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
     ExecutionStoppedError,
+    FailureCause,
     SageMakerPipelinesError,
     UnknownStatusError,
 )
@@ -33,10 +34,9 @@ from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrig
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: XCom keys, in addition to the task's return value.
+#: XCom keys: the ARN, as soon as it is known, and the record of the execution after the wait.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
-XCOM_FAILURE = "failure"
-XCOM_BILLABLE_SECONDS = "billable_seconds"
+XCOM_EXECUTION = "execution"
 
 
 class ExecutionWaitMixin(KillMixin):
@@ -45,6 +45,7 @@ class ExecutionWaitMixin(KillMixin):
     It is mixed into operators, which already have ``hook`` and the connection's arguments.
 
     :param rejection_steps: see the sensor.
+    :param tolerated_failures: see the sensor.
     :param stop_on_kill: see the sensor.
     :param resume_on_retry: see the sensor.
     """
@@ -55,6 +56,7 @@ class ExecutionWaitMixin(KillMixin):
         verify: bool | str | None
         botocore_config: dict[str, Any] | None
         rejection_steps: Iterable[str] | None
+        tolerated_failures: Iterable[str] | None
         resume_on_retry: bool | str
 
         def defer(self, **kwargs: Any) -> Any: ...
@@ -95,7 +97,7 @@ class ExecutionWaitMixin(KillMixin):
 
     def wait(
         self, context: Context, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float
-    ) -> dict[str, Any]:
+    ) -> None:
         """Wait in the worker until the execution has ended, and judge it.
 
         :param waiter_delay: the longest time between two polls, seconds.
@@ -106,9 +108,10 @@ class ExecutionWaitMixin(KillMixin):
         while watch.look() is None:
             if time.monotonic() >= deadline:
                 self.stop_for_timeout(pipeline_execution_arn)
+                self._publish(context, pipeline_execution_arn)
                 raise timed_out(pipeline_execution_arn)
             time.sleep(max(0.0, min(watch.delay(), deadline - time.monotonic())))
-        return self.judge(context, pipeline_execution_arn)
+        self.judge(context, pipeline_execution_arn)
 
     def defer_wait(self, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float) -> None:
         """Hand the wait to the triggerer; the task continues in :meth:`execute_complete`.
@@ -147,7 +150,7 @@ class ExecutionWaitMixin(KillMixin):
         return is_end(status)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Continue after the trigger has fired.
+        """Continue after the trigger has fired, and return the execution's ARN.
 
         :param event: the trigger's payload.
         """
@@ -160,43 +163,50 @@ class ExecutionWaitMixin(KillMixin):
         if event["event"] == "error":
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
+            self._publish(context, arn)
             raise timed_out(arn)
-        self._log_steps(arn)
-        return self.judge(context, arn)
+        self.judge(context, arn)
+        return arn
 
-    def judge(self, context: Context, pipeline_execution_arn: str) -> dict[str, Any]:
-        """Return the outcome of an execution that has ended well, or raise with the cause.
+    def judge(self, context: Context, pipeline_execution_arn: str) -> None:
+        """Return if an execution has ended well, or raise with the cause; either way, publish its record.
 
         A failure that a retry cannot change fails the task without a retry.
         """
         try:
             outcome = execution_outcome(
-                self.client, pipeline_execution_arn, rejection_steps=self.rejection_steps
+                self.client,
+                pipeline_execution_arn,
+                rejection_steps=self.rejection_steps,
+                tolerated_failures=self.tolerated_failures,
             )
         except ExecutionError as error:
             self._report_failure(context, error)
-            self._log_billing(context, pipeline_execution_arn)
             if _is_final(error):
                 raise AirflowFailException(str(error)) from error
             raise
         except UnknownStatusError as error:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
+        self._publish(context, pipeline_execution_arn, rejected=outcome.rejected, cause=outcome.cause)
         self._log_outcome(outcome)
-        self._log_billing(context, pipeline_execution_arn)
-        return outcome.as_dict()
 
-    def _log_billing(self, context: Context, pipeline_execution_arn: str) -> None:
-        """Log what each step bills; a wait does not fail if this cannot be read."""
+    def _publish(
+        self,
+        context: Context,
+        pipeline_execution_arn: str,
+        *,
+        rejected: bool = False,
+        cause: FailureCause | None = None,
+    ) -> None:
+        """Push the record of the execution, and log it; a wait does not fail if it cannot be read."""
         try:
-            steps = billable_steps(self.client, pipeline_execution_arn)
-        except Exception as error:
-            self.log.warning("Cannot read what %s bills: %s", pipeline_execution_arn, error)
+            record = execution_record(self.client, pipeline_execution_arn, rejected=rejected, cause=cause)
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("Cannot read the record of %s: %s", pipeline_execution_arn, error)
             return
-        total = sum(step.instance_seconds for step in steps)
-        for step in steps:
-            self.log.info("Billable: %s", step)
-        self.log.info("Total billable: %.0f instance-seconds", total)
-        context["ti"].xcom_push(key=XCOM_BILLABLE_SECONDS, value=total)
+        for line in record.lines():
+            self.log.info("%s", line)
+        context["ti"].xcom_push(key=XCOM_EXECUTION, value=self.pipeline_hook.masked(record.as_dict()))
 
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
         """Stop an execution that nobody will watch any more."""
@@ -205,9 +215,10 @@ class ExecutionWaitMixin(KillMixin):
 
     def _report_failure(self, context: Context, error: ExecutionError) -> None:
         self._remember(context, error)
-        context["ti"].xcom_push(key=XCOM_FAILURE, value=error.as_dict())
-        if isinstance(error, ExecutionFailedError) and error.causes:
-            SageMakerFailedStepLogLink.store(context, self, self.pipeline_hook, error.causes[0])  # type: ignore[arg-type]
+        cause = error.first_cause
+        if cause is not None:
+            SageMakerFailedStepLogLink.store(context, self, self.pipeline_hook, cause)  # type: ignore[arg-type]
+        self._publish(context, error.pipeline_execution_arn, cause=cause)
 
     def _remember(self, context: Context, error: ExecutionError) -> None:
         """Record for the next attempt that this one saw the end, unless our own kill caused that end."""
@@ -216,23 +227,13 @@ class ExecutionWaitMixin(KillMixin):
             stopped = isinstance(error, ExecutionStoppedError)
             record.save(context, seen="stopped" if stopped else "failed")
 
-    def _log_steps(self, pipeline_execution_arn: str) -> None:
-        """Log how every step ended, because the triggerer reads the steps of many waits only in turn."""
-        try:
-            steps = self.client.list_steps(pipeline_execution_arn)
-        except (ClientError, BotoCoreError) as error:
-            self.log.warning("Cannot list the steps of %s: %s", pipeline_execution_arn, error)
-            return
-        for step in steps:
-            self.log.info("%s", step)
-
     def _log_outcome(self, outcome: ExecutionOutcome) -> None:
-        if outcome.rejected:
+        if outcome.cause is not None:
             self.log.warning(
                 "%s was rejected by step %s: %s",
                 outcome.pipeline_execution_arn,
-                outcome.rejection_step,
-                outcome.rejection_message,
+                outcome.cause.step_name,
+                outcome.cause.reason,
             )
         else:
             self.log.info("%s ended as %s", outcome.pipeline_execution_arn, outcome.status)

@@ -13,6 +13,7 @@ from sagemaker_pipelines.airflow_internals import SharedStreamProducer
 from sagemaker_pipelines.data.events import EXECUTION, S3, Event
 from sagemaker_pipelines.data.ledger import EventLedger
 from sagemaker_pipelines.hooks.queue import MAX_WAIT_SECONDS, SqsQueueHook
+from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.queue import QueueMessage, SqsQueueProducer
 
 UNMATCHED = ("keep", "delete")
@@ -20,7 +21,7 @@ UNMATCHED = ("keep", "delete")
 _OWN_DESCRIPTION = "Airflow dag_id="
 
 
-class SqsEventTrigger(BaseEventTrigger):
+class SqsEventTrigger(AwsTrigger, BaseEventTrigger):
     """Fire for every new event of one kind that an SQS queue receives.
 
     Watchers of one queue whose arguments here are equal share one receive loop. It deletes a message only
@@ -32,11 +33,10 @@ class SqsEventTrigger(BaseEventTrigger):
     :param wait_time_seconds: how long a receive waits for the first message, at most 20.
     :param visibility_timeout: seconds until a message that was received but not stored is delivered again,
         after a crash of the triggerer; None uses the queue's timeout.
-    :param aws_conn_id: the Airflow connection.
-    :param region_name: the region; None uses the connection's.
-    :param verify: whether or with which CA bundle to check certificates.
-    :param botocore_config: keywords of botocore's Config.
+    :param kwargs: the connection's arguments, see :class:`~sagemaker_pipelines.triggers.base.AwsTrigger`.
     """
+
+    arguments: tuple[str, ...] = ("queue", "unmatched", "wait_time_seconds", "visibility_timeout")
 
     def __init__(
         self,
@@ -45,39 +45,19 @@ class SqsEventTrigger(BaseEventTrigger):
         unmatched: str = "keep",
         wait_time_seconds: int = MAX_WAIT_SECONDS,
         visibility_timeout: int | None = None,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**kwargs)
         _check(queue, unmatched, wait_time_seconds, visibility_timeout)
         self.queue = queue
         self.unmatched = unmatched
         self.wait_time_seconds = wait_time_seconds
         self.visibility_timeout = visibility_timeout
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         self._ledger = EventLedger()
 
     @abstractmethod
     def takes(self, event: Event) -> bool:
         """Return whether the event matches this watcher."""
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that create an equal trigger."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "queue": self.queue,
-            "unmatched": self.unmatched,
-            "wait_time_seconds": self.wait_time_seconds,
-            "visibility_timeout": self.visibility_timeout,
-            "aws_conn_id": self.aws_conn_id,
-            "region_name": self.region_name,
-            "verify": self.verify,
-            "botocore_config": self.botocore_config,
-        }
 
     def shared_stream_key(self) -> Hashable:
         """Return the key that watchers must have in common to share a receive loop."""
@@ -85,7 +65,8 @@ class SqsEventTrigger(BaseEventTrigger):
 
     def shared_arguments(self) -> dict[str, Any]:
         """Return the arguments that concern the queue, which every subclass has."""
-        return SqsEventTrigger.serialize(self)[1]
+        names = (*SqsEventTrigger.arguments, *self.connection_arguments)
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
@@ -142,6 +123,8 @@ class S3ObjectCreatedTrigger(SqsEventTrigger):
     :param kwargs: see :class:`SqsEventTrigger`.
     """
 
+    arguments = (*SqsEventTrigger.arguments, "uri_prefix", "uri_suffix")
+
     def __init__(self, *, uri_prefix: str, uri_suffix: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not uri_prefix.startswith("s3://"):
@@ -150,11 +133,6 @@ class S3ObjectCreatedTrigger(SqsEventTrigger):
             )
         self.uri_prefix = uri_prefix
         self.uri_suffix = uri_suffix
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make an equal trigger."""
-        path, arguments = super().serialize()
-        return path, {**arguments, "uri_prefix": self.uri_prefix, "uri_suffix": self.uri_suffix}
 
     def takes(self, event: Event) -> bool:
         """Return whether the object is below the prefix."""
@@ -175,6 +153,8 @@ class SageMakerPipelineExecutionEndedTrigger(SqsEventTrigger):
     :param kwargs: see :class:`SqsEventTrigger`.
     """
 
+    arguments = (*SqsEventTrigger.arguments, "pipeline_name", "statuses", "include_own")
+
     def __init__(
         self,
         *,
@@ -187,12 +167,6 @@ class SageMakerPipelineExecutionEndedTrigger(SqsEventTrigger):
         self.pipeline_name = pipeline_name
         self.statuses = list(statuses)
         self.include_own = include_own
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make an equal trigger."""
-        path, arguments = super().serialize()
-        own = {"pipeline_name": self.pipeline_name, "statuses": self.statuses}
-        return path, {**arguments, **own, "include_own": self.include_own}
 
     def takes(self, event: Event) -> bool:
         """Return whether it is an execution of the pipeline, in one of the statuses."""

@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from sagemaker_pipelines.aws.pacing import Patience, delay_after
 from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
+from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 
-class SageMakerPartitionsTrigger(BaseTrigger):
+class SageMakerPartitionsTrigger(AwsTrigger):
     """Fire when every URI holds data or the deadline has passed.
 
     The payload is ``{"event": "ready" | "timeout" | "error", "missing": [...], "message"}``.
@@ -23,14 +24,12 @@ class SageMakerPartitionsTrigger(BaseTrigger):
     :param uris: S3 URIs of the partitions.
     :param waiter_delay: the longest time between two polls, seconds.
     :param deadline: when to give up, seconds since the epoch.
-    :param aws_conn_id: the Airflow connection.
-    :param region_name: the region; None uses the connection's.
-    :param verify: whether or with which CA bundle to check certificates.
-    :param botocore_config: keywords of botocore's Config.
     :param version: the version of these arguments, for waits that outlive an upgrade of this package.
+    :param kwargs: the connection's arguments, see :class:`~sagemaker_pipelines.triggers.base.AwsTrigger`.
     """
 
     VERSION = 1
+    arguments = ("uris", "waiter_delay", "deadline", "version")
 
     def __init__(
         self,
@@ -38,44 +37,18 @@ class SageMakerPartitionsTrigger(BaseTrigger):
         uris: Sequence[str],
         waiter_delay: float,
         deadline: float,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
         version: int = VERSION,
+        **kwargs: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**kwargs)
         self.uris = list(uris)
         self.waiter_delay = waiter_delay
         self.deadline = deadline
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         self.version = version
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that create an equal trigger."""
-        names = (
-            "uris",
-            "waiter_delay",
-            "deadline",
-            "aws_conn_id",
-            "region_name",
-            "verify",
-            "botocore_config",
-        )
-        arguments = {name: getattr(self, name) for name in (*names, "version")}
-        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     def hook(self) -> SageMakerPipelineHook:
         """Return the hook with which this trigger calls AWS."""
-        hook = SageMakerPipelineHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
-        )
+        hook = super().hook()
         hook.default_config = POLLING_CONFIG
         return hook
 
@@ -87,7 +60,7 @@ class SageMakerPartitionsTrigger(BaseTrigger):
                 missing = await in_thread(
                     partial(_missing, hook, self.uris),
                     purpose=LOOK,
-                    connection=(self.aws_conn_id, self.region_name),
+                    connection=self.connection,
                 )
                 patience.renew()
             except Exception as error:

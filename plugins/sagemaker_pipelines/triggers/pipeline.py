@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 from airflow.sdk import TaskInstanceState
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.poller import watching
 from sagemaker_pipelines.triggers.threads import KILL, in_thread
 
@@ -26,7 +25,7 @@ ASK_AGAIN_SECONDS = 1.0
 STOP_SECONDS = 18.0
 
 
-class SageMakerPipelineExecutionTrigger(BaseTrigger):
+class SageMakerPipelineExecutionTrigger(AwsTrigger):
     """Fire once when a pipeline execution has ended in any way, or when the deadline has passed.
 
     The event says what was seen and does not judge it. The task judges it, with the same code as in the
@@ -37,14 +36,12 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
     :param waiter_delay: the longest time between two polls, seconds.
     :param deadline: when to give up, seconds since the epoch; None waits for as long as it takes.
     :param stop_on_kill: whether to stop the execution if a user fails or clears the task, or at the deadline.
-    :param aws_conn_id: the Airflow connection.
-    :param region_name: the region; None uses the connection's.
-    :param verify: whether or with which CA bundle to check certificates.
-    :param botocore_config: keywords of botocore's Config.
     :param version: the version of these arguments, for waits that outlive an upgrade of this package.
+    :param kwargs: the connection's arguments, see :class:`~sagemaker_pipelines.triggers.base.AwsTrigger`.
     """
 
     VERSION = 1
+    arguments = ("pipeline_execution_arn", "waiter_delay", "deadline", "stop_on_kill", "version")
 
     def __init__(
         self,
@@ -53,55 +50,22 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         waiter_delay: float = 60,
         deadline: float | None = None,
         stop_on_kill: bool = True,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
         version: int = VERSION,
+        **kwargs: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**kwargs)
         self.pipeline_execution_arn = pipeline_execution_arn
         self.waiter_delay = waiter_delay
         self.deadline = deadline
         self.stop_on_kill = stop_on_kill
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         self.version = version
         # The event loop alone does not keep the task from being garbage collected.
         self._kill_work: asyncio.Future[None] | None = None
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that create an equal trigger."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "pipeline_execution_arn": self.pipeline_execution_arn,
-                "waiter_delay": self.waiter_delay,
-                "deadline": self.deadline,
-                "stop_on_kill": self.stop_on_kill,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": self.botocore_config,
-                "version": self.version,
-            },
-        )
-
-    def hook(self) -> SageMakerPipelineHook:
-        """Return the hook with which this trigger calls AWS."""
-        return SageMakerPipelineHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
-        )
-
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until the execution has ended, together with the other waits of this triggerer."""
         async with watching(
-            self._connection,
+            self.connection,
             self.pipeline_execution_arn,
             waiter_delay=self.waiter_delay,
             make_hook=self.hook,
@@ -175,7 +139,7 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
         return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
 
     async def _stop(self) -> None:
-        await in_thread(self._stop_now, purpose=KILL, connection=self._connection)
+        await in_thread(self._stop_now, purpose=KILL, connection=self.connection)
 
     def _stop_now(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
@@ -197,12 +161,6 @@ class SageMakerPipelineExecutionTrigger(BaseTrigger):
             time.sleep(ASK_AGAIN_SECONDS)
         seconds = max(0.0, deadline - time.monotonic())
         stop_execution(client, self.pipeline_execution_arn, seconds=seconds, log=self.log)
-
-    @property
-    def _connection(self) -> Hashable:
-        """The key that distinguishes the connections of different triggers."""
-        config = json.dumps(self.botocore_config, sort_keys=True, default=str)
-        return (self.aws_conn_id, self.region_name, self.verify, config)
 
     def _seconds_left(self) -> float | None:
         return None if self.deadline is None else max(0.0, self.deadline - time.time())

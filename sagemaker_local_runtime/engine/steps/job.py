@@ -11,6 +11,7 @@ from typing import Any
 
 from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from sagemaker_local_runtime.jobs.kinds import JobKind
+from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.validation import validate
 
 # How a job's FailureReason begins, and the exception type that retry policies match.
@@ -40,6 +41,7 @@ class JobExecutor:
         kind, jobs = self._kind, step_run.services.jobs
         name = step_run.resource_name(kind.name_field)
         arguments = step_run.with_role("RoleArn") if kind.needs_role else step_run.arguments
+        arguments = arguments | _experiment_config(step_run)
         arn = jobs.create(
             kind.kind,
             validate(f"Create{kind.prefix}", {**arguments, kind.name_field: name}),
@@ -51,6 +53,17 @@ class JobExecutor:
         step_run.services.account.store.persist(lambda: step_run.record(metadata))
         job = jobs.wait(kind.kind, name, step_run.stop)
         return _outcome(job, kind, metadata, stopped=step_run.stop.is_set())
+
+
+def _experiment_config(step_run: StepRun) -> dict[str, Any]:
+    """Return the argument that puts the job into the execution's trial, if the pipeline has an experiment."""
+    names = step_run.execution.get("PipelineExperimentConfig")
+    if not names:
+        return {}
+    # A restart of the local runtime forgets experiments.
+    Experiments(step_run.services.account).ensure(names)
+    own = step_run.arguments.get("ExperimentConfig") or {}
+    return {"ExperimentConfig": {"TrialComponentDisplayName": step_run.name, **own, **names}}
 
 
 def _outcome(job: dict[str, Any], kind: JobKind, metadata: dict[str, Any], *, stopped: bool) -> StepOutcome:

@@ -116,7 +116,7 @@ class Backfills:
             }
             lines = rows[f"train/dt={day}/abalone.csv"].decode().split()
             mean = statistics.fmean(float(line.rpartition(",")[2]) for line in lines)
-            assert result["metric"] == pytest.approx(factor * mean)
+            assert result["value"] == pytest.approx(factor * mean)
             assert result["report_uri"].startswith(f"s3://{self.endpoint.bucket}/light/dt={day}/")
             assert result["data_interval_start"][:10] == day
             seen.add(arn)
@@ -164,8 +164,8 @@ def test_thirty_days_run_again_on_request_and_leave_nothing_when_cancelled(backf
     assert told["totals"]["states"] == {"success": 30}
     assert told["totals"]["executions"] == 30
     # Each Processing job sleeps for 8 s.
-    assert all(d["billable_seconds"] >= 8 for d in told["dates"])
-    assert [d["metric"] for d in told["dates"]] == [backfills.result(day)["metric"] for day in DAYS]
+    assert all(d["instance_seconds"] >= 8 for d in told["dates"])
+    assert [d["value"] for d in told["dates"]] == [backfills.result(day)["value"] for day in DAYS]
     assert {d["pipeline_execution_arn"] for d in told["dates"]} == executions
 
     again = backfills.create(dag_run_conf={"Factor": 3.0}, reprocess_behavior="completed", run_backwards=True)

@@ -28,6 +28,24 @@ def only(task_id: str) -> dict[str, str]:
     return dict.fromkeys(NOT_TAKEN, "skipped") | {task_id: "success"}
 
 
+MIRRORS = (
+    "AbaloneProcess",
+    "AbaloneTrain",
+    "AbaloneEval",
+    "AbaloneMSECond",
+    "AbaloneRegisterCond",
+    "AbaloneRegisterModel",
+    "AbaloneCreateModel",
+    "AbaloneTransform",
+    "AbaloneMSEFail",
+)
+
+
+def mirrors(run: Run) -> list[str]:
+    assert run.tasks["steps.steps_ended"] == "success"
+    return [run.tasks[f"steps.{name}"] for name in MIRRORS]
+
+
 def statuses(airflow: Airflow, run: Run) -> dict[str, str]:
     return {step.name: step.status for step in airflow.sagemaker.list_steps(airflow.execution_arn(run))}
 
@@ -102,9 +120,22 @@ class TestAccepted:
         run = scenario("accepted")
         test = table(airflow, output(airflow, run, "AbaloneProcess", "test"))
         predicted = model_of(airflow, run, tmp_path).predict(xgboost.DMatrix(test[:, 1:]))
-        metric = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "metric")
+        metric = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "gate")["value"]
         assert metric == pytest.approx(np.mean((predicted - test[:, 0]) ** 2), rel=1e-5)
         assert metric < 6.0
+
+    def test_every_step_is_a_task_that_used_no_worker(self, airflow: Airflow, scenario: Scenario) -> None:
+        run = scenario("accepted")
+        assert mirrors(run) == ["success"] * 8 + ["skipped"]
+        tasks = airflow.api.task_instances(run.dag_id, run.run_id)
+        steps = [task for task in tasks if task["task_id"].startswith("steps.")]
+        assert {task["hostname"] for task in steps} <= {"", None}
+        step = airflow.api.xcom(run.dag_id, run.run_id, "steps.AbaloneTrain", "step")
+        assert (step["type"], step["status"], step["arn"]) == (
+            "Training",
+            "Succeeded",
+            resource_arn(airflow, run, "AbaloneTrain"),
+        )
 
     def test_scoring_predicts_every_row_of_the_batch_with_the_model_of_this_run(
         self, airflow: Airflow, scenario: Scenario, tmp_path: Path
@@ -151,8 +182,15 @@ class TestRejected:
         seen = statuses(airflow, run)
         assert seen["AbaloneMSEFail"] == "Failed"
         assert not {"AbaloneRegisterModel", "AbaloneCreateModel", "AbaloneTransform"} & set(seen)
-        outcome = airflow.api.xcom(run.dag_id, run.run_id, "wait_for_pipeline")
-        assert outcome["rejection_message"] == "Execution failed due to MSE > 3.0"
+        record = airflow.api.xcom(run.dag_id, run.run_id, "wait_for_pipeline", "execution")
+        assert record["rejected"] is True
+        assert record["cause"]["reason"] == "Execution failed due to MSE > 3.0"
+
+    def test_the_fail_step_is_green_and_says_why(self, airflow: Airflow, scenario: Scenario) -> None:
+        run = scenario("rejected")
+        assert mirrors(run) == ["success"] * 4 + ["skipped"] * 4 + ["success"]
+        log = airflow.api.log(run.dag_id, run.run_id, "steps.AbaloneMSEFail")
+        assert "The gate rejected the model, so the run goes on: Execution failed due to MSE > 3.0" in log
 
     def test_s3_holds_the_report_and_no_predictions(self, airflow: Airflow, scenario: Scenario) -> None:
         execution_arn = airflow.execution_arn(scenario("rejected"))
@@ -167,9 +205,9 @@ class TestRejected:
         run = scenario("rejected")
         (message,) = airflow.messages(run)
         verdict = read_gate(airflow.sagemaker, airflow.execution_arn(run))
-        assert message["Subject"] == f"abalone rejected: MSE {verdict.metric:.4f}"
+        assert message["Subject"] == f"abalone rejected: MSE {verdict.value:.4f}"
         assert (
-            f"MSE {verdict.metric:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
+            f"MSE {verdict.value:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
         )
         assert airflow.execution_arn(run) in message["Message"]
         assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]
@@ -184,7 +222,7 @@ class TestAwaitingApproval:
 
     def test_the_package_is_registered_and_pending(self, airflow: Airflow, scenario: Scenario) -> None:
         run = scenario("awaiting_approval")
-        arn = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "model_package_arn")
+        arn = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "gate")["model_package_arn"]
         package = airflow.client("sagemaker").describe_model_package(ModelPackageName=arn)
         assert package["ModelApprovalStatus"] == "PendingManualApproval"
 
@@ -193,7 +231,7 @@ class TestAwaitingApproval:
     ) -> None:
         run = scenario("awaiting_approval")
         (message,) = airflow.messages(run)
-        arn = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "model_package_arn")
+        arn = airflow.api.xcom(run.dag_id, run.run_id, "branch_on_mse", "gate")["model_package_arn"]
         assert message["Subject"] == "abalone awaiting approval"
         assert f"Approve {arn}" in message["Message"]
 
@@ -210,6 +248,13 @@ class TestFailed:
         assert run.state == "failed"
         assert run.tasks["wait_for_pipeline"] == "failed"
         assert branches(run) == dict.fromkeys(NOT_TAKEN, "upstream_failed")
+
+    def test_the_failed_step_is_red_with_the_end_of_its_log(
+        self, airflow: Airflow, scenario: Scenario
+    ) -> None:
+        run = scenario("failed")
+        assert mirrors(run) == ["failed"] + ["upstream_failed"] * 8
+        assert "line 2, column 2" in airflow.api.log(run.dag_id, run.run_id, "steps.AbaloneProcess")
 
     def test_the_notification_names_the_step_and_the_bad_cell(
         self, airflow: Airflow, scenario: Scenario

@@ -123,7 +123,7 @@ def test_a_condition_reads_a_metric_of_a_training_job(
     target = Target.of(local_runtime.endpoint_url, local_runtime.settings)
     verdict = read_gate(target.sagemaker, arn)
     assert (verdict.threshold, verdict.passed) == (threshold, status == "Succeeded")
-    assert verdict.metric > 0
+    assert verdict.value > 0
 
 
 def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(

@@ -67,6 +67,7 @@ def test_the_servers_environment_is_not_inherited(
         "LANG",
         "MINE",
         "PATH",
+        "PYTHONPATH",
         "PYTHONUNBUFFERED",
         "TMPDIR",
     }

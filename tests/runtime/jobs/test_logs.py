@@ -71,6 +71,23 @@ def test_bytes_that_are_no_text_do_not_stop_the_log(runtime: JobRuntime, tmp_pat
     assert messages(runtime, log) == ["\ufffd\ufffd", "after"]
 
 
+def test_a_deleted_log_group_comes_back_with_the_next_line(runtime: JobRuntime, tmp_path: Path) -> None:
+    logs, shipper = runtime.account.client("logs"), LogShipper(runtime.account)
+    group = "/aws/sagemaker/TrainingJobs"
+    first = shipper.open(group, "first/algo-1-1", tmp_path / "first")
+    first.write(b"before\n")
+    shipper.ship(first)
+    logs.delete_log_group(logGroupName=group)
+    first.write(b"after\n")
+    first.close()
+    assert messages(runtime, first) == ["after"]
+    logs.delete_log_group(logGroupName=group)
+    second = shipper.open(group, "second/algo-1-1", tmp_path / "second")
+    second.write(b"new job\n")
+    second.close()
+    assert messages(runtime, second) == ["new job"]
+
+
 def test_a_logs_endpoint_that_fails_costs_only_the_stream(runtime: JobRuntime, tmp_path: Path) -> None:
     runtime.account._clients["logs"] = _Refusing()
     log = open_log(runtime, "refused", tmp_path)

@@ -37,7 +37,42 @@ def test_no_key_leads_out_of_the_folder(key: str, prefix: str) -> None:
     assert (folder / path).resolve().is_relative_to(folder)
 
 
-@pytest.mark.parametrize("uri", ["", "bucket/key", "https://bucket/key", "s3://", "s3:///key"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://bucket/folder/a b.csv",
+        "https://bucket.s3.eu-west-1.amazonaws.com/folder/a%20b.csv",
+        "https://bucket.s3.amazonaws.com/folder/a%20b.csv",
+        "https://bucket.s3-eu-west-1.amazonaws.com/folder/a%20b.csv",
+        "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/folder/a%20b.csv",
+        "https://bucket.s3.cn-north-1.amazonaws.com.cn/folder/a%20b.csv",
+        "https://s3.eu-west-1.amazonaws.com/bucket/folder/a%20b.csv",
+        "https://s3.amazonaws.com/bucket/folder/a%20b.csv",
+        "https://s3-eu-west-1.amazonaws.com/bucket/folder/a%20b.csv",
+    ],
+)
+def test_every_address_of_an_object_leads_to_its_bucket_and_key(uri: str) -> None:
+    assert split_uri(uri) == ("bucket", "folder/a b.csv")
+
+
+def test_a_bucket_name_may_have_dots() -> None:
+    assert split_uri("https://my.own.s3.bucket.s3.eu-west-1.amazonaws.com/k") == ("my.own.s3.bucket", "k")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "bucket/key",
+        "https://bucket/key",
+        "s3://",
+        "s3:///key",
+        "https://s3.amazonaws.com/",
+        "https://bucket.s3-website-eu-west-1.amazonaws.com/key",
+        "https://bucket.s3.amazonaws.com.example.com/key",
+        "http://bucket.s3.amazonaws.com/key",
+    ],
+)
 def test_what_is_no_s3_uri_is_refused(uri: str) -> None:
     with pytest.raises(ValidationError, match="Invalid S3 URI"):
         split_uri(uri)

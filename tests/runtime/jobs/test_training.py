@@ -236,6 +236,21 @@ def test_a_stop_is_seen_in_the_secondary_statuses(runtime: JobRuntime) -> None:
     assert [item["Status"] for item in job["SecondaryStatusTransitions"]][-2:] == ["Stopping", "Stopped"]
 
 
+def test_a_missing_input_is_refused_in_the_words_of_aws(runtime: JobRuntime) -> None:
+    upload_table(runtime, "half")
+    request = training_request("missing-input", "half")
+    uri = f"s3://{BUCKET}/half/validatoin/"
+    request["InputDataConfig"][1] = channel("validation", uri)
+    with pytest.raises(ValidationError) as refused:
+        runtime.jobs.create("training", request)
+    assert refused.value.message == (
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+        "exists in the selected region (us-east-1), that objects exist under that S3 prefix, and that the "
+        f'role "{ROLE}" has "s3:ListBucket" permissions on bucket "{BUCKET}".'
+    )
+    assert runtime.jobs.list("training") == []
+
+
 def test_an_image_without_an_algorithm_needs_a_script(runtime: JobRuntime) -> None:
     request = training_request("none", "none")
     request["AlgorithmSpecification"]["TrainingImage"] = SKLEARN

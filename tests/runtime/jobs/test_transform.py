@@ -272,6 +272,21 @@ def test_a_missing_model_is_refused(runtime: JobRuntime) -> None:
         runtime.jobs.create("transform", transform_request("absent"))
 
 
+def test_missing_rows_are_refused_when_the_job_is_created(runtime: JobRuntime) -> None:
+    create_model(runtime, "no-rows", script_container(runtime, "no-rows", SUMS))
+    with pytest.raises(ValidationError, match=f'No S3 objects found under S3 URL "s3://{BUCKET}/no-rows/in"'):
+        runtime.jobs.create("transform", transform_request("no-rows"))
+
+
+def test_a_model_at_an_https_address_of_s3_scores(runtime: JobRuntime) -> None:
+    container = script_container(runtime, "https", SUMS)
+    path = container["ModelDataUrl"].removeprefix("s3://")
+    container["ModelDataUrl"] = f"https://s3.us-east-1.amazonaws.com/{path}"
+    create_model(runtime, "https", container)
+    assert run_transform(runtime, "https")["TransformJobStatus"] == "Completed", log_of(runtime, "https")
+    assert runtime.models.describe_model("https")["PrimaryContainer"]["ModelDataUrl"].startswith("https://")
+
+
 def test_a_join_needs_equal_splitting_and_assembling(runtime: JobRuntime) -> None:
     create_model(runtime, "unequal", script_container(runtime, "unequal", SUMS))
     request = transform_request(

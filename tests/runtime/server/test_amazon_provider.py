@@ -10,6 +10,7 @@ import pytest
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.waiting import until
 
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
@@ -198,3 +199,55 @@ def test_experiments_are_created(runtime: LocalRuntime) -> None:
 
     arn = SageMakerCreateExperimentOperator(task_id="create", name="provider-experiment").execute({})
     assert arn.endswith(":experiment/provider-experiment")
+
+
+def conditions(count: int) -> dict[str, Any]:
+    """Return a step of conditions, each the only step of the one around it."""
+    condition = {"Type": "LessThanOrEqualTo", "LeftValue": 3.0, "RightValue": 6.0}
+    step: dict[str, Any] = {}
+    for number in range(count):
+        arguments = {"Conditions": [condition], "IfSteps": [step] if step else [], "ElseSteps": []}
+        step = {"Name": f"Check{number}", "Type": "Condition", "Arguments": arguments}
+    return step
+
+
+def test_a_pipeline_with_an_experiment_runs_and_is_torn_down(runtime: LocalRuntime) -> None:
+    """The order of calls is that of the provider's system test of pipelines, with its teardown."""
+    from airflow.providers.amazon.aws.operators.sagemaker import (
+        SageMakerStartPipelineOperator,
+        SageMakerStopPipelineOperator,
+    )
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerPipelineSensor
+
+    sagemaker, name = runtime.client("sagemaker"), "provider-pipeline"
+    experiment = {
+        "ExperimentName": {"Get": "Execution.PipelineName"},
+        "TrialName": {"Get": "Execution.PipelineExecutionId"},
+    }
+    quick = sleeping("pass")["Steps"]
+    document = {"Version": "2020-12-01", "Metadata": {}, "PipelineExperimentConfig": experiment}
+    runtime.create_pipeline({**document, "Steps": [*quick, conditions(30)]}, name)
+
+    first = SageMakerStartPipelineOperator(task_id="start1", pipeline_name=name).execute({})
+    second = SageMakerStartPipelineOperator(task_id="start2", pipeline_name=name).execute({})
+    SageMakerStopPipelineOperator(task_id="stop1", pipeline_exec_arn=first).execute({})
+    sensor: Any = SageMakerPipelineSensor(task_id="await2", pipeline_exec_arn=second)
+    assert until(lambda: sensor.poke({}), "the second execution")
+
+    runtime.wait(first)
+    sagemaker.delete_pipeline(PipelineName=name, ClientRequestToken="t" * 36)
+    trials = [trial["TrialName"] for trial in sagemaker.list_trials(ExperimentName=name)["TrialSummaries"]]
+    assert {arn.rpartition("/")[2] for arn in (first, second)} == set(trials)
+    deleted = 0
+    for trial in trials:
+        for summary in sagemaker.list_trial_components(TrialName=trial)["TrialComponentSummaries"]:
+            component = summary["TrialComponentName"]
+            sagemaker.disassociate_trial_component(TrialComponentName=component, TrialName=trial)
+            sagemaker.delete_trial_component(TrialComponentName=component)
+            deleted += 1
+        sagemaker.delete_trial(TrialName=trial)
+    assert deleted >= 1, "at least the job of the execution that nobody stopped"
+    sagemaker.delete_experiment(ExperimentName=name)
+    assert name not in {
+        found["ExperimentName"] for found in sagemaker.list_experiments()["ExperimentSummaries"]
+    }

@@ -83,6 +83,59 @@ def test_a_failed_run_says_why_and_exits_with_1(envelope: Path, local_runtime: L
     assert "step Refuse failed: above 0" in done.stdout
 
 
+def test_a_plain_definition_runs_with_the_buckets_and_the_region_that_it_names(tmp_path: Path) -> None:
+    code = "s3://their-code/v1/count.py"
+    step = {
+        "Name": "Count",
+        "Type": "Processing",
+        "Arguments": {
+            "RoleArn": "arn:aws:iam::111122223333:role/Theirs",
+            "AppSpecification": {
+                "ImageUri": "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0",
+                "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/count.py"],
+            },
+            "ProcessingInputs": [
+                {
+                    "InputName": "code",
+                    "S3Input": {
+                        "S3Uri": code,
+                        "LocalPath": "/opt/ml/processing/input/code",
+                        "S3DataType": "S3Prefix",
+                        "S3InputMode": "File",
+                    },
+                }
+            ],
+            "ProcessingOutputConfig": {
+                "Outputs": [
+                    {
+                        "OutputName": "count",
+                        "S3Output": {
+                            "S3Uri": "s3://their-results/count",
+                            "LocalPath": "/opt/ml/processing/count",
+                            "S3UploadMode": "EndOfJob",
+                        },
+                    }
+                ]
+            },
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+            },
+        },
+    }
+    path, script = tmp_path / "their_count.json", tmp_path / "count.py"
+    # As json.dump(pipeline.definition(), file) writes it.
+    path.write_text(json.dumps(json.dumps({"Version": "2020-12-01", "Steps": [step]})))
+    script.write_text("open('/opt/ml/processing/count/count.txt', 'w').write('3')\n")
+    run = ("run", str(path), "--data-dir", str(tmp_path / "data"), "--region", "eu-west-1")
+    refused = command(*run)
+    assert refused.returncode == 2
+    assert f"S3 does not have: {code} (step Count)" in refused.stderr
+    done = command(*run, "--upload", f"{script}={code}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"their-count, execution \w+: Succeeded", done.stdout)
+    assert "another region" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -91,6 +144,7 @@ def test_a_failed_run_says_why_and_exits_with_1(envelope: Path, local_runtime: L
         (["--param", "Nope=1"], "Nope is not a parameter"),
         (["--param", "Limit=x"], "Limit"),
         (["--upload", "/nowhere=key"], "/nowhere"),
+        (["--upload", f"{__file__}=s3://bucket"], "'s3://bucket', which has no key"),
         pytest.param(
             ["--endpoint-url", "http://127.0.0.1:9"],
             "Could not connect to the endpoint",

@@ -11,7 +11,7 @@ import pytest
 
 from sagemaker_local_runtime.api import load_actions
 from sagemaker_local_runtime.api.registry import ACTIONS
-from sagemaker_local_runtime.endpoint.app import PASSED_ON
+from sagemaker_local_runtime.endpoint.records import RECORDS
 from sagemaker_local_runtime.engine.steps import EXECUTORS
 from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.faults import Fault
@@ -31,8 +31,8 @@ def test_notes_are_about_what_exists() -> None:
     load_actions()
     assert PARTIAL_STEPS.keys() <= EXECUTORS.keys()
     assert PARTIAL_ACTIONS.keys() <= ACTIONS.keys()
-    assert not PASSED_ON & ACTIONS.keys()
-    assert PASSED_ON | ACTIONS.keys() <= set(service_model().operation_names)
+    assert not RECORDS.keys() & ACTIONS.keys()
+    assert RECORDS.keys() | ACTIONS.keys() <= set(service_model().operation_names)
 
 
 def test_an_update_replaces_the_generated_part_only(tmp_path: Path) -> None:

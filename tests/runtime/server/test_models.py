@@ -76,6 +76,19 @@ def test_a_model_is_described_listed_and_deleted(
             {"PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": "s3://nowhere/model.tar.gz"}},
             "Could not find model data at s3://nowhere/model.tar.gz",
         ),
+        (
+            {
+                "PrimaryContainer": {
+                    "Image": IMAGE,
+                    "ModelDataUrl": "https://nowhere.s3.amazonaws.com/m.tar.gz",
+                }
+            },
+            "Could not find model data at https://nowhere.s3.amazonaws.com/m.tar.gz",
+        ),
+        (
+            {"PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": "https://example.com/model.tar.gz"}},
+            "Invalid S3 URI 'https://example.com/model.tar.gz'",
+        ),
         ({"PrimaryContainer": {"ModelPackageName": "nope"}}, "model-package/nope does not exist"),
     ],
 )
@@ -118,10 +131,22 @@ def test_versions_count_up_and_are_not_given_twice(sagemaker: Any, package: str,
     described = sagemaker.describe_model_package(ModelPackageName=package)
     assert described["ModelPackageVersion"] == 1
     assert described["ModelPackageGroupName"] == "group"
+    assert described["ModelPackageName"] == "group/1"
+    assert sagemaker.describe_model_package(ModelPackageName="group/1")["ModelPackageArn"] == package
     assert described["ModelPackageStatus"] == "Completed"
     assert described["ModelApprovalStatus"] == "PendingManualApproval"
     listed = sagemaker.list_model_packages(ModelPackageGroupName="group")["ModelPackageSummaryList"]
     assert [summary["ModelPackageVersion"] for summary in listed] == [1, 3]
+
+
+def test_a_package_has_a_name_or_a_group(sagemaker: Any, package: str) -> None:
+    create = sagemaker.create_model_package
+    assert error_of(create) == ("ValidationException", "Missing ARN.")
+    both = "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
+    assert error_of(create, ModelPackageName="p", ModelPackageGroupName="group") == (
+        "ValidationException",
+        f"{both}Cannot determine which one to use.",
+    )
 
 
 def test_the_same_client_token_makes_one_version(sagemaker: Any, package: str, artifact: str) -> None:

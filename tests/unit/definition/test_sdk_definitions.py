@@ -20,9 +20,10 @@ pytestmark = pytest.mark.thorough
 
 
 def _build(steps: Any, tmp_path: Path) -> dict[str, Any]:
-    with offline_session() as session:
+    with offline_session() as offline:
         from sagemaker.mlops.workflow.pipeline import Pipeline
 
+        session = offline.session
         pipeline = Pipeline("sdk", steps=steps(session, tmp_path), sagemaker_session=session)
         definition: dict[str, Any] = json.loads(pipeline.definition())
     return definition

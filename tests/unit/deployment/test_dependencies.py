@@ -24,10 +24,10 @@ OURS = {
     "stack",
     "tests",
 }
-# A module of the checkout, and one that step scripts find in their container.
-OURS |= {"benchmarks", "feature_transform"}
+# A module of the checkout, one that step scripts find in their container, and one next to its importer.
+OURS |= {"benchmarks", "feature_transform", "sagemaker_local_endpoint"}
 # What runs in the environment of another image, with the packages of that image.
-ELSEWHERE = ("sagemaker_local_runtime/images/pytorch.py", "tests/runtime/projects/own_image/")
+ELSEWHERE = {ROOT / "sagemaker_local_runtime" / "images" / "pytorch.py"}
 REQUIREMENTS = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
 
 
@@ -37,7 +37,10 @@ def declared(*files: str) -> set[str]:
     for file in files:
         text = (ROOT / file).read_text(encoding="utf-8")
         if file.endswith(".toml"):
-            lines += tomllib.loads(text)["project"]["dependencies"]
+            project = tomllib.loads(text)["project"]
+            lines += project["dependencies"]
+            for extra in project.get("optional-dependencies", {}).values():
+                lines += extra
         else:
             lines += [line for line in text.splitlines() if line and not line.startswith("#")]
     return {canonicalize_name(Requirement(line).name) for line in lines}
@@ -65,6 +68,7 @@ def distributions(module: str) -> set[str]:
         ("plugins", ("requirements-cluster.txt",)),
         ("dags", ("pyproject.toml",)),
         ("sagemaker_compile", ("sagemaker_compile/pyproject.toml",)),
+        ("sagemaker_local_runtime", ("sagemaker_local_runtime/pyproject.toml",)),
         *(
             (folder, REQUIREMENTS)
             for folder in ("plugins", "sagemaker_compile", "pipeline_src", "sagemaker_local_runtime", "stack")
@@ -76,8 +80,8 @@ def test_every_import_of_a_folder_is_a_declared_dependency(folder: str, files: t
     known = declared(*files)
     missing: dict[str, str] = {}
     for path in (ROOT / folder).rglob("*.py"):
-        copied = "assets" in path.parts  # copies of step scripts
-        if copied or path.relative_to(ROOT).as_posix().startswith(ELSEWHERE):
+        # Copies of step scripts, and projects with packages of their own.
+        if "assets" in path.parts or "projects" in path.parts or path in ELSEWHERE:
             continue
         for module in set(imports(path)) - OURS - sys.stdlib_module_names:
             if not distributions(module) & known:

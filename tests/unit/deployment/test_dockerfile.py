@@ -114,7 +114,7 @@ def test_the_local_runtimes_image_has_every_package_that_its_code_imports() -> N
     files += [ROOT / "stack" / name for name in ("bootstrap.py", "settings.py", "exceptions.py")]
     files += (ROOT / "plugins" / "sagemaker_pipelines" / "definition").rglob("*.py")
     imported = set().union(*map(imports, files)) - sys.stdlib_module_names
-    own = {"sagemaker_local_runtime", "sagemaker_pipelines", "stack"}
+    own = {"sagemaker_local_runtime", "sagemaker_pipelines", "stack", "sagemaker_local_endpoint"}
     providers = packages_distributions()
     for module in imported - own:
         names = {canonicalize_name(name) for name in providers[module]}

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from sagemaker_compile.__main__ import main
-from sagemaker_compile.compile import Compiled, compile_pipeline, differences, write
+from sagemaker_compile.compile import compile_pipeline
 from sagemaker_compile.exceptions import CompileError, UnknownPipelineError
+from sagemaker_compile.folder import Compiled, differences, write
 from sagemaker_compile.sources import find_sources, select_sources
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
@@ -40,7 +41,8 @@ def refuse_shared_folder(event, arguments):
 
 sys.addaudithook(refuse_shared_folder)
 
-from sagemaker_compile.compile import compile_pipeline, write
+from sagemaker_compile.compile import compile_pipeline
+from sagemaker_compile.folder import write
 from sagemaker_compile.sources import select_sources
 
 sources = select_sources(Path(sys.argv[1]), [])
@@ -134,6 +136,14 @@ def test_a_stale_definition_is_shown_as_a_diff(target: Path) -> None:
     assert diff == '--- committed/one.json\n+++ compiled/one.json\n@@ -1 +1 @@\n-{"a": 0}\n+{"a": 1}\n'
 
 
+def test_a_stale_archive_is_named_and_not_printed(target: Path) -> None:
+    write([Compiled("one", ONE.envelope, {"assets/4/a.tar.gz": b"\x1f\0old"})], target, complete=True)
+    newer = Compiled("one", ONE.envelope, {"assets/4/a.tar.gz": b"\x1f\0new"})
+    assert differences([newer], target, complete=True) == (
+        "Binary files committed/assets/4/a.tar.gz and compiled/assets/4/a.tar.gz differ\n"
+    )
+
+
 def test_what_belongs_to_no_pipeline_is_removed_when_all_are_compiled(target: Path) -> None:
     write([ONE, TWO], target, complete=True)
     diff = differences([ONE], target, complete=True)
@@ -142,6 +152,33 @@ def test_what_belongs_to_no_pipeline_is_removed_when_all_are_compiled(target: Pa
     assert write([ONE], target, complete=True) == ["assets/2/b.py", "two.json"]
     assert _contents(target) == ONE.files
     assert not (target / "assets" / "2").exists()
+
+
+def test_adopted_and_plain_definitions_stay_with_what_belongs_to_them(target: Path) -> None:
+    plain = {"Version": "2020-12-01", "Parameters": [{"Name": "A", "Type": "String"}], "Steps": []}
+    adopted = {
+        "envelope_version": 1,
+        "name": "adopted",
+        "description": "",
+        "origin": "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/adopted",
+        "definition": plain,
+        "images": {},
+        "assets": [{"name": "c.py", "path": "assets/4/c.py", "sha256": "4", "stored_key": "code/c.py"}],
+        "placeholders": [],
+    }
+    others = {
+        "adopted.json": json.dumps(adopted).encode(),
+        "assets/4/c.py": b"c",
+        "plain.json": json.dumps(plain).encode(),
+        "plain.parameters.toml": b"[A]\ndescription = 'A'\n",
+    }
+    write([ONE, TWO], target, complete=True)
+    for name, content in others.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+    assert write([ONE], target, complete=True) == ["assets/2/b.py", "two.json"]
+    assert _contents(target) == {**ONE.files, **others}
+    assert differences([ONE], target, complete=True) == ""
 
 
 def test_compiling_one_pipeline_leaves_the_others_alone(target: Path) -> None:
@@ -154,6 +191,7 @@ def test_compiling_one_pipeline_leaves_the_others_alone(target: Path) -> None:
 def test_a_missing_empty_file_is_a_difference_too(target: Path) -> None:
     write([ONE], target, complete=True)
     empty = Compiled("one", ONE.envelope, {"assets/3/__init__.py": b""})
+    assert "+++ compiled/assets/3/__init__.py\n" in differences([empty], target, complete=False)
     assert write([empty], target, complete=True) == ["assets/3/__init__.py", "assets/1/a.py"]
 
 
@@ -294,11 +332,17 @@ def test_a_single_text_is_refused_as_allowed_arguments(third: Path) -> None:
         compile_third(third)
 
 
-def test_a_model_that_is_registered_without_being_built_is_refused_for_its_region(third: Path) -> None:
+def test_the_region_of_a_model_that_is_registered_without_being_built_is_that_of_the_upsert(
+    third: Path, target: Path
+) -> None:
     """The SDK writes the region that stands in while compiling into the container's environment."""
     third.write_text(f"{THIRD}{REGISTER}BUILT = False\n")
-    with pytest.raises(CompileError, match=r'Step Register has "SAGEMAKER_REGION": .* call build\(\)'):
-        compile_third(third)
+    write([compile_third(third)], target, complete=True)
+    envelope = Envelope.load(target / "third-pipeline.json")
+    values = {"artifact_bucket": "b", "name_prefix": "", "role_arn": "arn:aws:iam::111122223333:role/r"}
+    definition = json.dumps(envelope.fill(values, region="eu-west-1"))
+    assert '"SAGEMAKER_REGION": "eu-west-1"' in definition
+    assert "us-east-1" not in definition
 
 
 def test_a_model_that_is_built_first_is_registered_without_a_region(third: Path) -> None:

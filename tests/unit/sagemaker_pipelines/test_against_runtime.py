@@ -15,8 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sagemaker_local_runtime.server import LocalServer
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_pipelines.aws.billing import billable_steps
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.record import ExecutionRecord
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.definition import definition_hash
 from sagemaker_pipelines.exceptions import ExecutionFailedError
@@ -161,26 +161,34 @@ def branch(arn: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, An
 
 
 def test_an_accepted_execution_is_followed_to_scoring(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = run(TaskStateStore(), version, MseThreshold=6)
-    assert (outcome["status"], outcome["rejected"]) == ("Succeeded", False)
-    followed, pushed = branch(outcome["pipeline_execution_arn"], monkeypatch)
-    assert (followed, pushed["metric"], pushed["threshold"]) == ("score", 4.9, 6.0)
-    assert pushed["report_uri"] == f"s3://{BUCKET}/dev-gated/evaluation/evaluation.json"
+    followed, pushed = branch(run(TaskStateStore(), version, MseThreshold=6), monkeypatch)
+    gate = pushed["gate"]
+    assert (followed, gate["metric"], gate["value"], gate["threshold"]) == ("score", "mse", 4.9, 6.0)
+    assert gate["report_uri"] == f"s3://{BUCKET}/dev-gated/evaluation/evaluation.json"
 
 
-def test_a_wait_tells_what_its_execution_bills(version: int, client: SageMakerClient) -> None:
+def test_a_wait_records_its_execution(version: int) -> None:
     ti = TaskInstance()
-    outcome = run(TaskStateStore(), version, ti=ti, MseThreshold=6)
-    (bill,) = billable_steps(client, outcome["pipeline_execution_arn"])
-    assert (bill.step_name, bill.job_type, bill.source) == ("Evaluate", "Processing", "start to end")
-    assert 0 < bill.instance_seconds == ti.pushed["billable_seconds"]
+    arn = run(TaskStateStore(), version, ti=ti, MseThreshold=6)
+    record = ExecutionRecord.read(ti.pushed["execution"])
+    assert (record.pipeline_execution_arn, record.status, record.rejected) == (arn, "Succeeded", False)
+    assert (record.cause, record.steps_left_out, record.parameters_left_out) == (None, 0, 0)
+    assert record.parameters is not None
+    assert record.parameters["MseThreshold"] == "6"
+    evaluate, gate = record.steps
+    assert (evaluate.type, evaluate.status, gate.type) == ("Processing", "Succeeded", "Condition")
+    assert evaluate.bill is not None
+    assert 0 < evaluate.bill.instance_seconds == record.instance_seconds
 
 
 def test_a_rejected_execution_is_no_failure(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = run(TaskStateStore(), version, MseThreshold=3)
-    assert (outcome["status"], outcome["rejected"]) == ("Failed", True)
-    assert (outcome["rejection_step"], outcome["rejection_message"]) == ("Reject", "MSE too high")
-    assert branch(outcome["pipeline_execution_arn"], monkeypatch)[0] == "notify"
+    ti = TaskInstance()
+    arn = run(TaskStateStore(), version, ti=ti, MseThreshold=3)
+    record = ExecutionRecord.read(ti.pushed["execution"])
+    assert (record.status, record.rejected) == ("Failed", True)
+    assert record.cause is not None
+    assert (record.cause.step_name, record.cause.reason) == ("Reject", "MSE too high")
+    assert branch(arn, monkeypatch)[0] == "notify"
 
 
 def test_a_broken_step_is_told_with_the_tail_of_its_log(version: int) -> None:
@@ -229,9 +237,10 @@ def test_a_start_of_a_pinned_version_runs_it_although_another_was_deployed_since
     newer = definition.with_name("newer.json")
     newer.write_text(json.dumps(document))
     assert upsert(newer)["pipeline_version_id"] != version
-    outcome = run(TaskStateStore(), version)
+    ti = TaskInstance()
+    run(TaskStateStore(), version, ti=ti)
     upsert(definition)
-    assert not outcome["rejected"]
+    assert not ti.pushed["execution"]["rejected"]
 
 
 def test_the_same_start_twice_is_one_execution_also_when_the_answer_was_lost(

@@ -55,7 +55,7 @@ def test_a_failure_names_step_reason_log_and_its_last_lines() -> None:
 
 def test_a_failure_without_steps_tells_the_executions_own_reason() -> None:
     assert "quota exceeded" in str(ExecutionFailedError(ARN, "Failed", "quota exceeded", []))
-    assert ExecutionFailedError(ARN, "Failed", "quota exceeded", []).as_dict()["reason"] == "quota exceeded"
+    assert ExecutionFailedError(ARN, "Failed", "quota exceeded", []).first_cause is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sagemaker_local_runtime.client_environment import PYTHON_PATH
 from stack.airflow_env import airflow_environment, shell_environment
 from stack.settings import StackSettings
 
@@ -59,4 +60,6 @@ def test_a_shell_gets_the_stacks_airflow_and_its_endpoint_and_nothing_else(setti
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4123"
     assert environment["AIRFLOW_HOME"] == str(settings.airflow_home)
     assert "AIRFLOW_CONN_AWS_DEFAULT" in environment
+    # For the SageMaker SDK, see docs/decisions/0021.
+    assert environment.pop("PYTHONPATH").startswith(str(PYTHON_PATH))
     assert {name.partition("_")[0] for name in environment} == {"AIRFLOW", "AWS"}

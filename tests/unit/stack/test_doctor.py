@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
 
 from sagemaker_pipelines.cli.checks import Account, Doctor, Finding
+from sagemaker_pipelines.cli.doctor import named_in
 from sagemaker_pipelines.cli.policy import Names, statements
 from stack.bootstrap import bootstrap
-from stack.settings import StackSettings
+from stack.settings import ROOT, StackSettings
 from tests.iam import allowed_actions
 
 
@@ -57,6 +60,35 @@ def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
     for uri, state in (("m=1", "missing"), ("m=10", "ok"), ("m=10/", "ok"), ("m=10/rows.csv", "ok")):
         asked = replace(account, data_uris=(f"s3://{settings.bucket}/{uri}",))
         assert examine(settings, asked)["data"].state == state, uri
+
+
+def test_code_and_images_of_plain_definitions_are_checked(settings: StackSettings, account: Account) -> None:
+    bootstrap(settings)
+    uri = f"s3://{settings.bucket}/code/run.py"
+    image = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    asked = replace(account, code_uris=(uri,), image_uris=(image,))
+    found = examine(settings, asked)
+    assert (found["code"].state, found["code"].text) == ("missing", f"there is nothing at {uri}")
+    assert (found["image"].state, found["image"].text) == (
+        "missing",
+        f"{image} is in eu-west-1, but the region of the connection is us-east-1",
+    )
+    settings.target.boto3_client("s3").put_object(Bucket=settings.bucket, Key="code/run.py", Body=b"1")
+    found = examine(settings, replace(asked, image_uris=(image.replace("eu-west-1", "us-east-1"),)))
+    assert (found["code"].state, found["image"].state) == ("ok", "ok")
+
+
+def test_what_plain_definitions_name_is_found_beside_compiled_ones(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "dags" / "definitions", tmp_path, dirs_exist_ok=True)
+    shutil.copy(ROOT / "tests" / "projects" / "sdk_v2" / "churn.json", tmp_path)
+    values = {"artifact_bucket": "ml", "role_arn": "arn:aws:iam::1:role/r", "name_prefix": ""}
+    named = named_in(tmp_path, values, region="eu-west-1")
+    assert "s3://ml/abalone/data/train/abalone.csv" in named["data_uris"]
+    assert [uri.rpartition("/")[2] for uri in named["code_uris"]] == ["preprocess.py", "evaluate.py"]
+    assert [uri.rpartition("/")[2] for uri in named["image_uris"]] == [
+        "sagemaker-scikit-learn:1.2-1-cpu-py3",
+        "sagemaker-xgboost:1.7-1",
+    ]
 
 
 def test_a_role_that_sagemaker_may_not_assume_is_found(settings: StackSettings, account: Account) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.aws.billing import billable_steps
+from sagemaker_pipelines.aws.billing import instance_seconds, with_bills
 from sagemaker_pipelines.aws.steps import Step
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -35,16 +35,16 @@ def bills(steps: list[Step], **jobs: dict[str, Any]) -> list[str]:
         sagemaker=SimpleNamespace(
             describe_processing_job=describe, describe_training_job=describe, describe_transform_job=describe
         ),
-        describe_execution=lambda _: {"CreationTime": START},
-        list_steps=lambda _: steps,
     )
-    return [str(line) for line in billable_steps(client, "arn")]
+    billed = with_bills(client, {"CreationTime": START}, steps)
+    assert instance_seconds(billed) == sum(step.bill.instance_seconds for step in billed if step.bill)
+    return [f"{step.name}: {step.bill}" for step in billed]
 
 
 def test_processing_bills_from_start_to_end_times_instances() -> None:
     times: dict[str, Any] = {"ProcessingStartTime": START + MINUTE, "ProcessingEndTime": START + 3 * MINUTE}
     assert bills([step("Prepare", "Processing")], prepare=processing(count=2, **times)) == [
-        "Prepare: 240 s = 120 s x 2 ml.m5.xlarge (Processing, start to end)"
+        "Prepare: 240 instance-seconds = 120 s x 2 ml.m5.xlarge (start to end)"
     ]
 
 
@@ -56,7 +56,7 @@ def test_training_tells_its_own_billable_time_and_what_spot_has_saved() -> None:
         "BillableTimeInSeconds": 30,
     }
     assert bills([step("Train", "Training")], train=job) == [
-        "Train: 30 s = 30 s x 1 ml.c5.large (Training, BillableTimeInSeconds, 70% saved by spot)"
+        "Train: 30 instance-seconds = 30 s x 1 ml.c5.large (BillableTimeInSeconds, 70% saved by spot)"
     ]
 
 
@@ -69,7 +69,7 @@ def test_a_transform_job_that_failed_bills_too() -> None:
         "TransformEndTime": START + MINUTE + timedelta(seconds=10),
     }
     assert bills([step("Score", "Transform", StepStatus="Failed")], score=job) == [
-        "Score: 30 s = 10 s x 3 ml.m5.large (Transform, start to end)"
+        "Score: 30 instance-seconds = 10 s x 3 ml.m5.large (start to end)"
     ]
 
 
@@ -85,12 +85,13 @@ def test_a_job_of_another_execution_bills_nothing_here(
 ) -> None:
     times: dict[str, Any] = {"ProcessingStartTime": created, "ProcessingEndTime": created + MINUTE}
     assert bills([step("Prepare", "Processing", **fields)], prepare=processing(created=created, **times)) == [
-        f"Prepare: 0 s = 0 s x 1 ml.m5.xlarge (Processing, {source})"
+        f"Prepare: 0 instance-seconds = 0 s x 1 ml.m5.xlarge ({source})"
     ]
 
 
-def test_a_job_that_never_started_bills_nothing_and_a_step_without_a_job_is_left_out() -> None:
+def test_a_job_that_never_started_bills_nothing_and_a_step_without_a_job_has_no_bill() -> None:
     condition = Step(name="Gate", status="Succeeded", type="Condition")
     assert bills([step("Prepare", "Processing"), condition], prepare=processing()) == [
-        "Prepare: 0 s = 0 s x 1 ml.m5.xlarge (Processing, not started)"
+        "Prepare: 0 instance-seconds = 0 s x 1 ml.m5.xlarge (not started)",
+        "Gate: None",
     ]

@@ -92,7 +92,8 @@ def test_the_metric_is_compared_with_the_executions_own_threshold_or_its_definit
     gate(sagemaker)
     parameters(sagemaker, **sent)
     assert read_gate(client, ARN).as_dict() == {
-        "metric": 4.9,
+        "metric": "mse",
+        "value": 4.9,
         "threshold": threshold,
         "operator": "LessThanOrEqualTo",
         "passed": passed,
@@ -285,7 +286,8 @@ def test_the_metric_of_a_training_job_is_compared(client: SageMakerClient, sagem
     training_gate(sagemaker, ("train:rmse", 1.0), ("validation:rmse", 6.5))
     parameters(sagemaker)
     assert read_gate(client, ARN).as_dict() == {
-        "metric": 6.5,
+        "metric": "validation:rmse",
+        "value": 6.5,
         "threshold": 6.0,
         "operator": "LessThanOrEqualTo",
         "passed": False,

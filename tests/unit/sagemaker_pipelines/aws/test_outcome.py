@@ -15,6 +15,7 @@ from sagemaker_pipelines.exceptions import (
     ExecutionFailedError,
     ExecutionRunningError,
     ExecutionStoppedError,
+    FailureCause,
     UnknownStatusError,
 )
 from sagemaker_pipelines.states import EXECUTION_PHASES
@@ -65,27 +66,14 @@ def definition(stubber: Stubber) -> None:
     )
 
 
-def test_a_succeeded_execution_tells_its_steps(client: SageMakerClient, sagemaker: Stubber) -> None:
-    cached = step("Evaluate", "Succeeded", 2.5, CacheHitResult={"SourcePipelineExecutionArn": ARN})
-    ended(sagemaker, "Succeeded", cached)
-    assert execution_outcome(client, ARN).as_dict() == {
-        "pipeline_execution_arn": ARN,
-        "status": "Succeeded",
-        "rejected": False,
-        "rejection_step": None,
-        "rejection_message": None,
-        "steps": [{"name": "Evaluate", "status": "Succeeded", "seconds": 2.5, "cache_hit": True}],
-    }
-
-
 def test_an_execution_that_failed_in_the_gates_fail_step_only_is_rejected(
     client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     ended(sagemaker, "Failed", step("Evaluate", "Succeeded"), step("Other", "Stopped"), fail_step("Reject"))
     definition(sagemaker)
     outcome = execution_outcome(client, ARN)
-    assert (outcome.rejected, outcome.rejection_step) == (True, "Reject")
-    assert outcome.rejection_message == "MSE too high"
+    assert outcome.rejected
+    assert outcome.cause == FailureCause(step_name="Reject", reason="MSE too high", is_fail_step=True)
 
 
 def test_a_dag_may_name_other_rejection_steps(client: SageMakerClient, sagemaker: Stubber) -> None:
@@ -121,14 +109,14 @@ def test_a_failure_is_told_with_reason_and_the_tail_of_the_log(
     ended(sagemaker, "Failed", failed, reason="Step failure: One or multiple steps failed.")
     with pytest.raises(ExecutionFailedError) as caught:
         execution_outcome(client, ARN)
-    cause = caught.value.as_dict()["causes"][0]
-    assert (cause["step_name"], cause["reason"], cause["job_arn"]) == ("Evaluate", "exit code 1", JOB_ARN)
-    assert (cause["log_group"], cause["log_stream"]) == ("/aws/sagemaker/ProcessingJobs", "job-1/algo-1")
-    assert cause["log_tail"] == [f"line {i}" for i in range(10, 30)]
+    (cause,) = caught.value.causes
+    assert (cause.step_name, cause.reason, cause.job_arn) == ("Evaluate", "exit code 1", JOB_ARN)
+    assert (cause.log_group, cause.log_stream) == ("/aws/sagemaker/ProcessingJobs", "job-1/algo-1")
+    assert cause.log_tail == tuple(f"line {i}" for i in range(10, 30))
     assert caught.value.can_be_retried
 
 
-def test_the_longest_failure_fits_into_xcom_and_says_that_it_was_cut(
+def test_the_longest_failure_fits_into_a_log_and_says_that_it_was_cut(
     client: SageMakerClient, sagemaker: Stubber
 ) -> None:
     log(client, *["x" * 20_000] * 20)
@@ -139,12 +127,11 @@ def test_the_longest_failure_fits_into_xcom_and_says_that_it_was_cut(
     ended(sagemaker, "Failed", *failed)
     with pytest.raises(ExecutionFailedError) as caught:
         execution_outcome(client, ARN)
-    failure = caught.value.as_dict()
-    assert [cause["step_name"] for cause in failure["causes"]] == [f"Step{i}" for i in range(90)]
-    assert failure["reason"].endswith("... (cut: 20,000 characters in all)")
-    assert failure["causes"][0]["log_tail"][0].endswith("... (cut: 20,000 characters in all)")
-    assert (len(failure["causes"][0]["log_tail"]), failure["causes"][-1]["log_tail"]) == (20, [])
-    assert len(json.dumps(failure)) < 200_000
+    causes = caught.value.causes
+    assert [cause.step_name for cause in causes] == [f"Step{i}" for i in range(90)]
+    assert causes[0].reason.endswith("... (cut: 20,000 characters in all)")
+    assert causes[0].log_tail[0].endswith("... (cut: 20,000 characters in all)")
+    assert (len(causes[0].log_tail), causes[-1].log_tail) == (20, ())
     assert len(str(caught.value)) < 200_000
 
 
@@ -214,7 +201,7 @@ def test_only_succeeded_succeeds(
     client: SageMakerClient, sagemaker: Stubber, status: str, error: type[Exception] | None
 ) -> None:
     sagemaker.add_response("describe_pipeline_execution", {"PipelineExecutionStatus": status})
-    if error not in {UnknownStatusError, ExecutionRunningError}:
+    if error is ExecutionFailedError:
         sagemaker.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": []})
     if error is None:
         assert execution_outcome(client, ARN).status == status

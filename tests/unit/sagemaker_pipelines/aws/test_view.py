@@ -85,7 +85,12 @@ def test_the_gate_shows_metric_comparison_and_threshold(
     expected: str,
 ) -> None:
     reading = GateReading(
-        metric=metric, threshold=5.0, operator="LessThanOrEqualTo", passed=passed, report_uri="s3://b/r.json"
+        metric="mse",
+        value=metric,
+        threshold=5.0,
+        operator="LessThanOrEqualTo",
+        passed=passed,
+        report_uri="s3://b/r.json",
     )
     monkeypatch.setattr(view, "read_gate", lambda *_: reading)
     answer = {"PipelineDefinition": json.dumps(gated_definition())}

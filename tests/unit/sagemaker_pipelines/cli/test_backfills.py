@@ -94,16 +94,14 @@ def test_the_report_has_runs_executions_and_metrics_by_date(
     local_runtime.wait(first)
     airflow.pushed[DAYS[0]] = {
         "pipeline_execution_arn": first,
-        "metric": 4.5,
-        "threshold": 6.0,
-        "verdict": "accepted",
-        "billable_seconds": 12.0,
+        "gate": {"metric": "mse", "value": 4.5, "threshold": 6.0, "verdict": "accepted"},
+        "execution": {"instance_seconds": 12.0},
     }
     airflow.pushed[DAYS[1]] = {"pipeline_execution_arn": second}
     done = CliRunner().invoke(app, ["backfill-report", "7", "--json"])
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
-    assert [(d["execution_status"], d["metric"], d["verdict"], d["executions"]) for d in told["dates"]] == [
+    assert [(d["execution_status"], d["value"], d["verdict"], d["executions"]) for d in told["dates"]] == [
         ("Succeeded", 4.5, "accepted", 1),
         ("Executing", None, None, 1),
     ]
@@ -112,10 +110,11 @@ def test_the_report_has_runs_executions_and_metrics_by_date(
         "done": 1,
         "states": {"success": 1, "running": 1},
         "executions": 2,
-        "billable_seconds": 12.0,
+        "instance_seconds": 12.0,
     }
     table = CliRunner().invoke(app, ["backfill-report", "7"]).stdout
     assert "1 of 2 done: 1 running, 1 success" in table
+    assert "mse 4.5000" in table
     assert first.rpartition("/")[2] in table
 
 

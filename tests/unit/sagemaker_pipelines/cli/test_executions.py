@@ -105,8 +105,8 @@ def test_an_execution_is_started_waited_for_and_shown(runtime: LocalRuntime) -> 
     assert (outcome["status"], outcome["rejected"]) == ("Succeeded", False)
     arn = outcome["pipeline_execution_arn"]
     shown = told("status", arn)
-    assert [(step["step"], step["status"]) for step in shown["steps"]] == [("Count", "Succeeded")]
-    assert shown["billable_seconds"] > 0
+    assert [(step["name"], step["status"]) for step in shown["steps"]] == [("Count", "Succeeded")]
+    assert shown["instance_seconds"] > 0
     assert "Count" in run("status", arn).stdout
     assert "counted 0.1" in run("logs", arn, "--step", "Count").stdout
     assert json.loads(run("logs", arn, "--json").stdout)["message"] == "counted 0.1"
@@ -216,6 +216,23 @@ def test_a_definition_is_upserted_shown_and_started_by_its_file(
     assert "Graph" in drawn
     result = run("start", str(envelope), "--wait")
     assert result.exit_code == 1
+    assert "too many" in result.stderr
+
+
+def test_a_plain_definition_is_deployed_shown_and_started_like_a_compiled_one(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    path = tmp_path / "plain_count.json"
+    definition = {"Version": "2020-12-01", "Parameters": PARAMETERS, "Steps": [COUNT, REFUSE]}
+    path.write_text(json.dumps(definition))
+    path.with_name("plain_count.parameters.toml").write_text('[Seconds]\npattern = "[0-9.]+"\n')
+    assert told("upsert", str(path))["pipeline_name"] == "dev-plain-count"
+    assert told("upsert", str(path))["changed"] is False
+    assert told("show", str(path))["steps"] == {"Count": [], "Refuse": ["Count"]}
+    refused = run("start", str(path), "-p", "Seconds=soon")
+    assert (refused.exit_code, "expected text that matches [0-9.]+" in refused.stderr) == (2, True)
+    result = run("start", str(path), "-p", "Seconds=0.1", "--wait", "--json")
+    assert "dev-plain-count" in json.loads(result.stdout)["pipeline_execution_arn"]
     assert "too many" in result.stderr
 
 

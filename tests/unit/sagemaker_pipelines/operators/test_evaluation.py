@@ -45,7 +45,8 @@ class Judged(StandIn):
         if isinstance(self.passed, Exception):
             raise self.passed
         return GateReading(
-            metric=4.9 if self.passed else 9.0,
+            metric="mse",
+            value=4.9 if self.passed else 9.0,
             threshold=6.0,
             operator="LessThanOrEqualTo",
             passed=self.passed,
@@ -128,7 +129,7 @@ def test_the_registered_model_packages_approval_decides_among_accepted_models(
 ) -> None:
     ti = TaskInstance()
     assert branch(monkeypatch, approval=approval, ti=ti, awaiting_approval=awaiting) == followed
-    assert ti.pushed["verdict"] == verdict
+    assert ti.pushed["gate"]["verdict"] == verdict
 
 
 @pytest.mark.parametrize("status", ["Archived", "", "approved"])
@@ -152,9 +153,14 @@ def test_an_approved_package_of_a_rejected_execution_is_not_followed(monkeypatch
 def test_metric_threshold_and_verdict_are_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
     ti = TaskInstance()
     branch(monkeypatch, approval="Approved", ti=ti)
-    assert ti.pushed == {
-        "metric": 4.9,
+    assert ti.pushed["gate"] == {
+        "version": 1,
+        "pipeline_execution_arn": ARN,
+        "metric": "mse",
+        "value": 4.9,
         "threshold": 6.0,
+        "operator": "LessThanOrEqualTo",
+        "passed": True,
         "verdict": "accepted",
         "report_uri": "s3://artifacts/evaluation.json",
         "model_package_arn": PACKAGE,
@@ -171,7 +177,7 @@ def test_what_cannot_be_read_fails_closed_and_without_a_retry(
     ti = TaskInstance()
     with pytest.raises(AirflowFailException):
         branch(monkeypatch, ti=ti, **errors)
-    assert "verdict" not in ti.pushed
+    assert "gate" not in ti.pushed
 
 
 def test_the_execution_is_a_template() -> None:
@@ -209,7 +215,9 @@ def test_the_result_of_a_date_is_replaced_by_its_next_run(
         branch(monkeypatch, passed=passed, dag_run=BACKFILL_RUN, s3=hook.client.s3, result_uri=uri)
     assert len(hook.client.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/")["Contents"]) == 1
     assert json.loads(hook.client.read_object(uri)) == {
-        "metric": 9.0,
+        "version": 1,
+        "metric": "mse",
+        "value": 9.0,
         "threshold": 6.0,
         "operator": "LessThanOrEqualTo",
         "passed": False,

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome
+from sagemaker_pipelines.aws.record import ExecutionRecord
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import (
     ExecutionFailedError,
@@ -27,8 +28,7 @@ REJECTED = ExecutionOutcome(
     pipeline_execution_arn=ARN,
     status="Failed",
     rejected=True,
-    rejection_step="Reject",
-    rejection_message="no",
+    cause=FailureCause(step_name="Reject", reason="no", is_fail_step=True),
 )
 BROKEN = ExecutionFailedError(ARN, "Failed", None, [FailureCause(step_name="Train", reason="exit code 1")])
 DECIDED = ExecutionFailedError(
@@ -100,8 +100,11 @@ MODES = ["synchronous", "poke", "deferrable"]
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("outcome", [SUCCEEDED, REJECTED])
-def test_succeeded_and_rejected_succeed_with_their_outcome(mode: str, outcome: ExecutionOutcome) -> None:
-    assert run(mode, outcome, TaskInstance()) == outcome.as_dict()
+def test_succeeded_and_rejected_succeed_with_their_record(mode: str, outcome: ExecutionOutcome) -> None:
+    ti = TaskInstance()
+    assert run(mode, outcome, ti) == ARN
+    record = ExecutionRecord.read(ti.pushed["execution"])
+    assert (record.rejected, record.cause) == (outcome.rejected, outcome.cause)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -117,8 +120,7 @@ def test_a_broken_step_fails_and_may_be_retried(mode: str) -> None:
     ti = TaskInstance()
     with pytest.raises(ExecutionFailedError, match="step Train failed: exit code 1"):
         run(mode, BROKEN, ti)
-    assert ti.pushed["failure"]["step_name"] == "Train"
-    assert ti.pushed["failure"]["reason"] == "exit code 1"
+    assert ExecutionRecord.read(ti.pushed["execution"]).cause == BROKEN.causes[0]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -139,7 +141,7 @@ def ended_now() -> dict[str, str]:
 
 def test_an_execution_that_has_ended_already_is_judged_without_the_triggerer() -> None:
     task = sensor(Answers("Succeeded", "Succeeded"), deferrable=True)
-    assert task.execute(context_of(TaskStateStore()))["status"] == "Succeeded"
+    assert task.execute(context_of(TaskStateStore())) == ARN
 
 
 def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from sagemaker_pipelines.aws.client import PAGE_SIZE
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.triggers import poller
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
+from sagemaker_pipelines.triggers.waits import Wait
 from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
 from tests.unit.sagemaker_pipelines.stand_in import StandIn
 from tests.waiting import GENEROUS_SECONDS
@@ -306,7 +307,7 @@ def test_looks_are_quick_at_first_and_near_the_usual_duration(
     age: float, usual: float | None, delay: float
 ) -> None:
     async def scenario() -> float:
-        wait = poller.Wait("arn", waiter_delay=60)
+        wait = Wait("arn", waiter_delay=60)
         wait.began -= age
         return wait.delay(usual)
 
