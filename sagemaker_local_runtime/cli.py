@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sagemaker_local_runtime.cli_images import CacheDir, Images, images_app, images_file
 from sagemaker_local_runtime.client_environment import client_environment
 from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 from sagemaker_local_runtime.settings import Settings
@@ -60,17 +61,6 @@ app = typer.Typer(
 _HEALTH_SECONDS = 30.0
 
 DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
-Images = Annotated[
-    Path | None,
-    typer.Option(
-        help="Your own images.toml, see docs/local_runtime.md; by default ./images.toml if it exists."
-    ),
-]
-CacheDir = Annotated[
-    Path | None,
-    typer.Option(help="Keeps the environments of images; ~/.cache/sagemaker-local-runtime by default."),
-]
-images_app = typer.Typer(help="Show what stands in for which image, and build the environments.")
 app.add_typer(images_app, name="images")
 
 
@@ -120,7 +110,7 @@ def serve(
         job_max_runtime_seconds=job_max_runtime_seconds,
         isolation=isolation,
         allowed_arguments=tuple(allow_argument or ()),
-        images=_images_file(images),
+        images=images_file(images),
         cache_dir=cache_dir and cache_dir.resolve(),
         packages=packages,
     )
@@ -186,7 +176,7 @@ def run(
         port=0,
         region=region,
         allowed_arguments=envelope.allowed_arguments,
-        images=_images_file(images),
+        images=images_file(images),
     )
     with _target(settings, endpoint_url) as target:
         uploads = {file: _object(target, key) for file, key in files.items()}
@@ -222,43 +212,6 @@ def support(
         print(registry.tables(), end="")
     else:
         print(f"{update}: {'updated' if registry.update(update) else 'already up to date'}")
-
-
-@images_app.command("list")
-def list_images(images: Images = None, cache_dir: CacheDir = None) -> None:
-    """Print what stands in for which image, and which environments are built."""
-    from sagemaker_local_runtime.images.catalog import Catalog
-    from sagemaker_local_runtime.images.listing import lines
-
-    for line in lines(Catalog(_images_file(images)), _cache(cache_dir)):
-        print(line)
-
-
-@images_app.command("build")
-def build_image(
-    uri: Annotated[list[str], typer.Argument(help="An image: REPOSITORY:TAG, or its whole URI.")],
-    images: Images = None,
-    cache_dir: CacheDir = None,
-) -> None:
-    """Build the environments of images, so that their jobs need no network later."""
-    from sagemaker_local_runtime.images.catalog import Catalog
-    from sagemaker_local_runtime.images.environments import Environments
-
-    catalog, environments = Catalog(_images_file(images)), Environments(_cache(cache_dir))
-    for name in uri:
-        image = catalog.find(name)
-        found = environments.get(image.specification, print, lambda: None)
-        print(f"{image.name.repository}:{image.name.tag}: {found.python}")
-
-
-def _images_file(given: Path | None) -> Path | None:
-    """Return the user's ``images.toml``: the given one, or the one in the working directory."""
-    default = Path("images.toml")
-    return given or (default if default.is_file() else None)
-
-
-def _cache(given: Path | None) -> Path:
-    return Settings(data_dir=Path(), cache_dir=given).cache.resolve()
 
 
 @app.command()
