@@ -17,7 +17,7 @@ RUNTIME_PORT ?= 4566
 export AIRFLOW_PORT RUNTIME_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo up down doctor test test-thorough test-all test-long check format compile package bench crash-matrix backfill-test cluster-test version-test history-test clean
+.PHONY: help setup lock run demo up down doctor test test-thorough test-all test-long check format compile package bench crash-matrix backfill-test cluster-test version-test history-test image-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt overrides.txt $(PACKAGES:%=%/pyproject
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}. Set PYTHON=/path/to/python3.11.")'
 	@echo "Setting up $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-local.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --override overrides.txt -c constraints.txt $(addprefix -r ,$(REQUIREMENTS))
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
 	@# The checkout and plugins/ are on the path of this environment, like plugins/ in Airflow.
@@ -68,8 +68,11 @@ history-test: setup ## Run 20,000 random histories of starts, kills and clears
 version-test: setup ## Test the wheel with the oldest and the newest supported Airflow and Amazon provider
 	@$(PYTEST) -m long tests/packaging
 
+image-test: setup ## Train and score with PyTorch on the CPU (downloads 3 GB once)
+	@$(PYTEST) -m long tests/runtime/jobs
+
 lock: ## Resolve requirements*.txt into constraints.txt
-	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-local.txt)"
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --override overrides.txt $(REQUIREMENTS) -o constraints.txt
 
 check: setup ## Check formatting, lint, types, import contracts and the committed definitions
@@ -98,7 +101,7 @@ test-thorough: setup ## Run the other tests for every change: crashes, kills, ev
 test-all: setup ## Run `make test` and `make test-thorough` in one go
 	@$(PYTEST)
 
-test-long: crash-matrix backfill-test cluster-test version-test history-test ## Run the tests that are slow by nature, one after the other
+test-long: crash-matrix backfill-test cluster-test version-test history-test image-test ## Run the tests that are slow by nature, one after the other
 
 backfill-test: setup ## Backfill 30 days with a quota of four: once, again, and cancelled
 	@$(PYTEST) -m long tests/e2e/backfill

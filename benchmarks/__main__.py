@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("execution", "server", "parse", "upsert", "waiting", "backfill", "demo")
+BENCHMARKS = ("execution", "packages", "server", "parse", "upsert", "waiting", "backfill", "demo")
 
 
 def main(names: list[str]) -> int:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sagemaker_local_runtime.cli_images import CacheDir, Images, images_app, images_file
 from sagemaker_local_runtime.client_environment import client_environment
-from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 from sagemaker_local_runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _fixable_errors() -> tuple[type[Exception], ...]:
 
     from sagemaker_pipelines.exceptions import SageMakerPipelinesError
 
-    return (SettingsError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError)
+    return (LocalRuntimeError, SageMakerPipelinesError, ClientError, BotoCoreError, OSError)
 
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ app = typer.Typer(
 _HEALTH_SECONDS = 30.0
 
 DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
+app.add_typer(images_app, name="images")
 
 
 @app.callback(invoke_without_command=True)
@@ -85,6 +87,11 @@ def serve(
         list[str] | None,
         typer.Option(help="A step argument to accept unchecked, such as Training.NewMember."),
     ] = None,
+    images: Images = None,
+    cache_dir: CacheDir = None,
+    packages: Annotated[
+        bool, typer.Option(help="Whether jobs may install packages, each for itself.")
+    ] = True,
     log_level: Annotated[str, typer.Option(help="DEBUG shows every request.")] = "INFO",
 ) -> None:
     """Serve AWS's API on loopback until SIGTERM or SIGINT."""
@@ -103,6 +110,9 @@ def serve(
         job_max_runtime_seconds=job_max_runtime_seconds,
         isolation=isolation,
         allowed_arguments=tuple(allow_argument or ()),
+        images=images_file(images),
+        cache_dir=cache_dir and cache_dir.resolve(),
+        packages=packages,
     )
     serve_until_signal(settings)
 
@@ -136,6 +146,7 @@ def run(
     ] = None,
     region: Annotated[str, typer.Option(help="The region to execute it in.")] = "us-east-1",
     data_dir: DataDir = Path(".state/run"),
+    images: Images = None,
     endpoint_url: Annotated[
         str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
     ] = None,
@@ -161,7 +172,11 @@ def run(
         raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
     envelope = Envelope.load(definition)
     settings = Settings(
-        data_dir=data_dir.resolve(), port=0, region=region, allowed_arguments=envelope.allowed_arguments
+        data_dir=data_dir.resolve(),
+        port=0,
+        region=region,
+        allowed_arguments=envelope.allowed_arguments,
+        images=images_file(images),
     )
     with _target(settings, endpoint_url) as target:
         uploads = {file: _object(target, key) for file, key in files.items()}

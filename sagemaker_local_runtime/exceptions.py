@@ -4,6 +4,7 @@
 
     LocalRuntimeError
     ├── SettingsError            the settings or the data directory cannot be used
+    ├── EnvironmentBuildError    the Python environment of an image cannot be built
     ├── JobFailedError           ends a job as Failed, with AWS's FailureReason
     ├── JobStoppedError          ends a job as Stopped
     ├── ResolutionError          an expression of the definition has no value
@@ -24,6 +25,10 @@ class LocalRuntimeError(Exception):
 
 class SettingsError(LocalRuntimeError):
     """The local runtime cannot start with these settings."""
+
+
+class EnvironmentBuildError(LocalRuntimeError):
+    """The packages of an image or of a requirements file cannot be installed; the message is uv's."""
 
 
 class ResolutionError(LocalRuntimeError):

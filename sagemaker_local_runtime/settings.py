@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,11 @@ class Settings:
         machine supports.
     :param allowed_arguments: names of step arguments that a pipeline may have although SageMaker's model does
         not know them or their form, such as ``Training.NewMember``.
+    :param images: the user's ``images.toml``, whose entries come before the built-in ones (see
+        ``images/catalog.py``).
+    :param cache_dir: keeps the environments of images for all runtimes of this user; None is
+        ``sagemaker-local-runtime`` in ``XDG_CACHE_HOME`` or ``~/.cache``.
+    :param packages: whether jobs may install packages, each into a layer of its own.
     """
 
     data_dir: Path
@@ -37,11 +43,20 @@ class Settings:
     job_max_runtime_seconds: int = 86_400
     isolation: str | None = None
     allowed_arguments: tuple[str, ...] = ()
+    images: Path | None = None
+    cache_dir: Path | None = None
+    packages: bool = True
 
     @property
     def bucket(self) -> str:
         """The bucket that the SDK uses by default in this account and region."""
         return f"sagemaker-{self.region}-{self.account_id}"
+
+    @property
+    def cache(self) -> Path:
+        """The folder that keeps the environments of images."""
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return self.cache_dir or base / "sagemaker-local-runtime"
 
     @property
     def role_arn(self) -> str:

@@ -12,6 +12,8 @@ from sagemaker_local_runtime.engine.conditions import CONDITIONS
 from sagemaker_local_runtime.engine.resolver import FUNCTIONS
 from sagemaker_local_runtime.engine.steps import EXECUTORS
 from sagemaker_local_runtime.exceptions import SettingsError
+from sagemaker_local_runtime.images.catalog import Catalog
+from sagemaker_local_runtime.images.listing import table as images_table
 from sagemaker_local_runtime.service_model import service_model
 from sagemaker_pipelines.definition.document import STEP_TYPES
 
@@ -22,20 +24,19 @@ END = "<!-- end of the generated part -->"
 PARTIAL_STEPS: Mapping[str, str] = {
     "Model": "creates models; artifacts are not repacked",
     "Processing": (
-        "one machine, whatever the instance count; S3 inputs in File mode, no dataset definitions; outputs "
-        "go to S3 at the end, even in Continuous mode; images sagemaker-scikit-learn and sagemaker-xgboost; "
-        "no Spark, no feature store"
+        "instances are processes of this machine; S3 inputs in File mode, no dataset definitions; outputs "
+        "go to S3 at the end, even in Continuous mode; no Spark, no feature store"
     ),
     "RegisterModel": "registers; the package is not validated by jobs",
     "Training": (
         "one machine, whatever the instance count; S3 channels in File or FastFile mode; "
-        "algorithm mode for sagemaker-xgboost, scripts for it and sagemaker-scikit-learn; "
+        "scripts, the programs of your own images, and of the built-in algorithms sagemaker-xgboost; "
         "algorithm mode reads CSV and libsvm, without `_kfold`; checkpoints go to S3 at the end; "
         "no warm pools, spot interruptions, debugger or profiler"
     ),
     "Transform": (
         "split by line or not at all, no RecordIO or TFRecord; filters without `..` and `?()`; "
-        "the two images above"
+        "`inference.py` or the image's own HTTP server, without `/execution-parameters`"
     ),
 }
 PARTIAL_ACTIONS: Mapping[str, str] = {
@@ -59,6 +60,8 @@ def tables() -> str:
     load_actions()
     parts = [
         BEGIN,
+        "### Images",
+        images_table(Catalog()),
         "### Step types",
         _table(
             "step type", STEP_TYPES, EXECUTORS, PARTIAL_STEPS, "refused by name when a pipeline is created"

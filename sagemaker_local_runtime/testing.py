@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ import pytest
 from sagemaker_local_runtime.account import new_client
 from sagemaker_local_runtime.client_environment import client_environment
 from sagemaker_local_runtime.exceptions import LocalRuntimeError
+from sagemaker_local_runtime.images.catalog import read_entry
 from sagemaker_local_runtime.python_path import sagemaker_local_endpoint
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.target import create_bucket
@@ -188,6 +190,19 @@ class LocalRuntime(Endpoint):
         super().__init__(self.server.endpoint_url, settings)
         self._create_bucket()
 
+    def local_image(self, name: str, **entry: Any) -> str:
+        """Say what stands in for an image, and return its URI; the tag is ``latest`` if the name has none.
+
+        :param name: its repository, such as ``"churn"`` or ``"churn:1.2"``.
+        :param entry: the keys of an ``[[image]]`` entry, such as ``requirements``, ``train`` and ``serve``.
+        :raises SettingsError: a key is unknown or has a wrong value.
+        """
+        repository, _, tag = name.partition(":")
+        exact = {"repository": re.escape(repository), "tag": re.escape(tag or "latest")}
+        self.runtime.jobs.images.add(read_entry({**exact, **entry}, f"local_image({name!r})", Path.cwd()))
+        registry = f"{self.settings.account_id}.dkr.ecr.{self.settings.region}.amazonaws.com"
+        return f"{registry}/{repository}:{tag or 'latest'}"
+
     @property
     def runtime(self) -> Runtime:
         """The services behind the endpoint."""
@@ -224,6 +239,8 @@ class RuntimeProcess(Endpoint):
         """
         options = ["--port", str(self.settings.port), "--data-dir", str(self.settings.data_dir)]
         options += ["--max-concurrent-executions", str(self.settings.max_concurrent_executions)]
+        if self.settings.images:
+            options += ["--images", str(self.settings.images)]
         if self.settings.isolation:
             options += ["--isolation", self.settings.isolation]
         self._process = subprocess.Popen(

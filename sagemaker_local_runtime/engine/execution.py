@@ -82,6 +82,10 @@ class ExecutionService:
         :raises AwsError: the pipeline, version, parameters, selection, token or quota do not allow it.
         """
         pipeline = find_pipeline(self._services.account, request["PipelineName"])
+        known = self._starts.find_started(pipeline, request)
+        if not known:
+            # Outside of the lock, because it may build environments.
+            self._services.jobs.preparation.prepare(self._starts.images(pipeline, request))
         with self._lock:
             known = self._starts.find_started(pipeline, request)
             if known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,16 @@ class Starts:
                 f"'{known['PipelineExecutionArn']}' with other parameters. Use a new token for a new request."
             )
         return str(known["PipelineExecutionArn"])
+
+    def images(self, pipeline: Document, request: Mapping[str, Any]) -> set[str]:
+        """Return the images that jobs of the definition run; a transform job runs those of models."""
+        version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
+        graph = Graph(definition_of(version))
+        steps = [node.step for node in graph.nodes.values()]
+        types = {"Processing", "Training"}
+        if any(step["Type"] == "Transform" for step in steps):
+            types.add("Model")
+        return {uri for step in steps if step["Type"] in types for uri in _images(step.get("Arguments"))}
 
     def prepare(self, pipeline: Document, request: Mapping[str, Any]) -> Start:
         """Check a request and return its start.
@@ -167,3 +177,16 @@ def _token_key(pipeline_arn: str, request: Mapping[str, Any]) -> str:
 
 def _fingerprint(request: Mapping[str, Any]) -> str:
     return fingerprint({key: value for key, value in request.items() if key != "PipelineName"})
+
+
+def _images(value: Any) -> Iterator[str]:
+    """Yield the images in the arguments of a step; what an expression names is left out."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _images(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in {"Image", "ImageUri", "TrainingImage"} and isinstance(item, str):
+                yield item
+            else:
+                yield from _images(item)

@@ -14,10 +14,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sagemaker_local_runtime.images import Image
 from sagemaker_local_runtime.images.exceptions import ModelError, UnsupportedMediaTypeError
 from sagemaker_local_runtime.images.handler import Handler, Response, media_type
 
 _DEFAULT_SCRIPT = "inference.py"
+
+
+def load(root: Path, image: Image) -> Handler:
+    """Return the handler of a container whose image has no defaults of its own.
+
+    :param root: ``/opt/ml`` as the job sees it.
+    :param image: the container's image.
+    :raises ModelError: there is no script.
+    """
+    return load_script(root, require_script(root))
+
+
+def require_script(root: Path) -> Path:
+    """Return the inference script of a container.
+
+    :raises ModelError: there is none.
+    """
+    script = find_script(root)
+    if script is None:
+        raise ModelError(
+            "The model has no inference script. Set SAGEMAKER_PROGRAM in the container's Environment, "
+            "and put the script into code/ of the model archive."
+        )
+    return script
 
 
 def find_script(root: Path) -> Path | None:
@@ -36,6 +61,7 @@ def load_script(
     *,
     load_model: Callable[[Path], Any] | None = None,
     decode: Callable[[bytes, str], Any] | None = None,
+    predict: Callable[[Any, Any], Any] | None = None,
 ) -> Handler:
     """Return the handler made of a script's functions, with the toolkit's defaults for missing ones.
 
@@ -43,6 +69,7 @@ def load_script(
     :param path: the script.
     :param load_model: the default ``model_fn`` of the image.
     :param decode: the default ``input_fn`` of the image.
+    :param predict: the default ``predict_fn`` of the image.
     """
     functions = vars(_import(path))
     model_fn = functions.get("model_fn") or (lambda folder: _default_model(Path(folder), load_model))
@@ -53,14 +80,14 @@ def load_script(
             transform_fn(model, _text(payload, kind), kind, accept), accept
         )
     input_fn = functions.get("input_fn")
-    predict_fn = functions.get("predict_fn") or (lambda data, model: model.predict(data))
+    predict_fn = functions.get("predict_fn") or predict or (lambda data, model: model.predict(data))
     output_fn = functions.get("output_fn") or _encode
 
     def answer(payload: bytes, content_type: str, accept: str) -> Response:
         if input_fn is not None:
             data = input_fn(_text(payload, content_type), content_type)
         else:
-            data = (decode or _decode)(payload, content_type)
+            data = (decode or decode_array)(payload, content_type)
         return _response(output_fn(predict_fn(data, model), accept), accept)
 
     return answer
@@ -102,7 +129,8 @@ def _response(result: Any, accept: str) -> Response:
     return Response(result.encode() if isinstance(result, str) else result, accept)
 
 
-def _decode(payload: bytes, content_type: str) -> Any:
+def decode_array(payload: bytes, content_type: str) -> Any:
+    """Return a payload as an array: the default ``input_fn`` of the toolkit."""
     import numpy as np
 
     kind = media_type(content_type)

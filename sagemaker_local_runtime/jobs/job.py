@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import JobFailedError, JobStoppedError
 from sagemaker_local_runtime.jobs.kinds import JobKind
 from sagemaker_local_runtime.jobs.logs import JobLog
+from sagemaker_local_runtime.jobs.packages import Packages
 from sagemaker_local_runtime.jobs.process import Interrupt, ProcessEnd, run_process
 from sagemaker_local_runtime.jobs.processes import start_time
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
@@ -26,6 +29,20 @@ _MEMORY_SIGNS = ("MemoryError", "std::bad_alloc", "Cannot allocate memory", "Una
 _LONGEST_REASON = 1024
 
 
+@dataclass(frozen=True)
+class JobFiles:
+    """Where a job is on this machine.
+
+    :param folder: its files.
+    :param sandbox: how its commands are isolated.
+    :param log: its output.
+    """
+
+    folder: JobFolder
+    sandbox: Sandbox
+    log: JobLog
+
+
 class Job:
     """A running job, as its program uses it.
 
@@ -33,9 +50,8 @@ class Job:
     :param storage: reads its inputs and writes its outputs.
     :param kind: the kind of job.
     :param document: its Describe answer at the start, including private fields.
-    :param folder: its files.
-    :param sandbox: how its commands are isolated.
-    :param log: its output.
+    :param files: its folder, its log and how its commands are isolated.
+    :param packages: what gives it the environment of its image.
     """
 
     def __init__(
@@ -44,16 +60,16 @@ class Job:
         storage: Storage,
         kind: JobKind,
         document: dict[str, Any],
-        *,
-        folder: JobFolder,
-        sandbox: Sandbox,
-        log: JobLog,
+        files: JobFiles,
+        packages: Packages,
     ) -> None:
         self.storage, self.kind, self.document = storage, kind, document
         self._store, self._settings = account.store, account.settings
-        self.folder, self.sandbox, self.log = folder, sandbox, log
+        self.folder, self.sandbox, self.log = files.folder, files.sandbox, files.log
         self.name = str(document[kind.name_field])
         self.interrupt = Interrupt()
+        self._packages = packages
+        self.packages = packages.open(self.folder, self.sandbox, self.log.add_line, self.check_not_stopped)
         self.lock = threading.RLock()  # held while the document changes depending on its content
 
     @property
@@ -72,12 +88,12 @@ class Job:
             self.kind.resource, self.name, LastModifiedTime=time.time(), **changes
         )
 
-    def download(self, uri: str, container_path: str) -> list[Path]:
-        """Download an object or a prefix to a container path, and return the files."""
+    def download(self, uri: str, container_path: str, share: tuple[int, int] = (0, 1)) -> list[Path]:
+        """Download an object or a prefix, or a share of it, to a container path, and return the files."""
         self.check_not_stopped()
         target = self.folder.host_path(container_path)
         target.mkdir(parents=True, exist_ok=True)
-        return self.storage.download(uri, target)
+        return self.storage.download(uri, target, share)
 
     def write_config(self, container_path: str, content: Any) -> None:
         """Write a JSON file for the container.
@@ -87,6 +103,20 @@ class Job:
         path = self.produced(container_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
+
+    def on_host(self, host: str) -> Job:
+        """Return another instance of this job, with its own files, packages and log, which the caller closes.
+
+        :param host: its name, ``"algo-2"``.
+        """
+        instance = copy.copy(self)
+        instance.folder = JobFolder(self.folder.path / host)
+        instance.folder.path.mkdir(exist_ok=True)
+        instance.log = self.log.open_host(host, instance.folder.log)
+        instance.packages = self._packages.open(
+            instance.folder, self.sandbox, instance.log.add_line, self.check_not_stopped
+        )
+        return instance
 
     def open_log(self, suffix: str) -> JobLog:
         """Open another log stream of the job; the caller must close it."""
@@ -105,7 +135,9 @@ class Job:
         """
         self.check_not_stopped()
         self.sandbox.adapt(self.folder, self.folder.ml)
-        arguments = self.sandbox.prepare(self.folder, command, environment, working_directory)
+        arguments = self.sandbox.prepare(
+            self.folder, command, environment, working_directory, self.packages.programs
+        )
         ended = run_process(
             arguments,
             on_start=self._record_process,
@@ -130,7 +162,9 @@ class Job:
         if self._settings.job_memory_mb and self._looks_out_of_memory():
             raise JobFailedError(_OUT_OF_MEMORY)
         text = (message or "").strip()[:_LONGEST_REASON]
-        raise JobFailedError(f"AlgorithmError: {text}, exit code: {ended.exit_code}")
+        raise JobFailedError(
+            f"AlgorithmError: {text}, exit code: {ended.exit_code}{self.packages.differences}"
+        )
 
     def produced(self, container_path: str) -> Path:
         """Return the path on this machine of something that the program wrote.

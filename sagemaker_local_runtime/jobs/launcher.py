@@ -111,10 +111,14 @@ def _isolate(launch: dict[str, Any]) -> None:
         _mount(f"/proc/self/fd/{handle}", f"/opt/opt/{name}", None, _MS_BIND)
     os.chroot("/opt")
     os.chdir("/")
-    for path in launch["read_only"]:
-        _protect(path)
+    shown = [(path, os.open(path, os.O_PATH)) for path in launch["shown"]]
     for path in launch["hidden"]:
         _mount("tmpfs", path, "tmpfs", 0)
+    for path, handle in shown:
+        os.makedirs(path, exist_ok=True)
+        _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
+    for path in launch["read_only"]:
+        _protect(path)
     if launch["pid_namespace"]:
         _mount("proc", "/proc", "proc", 0)
 

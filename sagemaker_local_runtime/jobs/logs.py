@@ -61,6 +61,14 @@ class JobLog:
         """
         return self._shipper.open(self.group, f"{self.stream}/{suffix}", path)
 
+    def open_host(self, host: str, path: Path) -> JobLog:
+        """Open the log of another instance of the same job.
+
+        :param host: its name, ``"algo-2"``.
+        :param path: the file that it is written to.
+        """
+        return self._shipper.open(self.group, self.stream.replace("/algo-1-", f"/{host}-"), path)
+
     def add_line(self, text: str) -> None:
         """Add a line from the local runtime itself."""
         self.write(f"{text}\n".encode())

@@ -6,7 +6,6 @@ import re
 import time
 from typing import Any
 
-from sagemaker_local_runtime.images import find_image
 from sagemaker_local_runtime.jobs.job import Job
 
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
@@ -14,12 +13,12 @@ _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 _XGBOOST = re.compile(rf"#011(train|validation)-([\w@.-]+?):{_NUMBER}(?=#011|\s|$)")
 
 
-def final_metrics(job: Job) -> list[dict[str, Any]]:
-    """Return ``FinalMetricDataList``: the last value of each metric that the job defines."""
-    algorithm = job.document["AlgorithmSpecification"]
-    image = find_image(algorithm["TrainingImage"])
-    definitions = algorithm.get("MetricDefinitions", [])
-    built_in = image.train_module is not None and "ContainerEntrypoint" not in algorithm
+def final_metrics(job: Job, *, built_in: bool) -> list[dict[str, Any]]:
+    """Return ``FinalMetricDataList``: the last value of each metric that the job defines.
+
+    :param built_in: whether the job runs the built-in algorithm, which defines metrics of its own.
+    """
+    definitions = job.document["AlgorithmSpecification"].get("MetricDefinitions", [])
     if not definitions and not built_in:
         return []
     patterns = [(definition["Name"], _compile(definition["Regex"])) for definition in definitions]

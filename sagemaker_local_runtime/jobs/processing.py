@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import ValidationError
-from sagemaker_local_runtime.images import find_image
+from sagemaker_local_runtime.images.catalog import Catalog
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import PROCESSING, check_local_path
+from sagemaker_local_runtime.jobs.process import ProcessEnd
 from sagemaker_local_runtime.jobs.program import JobProgram
-from sagemaker_local_runtime.jobs.resources import log_instance_count, resource_config
-from sagemaker_local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
+from sagemaker_local_runtime.jobs.resources import host_names, resource_config
+from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
 from sagemaker_local_runtime.services.storage import split_uri
 
 _MESSAGE = "/opt/ml/output/message"
@@ -19,7 +21,10 @@ _CONFIG = "/opt/ml/config"
 
 
 class ProcessingProgram(JobProgram):
-    """Run the command of a processing container on its inputs and upload the outputs."""
+    """Run the command of a processing container on its inputs and upload the outputs.
+
+    :param images: what stands in for which image.
+    """
 
     kind = PROCESSING
     described = (
@@ -34,13 +39,17 @@ class ProcessingProgram(JobProgram):
         "ExperimentConfig",
     )
 
+    def __init__(self, images: Catalog) -> None:
+        self._images = images
+
     def validate(self, request: dict[str, Any]) -> None:
         """Refuse images without a local program, and inputs and outputs that are not in S3."""
         application = request["AppSpecification"]
-        find_image(application["ImageUri"])
-        if not application.get("ContainerEntrypoint"):
+        image = self._images.find(application["ImageUri"])
+        if not application.get("ContainerEntrypoint") and not image.entry.process:
             raise ValidationError(
-                "AppSpecification.ContainerEntrypoint is missing: the image has no own program. Add it."
+                "AppSpecification.ContainerEntrypoint is missing, and the image has no known entry point. "
+                f"Add it, or add `process` to the entry of {image.uri} in images.toml."
             )
         for item in request.get("ProcessingInputs", []):
             _check_input(item)
@@ -48,27 +57,45 @@ class ProcessingProgram(JobProgram):
             _check_output(item)
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Stage the inputs, run the command and upload the outputs."""
-        request = job.document
+        """Run the command on each instance, with its share of the inputs, and upload the outputs."""
+        cluster = job.document["ProcessingResources"]["ClusterConfig"]
+        hosts = host_names(cluster.get("InstanceCount", 1))
         job.update(ProcessingStartTime=time.time())
-        log_instance_count(job, request["ProcessingResources"]["ClusterConfig"].get("InstanceCount", 1))
-        for item in request.get("ProcessingInputs", []):
-            _stage_input(job, item)
-        outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        for item in outputs:
-            if "S3Output" in item:
-                job.folder.host_path(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
-        self._write_configs(job)
-        application = request["AppSpecification"]
-        command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
-        ended = job.execute(command, request.get("Environment", {}))
-        message = job.read_message(_MESSAGE)
-        if message:
-            job.update(ExitMessage=message)
-        job.require_success(ended, message)
-        for item in outputs:
-            _upload_output(job, item)
+        instances = [job, *(job.on_host(host) for host in hosts[1:])]
+        try:
+            # The thread that starts a process must outlive it.
+            with ThreadPoolExecutor(len(hosts)) as pool:
+                runs = [
+                    pool.submit(self._run_on, instance, host, hosts)
+                    for instance, host in zip(instances, hosts, strict=True)
+                ]
+                ends = [run.result() for run in runs]
+        finally:
+            for instance in instances[1:]:
+                instance.log.close()
+        for instance, ended in zip(instances, ends, strict=True):
+            message = instance.read_message(_MESSAGE)
+            if message:
+                job.update(ExitMessage=message)
+            instance.require_success(ended, message)
+        _upload_outputs(job, dict(zip(hosts, instances, strict=True)))
         return {}
+
+    def _run_on(self, job: Job, host: str, hosts: list[str]) -> ProcessEnd:
+        """Stage the inputs of one instance and run its command."""
+        request = job.document
+        image = self._images.find(request["AppSpecification"]["ImageUri"])
+        job.packages.use(image)
+        for item in request.get("ProcessingInputs", []):
+            _stage_input(job, item, hosts.index(host), len(hosts))
+        for item in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            if "S3Output" in item and item["S3Output"].get("LocalPath"):
+                job.folder.host_path(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+        self._write_configs(job, host, hosts)
+        application = request["AppSpecification"]
+        command = application.get("ContainerEntrypoint") or image.entry.process or ()
+        command = [*command, *application.get("ContainerArguments", [])]
+        return job.execute(command, request.get("Environment", {}))
 
     def ended(self, job: Job, status: str, *, timed_out: bool) -> dict[str, Any]:
         """Return the reason of a timeout."""
@@ -78,13 +105,14 @@ class ProcessingProgram(JobProgram):
         limit = seconds or job.longest_seconds
         return {"ExitMessage": f"The job was stopped: it exceeded MaxRuntimeInSeconds ({limit})."}
 
-    def _write_configs(self, job: Job) -> None:
+    def _write_configs(self, job: Job, host: str, hosts: list[str]) -> None:
         request = job.document
         cluster = request["ProcessingResources"]["ClusterConfig"]
         config = self.describe(request)
         config |= {"ProcessingJobArn": request["ProcessingJobArn"], "ProcessingJobName": job.name}
         job.write_config(f"{_CONFIG}/processingjobconfig.json", config)
-        job.write_config(f"{_CONFIG}/resourceconfig.json", resource_config(cluster.get("InstanceType")))
+        resources = resource_config(cluster.get("InstanceType"), host, hosts)
+        job.write_config(f"{_CONFIG}/resourceconfig.json", resources)
         # Programs write their exit message there without creating the folder.
         job.folder.host_path(_MESSAGE).parent.mkdir(parents=True, exist_ok=True)
 
@@ -120,16 +148,33 @@ def _check_output(item: dict[str, Any]) -> None:
         check_local_path(target.get("LocalPath") or "", what)
 
 
-def _stage_input(job: Job, item: dict[str, Any]) -> None:
+def _stage_input(job: Job, item: dict[str, Any], number: int, count: int) -> None:
+    """Download an input, or the share of it that the instance with this number gets."""
     source = item["S3Input"]
     path = source["LocalPath"]
-    stage_s3_source(job, source, path, compression=source.get("S3CompressionType"))
-    refuse_requirements(job.folder.host_path(path))
+    sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+    stage_s3_source(
+        job,
+        source,
+        path,
+        compression=source.get("S3CompressionType"),
+        share=(number, count) if sharded else (0, 1),
+    )
+    job.packages.offer(job.folder.host_path(path))
 
 
-def _upload_output(job: Job, item: dict[str, Any]) -> None:
-    if item.get("AppManaged"):
-        return
-    target = item["S3Output"]
-    job.check_not_stopped()
-    job.storage.upload(job.produced(target["LocalPath"]), target["S3Uri"])
+def _upload_outputs(job: Job, instances: dict[str, Job]) -> None:
+    """Upload the outputs of all instances; as on AWS, the last one wins where two have the same key."""
+    outputs = job.document.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    for item in (item for item in outputs if not item.get("AppManaged")):
+        target = item["S3Output"]
+        writers: dict[str, str] = {}
+        for host, instance in instances.items():
+            job.check_not_stopped()
+            for uri in job.storage.upload(instance.produced(target["LocalPath"]), target["S3Uri"]):
+                if uri in writers:
+                    job.log.add_line(
+                        f"{uri} of {writers[uri]} is overwritten by {host}: both wrote a file of this name. "
+                        "Use current_host of /opt/ml/config/resourceconfig.json in the names of files."
+                    )
+                writers[uri] = host

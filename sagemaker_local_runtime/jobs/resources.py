@@ -1,4 +1,4 @@
-"""The description of the machine that containers are given; every job runs on one machine."""
+"""The description of the machines that containers are given."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from sagemaker_local_runtime.jobs.job import Job
 HOST = "algo-1"
 
 
-def resource_config(instance_type: str | None) -> dict[str, Any]:
-    """Return the content of ``resourceconfig.json``: one host, whatever the instance count.
+def host_names(count: int) -> list[str]:
+    """Return the names of a cluster's instances: ``algo-1`` and so on."""
+    return [f"algo-{number}" for number in range(1, count + 1)]
+
+
+def resource_config(
+    instance_type: str | None, host: str = HOST, hosts: list[str] | None = None
+) -> dict[str, Any]:
+    """Return the content of ``resourceconfig.json``.
 
     :param instance_type: the requested instance type.
+    :param host: the name of the instance that it is for.
+    :param hosts: the names of all instances; by default there is this one only.
     """
-    kind = instance_type or "ml.m5.xlarge"
+    kind, hosts = instance_type or "ml.m5.xlarge", hosts or [host]
     return {
-        "current_host": HOST,
+        "current_host": host,
         "current_instance_type": kind,
         "current_group_name": "homogeneousCluster",
-        "hosts": [HOST],
+        "hosts": hosts,
         "instance_groups": [
-            {"instance_group_name": "homogeneousCluster", "instance_type": kind, "hosts": [HOST]}
+            {"instance_group_name": "homogeneousCluster", "instance_type": kind, "hosts": hosts}
         ],
         "network_interface_name": "lo",
     }

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _PROGRAMS = Path(__file__).parents[1] / "images" / "bin"
 CONTAINER_ROOT = "/opt/ml"
-_CONTAINER_SCRATCH = "/opt/scratch"
+_CONTAINER_SCRATCH, _CONTAINER_LAYER = "/opt/scratch", "/opt/layer"
 _PASSED_THROUGH = ("OMP_", "OPENBLAS_", "MKL_")
 _TEXT_SUFFIXES = {".py", ".sh", ".json", ".txt", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".env", ""}
 _LARGEST_TEXT = 4 << 20
@@ -57,6 +57,11 @@ class JobFolder:
     def scratch(self) -> Path:
         """The job's home and temporary directory."""
         return self.path / "scratch"
+
+    @property
+    def layer(self) -> Path:
+        """The job's interpreter and the packages that it adds to those of its image."""
+        return self.path / "layer"
 
     @property
     def root(self) -> Path:
@@ -112,6 +117,10 @@ class Sandbox:
         """Return a text with ``/opt/ml`` replaced where it cannot be mounted."""
         return text if self.isolation == "namespace" else text.replace(CONTAINER_ROOT, str(folder.ml))
 
+    def layer_path(self, folder: JobFolder) -> str:
+        """Return the path of the job's layer as the job sees it."""
+        return _CONTAINER_LAYER if self.isolation == "namespace" else str(folder.layer)
+
     def adapt(self, folder: JobFolder, staged: Path) -> None:
         """Replace ``/opt/ml`` in staged text files where it cannot be mounted."""
         if self.isolation == "namespace":
@@ -134,6 +143,7 @@ class Sandbox:
         command: Sequence[str],
         environment: Mapping[str, str],
         working_directory: str = "/",
+        programs: Sequence[str] | None = None,
     ) -> list[str]:
         """Write the launch document of a command and return the arguments that start it.
 
@@ -142,14 +152,18 @@ class Sandbox:
         :param environment: the environment variables of the container, with container paths.
         :param working_directory: where it starts, as a container path; where the job has no root of its own,
             ``/`` is the scratch folder.
+        :param programs: the folders of the job's own programs, which come first on its PATH; by default those
+            of the runtime.
         """
-        for path in (folder.scratch, folder.ml, folder.root):
+        for path in (folder.scratch, folder.ml, folder.layer, folder.root):
             path.mkdir(parents=True, exist_ok=True)
         if self.isolation == "rewrite":
             start = self.view(folder, working_directory) if working_directory != "/" else str(folder.scratch)
         else:
             start = working_directory
-        variables = {**self._base_environment(folder), **environment}
+        # Unresolved, since the interpreter finds its virtual environment only there.
+        programs = programs or [str(Path(sys.executable).parent)]
+        variables = {**self._base_environment(folder, programs), **environment}
         # The script may use the SageMaker SDK, which is to call this endpoint, too.
         variables["PYTHONPATH"] = with_python_path(variables.get("PYTHONPATH", ""))
         launch = self._launch(folder) | {
@@ -169,26 +183,27 @@ class Sandbox:
 
     def _launch(self, folder: JobFolder) -> dict[str, Any]:
         namespaces = self.isolation == "namespace"
-        data, prefix = self._settings.data_dir.resolve(), Path(sys.prefix).resolve()
+        data, cache = self._settings.data_dir.resolve(), self._settings.cache.resolve()
+        prefix = Path(sys.prefix).resolve()
         memory = self._settings.job_memory_mb
         return {
             "runtime_pid": os.getpid(),
             "namespaces": namespaces,
             "pid_namespace": namespaces and self._pid_namespace,
-            "folders": {"ml": str(folder.ml.resolve()), "scratch": str(folder.scratch.resolve())},
+            "folders": {path.name: str(path.resolve()) for path in (folder.ml, folder.scratch, folder.layer)},
             "root": str(folder.root.resolve()),
-            # A job's pip must not change the environment of the local runtime itself.
-            "read_only": [str(prefix)],
-            "hidden": [] if prefix.is_relative_to(data) else [str(data)],
+            "hidden": [str(data)],
+            "shown": [str(path) for path in (prefix, cache) if path.is_relative_to(data) and path.is_dir()],
+            # What other jobs have, too, is not changed by one.
+            "read_only": [str(prefix), str(cache / "envs"), str(cache / "layers")],
             "memory_bytes": memory << 20 if memory else None,
             "error_file": str(folder.path / "launch.error"),
         }
 
-    def _base_environment(self, folder: JobFolder) -> dict[str, str]:
+    def _base_environment(self, folder: JobFolder, programs: Sequence[str]) -> dict[str, str]:
         scratch = _CONTAINER_SCRATCH if self.isolation == "namespace" else str(folder.scratch)
-        # Unresolved, since the interpreter finds its virtual environment only there.
-        interpreter = str(Path(sys.executable).parent)
-        path = [str(_PROGRAMS), interpreter, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        own, *below = programs
+        path = [own, str(_PROGRAMS), *below, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_THROUGH)}
         return passed | {
             "PATH": os.pathsep.join(path),
@@ -196,10 +211,6 @@ class Sandbox:
             "HOME": scratch,
             "TMPDIR": scratch,
             "PYTHONUNBUFFERED": "1",
-            # For `python -m pip`, which bypasses the program on PATH that refuses: it has no index, and what
-            # needs none is installed into the job's folder.
-            "PIP_NO_INDEX": "1",
-            "PIP_TARGET": f"{scratch}/packages",
             "AWS_ENDPOINT_URL": self._endpoint_url,
             "AWS_REGION": self._settings.region,
             "AWS_DEFAULT_REGION": self._settings.region,

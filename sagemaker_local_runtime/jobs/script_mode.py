@@ -15,7 +15,6 @@ from typing import Any
 from sagemaker_local_runtime.jobs.archives import unpack
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.resources import HOST
-from sagemaker_local_runtime.jobs.staging import refuse_requirements
 from sagemaker_local_runtime.services.storage import split_uri
 
 #: The folder into which the toolkits unpack the source, which is the working directory of the script.
@@ -52,7 +51,7 @@ class ScriptMode:
         archive = job.storage.fetch(bucket, key, job.folder.path / "sourcedir.tar.gz")
         folder = job.folder.host_path(CODE)
         unpack(archive, folder)
-        refuse_requirements(folder)
+        job.packages.require(folder)
         program = (folder / self.program).resolve()
         if program.is_file() and program.is_relative_to(folder.resolve()):
             program.chmod(0o755)

@@ -20,10 +20,14 @@ from sagemaker_local_runtime.exceptions import (
     ValidationError,
 )
 from sagemaker_local_runtime.faults import FaultPlan
+from sagemaker_local_runtime.images.catalog import Catalog
+from sagemaker_local_runtime.images.environments import Environments
+from sagemaker_local_runtime.images.preparation import Preparation
 from sagemaker_local_runtime.jobs.ending import End, clean_up, mark_interrupted
-from sagemaker_local_runtime.jobs.job import Job
+from sagemaker_local_runtime.jobs.job import Job, JobFiles
 from sagemaker_local_runtime.jobs.kinds import FINAL, KINDS, JobKind, job_tags
 from sagemaker_local_runtime.jobs.logs import LogShipper
+from sagemaker_local_runtime.jobs.packages import Packages
 from sagemaker_local_runtime.jobs.processes import end_processes_below
 from sagemaker_local_runtime.jobs.processing import ProcessingProgram
 from sagemaker_local_runtime.jobs.program import JobProgram
@@ -59,10 +63,20 @@ class JobService:
         self._store = account.store
         # Resolved, because jobs have another working directory.
         self._folder = account.settings.data_dir.resolve() / "jobs"
+        #: What stands in for which image.
+        self.images = Catalog(account.settings.images)
         self._programs: dict[str, JobProgram] = {
             program.kind.kind: program
-            for program in (ProcessingProgram(), TrainingProgram(), TransformProgram(models))
+            for program in (
+                ProcessingProgram(self.images),
+                TrainingProgram(self.images),
+                TransformProgram(self.images, models),
+            )
         }
+        environments = Environments(account.settings.cache.resolve())
+        self._packages = Packages(environments, allowed=account.settings.packages)
+        #: Builds the environments of later jobs.
+        self.preparation = Preparation(self.images, environments)
         self._shipper = LogShipper(account)
         self._experiments = Experiments(account)
         self._sandbox: Sandbox | None = None
@@ -124,7 +138,8 @@ class JobService:
             log = self._shipper.open(job_kind.log_group, document["_log_stream"], folder.log)
         if document.get("ExperimentConfig"):
             self._experiments.add_job(kind, name, arn, document)
-        job = Job(self._account, self._storage, job_kind, document, folder=folder, sandbox=sandbox, log=log)
+        files = JobFiles(folder, sandbox, log)
+        job = Job(self._account, self._storage, job_kind, document, files, self._packages)
         done = threading.Event()
         with self._active_lock:
             self._active[kind, name] = (job, done)
@@ -188,6 +203,8 @@ class JobService:
         :raises SettingsError: the requested isolation is not available.
         """
         _log.info("%s", self.sandbox.description)
+        if self._account.settings.images:
+            _log.info("The images of %s come before the built-in ones.", self._account.settings.images)
         for kind in KINDS.values():
             for document in self._store.list(kind.resource):
                 if document[kind.status_field] not in FINAL:
@@ -197,6 +214,7 @@ class JobService:
     def shutdown(self) -> None:
         """Stop every running job and wait until it has ended."""
         self._closing = True
+        self.preparation.close()
         with self._active_lock:
             active = list(self._active.items())
         for (kind, name), _ in active:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import JobFailedError, ValidationError
-from sagemaker_local_runtime.jobs.archives import members, unzip
+from sagemaker_local_runtime.jobs.archives import unzip
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.services.storage import relative_key, split_uri
-
-_REQUIREMENTS = "requirements.txt"
 
 
 def check_s3_source(source: dict[str, Any], what: str) -> None:
@@ -29,26 +27,32 @@ def check_s3_source(source: dict[str, Any], what: str) -> None:
 
 
 def stage_s3_source(
-    job: Job, source: dict[str, Any], container_path: str, *, compression: str | None = None
+    job: Job,
+    source: dict[str, Any],
+    container_path: str,
+    *,
+    compression: str | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> list[Path]:
     """Download the objects of an S3 source to a container path.
 
     :param source: an object with ``S3Uri`` and ``S3DataType``.
     :param compression: with ``"Gzip"``, every object is decompressed, as on AWS.
+    :param share: the number of the instance, and how many share the objects between them.
     :return: the files, in key order.
     """
     if source.get("S3DataType") == "ManifestFile":
-        files = _stage_manifest(job, source["S3Uri"], container_path)
+        files = _stage_manifest(job, source["S3Uri"], container_path, share)
     else:
-        files = job.download(source["S3Uri"], container_path)
+        files = job.download(source["S3Uri"], container_path, share)
     return [unzip(path) for path in files] if compression == "Gzip" else files
 
 
-def _stage_manifest(job: Job, uri: str, container_path: str) -> list[Path]:
+def _stage_manifest(job: Job, uri: str, container_path: str, share: tuple[int, int]) -> list[Path]:
     """Download the objects of a manifest: ``[{"prefix": "s3://bucket/folder/"}, "key", ...]``."""
-    folder = job.folder.host_path(container_path)
+    folder, (first, step) = job.folder.host_path(container_path), share
     files = []
-    for bucket, prefix, key in manifest_entries(uri, job.storage.read_bytes(uri)):
+    for bucket, prefix, key in manifest_entries(uri, job.storage.read_bytes(uri))[first::step]:
         job.check_not_stopped()
         files.append(job.storage.fetch(bucket, prefix + key, folder / relative_key(key, "")))
     return files
@@ -68,24 +72,3 @@ def manifest_entries(uri: str, content: bytes) -> list[tuple[str, str, str]]:
             f"ClientError: Invalid manifest {uri}: {error}. "
             'Expected [{"prefix": "s3://bucket/folder/"}, "relative/key", ...].'
         ) from error
-
-
-def refuse_requirements(folder: Path) -> None:
-    """Refuse source code that needs packages to be installed.
-
-    :raises JobFailedError: the folder, or a ``sourcedir.tar.gz`` in it, has a ``requirements.txt``.
-    """
-    found = [path.name for path in (folder / _REQUIREMENTS,) if path.exists()]
-    archive = folder / "sourcedir.tar.gz"
-    if archive.is_file():
-        found += [
-            f"{archive.name}:{member.name}"
-            for member, _ in members(archive)
-            if member.name.removeprefix("./") == _REQUIREMENTS
-        ]
-    if found:
-        raise JobFailedError(
-            f"ClientError: {found[0]} in the job's source is refused: the local runtime runs every image in "
-            "its own Python environment and never installs packages into it. Remove the file, and install "
-            "its packages into the environment of the local runtime."
-        )

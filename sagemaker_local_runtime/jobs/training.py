@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import JobStoppedError, ValidationError
-from sagemaker_local_runtime.images import built_in, find_image
+from sagemaker_local_runtime.images import built_in
+from sagemaker_local_runtime.images.catalog import Catalog, LocalImage
 from sagemaker_local_runtime.jobs.artifacts import upload_archive, upload_model
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
@@ -14,7 +15,7 @@ from sagemaker_local_runtime.jobs.metrics import final_metrics
 from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.resources import log_instance_count, resource_config
 from sagemaker_local_runtime.jobs.script_mode import CODE, ScriptMode
-from sagemaker_local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
+from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
 from sagemaker_local_runtime.services.storage import split_uri
 
 _FAILURE = "/opt/ml/output/failure"
@@ -34,7 +35,10 @@ _MESSAGES = {
 
 
 class TrainingProgram(JobProgram):
-    """Run a training container's command, or the local program of its algorithm, and upload the model."""
+    """Run a training container's command, or the local program of its algorithm, and upload the model.
+
+    :param images: what stands in for which image.
+    """
 
     kind = TRAINING
     described = (
@@ -58,6 +62,9 @@ class TrainingProgram(JobProgram):
         "TensorBoardOutputConfig",
     )
 
+    def __init__(self, images: Catalog) -> None:
+        self._images = images
+
     def validate(self, request: dict[str, Any]) -> None:
         """Refuse images without a local program, and channels that are not files in S3."""
         algorithm = request["AlgorithmSpecification"]
@@ -65,11 +72,13 @@ class TrainingProgram(JobProgram):
             raise ValidationError(
                 "AlgorithmSpecification has no TrainingImage, and AlgorithmName is not supported."
             )
-        image = find_image(algorithm["TrainingImage"])
-        if not (image.train_module or algorithm.get("ContainerEntrypoint") or ScriptMode.of(request)):
+        image = self._images.find(algorithm["TrainingImage"])
+        own = image.entry.train or image.train_module
+        if not (own or algorithm.get("ContainerEntrypoint") or ScriptMode.of(request)):
             raise ValidationError(
-                f"The image {image.repository!r} has no algorithm of its own. Give it a script with "
-                "AlgorithmSpecification.ContainerEntrypoint."
+                f"The image {image.name.repository!r} has no algorithm of its own. Give it a script with "
+                "AlgorithmSpecification.ContainerEntrypoint or the hyperparameters sagemaker_program and "
+                "sagemaker_submit_directory, or add `train` to the image's entry in images.toml."
             )
         _check_mode(algorithm.get("TrainingInputMode"), "AlgorithmSpecification")
         split_uri(request["OutputDataConfig"]["S3OutputPath"])
@@ -94,10 +103,14 @@ class TrainingProgram(JobProgram):
         """Stage the inputs, train, and upload the results however training ended."""
         _enter(job, "Downloading", TrainingStartTime=time.time())
         log_instance_count(job, job.document.get("ResourceConfig", {}).get("InstanceCount", 1))
-        _stage(job)
+        image = self._images.find(job.document["AlgorithmSpecification"]["TrainingImage"])
+        job.packages.use(image)
+        _stage(job, image)
         _enter(job, "Training")
         try:
-            ended = job.execute(_command(job), _environment(job), _working_directory(job))
+            ended = job.execute(
+                _command(job, image), _environment(job, image), _working_directory(job, image)
+            )
             if ended.exit_code == 0:
                 _enter(job, "Uploading")
         except JobStoppedError:
@@ -125,13 +138,19 @@ class TrainingProgram(JobProgram):
         changes: dict[str, Any] = {
             "SecondaryStatus": secondary,
             "SecondaryStatusTransitions": _transitions(job, secondary, now),
-            "FinalMetricDataList": final_metrics(job) or None,
+            "FinalMetricDataList": final_metrics(job, built_in=self._is_built_in(job)) or None,
         }
         began = job.document.get("TrainingStartTime")
         if began is not None:
             seconds = max(1, round(now - began))
             changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
         return changes
+
+    def _is_built_in(self, job: Job) -> bool:
+        """Return whether the job runs the built-in algorithm of its image, which has metrics of its own."""
+        algorithm = job.document["AlgorithmSpecification"]
+        image = self._images.find(algorithm["TrainingImage"])
+        return image.train_module is not None and "ContainerEntrypoint" not in algorithm
 
     @staticmethod
     def _upload(job: Job) -> str:
@@ -172,7 +191,7 @@ def _check_mode(mode: str | None, what: str) -> None:
         raise ValidationError(f"{what}: input mode 'Pipe' is not supported by the local runtime. Use File.")
 
 
-def _stage(job: Job) -> None:
+def _stage(job: Job, image: LocalImage) -> None:
     request = job.document
     for folder in ("input/data", "input/config", "model", "output/data", "code"):
         job.folder.host_path(f"/opt/ml/{folder}").mkdir(parents=True, exist_ok=True)
@@ -181,12 +200,12 @@ def _stage(job: Job) -> None:
         source = channel["DataSource"]["S3DataSource"]
         stage_s3_source(job, source, path, compression=channel.get("CompressionType"))
         if channel["ChannelName"] == "code":
-            refuse_requirements(job.folder.host_path(path))
+            job.packages.offer(job.folder.host_path(path))
     checkpoints = request.get("CheckpointConfig")
     if checkpoints:
         _stage_checkpoints(job, checkpoints)
     _write_configs(job)
-    script = ScriptMode.of(request)
+    script = _script(job, image)
     if script:
         script.stage(job)
 
@@ -217,25 +236,31 @@ def _write_configs(job: Job) -> None:
         job.write_config(f"{_INPUT}/config/checkpointconfig.json", request["CheckpointConfig"])
 
 
-def _command(job: Job) -> list[str]:
+def _script(job: Job, image: LocalImage) -> ScriptMode | None:
+    """Return the script of the image's toolkit, or None if the image has an entry point of its own."""
+    return None if image.entry.train else ScriptMode.of(job.document)
+
+
+def _command(job: Job, image: LocalImage) -> list[str]:
     algorithm = job.document["AlgorithmSpecification"]
     if algorithm.get("ContainerEntrypoint"):
         return [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", [])]
-    script = ScriptMode.of(job.document)
+    if image.entry.train:
+        return [*image.entry.train, *algorithm.get("ContainerArguments", [])]
+    script = _script(job, image)
     if script:
         return script.command()
-    image = find_image(algorithm["TrainingImage"])
     assert image.train_module is not None
-    return built_in(image.train_module, "/opt/ml", image.tag, quick_xgboost=True)
+    return built_in(image.train_module, "/opt/ml", image.name.tag, quick_xgboost=True)
 
 
-def _working_directory(job: Job) -> str:
+def _working_directory(job: Job, image: LocalImage) -> str:
     entry_point = job.document["AlgorithmSpecification"].get("ContainerEntrypoint")
-    return CODE if ScriptMode.of(job.document) and not entry_point else "/"
+    return CODE if _script(job, image) and not entry_point else "/"
 
 
-def _environment(job: Job) -> dict[str, str]:
-    script = ScriptMode.of(job.document)
+def _environment(job: Job, image: LocalImage) -> dict[str, str]:
+    script = _script(job, image)
     return {
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.document["TrainingJobArn"],

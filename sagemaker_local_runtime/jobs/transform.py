@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import JobFailedError, ValidationError
-from sagemaker_local_runtime.images import Image, built_in, find_image
+from sagemaker_local_runtime.images import built_in
+from sagemaker_local_runtime.images.catalog import Catalog, LocalImage
 from sagemaker_local_runtime.jobs.archives import unpack
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import TRANSFORM
 from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.resources import log_instance_count
-from sagemaker_local_runtime.jobs.staging import check_s3_source, refuse_requirements, stage_s3_source
+from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import split_uri
 
@@ -30,6 +31,7 @@ _NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 class TransformProgram(JobProgram):
     """Send the inputs through the containers of a model and upload the answers of the last one.
 
+    :param images: what stands in for which image.
     :param models: the models of the jobs.
     """
 
@@ -49,13 +51,13 @@ class TransformProgram(JobProgram):
         "ExperimentConfig",
     )
 
-    def __init__(self, models: ModelRegistry) -> None:
-        self._models = models
+    def __init__(self, images: Catalog, models: ModelRegistry) -> None:
+        self._images, self._models = images, models
 
     def validate(self, request: dict[str, Any]) -> None:
         """Refuse a missing model, unknown images, and settings that contradict each other."""
         for container in self._models.containers(request["ModelName"]):
-            find_image(container["Image"])
+            self._images.find(container["Image"])
         source = request["TransformInput"]["DataSource"]["S3DataSource"]
         check_s3_source(source, "TransformInput")
         split_uri(request["TransformOutput"]["S3OutputPath"])
@@ -105,8 +107,9 @@ class TransformProgram(JobProgram):
         try:
             data_log.add_line(_settings_line(request))
             for number, container in enumerate(containers):
-                plan = _plan(request, container, files, number, len(containers))
-                _run_container(job, container, plan, data_log.add_line)
+                image = self._images.find(container["Image"])
+                plan = _plan(request, image, files, number, len(containers))
+                _run_container(job, container, image, plan, data_log.add_line)
         finally:
             data_log.close()
         output = job.produced(f"{_WORK}/output")
@@ -127,19 +130,19 @@ def _stage_inputs(job: Job) -> list[dict[str, str]]:
 
 def _plan(
     request: dict[str, Any],
-    container: dict[str, Any],
+    image: LocalImage,
     files: list[dict[str, str]],
     number: int,
     count: int,
 ) -> dict[str, Any]:
     """Return the plan for the worker of one container."""
-    image = find_image(container["Image"])
     data, processing = request["TransformInput"], request["DataProcessing"]
     return {
         "root": _ROOT,
         "module": image.serve_module,
-        "repository": image.repository,
-        "tag": image.tag,
+        "repository": image.name.repository,
+        "tag": image.name.tag,
+        "serve": image.entry.serve,
         "files": files,
         "split": data["SplitType"],
         "gzipped": data["CompressionType"] == "Gzip",
@@ -157,12 +160,15 @@ def _plan(
     }
 
 
-def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], add_line: Any) -> None:
+def _run_container(
+    job: Job, container: dict[str, Any], image: LocalImage, plan: dict[str, Any], add_line: Any
+) -> None:
+    job.packages.use(image)
     _stage_model(job, container)
     job.write_config(f"{_WORK}/plan.json", plan)
-    image = Image(plan["repository"], plan["tag"])
     has_script = job.folder.host_path(f"{_MODEL}/code").is_dir() or job.folder.host_path(_CODE).is_dir()
-    quick = image.repository == "sagemaker-xgboost" and not has_script and image.version and not image.pickles
+    name = image.name
+    quick = image.train_module and not has_script and name.version and not name.pickles
     command = built_in(_WORKER, f"{_WORK}/plan.json", quick_xgboost=bool(quick))
     ended = job.execute(command, _environment(job, container))
     if ended.exit_code == 0:
@@ -175,7 +181,7 @@ def _run_container(job: Job, container: dict[str, Any], plan: dict[str, Any], ad
         )
         add_line(f"[sagemaker logs]: {error['file']}: Message: {error['message']}")
     blame = "ClientError" if error["status"] < 500 else "AlgorithmError"
-    raise JobFailedError(f"{blame}: See job logs for more information")
+    raise JobFailedError(f"{blame}: See job logs for more information{job.packages.differences}")
 
 
 def _stage_model(job: Job, container: dict[str, Any]) -> None:
@@ -187,12 +193,12 @@ def _stage_model(job: Job, container: dict[str, Any]) -> None:
     uri = container.get("ModelDataUrl")
     if uri:
         unpack(_fetch(job, uri), model)
-    refuse_requirements(model / "code")
+    job.packages.require(model / "code")
     source = container.get("Environment", {}).get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if source.startswith("s3://"):
         code = job.folder.host_path(_CODE)
         unpack(_fetch(job, source), code)
-        refuse_requirements(code)
+        job.packages.require(code)
 
 
 def _fetch(job: Job, uri: str) -> Path:

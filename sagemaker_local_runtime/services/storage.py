@@ -126,11 +126,12 @@ class Storage:
                 f'permissions on bucket "{split_uri(uri_prefix)[0]}".'
             )
 
-    def download(self, uri_or_prefix: str, folder: Path) -> Paths:
+    def download(self, uri_or_prefix: str, folder: Path, share: tuple[int, int] = (0, 1)) -> Paths:
         """Download an object, or every object below a prefix, into a folder.
 
         :param uri_or_prefix: an ``s3://`` URI.
         :param folder: the target, in which objects keep their path below the prefix.
+        :param share: ``(0, 2)`` downloads the first, third, fifth... object.
         :return: the files written.
         :raises ResourceNotFoundError: nothing matches.
         :raises ValidationError: a key would leave the folder.
@@ -145,7 +146,8 @@ class Storage:
                 f'Please ensure that the bucket "{bucket}" exists in the selected region '
                 f"({self._account.settings.region}) and that objects exist under that S3 prefix."
             )
-        return [self.fetch(bucket, key, folder / relative_key(key, prefix)) for key in keys]
+        first, step = share
+        return [self.fetch(bucket, key, folder / relative_key(key, prefix)) for key in keys[first::step]]
 
     def fetch(self, bucket: str, key: str, path: Path) -> Path:
         """Download one object to one file and return it."""

@@ -18,6 +18,7 @@ from sagemaker_local_runtime.images.batch.records import finish, split_response
 from sagemaker_local_runtime.images.batch.requests import Request, Splitter, read_frames, write_frame
 from sagemaker_local_runtime.images.exceptions import ImageError
 from sagemaker_local_runtime.images.handler import Handler, Response
+from sagemaker_local_runtime.images.server import start_server
 
 _DEFAULT_TYPE = "text/csv"
 
@@ -113,6 +114,8 @@ def main(plan: dict[str, Any]) -> int:
 
 def load_handler(plan: dict[str, Any]) -> Handler:
     """Return the handler of the container's image."""
+    if plan["serve"]:
+        return start_server(plan["serve"])
     module = importlib.import_module(plan["module"])
     handler: Handler = module.load(Path(plan["root"]), Image(plan["repository"], plan["tag"]))
     return handler

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import pickle
 import warnings
 from pathlib import Path
@@ -51,6 +53,22 @@ def load_model(folder: Path) -> Any:
     except xgboost.core.XGBoostError as error:
         raise ModelError(f"Unable to load model {path.name}: {str(error).splitlines()[0]}") from error
     return booster
+
+
+def feature_count(booster: Any) -> int:
+    """Return how many features a model was trained with."""
+    if hasattr(booster, "num_features"):  # since XGBoost 1.5
+        return int(booster.num_features())
+    return int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_feature"])
+
+
+def predict(booster: Any, matrix: Any, rounds: int) -> list[Any]:
+    """Return the predictions of the first rounds of a model; 0 is all of them."""
+    options: dict[str, Any] = {"iteration_range": (0, rounds)}
+    if "iteration_range" not in inspect.signature(booster.predict).parameters:  # since XGBoost 1.4
+        options = {"ntree_limit": rounds}
+    predictions: list[Any] = booster.predict(matrix, validate_features=False, **options).tolist()
+    return predictions
 
 
 def _unpickle(content: bytes, path: Path) -> Any:

@@ -11,7 +11,7 @@ from sagemaker_local_runtime.images.exceptions import ModelError
 from sagemaker_local_runtime.images.handler import Handler, Response, media_type
 from sagemaker_local_runtime.images.script import find_script, load_script
 from sagemaker_local_runtime.images.xgboost.data import read_payload
-from sagemaker_local_runtime.images.xgboost.model import load_model
+from sagemaker_local_runtime.images.xgboost.model import feature_count, load_model, predict
 
 
 def load(root: Path, image: Image) -> Handler:
@@ -37,16 +37,14 @@ def _decode_for_script(payload: bytes, content_type: str) -> Any:
 
 
 def _predict(booster: Any, matrix: Any) -> list[Any]:
-    expected, seen = booster.num_features(), matrix.num_col()
+    expected, seen = feature_count(booster), matrix.num_col()
     if seen > expected:
         raise ModelError(
             f"Unable to evaluate payload provided: Feature size of inference data {seen} is not consistent "
             f"with feature size of trained model {expected}."
         )
     best = booster.attr("best_iteration")
-    rounds = (0, int(best) + 1) if best is not None else (0, 0)
-    predictions: list[Any] = booster.predict(matrix, iteration_range=rounds, validate_features=False).tolist()
-    return predictions
+    return predict(booster, matrix, int(best) + 1 if best is not None else 0)
 
 
 def _encode(predictions: list[Any], accept: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import signal
@@ -19,6 +20,9 @@ from sagemaker_local_runtime.images.xgboost.hyperparameters import booster_param
 from sagemaker_local_runtime.images.xgboost.metrics import split_metrics
 from sagemaker_local_runtime.images.xgboost.model import save_model
 
+# Called feval before XGBoost 1.6.
+_PARAMETERS = inspect.signature(xgboost.train).parameters
+_CUSTOM_METRIC = "custom_metric" if "custom_metric" in _PARAMETERS else "feval"
 _log = logging.getLogger("xgboost-container")
 
 
@@ -88,7 +92,7 @@ def _train(values: dict[str, Any], matrices: dict[str, Any], version: tuple[int,
             matrices["train"],
             num_boost_round=values["num_round"],
             evals=[(matrix, name) for name, matrix in matrices.items()],
-            custom_metric=custom,
+            **{_CUSTOM_METRIC: custom},
             callbacks=callbacks,
             verbose_eval=False,
         )

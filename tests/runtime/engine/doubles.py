@@ -16,6 +16,9 @@ from sagemaker_local_runtime.api.registry import ACTIONS
 from sagemaker_local_runtime.engine.execution import ExecutionService
 from sagemaker_local_runtime.engine.services import Services
 from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
+from sagemaker_local_runtime.images.catalog import Catalog
+from sagemaker_local_runtime.images.environments import Environments
+from sagemaker_local_runtime.images.preparation import Preparation
 from sagemaker_local_runtime.settings import Settings
 from tests.waiting import GENEROUS_SECONDS
 
@@ -103,7 +106,9 @@ class Engine:
         nothing: Any = None
         events: Any = self.events
         storage: Any = self.objects
-        services = Services(account=account, jobs=nothing, models=nothing, storage=storage, events=events)
+        preparation = Preparation(Catalog(), Environments(data_dir / "environments"))
+        jobs: Any = SimpleNamespace(preparation=preparation)
+        services = Services(account=account, jobs=jobs, models=nothing, storage=storage, events=events)
         self.runtime: Any = SimpleNamespace(account=account, executions=ExecutionService(services))
 
     def call(self, name: str, **request: Any) -> dict[str, Any]:

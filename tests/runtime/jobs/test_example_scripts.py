@@ -215,6 +215,8 @@ def definition(runtime: LocalRuntime, input_data: str) -> dict[str, Any]:
     }
 
 
+# Thorough, because the environment of an old image is fetched from the package index.
+@pytest.mark.thorough
 @pytest.mark.parametrize("isolation", ["namespace", "rewrite"])
 def test_the_example_runs_unmodified_from_raw_data_to_scores(tmp_path: Path, isolation: str) -> None:
     random = np.random.default_rng(11)

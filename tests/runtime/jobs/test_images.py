@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sagemaker_local_runtime.exceptions import ValidationError
-from sagemaker_local_runtime.images import find_image
 from sagemaker_local_runtime.images.batch.json_path import JsonPath
 from sagemaker_local_runtime.images.batch.records import finish, split_response
 from sagemaker_local_runtime.images.batch.requests import Splitter, read_frames, write_frame
+from sagemaker_local_runtime.images.catalog import Catalog
 from sagemaker_local_runtime.images.exceptions import UserInputError
 from sagemaker_local_runtime.images.xgboost.hyperparameters import booster_parameters, check_hyperparameters
 from tests.runtime.jobs.conftest import XGBOOST
@@ -21,16 +21,16 @@ from tests.runtime.jobs.conftest import XGBOOST
     [("3.2-0", (3, 2)), ("1.2-2-cpu-py3", (1, 2)), ("1.0-1", (1, 0)), ("latest", ())],
 )
 def test_the_tag_gives_the_version(tag: str, version: tuple[int, ...]) -> None:
-    assert find_image(XGBOOST.replace("3.2-0", tag)).version == version
+    assert Catalog().find(XGBOOST.replace("3.2-0", tag)).name.version == version
 
 
 def test_a_digest_is_no_part_of_the_repository() -> None:
-    assert find_image(f"{XGBOOST}@sha256:abc").repository == "sagemaker-xgboost"
+    assert Catalog().find(f"{XGBOOST}@sha256:abc").name.repository == "sagemaker-xgboost"
 
 
 def test_an_unknown_repository_is_named_with_those_known() -> None:
-    with pytest.raises(ValidationError, match=r"'tensorflow'.*sagemaker-scikit-learn, sagemaker-xgboost"):
-        find_image("1.dkr.ecr.us-east-1.amazonaws.com/tensorflow:2")
+    with pytest.raises(ValidationError, match=r"'linear-learner'.*sagemaker-scikit-learn, sagemaker-xgboost"):
+        Catalog().find("1.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1")
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,6 @@ def test_the_servers_environment_is_not_inherited(
         "LANG",
         "MINE",
         "PATH",
-        "PIP_NO_INDEX",
-        "PIP_TARGET",
         "PYTHONPATH",
         "PYTHONUNBUFFERED",
         "TMPDIR",
@@ -91,10 +89,10 @@ def test_a_job_can_use_s3_of_the_same_endpoint(either_isolation: JobRuntime) -> 
 def test_the_runtimes_data_are_hidden_and_its_interpreter_is_read_only(start_runtime: StartRuntime) -> None:
     runtime = start_runtime(isolation="namespace")
     script = f"""
-        import os, sys
+        import os
         print(os.listdir({str(runtime.account.settings.data_dir)!r}))
         try:
-            open(os.path.join(sys.prefix, "probe"), "w")
+            open(os.path.join({sys.prefix!r}, "probe"), "w")
         except OSError as error:
             print(error.strerror)
     """

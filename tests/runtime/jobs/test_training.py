@@ -105,16 +105,6 @@ def test_the_same_seed_gives_the_same_archive(runtime: JobRuntime) -> None:
     assert runtime.storage.read_bytes(first) == runtime.storage.read_bytes(second)
 
 
-def test_old_tags_pickle_the_model(runtime: JobRuntime) -> None:
-    upload_table(runtime, "old")
-    request = training_request("old", "old")
-    request["AlgorithmSpecification"]["TrainingImage"] = XGBOOST.replace("3.2-0", "1.2-2")
-    request["HyperParameters"] = {**HYPERPARAMETERS, "objective": "reg:linear"}
-    job = run_training(runtime, request)
-    assert job["TrainingJobStatus"] == "Completed", log_of(runtime, "old")
-    assert members(runtime, job["ModelArtifacts"]["S3ModelArtifacts"])["xgboost-model"].startswith(b"\x80")
-
-
 def test_libsvm_is_the_type_of_a_channel_without_one(runtime: JobRuntime) -> None:
     lines = "".join(f"{i % 7} 0:{i % 5} 2:{i % 3}\n" for i in range(60)).encode()
     runtime.storage.write_bytes(f"s3://{BUCKET}/svm/train/a", lines)

@@ -14,6 +14,7 @@ import xgboost  # noqa: TID253 - the models are made with it
 
 from sagemaker_local_runtime.exceptions import ValidationError
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, XGBOOST, JobRuntime
+from tests.wheels import Wheelhouse
 
 ROWS = b"1,2,3\n4,5,6\n7,8,9\n"
 # Answers the sum of each row, and says how many rows it was sent at once.
@@ -136,10 +137,10 @@ def test_an_xgboost_model_scores_every_row(either_isolation: JobRuntime) -> None
     assert job["TransformStartTime"] <= job["TransformEndTime"]
 
 
-def test_a_pickled_model_of_an_old_tag_is_loaded(runtime: JobRuntime) -> None:
+def test_a_pickled_model_is_loaded(runtime: JobRuntime) -> None:
     booster, features = train_booster()
     container = {
-        "Image": XGBOOST.replace("3.2-0", "1.2-2"),
+        "Image": XGBOOST,
         "ModelDataUrl": upload_model(runtime, "pickled", {"xgboost-model": pickle.dumps(booster)}),
     }
     create_model(runtime, "pickled", container)
@@ -218,13 +219,17 @@ def test_a_script_that_raises_fails_the_job_with_its_traceback_in_the_log(runtim
     assert "could not convert string to float: 'three'" in log_of(runtime, "raises")
 
 
-def test_requirements_beside_a_model_are_refused(runtime: JobRuntime) -> None:
-    files = {"code/inference.py": b"", "code/requirements.txt": b"left-pad\n"}
-    container = {"Image": SKLEARN, "ModelDataUrl": upload_model(runtime, "wants", files)}
-    create_model(runtime, "wants", container)
-    assert (
-        "requirements.txt in the job's source is refused" in run_transform(runtime, "wants")["FailureReason"]
-    )
+def test_requirements_beside_a_model_are_installed(wheelhouse: Wheelhouse, runtime: JobRuntime) -> None:
+    wheelhouse.add("grape", "1.0")
+    script = "import grape\n\nNAME = grape.VERSION\n" + textwrap.dedent(SUMS)
+    container = script_container(runtime, "wants", script)
+    files = {
+        "code/inference.py": script.encode(),
+        "code/requirements.txt": b"grape\n",
+        "factor": b"1",
+    }
+    create_model(runtime, "wants", {**container, "ModelDataUrl": upload_model(runtime, "wants", files)})
+    assert run_transform(runtime, "wants")["TransformJobStatus"] == "Completed", log_of(runtime, "wants")
 
 
 def test_an_archive_cannot_leave_the_model_folder(runtime: JobRuntime) -> None:

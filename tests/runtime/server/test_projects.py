@@ -21,17 +21,8 @@ from stack.settings import ROOT
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The project of SDK v3, without the packages that its requirements install."""
-    project = Path(shutil.copytree(ROOT / "tests" / "projects" / "sdk_v3", tmp_path / "project"))
-    (project / "pipelines" / "churn" / "src" / "requirements.txt").unlink()
-    pipeline = project / "pipelines" / "churn" / "pipeline.py"
-    lines = [line for line in pipeline.read_text().splitlines() if "requirements.txt" not in line]
-    lines.insert(
-        lines.index("    source_code=SourceCode(") + 1,
-        '        source_dir=str(HERE / "src"), entry_script="train.py"',
-    )
-    pipeline.write_text("\n".join(lines))
-    return project
+    """The project of SDK v3, with the packages that its requirements install."""
+    return Path(shutil.copytree(ROOT / "tests" / "projects" / "sdk_v3", tmp_path / "project"))
 
 
 @pytest.mark.thorough

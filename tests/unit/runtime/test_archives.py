@@ -16,7 +16,6 @@ import pytest
 from sagemaker_local_runtime.exceptions import JobFailedError
 from sagemaker_local_runtime.jobs import archives
 from sagemaker_local_runtime.jobs.archives import members, unpack, unzip
-from sagemaker_local_runtime.jobs.staging import refuse_requirements
 
 Fill = Callable[[tarfile.TarFile], None]
 
@@ -176,13 +175,6 @@ def test_a_chain_of_headers_without_a_member_is_refused(archive: Callable[[Fill]
 
     with pytest.raises(JobFailedError, match="Cannot unpack"):
         list(members(archive(fill)))
-
-
-def test_looking_for_requirements_in_a_crafted_archive_ends(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "sourcedir.tar.gz", "w:gz") as tar:
-        negative_size(tar)
-    with pytest.raises(JobFailedError, match="size of -1024"):
-        refuse_requirements(tmp_path)
 
 
 def test_a_gzip_file_that_would_fill_the_disk_is_refused(

@@ -1,0 +1,1 @@
+"""The packages that a job adds to its image: a virtual environment over the image's environment."""
