@@ -66,6 +66,14 @@ class MirrorStack(Harness):
     def arn(self, dag_id: str, run_id: str) -> str:
         return str(self.until(lambda: self.api.xcom(dag_id, run_id, "start_pipeline"), f"{run_id} to start"))
 
+    def is_watched(self, run_id: str) -> bool:
+        """Return whether the triggers of the wait and of the first mirror have seen the step."""
+        logs = (self.settings.airflow_home / "logs").glob(
+            f"dag_id=*/run_id={run_id}/task_id=*/*.trigger.*.log"
+        )
+        seen = {path.parent.name for path in logs if "Step Work: Executing" in path.read_text()}
+        return seen >= {"task_id=wait_for_pipeline", "task_id=steps.Work"}
+
     def until_step(self, arn: str, step: str, status: str = "Executing") -> None:
         self.until(
             lambda: self.endpoint.steps(arn).get(step, {}).get("StepStatus") == status, f"{step} {status}"

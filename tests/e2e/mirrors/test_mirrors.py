@@ -108,8 +108,7 @@ def test_marking_the_run_failed_ends_the_mirrors_and_stops_the_execution(mirrors
     run_id = mirrors.start_run(Mode="sleep")
     arn = mirrors.arn("mirrored", run_id)
     mirrors.until_step(arn, "Work")
-    mirrors.until_task("mirrored", run_id, "steps.Work", "deferred")
-    mirrors.until_task("mirrored", run_id, "wait_for_pipeline", "deferred")
+    mirrors.until(lambda: mirrors.is_watched(run_id), "the triggerer to watch the execution")
     mirrors.patch(f"/dags/mirrored/dagRuns/{run_id}", {"state": "failed"})
     mirrors.until_step(arn, "Work", "Stopped")
     assert mirrors.mirrors("mirrored", run_id)["Work"] == "failed"
