@@ -22,12 +22,13 @@ def check_code(client: SageMakerClient, definition: Mapping[str, Any], *, upload
 
     :param client: calls AWS.
     :param definition: the filled definition.
-    :param uploaded: the URIs of the code that the upsert itself uploads.
+    :param uploaded: the URIs of the files that the upsert itself uploads; the code may be their folder.
     :raises MissingCodeError: code is missing; the message names each URI and its step.
     """
     missing = {}
     for uri, step in code_uris(definition).items():
-        if uri in uploaded:
+        folder = f"{uri.rstrip('/')}/"
+        if any(own == uri or own.startswith(folder) for own in uploaded):
             continue
         try:
             if not client.object_exists(uri):

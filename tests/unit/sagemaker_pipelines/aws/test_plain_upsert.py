@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.resources import check_code
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.definition.resources import code_uris
@@ -136,3 +138,14 @@ def test_a_placeholder_for_the_bucket_needs_the_setting_and_claims_the_prefix(
     assert json.loads(described["PipelineDefinition"]) == DEFINITION
     claim = runtime.get(f"s3://{runtime.bucket}/sagemaker-pipelines-environment.json")
     assert json.loads(claim) == {"environment": "aws_test"}
+
+
+@pytest.mark.parametrize(("folder", "missing"), [("code", False), ("code/", False), ("cod", True)])
+def test_a_folder_that_the_upsert_uploads_is_not_missing(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, folder: str, missing: bool
+) -> None:
+    source = {"InputName": "code", "S3Input": {"S3Uri": f"s3://{runtime.bucket}/new/{folder}"}}
+    step = {"Name": "Prepare", "Type": "Processing", "Arguments": {"ProcessingInputs": [source]}}
+    uploaded = {f"s3://{runtime.bucket}/new/code/main.py"}
+    with pytest.raises(MissingCodeError) if missing else nullcontext():
+        check_code(client(runtime, monkeypatch), {"Steps": [step]}, uploaded=uploaded)
