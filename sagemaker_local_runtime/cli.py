@@ -73,13 +73,9 @@ def serve(
     region: Annotated[str, typer.Option(help="The region of every ARN.")] = "us-east-1",
     account_id: Annotated[str, typer.Option(help="The account ID of every ARN.")] = "123456789012",
     max_concurrent_executions: Annotated[int, typer.Option(help="The quota of concurrent executions.")] = 20,
-    max_concurrent_jobs: Annotated[
-        int | None, typer.Option(help="Concurrent jobs; two per core by default.")
-    ] = None,
+    max_concurrent_jobs: Annotated[int | None, typer.Option(help="Default two per core.")] = None,
     job_memory_mb: Annotated[int | None, typer.Option(help="Memory limit of each job, in MiB.")] = None,
-    job_max_runtime_seconds: Annotated[
-        int, typer.Option(help="Time limit of every job, in seconds.")
-    ] = 86_400,
+    job_max_runtime_seconds: Annotated[int, typer.Option(help="Limit of every job, seconds.")] = 86_400,
     isolation: Annotated[
         str | None, typer.Option(help="How jobs see /opt/ml: namespace or rewrite; chosen by default.")
     ] = None,

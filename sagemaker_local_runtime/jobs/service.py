@@ -43,8 +43,7 @@ from sagemaker_local_runtime.store import public
 # Inside the class, "list" is the method.
 Documents = list[dict[str, Any]]
 _log = logging.getLogger(__name__)
-_STOP_CHECK_SECONDS = 0.1
-_SHUTDOWN_SECONDS = 15.0
+_STOP_CHECK_SECONDS, _SHUTDOWN_SECONDS = 0.1, 15.0
 
 
 class JobService:
@@ -63,19 +62,15 @@ class JobService:
         self._store = account.store
         # Resolved, because jobs have another working directory.
         self._folder = account.settings.data_dir.resolve() / "jobs"
-        #: What stands in for which image.
         self.images = Catalog(account.settings.images)
-        self._programs: dict[str, JobProgram] = {
-            program.kind.kind: program
-            for program in (
-                ProcessingProgram(self.images),
-                TrainingProgram(self.images),
-                TransformProgram(self.images, models),
-            )
-        }
+        programs: tuple[JobProgram, ...] = (
+            ProcessingProgram(self.images),
+            TrainingProgram(self.images),
+            TransformProgram(self.images, models),
+        )
+        self._programs = {program.kind.kind: program for program in programs}
         environments = Environments(account.settings.cache.resolve())
         self._packages = Packages(environments, allowed=account.settings.packages)
-        #: Builds the environments of later jobs.
         self.preparation = Preparation(self.images, environments)
         self._shipper = LogShipper(account)
         self._experiments = Experiments(account)
@@ -302,6 +297,4 @@ class JobService:
         except ValidationError:
             return
         except sqlite3.Error as error:
-            _log.warning(
-                "Job %s is being stopped, but its status could not be changed to Stopping: %s", name, error
-            )
+            _log.warning("Job %s is being stopped, but its status is not Stopping: %s", name, error)
