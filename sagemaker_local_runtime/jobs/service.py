@@ -68,7 +68,7 @@ class JobService:
             TrainingProgram(self.images),
             TransformProgram(self.images, models),
         )
-        self._programs = {program.kind.kind: program for program in programs}
+        self._programs: dict[str, JobProgram] = {program.kind.kind: program for program in programs}
         environments = Environments(account.settings.cache.resolve())
         self._packages = Packages(environments, allowed=account.settings.packages)
         self.preparation = Preparation(self.images, environments)
