@@ -28,7 +28,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": 850}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1700, "height": 640}, color_scheme="light")
         url = f"{stack.settings.airflow_url}/dags/{TRAIN}"
         for name, run_id in _runs(stack.api).items():
             _graph(page, f"{url}/runs/{run_id}", IMAGES / f"graph-{name}.png")
@@ -52,6 +52,15 @@ def _graph(page: Page, url: str, path: Path) -> None:
     page.wait_for_selector("text=branch_on_mse")
     page.get_by_role("button", name="Show Graph").click()
     page.wait_for_selector("text=branch_on_mse")
+    # The UI remembers this for the next page.
+    expand = page.get_by_role("button", name="Expand all task groups")
+    if expand.is_enabled():
+        expand.click()
+    page.wait_for_selector("text=AbaloneTransform")
+    if (collapse := page.get_by_role("button", name="Collapse Details Panel")).count():
+        collapse.click()
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="Fit View").click()
     page.wait_for_timeout(2000)
     page.screenshot(path=path)
 

@@ -53,7 +53,8 @@ def test_each_step_is_drawn_after_the_steps_before_it(tmp_path: Path) -> None:
     assert downstream(dag, "steps.Both") == {"steps_ended"}
     mirror = dag.get_task("steps.Both")
     # A skipped branch does not spread: the step itself says whether it ran.
-    assert (mirror.trigger_rule, mirror.doc_md) == ("none_failed", "Fail: After either branch.")
+    assert (mirror.trigger_rule, mirror.doc_md) == ("none_failed", "After either branch.")
+    assert mirror.operator_name == "Fail step"
 
 
 def test_the_wait_alone_feeds_what_follows_and_the_groups_only_leaf_always_succeeds(tmp_path: Path) -> None:

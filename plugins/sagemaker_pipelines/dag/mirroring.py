@@ -37,8 +37,9 @@ def draw_steps(definition: Mapping[str, Any], start: BaseOperator, wait: BaseOpe
             step.name: SageMakerStepMirrorOperator(
                 task_id=task_id,
                 task_display_name=step.name,
-                doc_md=step.description,
+                doc_md=step.description or None,
                 step_name=step.name,
+                step_type=step.type,
                 start_task_id=start.task_id,
                 wait_task_id=wait.task_id,
                 body_steps=step.body,

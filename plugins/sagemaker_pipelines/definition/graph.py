@@ -46,12 +46,14 @@ class MirroredStep:
     """A step as it is drawn; a ForEach stands for its children.
 
     :param name: its name.
-    :param description: its type, and its own description if it has one.
+    :param type: its type, such as ``Training``.
+    :param description: its own description; empty if it has none.
     :param body: the names of the steps in the body of a ForEach.
     :param handles_failure: whether it may run although a step before it failed.
     """
 
     name: str
+    type: str
     description: str
     body: tuple[str, ...] = ()
     handles_failure: bool = False
@@ -70,9 +72,8 @@ def mirrored_steps(definition: Mapping[str, Any]) -> list[MirroredStep]:
     return [
         MirroredStep(
             name=located.name,
-            description=": ".join(
-                str(located.step[key]) for key in ("Type", "Description") if located.step.get(key)
-            ),
+            type=str(located.step.get("Type", "")),
+            description=str(located.step.get("Description") or ""),
             body=tuple(bodies.get(located.name, ())),
             handles_failure=any(
                 entry.get("Trigger", "Completed") != "Completed"

@@ -26,6 +26,7 @@ class SageMakerStepMirrorOperator(BaseOperator):
     Pushes the step to XCom as ``step``, in the form of the steps in the record of the execution.
 
     :param step_name: the step in the definition.
+    :param step_type: its type, such as ``Training``, which the UI shows; empty shows the operator's name.
     :param start_task_id: the full id of the task that pushes the execution's ARN.
     :param wait_task_id: the full id of the task that waits for the execution.
     :param body_steps: the steps in the body of a ForEach, whose children are counted.
@@ -45,6 +46,7 @@ class SageMakerStepMirrorOperator(BaseOperator):
         step_name: str,
         start_task_id: str,
         wait_task_id: str,
+        step_type: str = "",
         body_steps: Sequence[str] = (),
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
@@ -68,6 +70,8 @@ class SageMakerStepMirrorOperator(BaseOperator):
         }
         super().__init__(**{**quiet, **kwargs})
         self.step_name = step_name
+        # The second line of the task's box in the graph.
+        self.custom_operator_name = f"{step_type} step" if step_type else self.task_type
         self.start_task_id = start_task_id
         self.wait_task_id = wait_task_id
         self.start_trigger_args = StartTriggerArgs(
