@@ -126,7 +126,7 @@ class SageMaker(StandIn):
             self.executions[pipeline_execution_arn].description = description
 
     def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None, **_: Any
     ) -> ExecutionOutcome:
         status = self.executions[pipeline_execution_arn].status
         if status == "Succeeded":

@@ -117,7 +117,7 @@ class Endpoint(StandIn):
             self.executions[pipeline_execution_arn]["description"] = description
 
     def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None, **_: Any
     ) -> ExecutionOutcome:
         execution = self.executions[pipeline_execution_arn]
         if execution["status"] == "Succeeded" or execution.get("rejected"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,6 +90,25 @@ def test_a_fail_step_that_is_not_named_as_a_rejection_is_a_failure(
     with pytest.raises(ExecutionFailedError, match="step TooFewRows failed: 12 rows") as caught:
         execution_outcome(client, ARN)
     assert not caught.value.can_be_retried
+
+
+@pytest.mark.parametrize(
+    ("status", "tolerated", "fails"),
+    [
+        ("CompletedWithFailures", ["Report", "Other"], False),
+        ("CompletedWithFailures", ["Other"], True),
+        ("CompletedWithFailures", None, True),
+        # SageMaker itself did not go on.
+        ("Failed", ["Report", "Other"], True),
+    ],
+)
+def test_failures_are_tolerated_if_all_are_named_and_sagemaker_went_on(
+    client: SageMakerClient, sagemaker: Stubber, status: str, tolerated: list[str] | None, fails: bool
+) -> None:
+    ended(sagemaker, status, step("Report", "Failed", FailureReason="x"), step("Other", "Failed"))
+    with pytest.raises(ExecutionFailedError) if fails else nullcontext():
+        outcome = execution_outcome(client, ARN, tolerated_failures=tolerated)
+        assert (outcome.status, outcome.rejected) == (status, False)
 
 
 def test_a_rejection_beside_another_failed_step_is_a_failure(

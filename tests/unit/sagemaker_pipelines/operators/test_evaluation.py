@@ -32,7 +32,7 @@ class Judged(StandIn):
         self.approval = approval
 
     def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None, **_: Any
     ) -> ExecutionOutcome:
         if isinstance(self.rejected, Exception):
             raise self.rejected

@@ -61,7 +61,7 @@ class Recorder(StandIn):
         return None
 
     def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None, **_: Any
     ) -> ExecutionOutcome:
         return ExecutionOutcome(pipeline_execution_arn=pipeline_execution_arn, status="Succeeded")
 

@@ -60,7 +60,7 @@ class Answers(StandIn):
         return None
 
     def execution_outcome(
-        self, pipeline_execution_arn: str, *, rejection_steps: Any = None
+        self, pipeline_execution_arn: str, *, rejection_steps: Any = None, **_: Any
     ) -> ExecutionOutcome:
         self.rejection_steps = rejection_steps
         if isinstance(self.judgement, Exception):
