@@ -12,7 +12,7 @@ from sagemaker_local_runtime.engine.steps import EXECUTORS
 from sagemaker_local_runtime.exceptions import ValidationError
 from sagemaker_local_runtime.service_model import service_model
 from sagemaker_local_runtime.validation import read_json
-from sagemaker_pipelines.definition import MAX_INLINE_DEFINITION, iter_steps, lint
+from sagemaker_pipelines.definition import iter_steps, lint
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.parameters import TYPES
 
@@ -28,8 +28,6 @@ def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, A
     :param allowed: names of step arguments that are not checked, such as ``Training.NewMember``.
     :raises ValidationError: it is not JSON, not a definition, or needs what this runtime cannot execute.
     """
-    if len(text) > MAX_INLINE_DEFINITION:
-        _refuse(f"It has {len(text)} characters, expected at most {MAX_INLINE_DEFINITION}.")
     try:
         definition = read_json(text)
     except (ValueError, RecursionError) as error:

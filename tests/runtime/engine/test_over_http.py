@@ -74,6 +74,19 @@ def test_a_definition_may_come_from_s3(local_runtime: LocalRuntime) -> None:
         sagemaker.update_pipeline(**request, PipelineDefinitionS3Location=missing)
 
 
+def test_a_definition_longer_than_a_request_may_hold_comes_from_s3(local_runtime: LocalRuntime) -> None:
+    sagemaker = local_runtime.client("sagemaker")
+    description = {"Comment": "x" * 1024}
+    long = {**GATE, "Metadata": {str(number): description for number in range(2000)}}
+    request = {"PipelineName": "long", "RoleArn": local_runtime.role_arn}
+    with pytest.raises(ClientError, match="length less than or equal to 1048576"):
+        sagemaker.create_pipeline(**request, PipelineDefinition=json.dumps(long))
+    local_runtime.put("long.json", json.dumps(long).encode())
+    location = {"Bucket": local_runtime.bucket, "ObjectKey": "long.json"}
+    sagemaker.create_pipeline(**request, PipelineDefinitionS3Location=location)
+    assert json.loads(sagemaker.describe_pipeline(PipelineName="long")["PipelineDefinition"]) == long
+
+
 def test_tags_of_what_does_not_exist_are_refused(local_runtime: LocalRuntime) -> None:
     resources = [
         "pipeline/gone",
