@@ -45,6 +45,7 @@ class CodeAssets:
         self._files = files
         self._folders = frozenset(folders)
         self._parents = frozenset(uri.rpartition("/")[0] for uri in files)
+        self._uris = _uris_of({*files, *self._folders, *self._parents})
         self._final: dict[str, str] = {}
         self.assets: set[Asset] = set()
         #: The content of each asset, by its path in the definitions' folder.
@@ -65,7 +66,7 @@ class CodeAssets:
         if isinstance(value, list):
             return [self.replaced(item, key) for item in value]
         if isinstance(value, str):
-            return _URI.sub(lambda match: self._asset_uri(match[0], is_prefix=key == "S3Uri"), value)
+            return self._uris.sub(lambda match: self._asset_uri(match[0], is_prefix=key == "S3Uri"), value)
         return value
 
     def check_code(self, definition: Mapping[str, Any], external: Iterable[str]) -> None:
@@ -126,6 +127,14 @@ class CodeAssets:
         self.assets.add(asset)
         self.contents[asset.path] = content
         return f"s3://{ARTIFACT_BUCKET}/{asset.key(NAME_PREFIX)}"
+
+
+def _uris_of(uploads: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern of URIs in a text; those of uploads may have characters that usually end one."""
+    unusual = sorted((uri for uri in uploads if not _URI.fullmatch(uri)), key=len, reverse=True)
+    # A space may belong to the URI or follow it, so the whole of an upload's URI has to be there.
+    known = [rf"{re.escape(uri)}(?=/?(?:[\s\"'\\,;]|\Z))" for uri in unusual]
+    return re.compile("|".join([*known, _URI.pattern]))
 
 
 def _sha256(content: bytes) -> str:

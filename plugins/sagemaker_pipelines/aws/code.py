@@ -75,6 +75,8 @@ def fetch_code(s3: Any, definition: Mapping[str, Any], surroundings: Surrounding
             if not is_own:
                 moved[uri] = f"s3://${{artifact_bucket}}/{asset.key('${name_prefix}')}"
     ordered = sorted(assets.values(), key=lambda asset: (asset.path, asset.stored_key or ""))
+    # The longest first, because a URI with a space may begin with another one.
+    moved = {uri: moved[uri] for uri in sorted(moved, key=len, reverse=True)}
     return Code(tuple(dict.fromkeys(ordered)), contents, moved, tuple(left))
 
 

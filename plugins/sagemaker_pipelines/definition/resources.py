@@ -17,6 +17,8 @@ _ECR_IMAGE = re.compile(
 )
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _S3_URI = re.compile(rf"s3://(?P<bucket>{_BUCKET})(?![a-z0-9.-])[^\s\"']*")
+# Where a whole text is a URI, its key may have spaces and quotes.
+_WHOLE_S3_URI = re.compile(rf"s3://{_BUCKET}(/.*)?", re.DOTALL)
 #: What SDK v2 joins with a bucket's name: {"Std:Join": {"On": "/", "Values": ["s3:/", "<bucket>", ...]}}.
 JOINED_SCHEMES = (["s3:/"], ["s3://"])
 # The inputs and channels in which the SDK passes code, in v2 and v3.
@@ -99,7 +101,7 @@ def code_uris(definition: Mapping[str, Any]) -> dict[str, str]:
         own = own_part(step)
         assets = filter(_ASSET.fullmatch, texts(own))
         for uri in (*_code_inputs(own), *_submit_directories(own), *assets):
-            if _S3_URI.fullmatch(uri):
+            if _WHOLE_S3_URI.fullmatch(uri):
                 found.setdefault(uri, str(step.get("Name", "")))
     return found
 

@@ -49,6 +49,28 @@ def test_a_folder_keeps_its_layout_below_one_key() -> None:
     assert code.replaced({"S3Uri": "s3://b/code/"}) == {"S3Uri": f"{uri}/"}
 
 
+def test_an_uploaded_file_may_have_any_name() -> None:
+    files = {"s3://b/in/pre process.py": b"1", "s3://b/in/pre": b"2", "s3://b/in/a,b;'c'.csv": b"3"}
+    code = CodeAssets(files, ())
+    final = {uri: f"{ASSETS}/{digest(content)}/{uri.rpartition('/')[2]}" for uri, content in files.items()}
+    for uri, asset_uri in final.items():
+        assert code.replaced([uri, f'"{uri}"', f"--file {uri} --last"]) == [
+            asset_uri,
+            f'"{asset_uri}"',
+            f"--file {asset_uri} --last",
+        ]
+    assert {asset.name for asset in code.assets} == {"pre process.py", "pre", "a,b;'c'.csv"}
+
+
+def test_a_folder_with_a_space_in_its_name_becomes_one_key() -> None:
+    files = {"s3://b/my code/train.py": b"t", "s3://b/my code 2/other.py": b"o"}
+    code = CodeAssets(files, ["s3://b/my code"])
+    uri = code.replaced("s3://b/my code")
+    assert [asset.key("") for asset in code.assets] == [f"{uri.removeprefix(ASSETS[:-6])}/train.py"]
+    assert code.replaced({"S3Uri": "s3://b/my code/"}) == {"S3Uri": f"{uri}/"}
+    assert code.replaced("s3://b/my code/gone.py") == "s3://b/my code/gone.py"
+
+
 def test_the_key_of_a_folder_changes_with_a_content_and_with_a_name() -> None:
     def uri(files: dict[str, bytes]) -> str:
         named = {f"s3://b/code/{name}": content for name, content in files.items()}

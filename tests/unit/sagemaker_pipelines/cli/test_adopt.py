@@ -235,6 +235,30 @@ def test_code_in_another_bucket_becomes_an_asset_and_changes_the_definition(
     assert runtime.get(stored) == b"print('prepare')\n"
 
 
+def test_code_is_fetched_whatever_its_key_is(runtime: LocalRuntime, tmp_path: Path) -> None:
+    s3 = runtime.client("s3")
+    s3.create_bucket(Bucket="ml-names", CreateBucketConfiguration={"LocationConstraint": REGION})
+    text = json.dumps(CHURN)
+    for script, bucket, key in (
+        ("preprocess.py", "ml-names", "my code/pré process's.py"),
+        ("evaluate.py", BUCKET, "my code/evaluate it.py"),
+    ):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+        text = text.replace(f"s3://{BUCKET}/{CODE[script]}", f"s3://{bucket}/{key}")
+    deploy(runtime, "names", json.loads(text))
+    result = call("adopt", "names", "--out", tmp_path, "--dags", tmp_path, "--with-code")
+    assert result.exit_code == 0, result.output
+    envelope = Envelope.load(tmp_path / "names.json")
+    code = {asset.name: asset.stored_key for asset in envelope.assets}
+    assert code == {"pré process's.py": None, "evaluate it.py": "my code/evaluate it.py"}
+    assert "s3://ml-names" not in json.dumps(envelope.definition)
+
+
+@pytest.mark.parametrize("target", ["a" * 256, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{'a' * 256}"])
+def test_a_name_longer_than_that_of_a_file_is_a_pipeline(target: str) -> None:
+    assert "There is no pipeline 'a" in (call("adopt", target).output + call("adopt", target).stderr)
+
+
 def test_a_folder_of_code_is_fetched_from_the_artifact_bucket_only(
     runtime: LocalRuntime, tmp_path: Path
 ) -> None:
