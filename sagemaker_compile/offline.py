@@ -97,7 +97,7 @@ def offline_session() -> Iterator[OfflineSession]:
     with offline_environment(), mock_aws(), default, _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _take_role()
-        with _buckets_on_demand(), sdk.repeatable() as folders:
+        with _adapted_calls(), sdk.repeatable() as folders:
             boto3.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
             session = sdk.pipeline_session(boto3.Session(), ARTIFACT_BUCKET)
             yield OfflineSession(session, folders)
@@ -119,14 +119,19 @@ def _take_role() -> None:
 
 
 @contextmanager
-def _buckets_on_demand() -> Iterator[None]:
-    """Create the bucket of an upload, such as that of ``code_location``, if it does not exist."""
+def _adapted_calls() -> Iterator[None]:
+    """Create the bucket of an upload, such as that of ``code_location``, and functions with any role.
+
+    Compiling refuses functions by their step, but moto would refuse the role of another account first.
+    """
     call = BaseClient._make_api_call
 
     def make_api_call(self: Any, operation: str, parameters: Any) -> Any:
         if operation in _UPLOADS:
             # In this region, to create a bucket that exists changes nothing.
             call(self, "CreateBucket", {"Bucket": parameters["Bucket"]})
+        if operation == "CreateFunction":
+            parameters = {**parameters, "Role": ROLE_ARN}
         return call(self, operation, parameters)
 
     with patch.object(BaseClient, "_make_api_call", make_api_call):

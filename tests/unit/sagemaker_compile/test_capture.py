@@ -183,6 +183,10 @@ step = decorate(half, name="Half", role=get_execution_role(), instance_type="ml.
     ("text", "message"),
     [
         (LAMBDA, "Step Notify deploys the Lambda function notify when .* Deploy the function"),
+        (
+            LAMBDA.replace("get_execution_role()", "'arn:aws:iam::111122223333:role/lambda'"),
+            "Step Notify deploys the Lambda function notify when",
+        ),
         (FUNCTION, "Step Half is a function with @step, which the SDK pickles and signs"),
     ],
 )
