@@ -24,6 +24,17 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def parse_portable_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that can be written again, as every parser reads it.
+
+    :param text: see :func:`parse_json`.
+    :raises ValueError: also if it has a number such as NaN or 1e999, or a part of a surrogate pair.
+    """
+    value = parse_json(text)
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    return value
+
+
 def whole_number(text: str) -> int:
     """Return the whole number that a text contains in ASCII digits.
 

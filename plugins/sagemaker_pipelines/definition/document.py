@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagemaker_pipelines.exceptions import DefinitionError
-from sagemaker_pipelines.reading import parse_json
+from sagemaker_pipelines.reading import parse_portable_json
 
 VERSION = "2020-12-01"
 
@@ -156,7 +156,7 @@ def parse_definition(text: str) -> dict[str, Any]:
     :raises DefinitionError: it is not a JSON object.
     """
     try:
-        definition = parse_json(text)
+        definition = parse_portable_json(text)
     except ValueError as error:
         raise DefinitionError(
             f"The deployed definition is not JSON: {error}. Upsert the pipeline again."

@@ -16,7 +16,7 @@ from sagemaker_pipelines.definition.document import iter_steps
 from sagemaker_pipelines.definition.lint_parameters import lint_parameters
 from sagemaker_pipelines.definition.problem import Problem
 from sagemaker_pipelines.exceptions import DefinitionError, InvalidDefinitionError
-from sagemaker_pipelines.reading import parse_json
+from sagemaker_pipelines.reading import parse_portable_json
 
 ENVELOPE_KEY = "envelope_version"
 _ANSWER_KEY = "PipelineDefinition"
@@ -46,10 +46,10 @@ def read_document(path: Path) -> dict[str, Any]:
     :raises DefinitionError: the file cannot be read, or contains something else.
     """
     try:
-        document = parse_json(path.read_bytes())
+        document = parse_portable_json(path.read_bytes())
         # json.dump(pipeline.definition(), file) writes a string, because definition() returns one.
         if isinstance(document, str):
-            document = parse_json(document)
+            document = parse_portable_json(document)
     except OSError as error:
         present = ", ".join(sorted(file.name for file in path.parent.glob("*.json"))) or "no definition"
         raise DefinitionError(
@@ -75,7 +75,7 @@ def plain_document(document: Mapping[str, Any], path: Path) -> PlainDocument:
     definition = document[_ANSWER_KEY]
     if isinstance(definition, str):
         try:
-            definition = parse_json(definition)
+            definition = parse_portable_json(definition)
         except ValueError as error:
             raise DefinitionError(
                 f"{path} has a {_ANSWER_KEY} that is not JSON ({error}). Write the file again with `aws "

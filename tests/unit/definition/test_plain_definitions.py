@@ -202,6 +202,7 @@ def test_underscores_of_the_file_become_hyphens_and_other_names_are_refused(tmp_
         (ANSWER | {"PipelineDefinition": 3}, "contains no definition: it has 3"),
         (ANSWER | {"RoleArn": 3}, "the RoleArn 3, expected text"),
         ("not JSON", "is not JSON"),
+        ('{"Version": "2020-12-01", "Steps": [], "Metadata": NaN}', "is not JSON"),
         ([DEFINITION], "contains a list"),
     ],
 )

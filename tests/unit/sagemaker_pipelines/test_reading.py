@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_pipelines.reading import finite_number, parse_json, whole_number
+from sagemaker_pipelines.reading import finite_number, parse_json, parse_portable_json, whole_number
 
 ARABIC_SIX = "\N{ARABIC-INDIC DIGIT SIX}"
 
@@ -28,6 +28,21 @@ def test_json_is_read() -> None:
 def test_what_is_not_plain_json_is_refused(text: str | bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": [NaN]}', "not JSON compliant"),
+        ('{"a": 1e999}', "not JSON compliant"),
+        (r'{"a": "\ud800"}', "surrogates not allowed"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_json_that_cannot_be_written_again_is_not_portable(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_portable_json(text)
+    assert parse_portable_json(r'{"a": ["\ud83d\ude00", 2.5]}') == {"a": ["\N{GRINNING FACE}", 2.5]}
 
 
 @pytest.mark.parametrize(("text", "number"), [("6", 6), (" -12 ", -12), ("7\x1f", 7), ("+3", 3), ("007", 7)])
