@@ -18,7 +18,7 @@ from sagemaker_compile.sources import Source
 from sagemaker_compile.stand_ins import REGION, with_placeholders
 from sagemaker_pipelines.definition import annotate, canonical, check, iter_steps, parameters_of
 from sagemaker_pipelines.definition.document import own_part
-from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset
+from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset, is_pipeline_name
 from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
 
 #: The SDK writes the region into the environment of a model's container, and v2 into hyperparameters as JSON.
@@ -40,6 +40,7 @@ def compile_pipeline(source: Source, captured: Capture | None = None) -> Compile
     :raise InvalidDefinitionError: if the linter refuses the definition. It does not check the arguments that
         the module lists in ``ALLOWED_ARGUMENTS``: those that SageMaker takes and botocore does not know yet.
     """
+    _check_name(source)
     captured = captured or capture(source)
     code = CodeAssets(captured.files, captured.folders)
     # The SDK writes null for unused settings.
@@ -69,6 +70,14 @@ def compile_pipeline(source: Source, captured: Capture | None = None) -> Compile
     if captured.allowed_arguments:
         document["allowed_arguments"] = list(captured.allowed_arguments)
     return Compiled(source.name, canonical(document), code.contents)
+
+
+def _check_name(source: Source) -> None:
+    if not is_pipeline_name(source.name):
+        raise CompileError(
+            f"The folder {source.folder} would make a pipeline with the name {source.name!r}; expected "
+            "letters, digits, hyphens and underscores, starting and ending with a letter or digit. Rename it."
+        )
 
 
 def _entry(asset: Asset) -> dict[str, str]:

@@ -66,7 +66,7 @@ class Source:
 def find_sources(folder: Path) -> dict[str, Source]:
     """Return the pipelines of a folder by name, sorted.
 
-    :raise CompileError: if a ``pipeline.py`` has no docstring.
+    :raise CompileError: if a ``pipeline.py`` is not Python, or has no docstring.
     """
     found = {}
     for path in sorted(folder.resolve().glob("*/pipeline.py")):
@@ -97,7 +97,10 @@ def select_sources(folder: Path, names: list[str]) -> list[Source]:
 
 def _description(path: Path) -> str:
     """Read the docstring without importing the SDK."""
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CompileError(f"{path} cannot be read: {error}. Correct it, or move it away.") from error
     if not docstring:
         raise CompileError(f"{path} has no docstring: say in its first sentence what the pipeline does.")
     return " ".join(docstring.split("\n\n", 1)[0].split())

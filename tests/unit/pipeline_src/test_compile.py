@@ -283,6 +283,19 @@ def test_a_pipeline_without_a_docstring_is_refused(third: Path) -> None:
         find_sources(third.parent.parent)
 
 
+@pytest.mark.parametrize("source", [b"def build(session:\n", b'\xff"""Third."""\n', b"x = 1\0\n"])
+def test_a_pipeline_that_is_not_python_is_refused_by_its_file(third: Path, source: bytes) -> None:
+    third.write_bytes(source)
+    with pytest.raises(CompileError, match=f"^{third} cannot be read: "):
+        find_sources(third.parent.parent)
+
+
+def test_a_folder_whose_name_cannot_be_that_of_a_pipeline_is_refused(third: Path) -> None:
+    folder = third.parent.rename(third.parent.parent / "third pipeline")
+    with pytest.raises(CompileError, match="would make a pipeline with the name 'third pipeline'"):
+        compile_third(folder / "pipeline.py")
+
+
 def test_what_the_linter_refuses_is_not_compiled(third: Path) -> None:
     """The SDK lets a name of 65 characters through."""
     third.write_text(THIRD.replace('["Stop"]', '["S" * 65]'))
