@@ -220,6 +220,11 @@ def _print(adopted: Adopted, source: Source, changed: Mapping[Path, bytes], *, d
         typer.echo(f"\nAn upsert into {source.account_id}, {source.region} changes nothing.")
     elif adopted.difference is not None:
         typer.echo(f"\nAn upsert into {source.account_id}, {source.region} changes:\n{adopted.difference}")
+    if adopted.pipeline_name is not None:
+        typer.echo(
+            f"\nIt stays deployed as {adopted.pipeline_name}: the DAG names it with pipeline_name, and "
+            f"`sagemaker-pipelines upsert` needs --name {adopted.pipeline_name}."
+        )
     typer.echo(
         f"\n{'Would write' if dry_run else 'Wrote'}:" if changed else "\nEverything is written already."
     )

@@ -189,7 +189,9 @@ def test_a_name_without_the_prefix_is_kept_by_the_dag(
 ) -> None:
     deploy(runtime, "Unprefixed")
     connect(monkeypatch, runtime, role_arn=ROLE, artifact_bucket=BUCKET, name_prefix="prod-")
-    assert call("adopt", "Unprefixed", "--out", tmp_path / "definitions").exit_code == 0
+    adopted = call("adopt", "Unprefixed", "--out", tmp_path / "definitions")
+    assert adopted.exit_code == 0, adopted.output
+    assert "`sagemaker-pipelines upsert` needs --name Unprefixed." in adopted.stdout
     text = (tmp_path / "Unprefixed_dag.py").read_text()
     assert 'pipeline_name="Unprefixed"' in text
     names: dict[str, Any] = {"__file__": str(tmp_path / "Unprefixed_dag.py")}
