@@ -164,7 +164,7 @@ def run(
     _configure_logging("WARNING")
     console = Console()
     parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
-    if missing := [file for file in files if not Path(file).is_file()]:
+    if missing := [file for file, _ in files if not Path(file).is_file()]:
         raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
     envelope = Envelope.load(definition)
     settings = Settings(
@@ -175,11 +175,11 @@ def run(
         images=images_file(images),
     )
     with _target(settings, endpoint_url) as target:
-        uploads = {file: _object(target, key) for file, key in files.items()}
-        named = buckets_of(envelope.definition) | {bucket for bucket, _ in uploads.values()}
+        uploads = [(file, *_object(target, key)) for file, key in files]
+        named = buckets_of(envelope.definition) | {bucket for _, bucket, _ in uploads}
         for bucket in sorted({target.bucket, *named}):
             create_bucket(target.sagemaker.s3, bucket, target.region)
-        for file, (bucket, key) in uploads.items():
+        for file, bucket, key in uploads:
             target.sagemaker.s3.upload_file(file, bucket, key)
         upsert_pipeline(target.sagemaker, envelope)
         arn = target.start(envelope, dict(parameters))
@@ -266,8 +266,9 @@ def _object(target: Target, key: str) -> tuple[str, str]:
     return bucket, name
 
 
-def _pairs(values: list[str] | None, usage: str) -> dict[str, str]:
-    pairs = dict(value.split("=", 1) for value in values or () if "=" in value)
+def _pairs(values: list[str] | None, usage: str) -> list[tuple[str, str]]:
+    """Return the two sides of each value; a file may be uploaded to several keys."""
+    pairs = [(name, text) for name, sign, text in (value.partition("=") for value in values or ()) if sign]
     wrong = [value for value in values or () if "=" not in value]
     if wrong:
         raise SettingsError(f"{usage.split()[0]} {wrong[0]!r} has no '='; write {usage}.")

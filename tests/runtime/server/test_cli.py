@@ -130,7 +130,7 @@ def test_a_plain_definition_runs_with_the_buckets_and_the_region_that_it_names(t
     refused = command(*run)
     assert refused.returncode == 2
     assert f"S3 does not have: {code} (step Count)" in refused.stderr
-    done = command(*run, "--upload", f"{script}={code}")
+    done = command(*run, "--upload", f"{script}={code}", "--upload", f"{script}=copy.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"their-count, execution \w+: Succeeded", done.stdout)
     assert "another region" not in done.stderr
