@@ -59,7 +59,7 @@ def _compile(names: list[str], folder: Path, out: Path, python: Path | None, *, 
     if not check:
         changed = write(compiled, out, complete=not names)
         for path in changed:
-            typer.echo(f"changed {out / path}")
+            typer.echo(f"{'changed' if (out / path).exists() else 'removed'} {out / path}")
         typer.echo(f"Compiled {listed}: {len(changed)} files changed.")
         return
     if diff := differences(compiled, out, complete=not names):

@@ -123,7 +123,11 @@ def _is_compiled(target: Path, name: str) -> bool:
     path = PurePosixPath(name)
     if len(path.parts) > 1:
         return len(path.parts) == 3 and path.parts[0] == "assets"
-    return path.suffix == ".json" and b'"envelope_version"' in (target / path).read_bytes()
+    try:
+        # What cannot be read, such as an adopted definition with the marks of a conflict, is never removed.
+        return path.suffix == ".json" and Envelope.load(target / path).origin is None
+    except DefinitionError:
+        return False
 
 
 def _lines(content: bytes) -> list[str]:

@@ -115,7 +115,16 @@ def target(tmp_path: Path) -> Path:
 
 
 ONE = Compiled("one", '{"a": 1}\n', {"assets/1/a.py": b"a\n"})
-TWO = Compiled("two", '{"envelope_version": 1}\n', {"assets/1/a.py": b"a\n", "assets/2/b.py": b"b\n"})
+ENVELOPE = {
+    "envelope_version": 1,
+    "name": "two",
+    "description": "",
+    "definition": {"Version": "2020-12-01", "Parameters": [], "Steps": []},
+    "images": {},
+    "assets": [],
+    "placeholders": [],
+}
+TWO = Compiled("two", json.dumps(ENVELOPE), {"assets/1/a.py": b"a\n", "assets/2/b.py": b"b\n"})
 
 
 def test_what_is_written_is_current(target: Path) -> None:
@@ -179,6 +188,16 @@ def test_adopted_and_plain_definitions_stay_with_what_belongs_to_them(target: Pa
     assert write([ONE], target, complete=True) == ["assets/2/b.py", "two.json"]
     assert _contents(target) == {**ONE.files, **others}
     assert differences([ONE], target, complete=True) == ""
+
+
+def test_a_definition_that_cannot_be_read_is_not_removed(target: Path) -> None:
+    """It may be an adopted one, whose assets then belong to it, too."""
+    write([ONE, TWO], target, complete=True)
+    conflict = f"<<<<<<< HEAD\n{TWO.envelope}\n=======\n{TWO.envelope}\n>>>>>>> other\n"
+    (target / "two.json").write_text(conflict)
+    with pytest.raises(CompileError, match=r"holds two\.json"):
+        write([ONE], target, complete=True)
+    assert _contents(target) == {**ONE.files, **TWO.files, "two.json": conflict.encode()}
 
 
 def test_compiling_one_pipeline_leaves_the_others_alone(target: Path) -> None:
