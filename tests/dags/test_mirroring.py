@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, task_group
+from airflow.sdk import DAG, Asset, task_group
 from airflow.serialization.decoders import smart_decode_trigger_kwargs
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -68,10 +68,41 @@ def test_the_wait_alone_feeds_what_follows_and_the_groups_only_leaf_always_succe
 
 
 def test_what_the_dag_sets_for_its_tasks_does_not_reach_a_mirror(tmp_path: Path) -> None:
-    options = {"retries": 3, "default_args": {"depends_on_past": True, "priority_weight": 7}}
-    mirror = dag_of(definition_file(tmp_path, fail("A")), **options).get_task("steps.A")
+    arguments = {"depends_on_past": True, "wait_for_downstream": True, "priority_weight": 7, "pool": "small"}
+    called = {
+        f"on_{event}_callback": print for event in ("execute", "success", "failure", "skipped", "retry")
+    }
+    options = {"retries": 3, "default_args": {**arguments, **called, "outlets": [Asset("trained")]}}
+    dag = dag_of(definition_file(tmp_path, fail("A")), **options)
+    mirror = dag.get_task("steps.A")
     assert (mirror.retries, mirror.depends_on_past, mirror.on_failure_callback) == (0, False, [])
     assert (mirror.priority_weight, mirror.weight_rule, mirror.execution_timeout) == (0, "absolute", None)
+    # A pool may count deferred tasks, and the wait needs its slot.
+    assert (mirror.pool, mirror.pool_slots, dag.get_task("wait_for_pipeline").pool) == (
+        "default_pool",
+        1,
+        "small",
+    )
+    leaf = dag.get_task("steps.steps_ended")
+    for task in (mirror, leaf):
+        assert [getattr(task, name) for name in ("outlets", *called)] == [[]] * 6
+        assert (task.depends_on_past, task.wait_for_downstream) == (False, False)
+
+
+def test_the_connection_that_the_dag_sets_for_its_tasks_reaches_a_mirror(tmp_path: Path) -> None:
+    connection = {
+        "aws_conn_id": "mine",
+        "region_name": "eu-west-1",
+        "verify": False,
+        "botocore_config": {"read_timeout": 3},
+    }
+    mirror: Any = dag_of(definition_file(tmp_path, fail("A")), default_args=connection).get_task("steps.A")
+    assert mirror.start_trigger_args.trigger_kwargs.items() >= connection.items()
+
+
+def test_a_dag_that_fails_fast_has_no_mirrors(tmp_path: Path) -> None:
+    dag = dag_of(definition_file(tmp_path, fail("A")), dag_options={"fail_fast": True})
+    assert {task.task_id for task in dag.tasks} == {"upsert_pipeline", "start_pipeline", "wait_for_pipeline"}
 
 
 def test_the_scheduler_defers_a_mirror_with_the_arguments_of_its_trigger(tmp_path: Path) -> None:

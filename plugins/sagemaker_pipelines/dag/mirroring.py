@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import BaseOperator, TaskGroup
 
 from sagemaker_pipelines.definition import mirrored_steps, step_graph
-from sagemaker_pipelines.operators.mirror import SageMakerStepMirrorOperator
+from sagemaker_pipelines.operators.mirror import QUIET, SageMakerStepMirrorOperator
 
 #: With more steps than this, none is drawn.
 MAX_MIRRORS = 50
@@ -26,10 +26,11 @@ def draw_steps(definition: Mapping[str, Any], start: BaseOperator, wait: BaseOpe
     :param definition: the definition.
     :param start: the task that pushes the execution's ARN.
     :param wait: the task that waits for the execution.
-    :return: the group; None if the definition has more than ``MAX_MIRRORS`` steps, or none at all.
+    :return: the group; None if the definition has more than ``MAX_MIRRORS`` steps, or none at all, or if the
+        DAG is to fail fast: Airflow then allows no trigger rules, and a mirror would end the tasks that run.
     """
     steps = mirrored_steps(definition)
-    if not 0 < len(steps) <= MAX_MIRRORS:
+    if not 0 < len(steps) <= MAX_MIRRORS or (start.dag is not None and start.dag.fail_fast):
         return None
     graph = step_graph(definition)
     with TaskGroup(GROUP, tooltip="The steps of the SageMaker pipeline", ui_color="#eef3fb") as group:
@@ -47,7 +48,7 @@ def draw_steps(definition: Mapping[str, Any], start: BaseOperator, wait: BaseOpe
             )
             for step, task_id in zip(steps, _task_ids([step.name for step in steps]), strict=True)
         }
-        leaf = EmptyOperator(task_id=LEAF, trigger_rule="all_done", retries=0, on_failure_callback=None)
+        leaf = EmptyOperator(task_id=LEAF, **{**QUIET, "trigger_rule": "all_done"})
         for name, mirror in mirrors.items():
             for before in sorted(graph[name] & mirrors.keys()):
                 mirrors[before] >> mirror

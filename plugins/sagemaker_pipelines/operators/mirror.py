@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -15,6 +15,28 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _TRIGGER = "sagemaker_pipelines.triggers.mirror.SageMakerStepMirrorTrigger"
+
+#: What the DAG sets for its tasks is not meant for a mirror, which has nothing to repeat or to report.
+QUIET: Mapping[str, Any] = {
+    "retries": 0,
+    "on_execute_callback": None,
+    "on_failure_callback": None,
+    "on_retry_callback": None,
+    "on_skipped_callback": None,
+    "on_success_callback": None,
+    "email": None,
+    "outlets": None,
+    "depends_on_past": False,
+    # It would set depends_on_past.
+    "wait_for_downstream": False,
+    "execution_timeout": None,
+    # In a pool that counts deferred tasks, mirrors would take the slot that the wait needs for its end.
+    "pool": "default_pool",
+    "pool_slots": 1,
+    # Airflow serves waits first when a triggerer has little room.
+    "priority_weight": 0,
+    "weight_rule": "absolute",
+}
 
 
 class SageMakerStepMirrorOperator(BaseOperator):
@@ -54,21 +76,8 @@ class SageMakerStepMirrorOperator(BaseOperator):
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        # What the DAG sets for its tasks is not meant for a mirror, which has nothing to repeat or to report.
-        quiet: dict[str, Any] = {
-            "retries": 0,
-            "on_failure_callback": None,
-            "on_success_callback": None,
-            "on_skipped_callback": None,
-            "depends_on_past": False,
-            "execution_timeout": None,
-            # Airflow serves waits first when a triggerer has little room.
-            "priority_weight": 0,
-            "weight_rule": "absolute",
-            # A step that was skipped does not keep the steps after it from running.
-            "trigger_rule": "none_failed",
-        }
-        super().__init__(**{**quiet, **kwargs})
+        # A step that was skipped does not keep the steps after it from running.
+        super().__init__(**{**QUIET, "trigger_rule": "none_failed", **kwargs})
         self.step_name = step_name
         # The second line of the task's box in the graph.
         self.custom_operator_name = f"{step_type} step" if step_type else self.task_type
