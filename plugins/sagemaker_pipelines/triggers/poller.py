@@ -105,7 +105,9 @@ class ExecutionPoller:
         self._step_lists.notice()
         self._faults = 0
         for wait in self._waits:
-            wait.patience.renew()
+            # One that has ended waits for a list of its steps, of which this poll says nothing.
+            if wait.goes_on:
+                wait.patience.renew()
 
     def _watched(self) -> list[str]:
         return sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
@@ -138,12 +140,24 @@ class ExecutionPoller:
                 wait.lines.append(f"AWS did not answer (fault {self._faults} in a row); retrying: {error}")
                 wait.wake()
 
+    def _pacemakers(self) -> list[Wait]:
+        """Return the waits that decide how often to poll: a mirror only where no wait watches."""
+        waits = [wait for wait in self._waits if wait.goes_on]
+        watched = {wait.pipeline_execution_arn for wait in waits if wait.step_name is None}
+        return [
+            wait for wait in waits if wait.step_name is None or wait.pipeline_execution_arn not in watched
+        ]
+
     async def _pause(self, began: float) -> None:
         """Sleep until the next poll is due; a new wait brings it forward, within the limit on calls."""
+        pace = self._pacemakers()
+        if not pace:
+            # Only mirrors are left, which wait for the last list of their steps.
+            await self._joined.wait()
+            return
         calls = self._survey.calls if self._survey is not None else 1
         floor = SECONDS_PER_PAGE * calls if len(self._watched()) > MAX_DESCRIBED else 0.0
-        wanted = min((wait.delay(self.usual_seconds) for wait in self._waits if wait.goes_on), default=0.0)
-        delay = max(floor, wanted)
+        delay = max(floor, min(wait.delay(self.usual_seconds) for wait in pace))
         if self._faults:
             await asyncio.sleep(backoff(delay, self._faults))
             return

@@ -361,3 +361,38 @@ def test_it_survives_serialization() -> None:
     path, arguments = trigger.serialize()
     assert path == "sagemaker_pipelines.triggers.mirror.SageMakerStepMirrorTrigger"
     assert SageMakerStepMirrorTrigger(**arguments).serialize() == (path, arguments)
+
+
+def test_the_status_is_not_polled_while_a_mirror_waits_for_the_last_list(
+    scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    look = poller.ExecutionPoller._look
+
+    async def counted(self: poller.ExecutionPoller, *arguments: Any) -> None:
+        nonlocal looks
+        looks += 1
+        await look(self, *arguments)
+
+    monkeypatch.setattr(poller.ExecutionPoller, "_look", counted)
+    monkeypatch.setattr(step_lists, "backoff", lambda delay, faults: 0.02)
+    account = Account("Succeeded", step("Succeeded"))
+    account.steps = []
+    account.errors = [client_error("ThrottlingException")] * 20
+
+    async def story(run: Run) -> TriggerEvent:
+        return await run.mirror()
+
+    assert scenario(account, story).payload == "skipped"
+    assert looks == 1
+
+
+def test_mirrors_cause_no_poll_of_a_status_beside_those_of_the_wait() -> None:
+    async def story() -> list[Wait]:
+        watched = poller.ExecutionPoller("connection", "train", step_lists.StepLists("connection"))
+        other = f"{PIPELINE_ARN}/execution/other"
+        watched._waits = [Wait(ARN, 300), Wait(ARN, 30, "Train"), Wait(other, 30, "Train")]
+        return [wait for wait in watched._waits if wait in watched._pacemakers()]
+
+    paces = asyncio.run(story())
+    assert [(wait.waiter_delay, wait.step_name) for wait in paces] == [(300, None), (30, "Train")]
