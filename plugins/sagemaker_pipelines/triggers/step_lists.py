@@ -10,9 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from airflow.providers.common.compat.sdk import conf
-from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.pacing import backoff, delay_after
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED
@@ -48,7 +46,8 @@ class StepLists:
         self._last_log = 0.0
         self._changed = asyncio.Event()
         self._hook: SageMakerPipelineHook | None = None
-        self._faults = 0
+        # Of each execution whose list failed: how often in a row, and when to try again.
+        self._faults: dict[str, tuple[int, float]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def join(self, wait: Wait, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
@@ -74,6 +73,7 @@ class StepLists:
         arns = {wait.pipeline_execution_arn for wait in self._waits}
         self._listed = {arn: at for arn, at in self._listed.items() if arn in arns}
         self._steps = {arn: steps for arn, steps in self._steps.items() if arn in arns}
+        self._faults = {arn: fault for arn, fault in self._faults.items() if arn in arns}
         if not self._waits and self._task is not None:
             self._task.cancel()
             self._task = None
@@ -93,14 +93,14 @@ class StepLists:
                 continue
             began = time.monotonic()
             await self._list(arn, make_hook)
-            delay = backoff(pause, self._faults) if self._faults else pause
-            await asyncio.sleep(max(0.0, began + delay - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
 
     def _next(self) -> tuple[str | None, float]:
         """Return the execution whose list is due first, and in how many seconds."""
         now = time.monotonic()
         due = {arn: self._due(arn, waits) for arn, waits in self._by_execution().items()}
-        known = {arn: at for arn, at in due.items() if at is not None}
+        # An execution whose list fails steps back behind the others.
+        known = {arn: max(at, self._retry_at(arn)) for arn, at in due.items() if at is not None}
         if not known:
             return None, 0.0
         # Of several that are due at once, the one that was listed longest ago comes first.
@@ -110,9 +110,11 @@ class StepLists:
     def _due(self, arn: str, waits: list[Wait]) -> float | None:
         """Return when the list of an execution is due, in the time of ``time.monotonic``; None for never."""
         mirrors = [wait for wait in waits if wait.step_name is not None]
-        if any(wait.has_ended for wait in waits):
+        if any(wait.has_ended and not wait.steps_are_final for wait in mirrors):
+            return 0.0
+        if not any(wait.goes_on for wait in waits):
             # The log of a wait that has ended is written by its task.
-            return 0.0 if any(not wait.steps_are_final for wait in mirrors) else None
+            return None
         if not mirrors and len({wait.pipeline_execution_arn for wait in self._waits}) > MAX_DESCRIBED:
             return self._last_log + SECONDS_PER_LOG
         longest = min([wait.waiter_delay for wait in waits] + [MIRROR_DELAY_SECONDS] * bool(mirrors))
@@ -137,22 +139,32 @@ class StepLists:
         except Exception as error:
             self._on_error(arn, error)
             return
-        self._faults = 0
+        self._faults.pop(arn, None)
         for wait in self._of(arn):
-            wait.see_steps(steps, hook, final=ended)
+            # The execution may have been resumed while it was listed.
+            wait.see_steps(steps, hook, final=ended and wait.has_ended)
 
     def _of(self, arn: str) -> Iterable[Wait]:
         return [wait for wait in self._waits if wait.pipeline_execution_arn == arn]
 
     def _on_error(self, arn: str, error: Exception) -> None:
-        """Try again after an error that may pass; the poll of the status decides how long to be patient."""
-        if isinstance(error, ClientError) and not is_transient(error):
-            for wait in self._of(arn):
-                if wait.step_name is not None:
-                    wait.wake(error=error)
-            return
-        self._faults += 1
+        """End the mirrors that do not survive an error, and list again later for the others."""
+        faults = self._faults.get(arn, (0, 0.0))[0] + 1
+        self._faults[arn] = faults, time.monotonic() + backoff(1 / lists_per_second(), faults)
         self._hook = None
+        for wait in self._of(arn):
+            if wait.step_name is None:
+                continue
+            try:
+                wait.patience.endure(error)
+            except Exception as final:
+                wait.wake(error=final)
+            else:
+                wait.lines.append(f"AWS did not list the steps (fault {faults} in a row); retrying: {error}")
+                wait.wake()
+
+    def _retry_at(self, arn: str) -> float:
+        return self._faults.get(arn, (0, 0.0))[1]
 
     async def _connected(self, make_hook: Callable[[], SageMakerPipelineHook]) -> SageMakerPipelineHook:
         if self._hook is None:

@@ -65,6 +65,8 @@ class Wait:
         """
         self.status = status or self.status
         self.error = error or self.error
+        # An execution that was resumed changes its steps again.
+        self.steps_are_final = self.steps_are_final and self.has_ended
         self._news.set()
 
     def see_steps(self, steps: Sequence[Step], hook: SageMakerPipelineHook, *, final: bool) -> None:

@@ -387,6 +387,70 @@ def test_the_status_is_not_polled_while_a_mirror_waits_for_the_last_list(
     assert looks == 1
 
 
+def test_an_execution_whose_list_fails_does_not_hold_up_the_others(
+    scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_lists, "backoff", lambda delay, faults: 1e6)
+    broken, whole = f"{PIPELINE_ARN}/execution/broken", f"{PIPELINE_ARN}/execution/whole"
+
+    class Half(Account):
+        def list_steps(self, arn: str) -> list[Step]:
+            if arn == broken:
+                self.listed.append(arn)
+                raise client_error("InternalFailure")
+            return super().list_steps(arn)
+
+    account = Half("Succeeded", step("Succeeded"))
+
+    async def story(run: Run) -> TriggerEvent:
+        task = run.mirror(arn=broken)
+        await until(lambda: broken in account.listed)
+        event = await run.mirror(arn=whole)
+        task.cancel()
+        return event
+
+    assert scenario(account, story).payload == "success"
+
+
+def test_a_mirror_of_an_execution_that_has_ended_waits_an_hour_for_credentials(
+    scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.aws.pacing.PATIENCE_SECONDS", -1.0)
+    account = Account("Succeeded", step("Succeeded"))
+    account.errors = [client_error("ExpiredTokenException")] * 1_000
+
+    async def story(run: Run) -> TriggerEvent:
+        return await run.mirror()
+
+    assert scenario(account, story).payload == "skipped"
+
+
+def test_steps_that_were_listed_before_a_resume_are_not_final_after_it() -> None:
+    wait = Wait(ARN, 30, "Train")
+    wait.wake(status="Failed")
+    wait.see_steps([step("Failed")], StandIn(), final=True)
+    wait.wake(status="Executing")
+    wait.wake(status="Failed")
+    assert not wait.steps_are_final
+
+
+def test_steps_that_are_listed_during_a_resume_are_not_final(scenario: Callable[..., Any]) -> None:
+    account = Account("Failed", step("Failed"))
+    lists = step_lists.StepLists("connection")
+
+    async def story(run: Run) -> bool:
+        wait = Wait(ARN, 30, "Train")
+        wait.wake(status="Failed")
+        lists._waits.append(wait)
+        listing = asyncio.ensure_future(lists._list(ARN, lambda: account))
+        await asyncio.sleep(0)
+        wait.wake(status="Executing")
+        await listing
+        return wait.steps_are_final
+
+    assert scenario(account, story) is False
+
+
 def test_mirrors_cause_no_poll_of_a_status_beside_those_of_the_wait() -> None:
     async def story() -> list[Wait]:
         watched = poller.ExecutionPoller("connection", "train", step_lists.StepLists("connection"))
