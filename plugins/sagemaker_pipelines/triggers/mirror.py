@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from airflow.triggers.base import (
@@ -30,6 +31,8 @@ from sagemaker_pipelines.triggers.waits import Wait
 
 #: The states in which the task that waits does not resume the execution any more.
 WAIT_IS_OVER = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
+#: Those in which it may resume it.
+WAIT_IS_ACTIVE = frozenset({"running", "deferred", "restarting"})
 # How often a mirror of a failed execution asks whether the wait resumes it, seconds.
 ASK_SECONDS = (3.0, 30.0)
 ROOM_SECONDS = 5.0
@@ -68,18 +71,25 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Follow the step until it has ended for good."""
+        try:
+            event = await self._shown()
+        except Exception:
+            # Airflow would end the task in a worker, as failed.
+            self.log.exception("The step cannot be shown")
+            event = TaskSkippedEvent()
+        yield event
+
+    async def _shown(self) -> TriggerEvent:
         arn = await self._pulled_arn()
         if arn is None:
             self.log.info("%s has pushed no execution; nothing to show", self.start_task_id)
-            yield TaskSkippedEvent()
-            return
+            return TaskSkippedEvent()
         self.log.info("Step %s of %s", self.step_name, arn)
         with giving_way() as room:
-            event = await self._follow(arn, room)
-        yield event
+            return await self._follow(arn, room)
 
     async def _follow(self, arn: str, room: asyncio.Event) -> TriggerEvent:
-        pause, state = ASK_SECONDS[0], None
+        pauses, state = _pauses(), None
         while True:
             async with watching(
                 self.connection,
@@ -94,10 +104,22 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
             # The execution failed or was stopped. The steps count once they were read after the wait's end.
             if state in WAIT_IS_OVER:
                 return await self._ended(wait, was_accepted=state == "success")
+            state = await self._next_state(pauses, room)
+
+    async def _next_state(self, pauses: Iterator[float], room: asyncio.Event) -> str | None:
+        """Return the state of the wait when it is over, or has had time to resume the execution.
+
+        Until then AWS has no news, and its budget is for executions that go on.
+        """
+        while not room.is_set():
             state = await self._state_of_wait()
-            if state not in WAIT_IS_OVER:
-                await asyncio.sleep(pause)
-                pause = min(ASK_SECONDS[1], pause * 1.5)
+            if state in WAIT_IS_OVER:
+                return state
+            with suppress(TimeoutError):
+                await asyncio.wait_for(room.wait(), next(pauses))
+            if state in WAIT_IS_ACTIVE:
+                return state
+        return None
 
     async def _watch(self, wait: Wait, room: asyncio.Event) -> TriggerEvent | None:
         """Return the event if the step has ended for good; None if the execution may still be resumed."""
@@ -114,6 +136,8 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
             if wait.error is not None:
                 self.log.error("The step cannot be read: %s", wait.error)
                 return TaskSkippedEvent()
+            while wait.lines:
+                self.log.info(wait.lines.pop(0))
             step = self._find(wait.steps)
             if step is not None and (line := self._line(step, wait.steps)) != logged:
                 self.log.info("%s", line)
@@ -210,3 +234,10 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
 
     async def _in_thread(self, call: Any) -> Any:
         return await in_thread(call, purpose=LOOK, connection=self.connection)
+
+
+def _pauses() -> Iterator[float]:
+    pause, longest = ASK_SECONDS
+    while True:
+        yield pause
+        pause = min(longest, pause * 1.5)

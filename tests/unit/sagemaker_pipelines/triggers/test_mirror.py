@@ -363,6 +363,43 @@ def test_it_survives_serialization() -> None:
     assert SageMakerStepMirrorTrigger(**arguments).serialize() == (path, arguments)
 
 
+def test_no_call_is_made_while_the_wait_rests_between_its_attempts(scenario: Callable[..., Any]) -> None:
+    account = Account("Failed", step("Failed"))
+
+    async def story(run: Run) -> list[str]:
+        run.wait = "up_for_retry"
+        task = run.mirror()
+        await until(lambda: run.asked > 1)
+        before, asked = len(account.calls), run.asked
+        await until(lambda: run.asked > asked + 5)
+        calls = account.calls[before:]
+        run.wait = "failed"
+        await task
+        return calls
+
+    assert scenario(account, story) == []
+
+
+def test_a_mirror_that_awaits_the_retry_gives_way_too(
+    scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "ASK_SECONDS", (1e6, 1e6))
+    monkeypatch.setattr(mirror, "ROOM_SECONDS", 0.02)
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.conf.getint", lambda *_, **__: 10)
+    running = 5
+    monkeypatch.setattr(room, "running_triggers", lambda: running)
+
+    async def story(run: Run) -> TriggerEvent:
+        nonlocal running
+        run.wait = "up_for_retry"
+        task = run.mirror()
+        await until(lambda: run.asked > 0)
+        running = 10
+        return await task
+
+    assert scenario(Account("Failed", step("Failed")), story).payload == "skipped"
+
+
 def test_the_status_is_not_polled_while_a_mirror_waits_for_the_last_list(
     scenario: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,6 +457,18 @@ def test_a_mirror_of_an_execution_that_has_ended_waits_an_hour_for_credentials(
     account.errors = [client_error("ExpiredTokenException")] * 1_000
 
     async def story(run: Run) -> TriggerEvent:
+        return await run.mirror()
+
+    assert scenario(account, story).payload == "skipped"
+
+
+def test_what_breaks_a_mirror_skips_it_instead_of_sending_it_to_a_worker(
+    scenario: Callable[..., Any],
+) -> None:
+    account = Account("Failed", step("Exploded"))
+
+    async def story(run: Run) -> TriggerEvent:
+        run.wait = "failed"
         return await run.mirror()
 
     assert scenario(account, story).payload == "skipped"
