@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import PathFinder
 
 # Every Python that starts with this folder on its path imports this module, so it imports very little.
 TYPE_CHECKING = False
@@ -34,15 +33,16 @@ def install() -> None:
 
 
 class _Finder:
-    """Finds ``botocore.session`` once, and changes it after its import."""
+    """Finds ``botocore.session`` as the other finders do, and changes it after its import."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != _MODULE:
             return None
-        sys.meta_path.remove(self)
-        spec = PathFinder.find_spec(fullname, path, target)
+        # It stays, since a program may look for the module without importing it, or load it again.
+        found = (finder.find_spec(fullname, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

@@ -103,6 +103,20 @@ def test_botocore_is_not_imported_before_the_program_does(local_runtime: LocalRu
     assert run(local_runtime, sys.executable, "import sys; print('botocore' in sys.modules)") == "False"
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import importlib.util; importlib.util.find_spec('botocore.session')",
+        "import importlib, botocore.session; importlib.reload(botocore.session)",
+    ],
+)
+def test_a_program_that_looks_for_botocore_or_reloads_it_is_led_to_the_runtime(
+    local_runtime: LocalRuntime, before: str
+) -> None:
+    code = f"{before}; import boto3; print(boto3.client('sts', endpoint_url={REGIONAL!r}).meta.endpoint_url)"
+    assert run(local_runtime, sys.executable, code) == local_runtime.endpoint_url
+
+
 def test_a_shells_profile_and_session_token_are_unset(local_runtime: LocalRuntime) -> None:
     code = "import os; print([n for n in ('AWS_PROFILE', 'AWS_SESSION_TOKEN') if n in os.environ])"
     assert run(local_runtime, sys.executable, code, AWS_PROFILE="prod", AWS_SESSION_TOKEN="t") == "[]"
