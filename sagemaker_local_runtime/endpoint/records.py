@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.endpoint.calls import Call
 from sagemaker_local_runtime.endpoint.static import StaticServices
 from sagemaker_local_runtime.endpoint.wire import Answer, Environ, error_answer
+from sagemaker_local_runtime.exceptions import ValidationError
 from sagemaker_local_runtime.service_model import operation
 from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
 from sagemaker_local_runtime.store import Store
 
 _NOTE = "a record only, kept by moto in memory"
+# Between the check of a name and its record, no other request may take the name.
+_ONE_AT_A_TIME = threading.Lock()
 _COMMON = ("Create", "Describe", "Delete")
 
 
@@ -64,13 +68,21 @@ def answer_record(
     :param static: moto.
     :param account: keeps the tags, which have actions of their own.
     :param request: the request, checked.
-    :raises ValidationError: the name of a new experiment, trial or trial component is taken.
+    :raises ValidationError: the name of a new experiment, trial or trial component is taken, or a feature
+        group has no offline store.
+    :raises ResourceNotFoundError: the experiment of a new trial does not exist.
     """
-    Experiments(account).check_new(call.action, request)
+    if call.action == "CreateFeatureGroup" and "OfflineStoreConfig" not in request:
+        raise ValidationError(
+            "The local runtime records a feature group only with an OfflineStoreConfig; this one has none. "
+            "Add it; there is no store behind it."
+        )
     body = json.dumps(request).encode()
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
     begun: list[tuple[Any, ...]] = []
-    answer = b"".join(static.answer(environ, lambda *arguments: begun.append(arguments), call))
+    with _ONE_AT_A_TIME:
+        Experiments(account).check_new(call.action, request)
+        answer = b"".join(static.answer(environ, lambda *arguments: begun.append(arguments), call))
     status = int(begun[-1][0].split()[0])
     if status >= 400:
         return _error(call.action, json.loads(answer), status)

@@ -76,7 +76,11 @@ class Experiments:
 
         :param action: of any record; those without a unique name here pass.
         :raises ValidationError: the name is taken.
+        :raises ResourceNotFoundError: the experiment of a trial does not exist.
         """
+        if action == "CreateTrial" and request["ExperimentName"] not in self._records.experiments:
+            arn = self._account.arn(f"experiment/{request['ExperimentName']}")
+            raise ResourceNotFoundError(f"Experiment '{arn}' does not exist.")
         known = {
             "CreateExperiment": ("ExperimentName", "experiments"),
             "CreateTrial": ("TrialName", "trials"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.testing import LocalRuntime
 
 
@@ -28,6 +33,7 @@ def error_of(call: Any, **request: Any) -> tuple[str, str]:
     [
         ("describe_experiment", {"ExperimentName": "none"}),
         ("delete_experiment", {"ExperimentName": "none"}),
+        ("create_trial", {"TrialName": "first", "ExperimentName": "none"}),
         ("describe_trial", {"TrialName": "none"}),
         ("delete_trial", {"TrialName": "none"}),
         ("describe_trial_component", {"TrialComponentName": "none"}),
@@ -70,6 +76,43 @@ def test_a_name_of_an_experiment_is_given_once(sagemaker: Any) -> None:
         assert code == "ValidationException"
         assert "names must be unique" in message
         assert "already exists" in message
+
+
+def test_of_clients_that_create_a_record_at_once_one_succeeds(
+    sagemaker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, clients = Experiments.check_new, threading.Barrier(2)
+
+    def slowly(self: Experiments, action: str, request: Mapping[str, Any]) -> None:
+        check(self, action, request)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            # Both have passed the check here, unless one waits for the other.
+            clients.wait(1)
+
+    monkeypatch.setattr(Experiments, "check_new", slowly)
+
+    def create(_: int) -> str:
+        try:
+            sagemaker.create_trial_component(TrialComponentName="training")
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "created"
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(create, range(2))) == ["ValidationException", "created"]
+
+
+def test_a_feature_group_without_an_offline_store_is_refused_by_name(sagemaker: Any) -> None:
+    code, message = error_of(
+        sagemaker.create_feature_group,
+        FeatureGroupName="abalone",
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="time",
+        FeatureDefinitions=[{"FeatureName": "id", "FeatureType": "Integral"}],
+        OnlineStoreConfig={"EnableOnlineStore": True},
+    )
+    assert code == "ValidationException"
+    assert "OfflineStoreConfig" in message
 
 
 def test_a_model_card_has_versions(sagemaker: Any) -> None:
