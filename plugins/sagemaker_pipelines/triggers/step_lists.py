@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from functools import partial
 
 from airflow.providers.common.compat.sdk import conf
+from airflow.sdk.exceptions import AirflowConfigException
 
 from sagemaker_pipelines.aws.pacing import backoff, delay_after
 from sagemaker_pipelines.aws.steps import Step
@@ -17,6 +19,8 @@ from sagemaker_pipelines.aws.survey import MAX_DESCRIBED
 from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 from sagemaker_pipelines.triggers.waits import Wait
+
+log = logging.getLogger(__name__)
 
 # Without mirrors, the steps of one of many waits are read in this interval, for its log.
 SECONDS_PER_LOG = 10.0
@@ -26,7 +30,16 @@ MIRROR_DELAY_SECONDS = 30.0
 
 def lists_per_second() -> float:
     """Return Airflow's option ``[sagemaker_pipelines] step_lists_per_second``, default 1."""
-    return max(0.01, float(conf.getfloat("sagemaker_pipelines", "step_lists_per_second", fallback=1.0)))
+    try:
+        return max(0.01, float(conf.getfloat("sagemaker_pipelines", "step_lists_per_second", fallback=1.0)))
+    except (AirflowConfigException, ValueError) as error:
+        # Otherwise mirrors would wait for ever for a list that nobody makes.
+        log.warning(
+            "[sagemaker_pipelines] step_lists_per_second is not a number (%s); 1 is used. Correct it and "
+            "restart the triggerer.",
+            error,
+        )
+        return 1.0
 
 
 class StepLists:

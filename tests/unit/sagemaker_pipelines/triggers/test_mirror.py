@@ -93,6 +93,9 @@ class Run:
         return asyncio.ensure_future(first())
 
 
+LISTS_PER_SECOND = step_lists.lists_per_second
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller, "SECONDS_PER_PAGE", 0.02)
@@ -509,3 +512,12 @@ def test_mirrors_cause_no_poll_of_a_status_beside_those_of_the_wait() -> None:
 
     paces = asyncio.run(story())
     assert [(wait.waiter_delay, wait.step_name) for wait in paces] == [(300, None), (30, "Train")]
+
+
+@pytest.mark.parametrize(("value", "used"), [("2.5", 2.5), ("0", 0.01), ("often", 1.0)])
+def test_an_option_that_is_no_number_does_not_stop_the_lists(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str, used: float
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SAGEMAKER_PIPELINES__STEP_LISTS_PER_SECOND", value)
+    assert LISTS_PER_SECOND() == used
+    assert ("is not a number" in caplog.text) is (value == "often")
