@@ -132,9 +132,7 @@ def serve_until_signal(settings: Settings) -> None:
 
 @app.command()
 def run(
-    definition: Annotated[
-        Path, typer.Argument(help="A definition: from the SDK, from DescribePipeline, or compiled.")
-    ],
+    definition: Annotated[Path, typer.Argument(help="From the SDK, from DescribePipeline, or compiled.")],
     param: Annotated[list[str] | None, typer.Option(help="The value of a parameter, as NAME=VALUE.")] = None,
     upload: Annotated[
         list[str] | None,

@@ -17,7 +17,7 @@ BROKEN = {"Work": "failed", "Ask": "upstream_failed", "Hold": "upstream_failed"}
 def test_a_step_that_fails_is_not_red_if_the_retry_of_the_wait_resumes_it(mirrors: MirrorStack) -> None:
     run_id = mirrors.start_run(Mode="once")
     assert mirrors.ended("mirrored", run_id) == "success"
-    assert mirrors.task("mirrored", run_id, "wait_for_pipeline")["try_number"] == 2
+    assert mirrors.task("mirrored", run_id, "wait_for_pipeline")["try_number"] >= 2
     assert mirrors.mirrors("mirrored", run_id) == NOT_ASKED
     assert mirrors.task("mirrored", run_id, "steps.Work")["try_number"] == 1
 

@@ -10,7 +10,8 @@ HERE = Path(__file__).parent
 OPTIONS: dict[str, Any] = {
     "gate": False,
     "notifier": None,
-    "retries": 1,
+    # One for the wait's resume, and one for Airflow: under load it may fail a task whose trigger fires soon.
+    "retries": 2,
     "default_args": {"retry_delay": timedelta(seconds=1)},
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
 }
