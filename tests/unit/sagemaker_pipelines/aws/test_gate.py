@@ -12,7 +12,7 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.gate import read_gate, read_metric, resource_of_step
 from sagemaker_pipelines.aws.objects import split_s3_uri
 from sagemaker_pipelines.aws.steps import Step
-from sagemaker_pipelines.exceptions import EvaluationError, GateError
+from sagemaker_pipelines.exceptions import DefinitionError, EvaluationError, GateError
 from tests.unit.sagemaker_pipelines.samples import ARN, BUCKET, JOB_ARN, gated_definition
 
 OTHER = ARN.replace("abcdefgh1234", "source123456")
@@ -188,9 +188,9 @@ def test_an_infinite_threshold_of_the_definition_accepts_nothing(
 ) -> None:
     definition = gated_definition()
     definition["Steps"][1]["Arguments"]["Conditions"][0]["RightValue"] = float("inf")
-    store(client, mse(4.9))
-    gate(sagemaker, definition)
-    with pytest.raises(EvaluationError, match=r"threshold of .* is 'inf'"):
+    answer = {"PipelineDefinition": json.dumps(definition)}
+    sagemaker.add_response("describe_pipeline_definition_for_execution", answer)
+    with pytest.raises(DefinitionError, match="not JSON"):
         read_gate(client, ARN)
 
 
