@@ -45,7 +45,7 @@ def test_a_backfill_trains_on_each_days_partition_and_registers_nothing(
         assert parameters["OutputPrefix"].endswith(f"dt={day}")
         assert parameters["RegisterModel"] == "false"
         assert float(parameters["MseThreshold"]) == 100.0
-        assert airflow.api.xcom(DAG, run.run_id, "branch_on_mse", "verdict") == "accepted"
+        assert airflow.api.xcom(DAG, run.run_id, "branch_on_mse", "gate")["verdict"] == "accepted"
         assert f"dt={day}" in airflow.api.xcom(DAG, run.run_id, "branch_on_mse", "result_uri")
 
 
