@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker_pipelines.aws.billing import instance_seconds, with_bills
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.steps import Step, known_members
-from sagemaker_pipelines.definition import definition_hash, iter_steps
+from sagemaker_pipelines.definition import definition_hash, iter_steps, parameters_of
 from sagemaker_pipelines.exceptions import FailureCause, SageMakerPipelinesError
 from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import FAILED, is_end
@@ -45,7 +45,8 @@ class ExecutionRecord:
     :param ended: when it ended, ISO 8601; None while it is running.
     :param pipeline_version_id: the version of the pipeline that it runs; None if AWS does not say.
     :param definition_hash: the hash of its definition, as in the tag of the pipeline.
-    :param parameters: the values that it runs with, by name, with secrets masked and long values shortened.
+    :param parameters: the values that it runs with, sent or default, by name, with secrets masked and long
+        values shortened; None if they could not be read.
     :param steps: the steps that have begun.
     :param instance_seconds: what its jobs bill together; None if this could not be read.
     :param cause: the step that failed first, or that rejected the model.
@@ -133,7 +134,12 @@ def execution_record(
     definition = _optional(client, "its definition", lambda: client.execution_definition(arn))
     parameters = _optional(client, "its parameters", lambda: client.execution_parameters(arn))
     billed = _optional(client, "what it bills", lambda: with_bills(client, described, steps))
-    shown = _shown_parameters(client, parameters or {})
+    # AWS does not document whether it lists defaults, too.
+    defaults = {
+        each.name: str(each.default) for each in parameters_of(definition or {}) if each.default is not None
+    }
+    effective = {**defaults, **(parameters or {})}
+    shown = _shown_parameters(client, effective)
     types = {step["Name"]: step["Type"] for step in iter_steps(definition)} if definition else {}
     return ExecutionRecord(
         pipeline_execution_arn=arn,
@@ -145,7 +151,7 @@ def execution_record(
         pipeline_version_id=described.get("PipelineVersionId"),
         definition_hash=definition_hash(definition) if definition else None,
         parameters=None if parameters is None else shown,
-        parameters_left_out=len(parameters or ()) - len(shown),
+        parameters_left_out=len(effective) - len(shown),
         steps=tuple(_bounded(step, types.get(step.name)) for step in billed or steps),
         instance_seconds=None if billed is None else instance_seconds(billed),
         cause=cause and _bounded_cause(cause),

@@ -87,7 +87,12 @@ def test_it_has_everything_about_an_execution(client: SageMakerClient, sagemaker
         "ended": END.isoformat(),
         "pipeline_version_id": 7,
         "definition_hash": definition_hash(gated_definition()),
-        "parameters": {"Count": "7", "DbPassword": "***"},
+        "parameters": {
+            "InputData": "s3://${artifact_bucket}/data.csv",
+            "MseThreshold": "6.0",
+            "Count": "7",
+            "DbPassword": "***",
+        },
         "parameters_left_out": 0,
         "steps": [
             {
@@ -122,7 +127,7 @@ def test_a_running_execution_has_no_end(client: SageMakerClient, sagemaker: Stub
     definition(sagemaker)
     parameters(sagemaker)
     record = execution_record(client, ARN)
-    assert (record.ended, record.instance_seconds, record.parameters) == (None, 0.0, {})
+    assert (record.ended, record.instance_seconds) == (None, 0.0)
 
 
 def test_what_cannot_be_read_is_left_out_and_not_zero(client: SageMakerClient, sagemaker: Stubber) -> None:
@@ -184,7 +189,7 @@ def test_the_largest_execution_fits_in(client: SageMakerClient, sagemaker: Stubb
     found = record.as_dict()
     assert len(json.dumps(found).encode()) <= MAX_BYTES
     assert len(found["steps"]) + found["steps_left_out"] == 100
-    assert len(found["parameters"]) + found["parameters_left_out"] == 200
+    assert len(found["parameters"]) + found["parameters_left_out"] == 203
     assert found["parameters"]["Parameter0"].endswith("... (cut: 1,024 characters in all)")
     assert found["cause"]["log_tail"][-1] == tail[-1]
     assert found["steps"][0]["name"] == "Step0"
