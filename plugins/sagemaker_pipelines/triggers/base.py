@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger
 
-from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
 
 
 class AwsTrigger(BaseTrigger):
@@ -48,13 +48,15 @@ class AwsTrigger(BaseTrigger):
         return path, {name: getattr(self, name) for name in names}
 
     def hook(self) -> SageMakerPipelineHook:
-        """Return the hook with which this trigger calls AWS."""
-        return SageMakerPipelineHook(
+        """Return the hook with which this trigger calls AWS, configured for polling."""
+        hook = SageMakerPipelineHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             config=self.botocore_config,
         )
+        hook.default_config = POLLING_CONFIG
+        return hook
 
     @property
     def connection(self) -> Hashable:

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from sagemaker_pipelines.aws.pacing import Patience, delay_after
-from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
@@ -45,12 +45,6 @@ class SageMakerPartitionsTrigger(AwsTrigger):
         self.waiter_delay = waiter_delay
         self.deadline = deadline
         self.version = version
-
-    def hook(self) -> SageMakerPipelineHook:
-        """Return the hook with which this trigger calls AWS."""
-        hook = super().hook()
-        hook.default_config = POLLING_CONFIG
-        return hook
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until nothing is missing any more."""

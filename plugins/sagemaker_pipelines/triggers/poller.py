@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.pacing import backoff
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED, ExecutionSurvey
-from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.triggers.step_lists import StepLists
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 from sagemaker_pipelines.triggers.waits import Wait
@@ -94,7 +94,6 @@ class ExecutionPoller:
     async def _look(self, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
         if self._survey is None:
             hook = await self._in_thread(make_hook)
-            hook.default_config = POLLING_CONFIG
             self._survey = ExecutionSurvey(hook.client, self.pipeline_name)
         survey = self._survey
         # The mirrors of an execution share its poll, and so do two waits after a clear.

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowConfigException
 from sagemaker_pipelines.aws.pacing import backoff, delay_after
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED
-from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipelineHook
+from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 from sagemaker_pipelines.triggers.waits import Wait
 
@@ -182,7 +182,6 @@ class StepLists:
     async def _connected(self, make_hook: Callable[[], SageMakerPipelineHook]) -> SageMakerPipelineHook:
         if self._hook is None:
             self._hook = await self._in_thread(make_hook)
-            self._hook.default_config = POLLING_CONFIG
         return self._hook
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
