@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from sagemaker_pipelines.messages import cut
 _PAGE = 100
 _TIMEOUT_SECONDS = 30.0
 # Airflow on SQLite answers 500 or 503 while its database is locked; a gateway answers 502 and 504 while it
-# restarts. A POST is not sent again, because it might create a second run.
+# restarts. A POST is sent again only by those who can tell what an earlier one created.
 _TRANSIENT = frozenset({500, 502, 503, 504})
 _ATTEMPTS = 8
 # How much of a refusal an error shows, in characters.
@@ -85,8 +86,19 @@ class AirflowClient:
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], *, run_id: str | None = None) -> str:
         """Start a manual run without a logical date, and return its run id."""
-        body = {"logical_date": None, "conf": dict(conf), **({"dag_run_id": run_id} if run_id else {})}
-        return str(self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)["dag_run_id"])
+        created = run_id or f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(4)}"
+        body = {"logical_date": None, "conf": dict(conf), "dag_run_id": created}
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)
+                break
+            except AirflowRequestError as error:
+                if error.status == httpx.codes.CONFLICT and attempt > 1:
+                    break  # An earlier attempt created the run, although Airflow answered with an error.
+                if error.status not in _TRANSIENT or attempt == _ATTEMPTS:
+                    raise
+                time.sleep(0.5 * attempt)
+        return created
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Return one DAG run."""

@@ -85,13 +85,3 @@ def test_model_trainer_and_framework_processor_run_their_source_folder(
         assert runtime.get(f"s3://{runtime.bucket}/processed/result.txt") == b"6"
     finally:
         runtime.close()
-
-
-@pytest.mark.thorough
-def test_requirements_in_the_source_folder_fail_both_jobs(local_runtime: LocalRuntime, source: Path) -> None:
-    (source / "requirements.txt").write_text("left-pad\n")
-    local_runtime.put("data/rows.csv", b"1\n")
-    code, steps, _ = run_sdk(local_runtime, source)
-    assert code != 0
-    for step in steps.values():
-        assert "requirements.txt in the job's source is refused" in step["FailureReason"]

@@ -54,12 +54,22 @@ def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch, statu
     assert len(answers.asked) == 2
 
 
-def test_a_trigger_is_not_sent_again_because_it_might_create_a_second_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    answers = Answers(httpx.Response(503, json={"detail": "Database is locked."}))
-    with pytest.raises(AirflowRequestError, match="503"):
-        client(monkeypatch, answers).trigger("train", {})
+@pytest.mark.parametrize("status", [200, 409])
+def test_a_trigger_is_sent_again_for_the_same_run(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    answers = Answers(
+        httpx.Response(503, json={"detail": "Database is locked."}),
+        httpx.Response(500, json={"detail": "Database error"}),
+        httpx.Response(status, json={"detail": "It exists."}),
+    )
+    run_id = client(monkeypatch, answers).trigger("train", {"a": 1})
+    sent = [json.loads(request.content) for request in answers.asked]
+    assert sent == [{"logical_date": None, "conf": {"a": 1}, "dag_run_id": run_id}] * 3
+
+
+def test_a_run_that_existed_before_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(httpx.Response(409, json={"detail": "It exists."}))
+    with pytest.raises(AirflowRequestError, match="409"):
+        client(monkeypatch, answers).trigger("train", {}, run_id="mine")
     assert len(answers.asked) == 1
 
 

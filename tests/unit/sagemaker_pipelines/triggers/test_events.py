@@ -90,6 +90,10 @@ class Queue:
             self.sqs.send_message(QueueUrl=self.url, MessageBody=body)
 
     def count(self) -> int:
+        # The server counts the two one after the other: a message that becomes visible meanwhile is in neither.
+        return max(self._count(), self._count())
+
+    def _count(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return sum(int(answer[name]) for name in names)
@@ -194,7 +198,7 @@ def test_what_is_never_stored_comes_again_to_the_next_triggerer(queue: Queue) ->
             await asyncio.sleep(6)
             assert (died.subjects(), queue.count()) == (["a"], 1)
         async with Triggerer(watcher()) as successor:
-            await until(lambda: queue.count() == 0, 20)
+            await until(lambda: queue.count() == 0, 60)
         assert successor.subjects() == ["a"]
 
     run(test)
