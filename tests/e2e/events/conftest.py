@@ -115,7 +115,7 @@ class EventStack(Harness):
 
     def messages(self, queue: str = "abalone-data") -> tuple[int, int]:
         """Return how many messages wait, and how many are received and not deleted."""
-        # The server counts the two one after the other: a message that becomes visible meanwhile is in neither.
+        # The server counts the two one after the other: one that becomes visible meanwhile is in neither.
         return max(self._messages(queue), self._messages(queue), key=sum)
 
     def _messages(self, queue: str) -> tuple[int, int]:

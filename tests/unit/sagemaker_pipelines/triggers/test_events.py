@@ -90,7 +90,7 @@ class Queue:
             self.sqs.send_message(QueueUrl=self.url, MessageBody=body)
 
     def count(self) -> int:
-        # The server counts the two one after the other: a message that becomes visible meanwhile is in neither.
+        # The server counts the two one after the other: one that becomes visible meanwhile is in neither.
         return max(self._count(), self._count())
 
     def _count(self) -> int:
