@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("execution", "packages", "server", "parse", "upsert", "waiting", "backfill", "demo")
+BENCHMARKS = (
+    "execution",
+    "packages",
+    "server",
+    "parse",
+    "upsert",
+    "waiting",
+    "mirroring",
+    "backfill",
+    "demo",
+)
 
 
 def main(names: list[str]) -> int:

@@ -55,10 +55,12 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-@cache
+by_module = cache(packages_distributions)
+
+
 def distributions(module: str) -> set[str]:
     # One that is called as the module counts too: `sagemaker` brings its modules in other distributions.
-    return {canonicalize_name(name) for name in (module, *packages_distributions().get(module, []))}
+    return {canonicalize_name(name) for name in (module, *by_module().get(module, []))}
 
 
 @pytest.mark.parametrize(

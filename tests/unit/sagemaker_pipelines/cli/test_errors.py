@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# A process each: what is wrong is told before Airflow could hide it.
+pytestmark = pytest.mark.thorough
+
 
 def run(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     env = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}

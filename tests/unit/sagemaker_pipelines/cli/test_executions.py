@@ -158,6 +158,7 @@ def test_a_wait_that_takes_too_long_exits_with_5_and_stops_nothing(runtime: Loca
     run("stop", arn)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("option", "status"), [([], "Executing"), (["--stop-on-interrupt"], "Stopping")])
 def test_an_interrupted_wait_exits_with_130_and_stops_if_asked(
     runtime: LocalRuntime, option: list[str], status: str
