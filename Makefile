@@ -93,7 +93,8 @@ package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRF
 	@$(BIN)/python -m stack.package $(addprefix --airflow ,$(AIRFLOW))
 
 test: setup ## Run the tests that take minutes: units, the local runtime and one Airflow
-	@$(PYTEST) -m "not thorough and not long"
+	@# One worker mostly waits for its Airflow.
+	@$(PYTEST) -n $$(($$(nproc) + 1)) -m "not thorough and not long"
 
 test-thorough: setup ## Run the other tests for every change: crashes, kills, events, browser, packaging, cluster
 	@$(PYTEST) -m "thorough and not long"

@@ -18,14 +18,15 @@ from tests.runtime.jobs.conftest import (
 )
 from tests.wheels import Wheelhouse
 
-SPELLINGS = [
+SPELLINGS = (
     "[sys.executable, '-m', 'pip', 'install', 'grape']",
     "['python3', '-m', 'pip', 'install', '--user', '--no-cache-dir', 'grape==1.0']",
     "['pip', 'install', '-q', '--disable-pip-version-check', '--upgrade', 'grape']",
     "['pip3', 'install', '--root-user-action', 'ignore', 'grape', 'pip']",
     "['uv', 'pip', 'install', '--system', 'grape']",
     "[sys.executable, '-m', 'uv', 'pip', 'install', 'grape']",
-]
+)
+SOME = [*SPELLINGS[:1], *(pytest.param(each, marks=pytest.mark.thorough) for each in SPELLINGS[1:])]
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def installing(command: str) -> str:
     """
 
 
-@pytest.mark.parametrize("command", SPELLINGS)
+@pytest.mark.parametrize("command", SOME)
 def test_every_spelling_of_pip_installs_into_the_jobs_layer(
     grapes: Wheelhouse, runtime: JobRuntime, command: str
 ) -> None:

@@ -242,6 +242,7 @@ def fill_account(s3: Any, bucket: str) -> None:
     s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"part")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_that_the_store_refuses_is_answered_with_500_and_changes_nothing(
     runtimes: list[LocalRuntime], change: str
