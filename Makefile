@@ -94,7 +94,7 @@ package: setup ## Build dist/*.whl for an existing Airflow, and dist/mwaa/ [AIRF
 
 test: setup ## Run the tests that take minutes: units, the local runtime and one Airflow
 	@# One worker mostly waits for its Airflow.
-	@$(PYTEST) -n $$(($$(nproc) + 1)) -m "not thorough and not long"
+	@$(PYTEST) -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -m "not thorough and not long"
 
 test-thorough: setup ## Run the other tests for every change: crashes, kills, events, browser, packaging, cluster
 	@$(PYTEST) -m "thorough and not long"
