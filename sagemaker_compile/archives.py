@@ -19,8 +19,8 @@ from pathlib import PurePosixPath
 from sagemaker_compile.exceptions import CompileError
 
 #: What is left out of every asset, because tools write it beside the code, or because it holds secrets: the
-#: names in ``SourceCode.ignore_patterns`` of the SDK (sagemaker 3.27.0), and bytecode.
-IGNORED = ("__pycache__", "*.pyc", ".git", ".cache", ".ipynb_checkpoints", ".DS_Store", ".env")
+#: names in ``SourceCode.ignore_patterns`` of the SDK (sagemaker 3.27.0), bytecode, and the kin of ``.env``.
+IGNORED = ("__pycache__", "*.pyc", ".git", ".cache", ".ipynb_checkpoints", ".DS_Store", ".env", ".env.*")
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no flags, no time, unknown system
 _STORED_BLOCK = 0xFFFF

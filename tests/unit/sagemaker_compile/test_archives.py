@@ -136,6 +136,7 @@ def test_a_zip_of_the_sdk_is_written_again_and_a_workbook_is_not() -> None:
         ("a.pyc", True),
         (".git/HEAD", True),
         (".env", True),
+        (".env.local", True),
         ("environment.py", False),
         (".environment", False),
         ("cache/a.py", False),
