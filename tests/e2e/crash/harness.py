@@ -42,6 +42,9 @@ SOON = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
 }
 
+# What a trigger logs when it has looked at the execution.
+_LOOKED = {"ours": "Step Hold", "provider": "Executing"}
+
 
 class Harness:
     """One stack whose only pipeline waits in a Callback step until the test answers.
@@ -144,7 +147,7 @@ class Harness:
         return sorted(
             int(path.name.split(".")[-2])
             for path in self._trigger_logs(run_id)
-            if "Step Hold" in path.read_text()
+            if _LOOKED[self.operators] in path.read_text()
         )
 
     def trigger_log(self, run_id: str) -> str:
