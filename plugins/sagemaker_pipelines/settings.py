@@ -54,6 +54,10 @@ class PipelineSettings:
     :param studio_domain_id: the SageMaker Studio domain for the links to executions; None disables the links.
     :param max_executing: a start waits while this many executions of the environment's pipelines are
         running; None applies only the account's quota.
+    :param prices_file: a file of prices, see :mod:`sagemaker_pipelines.aws.prices`; a relative path is meant
+        from the settings file. None uses ``prices.toml`` beside the settings file.
+    :param max_instance_seconds: the most that an execution may bill before the wait stops it.
+    :param max_cost: the most that it may cost, in the currency of the prices.
     """
 
     artifact_bucket: str | None = None
@@ -67,6 +71,9 @@ class PipelineSettings:
     notification_target: str | None = None
     studio_domain_id: str | None = None
     max_executing: int | None = None
+    prices_file: str | None = None
+    max_instance_seconds: float | None = None
+    max_cost: float | None = None
 
     @classmethod
     def load(
@@ -89,6 +96,8 @@ class PipelineSettings:
         for name in _VPC:
             merged[name] = tuple(merged.get(name, ()))
         _check_vpc(merged, connection_id)
+        if file or "prices_file" in merged:
+            merged["prices_file"] = str(Path(file or "").parent / merged.get("prices_file", "prices.toml"))
         return cls(**merged)
 
     @property
@@ -195,6 +204,10 @@ def _is_tags(value: Any) -> bool:
     )
 
 
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
@@ -220,4 +233,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "notification_target": (_matches(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:.+"), "the ARN of an SNS topic"),
     "studio_domain_id": (_matches(r"d-[a-zA-Z0-9-]{1,61}"), "a Studio domain id such as d-..."),
     "max_executing": (_is_count, "a whole number of 1 or more"),
+    "prices_file": (lambda value: isinstance(value, str) and bool(value), "the path of a TOML file"),
+    "max_instance_seconds": (_is_positive, "a number above 0"),
+    "max_cost": (_is_positive, "a number above 0"),
 }

@@ -1,68 +1,169 @@
-"""Compute what the jobs of an execution bill."""
+"""Compute what the jobs of an execution bill, and what this costs where prices are known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sagemaker_pipelines.aws.client import SageMakerClient
-from sagemaker_pipelines.aws.steps import Bill, Step
+from sagemaker_pipelines.aws.prices import Prices
+from sagemaker_pipelines.aws.steps import Bill, Step, money
 
 
 def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Iterable[Step]) -> list[Step]:
     """Return the steps, each one that has a job with what the job bills.
 
     SageMaker reports the billable time of a training job; a processing or transform job bills from its start
-    to its end. Jobs that failed or were stopped bill, too. A step whose job comes from another execution,
-    through the cache or a selective execution, bills nothing. The jobs of a step's earlier attempts are not
-    counted, because SageMaker names only the last one.
+    to its end, or until now. Jobs that failed or were stopped bill, too. A step whose job comes from another
+    execution, through the cache or a selective execution, bills nothing. SageMaker names only the last job
+    of a step; what its earlier attempts billed is at most the time until that job was created.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
 
     :param client: calls AWS, to describe each job.
     :param execution: DescribePipelineExecution's answer.
     :param steps: the execution's steps.
+    :raises SettingsError: the file of prices is malformed.
     """
+    prices = Prices.load(client.settings.prices_file)
     return [
-        replace(step, bill=_bill(client, execution, step)) if step.type in _DESCRIBE and step.arn else step
+        replace(step, bill=bill_of(client, prices, execution["CreationTime"], step))
+        if has_job(step)
+        else step
         for step in steps
     ]
 
 
-def instance_seconds(steps: Iterable[Step]) -> float:
-    """Return what the jobs of steps bill together."""
-    return round(sum(step.bill.instance_seconds for step in steps if step.bill is not None), 3)
+def has_job(step: Step) -> bool:
+    """Return whether a step has a job that bills."""
+    return step.type in _DESCRIBE and step.arn is not None
 
 
-def _bill(client: SageMakerClient, execution: Mapping[str, Any], step: Step) -> Bill:
+def bill_of(client: SageMakerClient, prices: Prices, began: datetime, step: Step) -> Bill:
+    """Return what the job of a step bills.
+
+    :param client: describes the job.
+    :param prices: the known prices.
+    :param began: when the execution was created.
+    :param step: a step with a job.
+    """
     operation, key, resources = _DESCRIBE[str(step.type)]
     job = getattr(client.sagemaker, operation)(**{key: step.job_name})
     cluster: Mapping[str, Any] = job
     for part in resources:
         cluster = cluster.get(part, {})
+    instance, count = str(cluster.get("InstanceType", "")), int(cluster.get("InstanceCount") or 1)
     seconds, source = _seconds(job)
-    began = job.get("CreationTime")
-    if step.is_cache_hit or (began is not None and began < execution["CreationTime"]):
-        seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
     trained = job.get("TrainingTimeInSeconds")
+    saving = 1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0
+    saved = trained * saving * count if saving > 0 else 0.0
+    created = job.get("CreationTime")
+    if step.is_cache_hit or (created is not None and created < began):
+        saved, saving = (seconds * count if step.is_cache_hit else 0.0), 0.0
+        seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
+    price = prices.find(client.region, instance, str(step.type))
     return Bill(
-        instance_type=str(cluster.get("InstanceType", "")),
-        instance_count=int(cluster.get("InstanceCount") or 1),
+        instance_type=instance,
+        instance_count=count,
         seconds=seconds,
         source=source,
-        saving=1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0,
+        saving=saving,
+        saved_instance_seconds=round(saved, 3),
+        earlier_instance_seconds=_earlier(step, created) * count,
+        **({} if price is None else price.as_bill()),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """What the jobs of steps bill together.
+
+    :param instance_seconds: the sum of their instance-seconds.
+    :param instance_seconds_upper_bound: the same with the most that earlier attempts billed.
+    :param saved_instance_seconds: what spot training and the cache saved.
+    :param cost: what they cost; None if a price is unknown.
+    :param cost_upper_bound: the same with earlier attempts.
+    :param currency: the currency; None if a price is unknown.
+    :param price_date: the day of the oldest price.
+    :param unpriced: the instances whose price is unknown, such as ``ml.m5.xlarge for Training``.
+    """
+
+    instance_seconds: float
+    instance_seconds_upper_bound: float
+    saved_instance_seconds: float
+    cost: float | None
+    cost_upper_bound: float | None
+    currency: str | None
+    price_date: str | None
+    unpriced: tuple[str, ...]
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> Total:
+        """Return the total of steps with bills."""
+        bills = [(step, step.bill) for step in steps if step.bill is not None]
+        seconds = round(sum(bill.instance_seconds for _, bill in bills), 3)
+        earlier = sum(bill.earlier_instance_seconds for _, bill in bills)
+        paid = [
+            (step, bill) for step, bill in bills if bill.instance_seconds or bill.earlier_instance_seconds
+        ]
+        unpriced = {f"{bill.instance_type} for {step.type}" for step, bill in paid if bill.currency is None}
+        currencies = {bill.currency for _, bill in paid if bill.currency}
+        known = not unpriced and len(currencies) <= 1
+        costs = [(bill.cost or 0.0, bill.cost_of(bill.earlier_instance_seconds) or 0.0) for _, bill in paid]
+        return cls(
+            instance_seconds=seconds,
+            instance_seconds_upper_bound=round(seconds + earlier, 3),
+            saved_instance_seconds=round(sum(bill.saved_instance_seconds for _, bill in bills), 3),
+            cost=round(sum(cost for cost, _ in costs), 6) if known else None,
+            cost_upper_bound=round(sum(map(sum, costs)), 6) if known else None,
+            currency=next(iter(currencies), None) if known else None,
+            price_date=min((bill.price_date for _, bill in paid if bill.price_date), default=None),
+            unpriced=tuple(sorted(unpriced)),
+        )
+
+    def __str__(self) -> str:
+        text = str(billed_text(asdict(self)))
+        return f"{text}: no price of {', '.join(self.unpriced)}" if self.unpriced else text
+
+
+def billed_text(record: Mapping[str, Any]) -> str | None:
+    """Return what an execution bills and costs, for people; None if that is not known.
+
+    :param record: the record of the execution, or a total, as JSON types.
+    """
+    seconds = record.get("instance_seconds")
+    if seconds is None:
+        return None
+    text = f"{seconds:.0f} instance-seconds"
+    bound, saved = record.get("instance_seconds_upper_bound") or 0, record.get("saved_instance_seconds")
+    if bound > seconds:
+        text += f" (at most {bound:.0f} with earlier attempts)"
+    if saved:
+        text += f", {saved:.0f} saved by spot or the cache"
+    if (cost := money(record.get("cost"), currency := record.get("currency"))) is not None and currency:
+        return f"{text}, {cost} by the prices of {record['price_date']}"
+    return text if bound == seconds == 0 else f"{text}, cost unknown"
+
+
+def _earlier(step: Step, created: datetime | None) -> float:
+    if step.attempts < 2 or step.started is None or created is None:
+        return 0.0
+    return round(max(0.0, (created - step.started).total_seconds()), 3)
 
 
 def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
     if "BillableTimeInSeconds" in job:
         return float(job["BillableTimeInSeconds"]), "BillableTimeInSeconds"
-    start: datetime | None = job.get("ProcessingStartTime") or job.get("TransformStartTime")
-    end: datetime | None = job.get("ProcessingEndTime") or job.get("TransformEndTime")
-    if start is None or end is None:
+    start, end = (
+        next((job[f"{kind}{moment}Time"] for kind in _DESCRIBE if job.get(f"{kind}{moment}Time")), None)
+        for moment in ("Start", "End")
+    )
+    if start is None:
         return 0.0, "not started"
+    if end is None:
+        return max(0.0, (datetime.now(UTC) - start).total_seconds()), "start until now"
     return (end - start).total_seconds(), "start to end"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import instance_seconds, with_bills
+from sagemaker_pipelines.aws.billing import Total, with_bills
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.steps import Step, known_members
 from sagemaker_pipelines.definition import definition_hash, iter_steps, parameters_of
@@ -49,6 +49,13 @@ class ExecutionRecord:
         values shortened; None if they could not be read.
     :param steps: the steps that have begun.
     :param instance_seconds: what its jobs bill together; None if this could not be read.
+    :param instance_seconds_upper_bound: the same with the most that earlier attempts billed, whose jobs
+        SageMaker no longer names.
+    :param saved_instance_seconds: what managed spot training and the cache saved.
+    :param cost: what the jobs cost; None if a price is unknown.
+    :param cost_upper_bound: the same with earlier attempts.
+    :param currency: the currency of the cost, such as ``USD``.
+    :param price_date: the day of the oldest price in it, ISO 8601.
     :param cause: the step that failed first, or that rejected the model.
     :param parameters_left_out: how many parameters there was no room for.
     :param steps_left_out: how many steps there was no room for.
@@ -66,6 +73,12 @@ class ExecutionRecord:
     parameters: Mapping[str, str] | None = None
     steps: tuple[Step, ...] = ()
     instance_seconds: float | None = None
+    instance_seconds_upper_bound: float | None = None
+    saved_instance_seconds: float | None = None
+    cost: float | None = None
+    cost_upper_bound: float | None = None
+    currency: str | None = None
+    price_date: str | None = None
     cause: FailureCause | None = None
     parameters_left_out: int = 0
     steps_left_out: int = 0
@@ -86,7 +99,7 @@ class ExecutionRecord:
         """Return the steps and what they bill, for a log."""
         lines = [str(step) for step in self.steps]
         if self.instance_seconds is not None:
-            lines.append(f"Total billable: {self.instance_seconds:.0f} instance-seconds")
+            lines.append(f"Total billable: {Total.of(self.steps)}")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,9 +166,13 @@ def execution_record(
         parameters=None if parameters is None else shown,
         parameters_left_out=len(effective) - len(shown),
         steps=tuple(_bounded(step, types.get(step.name)) for step in billed or steps),
-        instance_seconds=None if billed is None else instance_seconds(billed),
+        **({} if billed is None else _total(billed)),
         cause=cause and _bounded_cause(cause),
     )
+
+
+def _total(steps: Sequence[Step]) -> dict[str, Any]:
+    return {name: value for name, value in asdict(Total.of(steps)).items() if name != "unpriced"}
 
 
 def _bounded(step: Step, step_type: str | None) -> Step:

@@ -32,6 +32,12 @@ class Bill:
     :param source: where the seconds come from, such as ``BillableTimeInSeconds``, ``start to end`` or
         ``cache hit``.
     :param saving: the share of a training job's time that managed spot training did not bill, 0 to 1.
+    :param saved_instance_seconds: what spot training or the cache saved.
+    :param earlier_instance_seconds: the most that the step's earlier attempts billed, whose jobs SageMaker no
+        longer names.
+    :param price_per_hour: the price of one instance for an hour; None if it is unknown.
+    :param price_date: the day on which it held, ISO 8601.
+    :param currency: such as ``USD``.
     """
 
     instance_type: str
@@ -39,17 +45,48 @@ class Bill:
     seconds: float
     source: str
     saving: float = 0.0
+    saved_instance_seconds: float = 0.0
+    earlier_instance_seconds: float = 0.0
+    price_per_hour: float | None = None
+    price_date: str | None = None
+    currency: str | None = None
 
     @property
     def instance_seconds(self) -> float:
         """Seconds times instances."""
         return round(self.seconds * self.instance_count, 3)
 
+    @property
+    def cost(self) -> float | None:
+        """What the instance-seconds cost; None if the price is unknown."""
+        return self.cost_of(self.instance_seconds)
+
+    def cost_of(self, instance_seconds: float) -> float | None:
+        """Return what some instance-seconds cost here; None if the price is unknown."""
+        if instance_seconds == 0:
+            return 0.0
+        return (
+            None if self.price_per_hour is None else round(instance_seconds * self.price_per_hour / 3600, 6)
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types; of the newer members, those without their default."""
+        optional = {f.name for f in fields(self) if getattr(self, f.name) == f.default} - {"saving"}
+        own = {name: value for name, value in asdict(self).items() if name not in optional}
+        return {**own, "instance_seconds": self.instance_seconds, "cost": self.cost}
+
     def __str__(self) -> str:
-        spot = f", {self.saving:.0%} saved by spot" if self.saving > 0 else ""
+        notes = [self.source]
+        if self.saving > 0:
+            notes.append(f"{self.saving:.0%} saved by spot")
+        elif self.saved_instance_seconds > 0:
+            notes.append(f"{self.saved_instance_seconds:.0f} saved")
+        if self.earlier_instance_seconds > 0:
+            notes.append(f"and at most {self.earlier_instance_seconds:.0f} by earlier attempts")
+        cost = money(self.cost, self.currency) if self.instance_seconds else None
         return (
             f"{self.instance_seconds:.0f} instance-seconds = {self.seconds:.0f} s x {self.instance_count} "
-            f"{self.instance_type} ({self.source}{spot})"
+            f"{self.instance_type} ({', '.join(notes)}){'' if cost is None else f', {cost}'}"
         )
 
 
@@ -126,7 +163,7 @@ class Step:
         if self.seconds is not None:
             found["seconds"] = self.seconds
         if self.bill is not None:
-            found["bill"] = {**asdict(self.bill), "instance_seconds": self.bill.instance_seconds}
+            found["bill"] = self.bill.as_dict()
         return found
 
     @property
@@ -171,6 +208,13 @@ class Step:
         if self.bill is not None:
             text += f", billable: {self.bill}"
         return f"{text}: {cut(self.reason, MAX_REASON)}" if self.reason else text
+
+
+def money(cost: float | None, currency: str | None) -> str | None:
+    """Return an amount as text with two significant digits at least; None if it is unknown."""
+    if not cost:
+        return None if cost is None else "0"
+    return f"{cost:.2f} {currency}" if cost >= 0.1 else f"{cost:.2g} {currency}"
 
 
 def known_members(kind: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class ExecutionWatch:
     :param log: the log for errors, and for steps that have changed.
     :param on_steps: called with all steps at each poll, instead of logging the steps that have changed.
     :ivar status: the status at the last poll that AWS answered.
+    :ivar steps: the steps at that poll.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ExecutionWatch:
         self.waiter_delay = waiter_delay
         self.log = log
         self.status: str | None = None
+        self.steps: list[Step] = []
         self._step_log = StepLog()
         self._on_steps = on_steps or self._log_changes
         self._started = time.monotonic()
@@ -58,7 +60,8 @@ class ExecutionWatch:
         """
         try:
             status = self.client.execution_status(self.pipeline_execution_arn)
-            self._on_steps(self.client.list_steps(self.pipeline_execution_arn))
+            self.steps = self.client.list_steps(self.pipeline_execution_arn)
+            self._on_steps(self.steps)
         except Exception as error:
             self._patience.endure(error)
             if cure_of(error) is not None:

@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from sagemaker_pipelines.cli import account, adopt, backfill, doctor, executions, logs, pipelines, schedule
+from sagemaker_pipelines.cli import (
+    account,
+    adopt,
+    backfill,
+    doctor,
+    executions,
+    logs,
+    pipelines,
+    prices,
+    schedule,
+)
 
 app = typer.Typer(
     name="sagemaker-pipelines",
@@ -21,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (pipelines, adopt, executions, logs, backfill, doctor):
+for module in (pipelines, adopt, executions, logs, backfill, prices, doctor):
     app.add_typer(module.app)
 app.add_typer(schedule.app, name="schedule")
 for entry_point in entry_points(group="sagemaker_pipelines.commands"):

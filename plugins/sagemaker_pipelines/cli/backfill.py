@@ -23,7 +23,10 @@ Token = Annotated[str | None, typer.Option(envvar="AIRFLOW_TOKEN", help="A beare
 Username = Annotated[str | None, typer.Option(envvar="AIRFLOW_USERNAME", help="Or the user to log in as.")]
 Password = Annotated[str | None, typer.Option(envvar="AIRFLOW_PASSWORD", help="The password of that user.")]
 _URL = "http://localhost:8080"
-_COLUMNS = ("date", "run", "seconds", "execution", "status", "metric", "threshold", "verdict", "billed s")
+_COLUMNS = (
+    *("date", "run", "seconds", "execution", "status"),
+    *("metric", "threshold", "verdict", "billed s", "cost"),
+)
 _BAR = 30
 
 
@@ -102,6 +105,9 @@ def _backfill(
 
 
 def _print(report: BackfillReport) -> None:
+    from sagemaker_pipelines.aws.billing import billed_text
+    from sagemaker_pipelines.aws.steps import money
+
     rows = [
         (
             date.date[:16].replace("T", " "),
@@ -113,6 +119,7 @@ def _print(report: BackfillReport) -> None:
             date.threshold,
             date.verdict,
             _rounded(date.instance_seconds, 0),
+            None if date.instance_seconds is None else money(date.cost, date.currency) or "unknown",
         )
         for date in report.dates
     ]
@@ -121,10 +128,10 @@ def _print(report: BackfillReport) -> None:
     filled = _BAR * whole["done"] // max(1, whole["runs"])
     states = ", ".join(f"{count} {state}" for state, count in sorted(whole["states"].items()))
     typer.echo(f"\n[{'#' * filled}{'.' * (_BAR - filled)}] {whole['done']} of {whole['runs']} done: {states}")
-    billed = (
-        "" if whole["instance_seconds"] is None else f", {whole['instance_seconds']:.0f} instance-seconds"
+    billed = billed_text(whole)
+    typer.echo(
+        f"{whole['executions']} executions since the backfill was created{f', {billed}' if billed else ''}"
     )
-    typer.echo(f"{whole['executions']} executions since the backfill was created{billed}")
 
 
 def _rounded(value: Any, digits: int) -> str | None:

@@ -49,6 +49,9 @@ class BackfillDate:
     :param metric: the name of the gate's metric.
     :param value: the value of the metric.
     :param instance_seconds: what the execution's jobs bill, if the wait pushed its record.
+    :param cost: what they cost; None if a price was unknown.
+    :param currency: the currency of the cost.
+    :param price_date: the day of the oldest price in it.
     """
 
     date: str
@@ -63,6 +66,9 @@ class BackfillDate:
     threshold: float | None = None
     verdict: str | None = None
     instance_seconds: float | None = None
+    cost: float | None = None
+    currency: str | None = None
+    price_date: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +95,21 @@ class BackfillReport:
             "states": states,
             "executions": sum(date.executions for date in self.dates),
             "instance_seconds": sum(billed) if billed else None,
+            **self._cost(),
         }
         return {"backfill": dict(self.backfill), "dates": [asdict(d) for d in self.dates], "totals": totals}
+
+    def _cost(self) -> dict[str, Any]:
+        """Return the sum of what the dates cost; unknown if that of one date is."""
+        billed = [date for date in self.dates if date.instance_seconds is not None]
+        currencies = {date.currency for date in billed if date.cost}
+        if not billed or len(currencies) > 1 or any(date.cost is None for date in billed):
+            return {"cost": None, "currency": None, "price_date": None}
+        return {
+            "cost": round(sum(date.cost or 0.0 for date in billed), 6),
+            "currency": next(iter(currencies), None),
+            "price_date": min((date.price_date for date in billed if date.price_date), default=None),
+        }
 
 
 @dataclass(kw_only=True)
@@ -217,5 +236,5 @@ class Backfill:
             value=gate.get("value"),
             threshold=gate.get("threshold"),
             verdict=gate.get("verdict"),
-            instance_seconds=record.get("instance_seconds"),
+            **{name: record.get(name) for name in ("instance_seconds", "cost", "currency", "price_date")},
         )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Arn = Annotated[str, typer.Argument(help="The execution's ARN.")]
-_SHOWN = ("pipeline_execution_arn", "display_name", "status", "started", "ended", "instance_seconds")
+_SHOWN = ("pipeline_execution_arn", "display_name", "status", "started", "ended")
 Timeout = Annotated[
     float | None, typer.Option(min=0, help="Seconds to wait at most; exits with 5 after that.")
 ]
@@ -97,25 +97,29 @@ def wait(
 @app.command()
 def status(arn: Arn, as_json: AsJson = False, conn_id: ConnId = "aws_default", region: Region = None) -> None:
     """Show an execution's steps, their durations and causes, and what they bill."""
+    from sagemaker_pipelines.aws.billing import billed_text
     from sagemaker_pipelines.aws.record import execution_record
+    from sagemaker_pipelines.aws.steps import money
 
     with reported():
         record = execution_record(client_of(conn_id, region), arn)
     if as_json:
         print_json(record.as_dict())
         return
-    print_fields({name: getattr(record, name) for name in _SHOWN})
+    shown = {name: getattr(record, name) for name in _SHOWN}
+    print_fields({**shown, "billed": billed_text(record.as_dict())})
     rows = [
         (
             step.name,
             step.status,
             None if step.seconds is None else round(step.seconds, 1),
             step.bill and round(step.bill.instance_seconds, 1),
+            step.bill and (money(step.bill.cost, step.bill.currency) or "unknown"),
             step.reason,
         )
         for step in record.steps
     ]
-    print_table(("step", "status", "seconds", "instance-seconds", "cause"), rows)
+    print_table(("step", "status", "seconds", "instance-seconds", "cost", "cause"), rows)
 
 
 @app.command()
@@ -180,7 +184,7 @@ def _request(
     else:
         name = target
         parameters = parameters_of(client.deployed_definition(target, pipeline_version_id=version))
-    values = check_parameters(parameters, dict(map(_pair, params)), is_secret=is_secret)
+    values = check_parameters(parameters, dict(map(pair, params)), is_secret=is_secret)
     return start_request(
         pipeline_name=name,
         token=_digest(token),
@@ -216,7 +220,11 @@ def _selection(client: SageMakerClient, source: str | None, from_step: str) -> d
     return {"SourcePipelineExecutionArn": source, "SelectedSteps": [{"StepName": name} for name in steps]}
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """Return the name and the value of a ``--param``.
+
+    :raises ParameterError: it is not of the form NAME=VALUE.
+    """
     name, separator, value = text.partition("=")
     if not separator or not name:
         raise ParameterError(f"--param is {text!r}; expected NAME=VALUE. Correct it.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.aws.client import SageMakerClient
 
 REJECTED, STOPPED, TIMEOUT, INTERRUPTED = 3, 4, 5, 130
-_SHOWN = ("pipeline_execution_arn", "status", "rejected", "instance_seconds")
+_SHOWN = ("pipeline_execution_arn", "status", "rejected")
 
 
 def wait_for(
@@ -37,6 +37,8 @@ def wait_for(
     :param stop_on_interrupt: whether Ctrl-C stops the execution.
     :param as_json: whether to print JSON.
     """
+    from sagemaker_pipelines.aws.billing import billed_text
+
     try:
         with reported():
             ended = _follow(client, arn, timeout)
@@ -52,7 +54,7 @@ def wait_for(
         print_json(record)
     else:
         # The lines above already show each step.
-        print_fields({name: record[name] for name in _SHOWN})
+        print_fields({**{name: record[name] for name in _SHOWN}, "billed": billed_text(record)})
     if code:
         raise typer.Exit(code)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import DAG, Asset, TaskGroup
 
 from sagemaker_pipelines.dag.fitting import (
+    check_arguments,
     check_data_types,
     check_form,
     check_names,
@@ -19,7 +19,10 @@ from sagemaker_pipelines.dag.fitting import (
     gate_for,
 )
 from sagemaker_pipelines.dag.forms import (
+    MAX_COST,
+    MAX_INSTANCE_SECONDS,
     PIPELINE_VERSION_ID,
+    FormIfPinned,
     UnlessPinned,
     form_params,
     form_values,
@@ -37,9 +40,6 @@ from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecuti
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.task.values import form_value, task_value
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 def sagemaker_pipeline_dag(
@@ -86,6 +86,7 @@ def sagemaker_pipeline_dag(
     :param tasks: more arguments of :func:`sagemaker_pipeline_tasks`.
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
+    check_arguments(tasks, sagemaker_pipeline_tasks)
     envelope = Envelope.load(definition)
     form = {
         **form_params(
@@ -93,7 +94,11 @@ def sagemaker_pipeline_dag(
             by_interval={**(inputs or {}), **(outputs or {})},
             set_elsewhere=pipeline_params or (),
         ),
-        **run_params(interval=bool(inputs or outputs), backfill=bool(backfill_params)),
+        **run_params(
+            interval=bool(inputs or outputs),
+            backfill=bool(backfill_params),
+            **{name: tasks.get(name) for name in ("max_instance_seconds", "max_cost")},
+        ),
         **(params or {}),
     }
     if schedule is not None:
@@ -175,6 +180,8 @@ def sagemaker_pipeline_tasks(
     assets: Sequence[Asset] = (),
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
+    max_instance_seconds: float | None = None,
+    max_cost: float | None = None,
     mirror_steps: bool = True,
 ) -> PipelineTasks:
     """Create the tasks of a definition in the current DAG or task group.
@@ -201,6 +208,8 @@ def sagemaker_pipeline_tasks(
         without new events is skipped, and only the partitions of new events are read.
     :param before: tasks that have to end before the start.
     :param timeout: how long to wait for an execution at most.
+    :param max_instance_seconds: see the sensor; a form with the field ``MaxInstanceSeconds`` replaces it.
+    :param max_cost: see the sensor; a form with the field ``MaxCost`` replaces it.
     :param mirror_steps: whether to draw the steps as tasks in the group ``steps``, if there are at most 50.
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
@@ -221,8 +230,13 @@ def sagemaker_pipeline_tasks(
     )
     check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())
     unless_pinned: Any = UnlessPinned(str(definition))
+    bounds = {
+        "max_instance_seconds": form_value(MAX_INSTANCE_SECONDS, otherwise=max_instance_seconds),
+        "max_cost": form_value(MAX_COST, otherwise=max_cost),
+    }
+    selected = {name: task_value(select.task_id, name, otherwise=None) for name in by_interval if select}
     names = [parameter.name for parameter in envelope.parameters]
-    if_pinned: Any = _FormIfPinned(tuple(name for name in names if name not in (pipeline_params or ())))
+    if_pinned: Any = FormIfPinned(tuple(name for name in names if name not in (pipeline_params or ())))
     start = SageMakerStartPipelineExecutionOperator(
         task_id="start_pipeline",
         pipeline_name=task_value(upsert.task_id, "pipeline_name"),
@@ -230,11 +244,7 @@ def sagemaker_pipeline_tasks(
         definition=unless_pinned,
         pipeline_params={
             **form_values(envelope.parameters),
-            **(
-                {name: task_value(select.task_id, name, otherwise=None) for name in by_interval}
-                if select
-                else {}
-            ),
+            **selected,
             **(pipeline_params or {}),
         },
         optional_params=if_pinned,
@@ -242,6 +252,7 @@ def sagemaker_pipeline_tasks(
         backfill_params=backfill_params,
         strict_conf=True,
         data_parameters=data_parameters,
+        **bounds,
     )
     wait = SageMakerPipelineExecutionSensor(
         task_id="wait_for_pipeline",
@@ -250,6 +261,7 @@ def sagemaker_pipeline_tasks(
         tolerated_failures=tolerated_failures,
         deferrable=True,
         timeout=timeout.total_seconds(),
+        **bounds,
     )
     for task in (*before, upsert, events, select):
         if task is not None:
@@ -260,22 +272,6 @@ def sagemaker_pipeline_tasks(
     if found is None:
         return tasks
     return follow_gate(tasks, envelope, found, notifier, scoring_dag, scoring_conf, result is not None)
-
-
-@dataclass(frozen=True)
-class _FormIfPinned:
-    """Resolve to the form's own defaults if it pins a version, which may lack some of the parameters.
-
-    :param names: the parameters whose values come from the form.
-    """
-
-    names: tuple[str, ...]
-
-    def resolve(self, context: Context) -> dict[str, Any]:
-        if not context["params"].get(PIPELINE_VERSION_ID):
-            return {}
-        form: Any = context["dag"].params
-        return {name: form.get_param(name).value if name in form else None for name in self.names}
 
 
 def _default_args(notifier: Notifier | None, given: Mapping[str, Any] | None) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 from airflow.sdk import Param
@@ -14,6 +15,21 @@ from sagemaker_pipelines.definition import Envelope, Gate, gate_of, s3_data_type
 from sagemaker_pipelines.definition.envelope import MAX_NAME_LENGTH, is_pipeline_name
 from sagemaker_pipelines.exceptions import GateError
 from sagemaker_pipelines.masking import masked
+
+
+def check_arguments(given: Collection[str], tasks: Callable[..., Any]) -> None:
+    """Refuse an argument that the tasks of a DAG do not have.
+
+    :param given: the names of the arguments.
+    :param tasks: the function that makes the tasks.
+    :raises TypeError: an argument is unknown.
+    """
+    known = signature(tasks).parameters
+    if unknown := sorted(set(given) - set(known)):
+        raise TypeError(
+            f"{unknown[0]!r} is not an argument of sagemaker_pipeline_dag. What belongs to the DAG goes into "
+            f"dag_options={{{unknown[0]!r}: ...}}, and what belongs to every task into default_args."
+        )
 
 
 def check_pipeline_name(envelope: Envelope, pipeline_name: str | None) -> None:

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 PIPELINE_VERSION_ID = "PipelineVersionId"
+MAX_INSTANCE_SECONDS, MAX_COST = "MaxInstanceSeconds", "MaxCost"
 #: Fields of the form that belong to the run and not to the definition.
-RUN_FIELDS = (PIPELINE_VERSION_ID, INTERVAL_START, INTERVAL_END, REGISTER_IN_BACKFILL)
+RUN_FIELDS = (
+    PIPELINE_VERSION_ID,
+    MAX_INSTANCE_SECONDS,
+    MAX_COST,
+    INTERVAL_START,
+    INTERVAL_END,
+    REGISTER_IN_BACKFILL,
+)
 
 _JSON_TYPES: Mapping[str, str] = {
     "String": "string",
@@ -61,11 +69,19 @@ def form_values(parameters: Iterable[Parameter]) -> dict[str, Any]:
     return {parameter.name: form_value(parameter.name) for parameter in parameters}
 
 
-def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, Param]:
+def run_params(
+    *,
+    interval: bool = False,
+    backfill: bool = False,
+    max_instance_seconds: float | None = None,
+    max_cost: float | None = None,
+) -> dict[str, Param]:
     """Return the fields of the trigger form that belong to a run and not to the definition.
 
     :param interval: whether the run selects partitions.
     :param backfill: whether a backfill omits something that its form can ask for.
+    :param max_instance_seconds: the most that a run's execution may bill, unless its form says otherwise.
+    :param max_cost: the same for its cost.
     """
     fields = {
         PIPELINE_VERSION_ID: Param(
@@ -77,6 +93,18 @@ def run_params(*, interval: bool = False, backfill: bool = False) -> dict[str, P
             description="The deployed version to execute, such as in all runs of a backfill; empty upserts.",
         )
     }
+    for name, bound, text in (
+        (MAX_INSTANCE_SECONDS, max_instance_seconds, "Stop the execution once it has billed more than this"),
+        (MAX_COST, max_cost, "Stop the execution once its jobs have cost more than this"),
+    ):
+        fields[name] = Param(
+            bound,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            title=name,
+            section="Run",
+            description=f"{text}; empty means {'no bound of this run' if bound is None else bound}.",
+        )
     if interval:
         for name, text in ((INTERVAL_START, "Start"), (INTERVAL_END, "End")):
             fields[name] = Param(
@@ -144,3 +172,19 @@ class UnlessPinned:
 
     def resolve(self, context: Context) -> str:
         return "" if context["params"].get(PIPELINE_VERSION_ID) else self.definition
+
+
+@dataclass(frozen=True)
+class FormIfPinned:
+    """Resolve to the form's own defaults if it pins a version, which may lack some of the parameters.
+
+    :param names: the parameters whose values come from the form.
+    """
+
+    names: tuple[str, ...]
+
+    def resolve(self, context: Context) -> dict[str, Any]:
+        if not context["params"].get(PIPELINE_VERSION_ID):
+            return {}
+        form: Any = context["dag"].params
+        return {name: form.get_param(name).value if name in form else None for name in self.names}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TaskGroup, literal
 
+from sagemaker_pipelines.aws.billing import billed_text
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
 from sagemaker_pipelines.notifications.sending import send
 from sagemaker_pipelines.operators.evaluation import (
@@ -180,6 +181,17 @@ class _ScoringRunId:
         return f"{context['dag'].dag_id}__{execution}"
 
 
+@dataclass(frozen=True)
+class _Billed:
+    """Resolve to what the execution of a wait bills, as text; None if the wait has not pushed its record."""
+
+    wait_task_id: str
+
+    def resolve(self, context: Context) -> str | None:
+        record = task_value(self.wait_task_id, key=XCOM_EXECUTION, otherwise=None).resolve(context)
+        return billed_text(record) if record else None
+
+
 def _values(
     tasks: PipelineTasks,
     branch: SageMakerMetricBranchOperator,
@@ -192,7 +204,7 @@ def _values(
         "name": literal(name),
         "execution": task_value(tasks.start.task_id),
         "cause": task_value(tasks.wait.task_id, "cause", key=XCOM_EXECUTION, otherwise=None),
-        "billed": task_value(tasks.wait.task_id, "instance_seconds", key=XCOM_EXECUTION, otherwise=None),
+        "billed": _Billed(tasks.wait.task_id),
         "gate": _GateValue(branch.task_id),
         "scoring_dag": literal(scoring_dag),
     }
@@ -203,7 +215,7 @@ _THRESHOLD = "threshold {{ '%g' % values.gate.threshold }}"
 _LINKS = """
 Run: {{ dag_run.run_id }}
 Execution: {{ values.execution or 'unknown' }}
-{% if values.billed is not none %}Billed: {{ '%.0f' % values.billed }} instance-seconds
+{% if values.billed %}Billed: {{ values.billed }}
 {% endif %}Airflow: {{ ti.log_url }}
 """
 
@@ -251,7 +263,7 @@ class _FailureCallback:
     """Sends a notification for each failure; Airflow gives all tasks the same callback.
 
     :param notifier: the notifier; its templates may read ``values.execution``, the ARN, and
-        ``values.billed``, the instance-seconds if the wait has pushed them.
+        ``values.billed``, what it bills if the wait has pushed its record.
     """
 
     notifier: Any
@@ -270,10 +282,7 @@ def _values_of_failure(context: Context) -> dict[str, Any]:
 
     try:
         values["execution"] = task_value(full_id("start_pipeline"), otherwise=None).resolve(context)
-        billed = task_value(
-            full_id("wait_for_pipeline"), "instance_seconds", key=XCOM_EXECUTION, otherwise=None
-        )
-        values["billed"] = billed.resolve(context)
+        values["billed"] = _Billed(full_id("wait_for_pipeline")).resolve(context)
     except Exception as error:
         # A notification without these lines is better than none.
         log.warning("The notification cannot name the execution: %s", error)

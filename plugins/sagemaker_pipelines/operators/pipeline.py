@@ -75,6 +75,9 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param stop_on_kill: see the sensor; an execution whose start is killed before it has the ARN is stopped
         too.
     :param resume_on_retry: see the sensor. Templated.
+    :param max_instance_seconds: see the sensor; it applies to a wait of this task. Templated.
+    :param max_cost: see the sensor. Before anything starts, the task fails if the price of an instance that
+        the execution may use is unknown. Templated.
     :param quota_retry_delay: if the account's quota of executions or the setting ``max_executing`` is used
         up, the start is attempted again after about this many seconds, default 60. The task waits outside a
         worker, and this does not count as a retry.
@@ -101,6 +104,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         "rejection_steps",
         "tolerated_failures",
         "resume_on_retry",
+        "max_instance_seconds",
+        "max_cost",
         "effective_parameters",
     )
     # Airflow then also shows the rendered fields as they are after the task.
@@ -129,6 +134,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         tolerated_failures: Iterable[str] | None = None,
         stop_on_kill: bool = True,
         resume_on_retry: bool | str = True,
+        max_instance_seconds: float | str | None = None,
+        max_cost: float | str | None = None,
         quota_retry_delay: float = 60,
         check_interval: int = 30,
         **kwargs: Any,
@@ -163,6 +170,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.tolerated_failures = tolerated_failures
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
+        self.max_instance_seconds = max_instance_seconds
+        self.max_cost = max_cost
         self.quota_retry_delay = quota_retry_delay
         # Known once the execution runs; the UI shows it among the rendered fields.
         self.effective_parameters: dict[str, str] | None = None
@@ -272,4 +281,5 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             from_step=self.from_step,
             source_execution_arn=self.source_execution_arn,
             max_parallel_execution_steps=self.max_parallel_execution_steps,
+            needs_prices=self.bounds().max_cost is not None,
         )

@@ -39,6 +39,10 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         is evicted or times out; False leaves the execution running.
     :param resume_on_retry: whether a retry or a clear of this task resumes, with RetryPipelineExecution, an
         execution that failed or that a kill of this task stopped. A rejection is never retried. Templated.
+    :param max_instance_seconds: the most that the execution may bill, seconds times instances. When it passes
+        this, it is stopped, and the task fails without a retry. The environment's setting of the same name
+        applies too; the lower one counts. Templated.
+    :param max_cost: the same for what it costs, in the currency of the prices (docs/billing.md). Templated.
     :param deferrable: wait in the triggerer instead of a worker; default Airflow's
         ``[operators] default_deferrable``.
     :param poke_interval: the longest time between two polls, seconds, default 30; the first polls are closer
@@ -53,7 +57,12 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
 
     aws_hook_class = SageMakerPipelineHook
     template_fields: Sequence[str] = aws_template_fields(
-        "pipeline_exec_arn", "rejection_steps", "tolerated_failures", "resume_on_retry"
+        "pipeline_exec_arn",
+        "rejection_steps",
+        "tolerated_failures",
+        "resume_on_retry",
+        "max_instance_seconds",
+        "max_cost",
     )
     operator_extra_links = (SageMakerPipelineExecutionLink(), SageMakerFailedStepLogLink())
 
@@ -65,6 +74,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         tolerated_failures: Iterable[str] | None = None,
         stop_on_kill: bool = True,
         resume_on_retry: bool | str = True,
+        max_instance_seconds: float | str | None = None,
+        max_cost: float | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: float = 30,
         **kwargs: Any,
@@ -79,6 +90,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
         self.tolerated_failures = tolerated_failures
         self.stop_on_kill = stop_on_kill
         self.resume_on_retry = resume_on_retry
+        self.max_instance_seconds = max_instance_seconds
+        self.max_cost = max_cost
         self.deferrable = deferrable
         self._watch: ExecutionWatch | None = None
 
@@ -104,6 +117,7 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
                 self.client, self.pipeline_exec_arn, waiter_delay=self.poke_interval, log=self.log
             )
         if self._watch.look() is None:
+            self.end_if_too_much(context, self.pipeline_exec_arn, self._watch.steps)
             return False
         self.judge(context, self.pipeline_exec_arn)
         return PokeReturnValue(is_done=True, xcom_value=self.pipeline_exec_arn)

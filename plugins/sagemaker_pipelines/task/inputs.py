@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_pipelines.aws.account import Logger
+from sagemaker_pipelines.aws.budget import check_prices
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.starts import steps_from
 from sagemaker_pipelines.aws.versions import version_id
@@ -24,6 +25,7 @@ class StartInputs:
 
     :param client: the client that calls AWS; the definition of a version is read at most once.
     :param log: where to log.
+    :param needs_prices: whether the price of every instance has to be known.
     """
 
     client: SageMakerClient
@@ -41,7 +43,8 @@ class StartInputs:
     from_step: str | None
     source_execution_arn: str | None
     max_parallel_execution_steps: int | None
-    _deployed: dict[tuple[str, int | None], tuple[Parameter, ...]] = field(default_factory=dict)
+    needs_prices: bool = False
+    _deployed: dict[tuple[str, int | None], dict[str, Any]] = field(default_factory=dict)
 
     def request(self, start: LogicalStart) -> dict[str, Any]:
         """Return the arguments of the call that begins the execution, after checking all of them.
@@ -63,6 +66,8 @@ class StartInputs:
             and (value != "" or (self.definition != "" and name not in self.empty_is_default))
         }
         values = check_parameters(parameters, given, is_secret=is_secret)
+        if self.needs_prices:
+            check_prices(self.client, self._definition(version), values, selected_steps=selected)
         self._check_data(values, version, [name for name in self.data_parameters if name not in left_out])
         return execution_request(
             start,
@@ -102,11 +107,18 @@ class StartInputs:
             return Envelope.load(self.definition).parameters
         return self._deployed_parameters(self.pipeline_name, version)
 
+    def _definition(self, version: int | None) -> dict[str, Any]:
+        if self.definition not in (None, "", "None"):
+            return Envelope.load(self.definition).definition
+        return self._deployed_definition(self.pipeline_name, version)
+
     def _deployed_parameters(self, pipeline_name: str, version: int | None) -> tuple[Parameter, ...]:
+        return parameters_of(self._deployed_definition(pipeline_name, version))
+
+    def _deployed_definition(self, pipeline_name: str, version: int | None) -> dict[str, Any]:
         key = (pipeline_name, version)
         if key not in self._deployed:
-            definition = self.client.deployed_definition(pipeline_name, pipeline_version_id=version)
-            self._deployed[key] = tuple(parameters_of(definition))
+            self._deployed[key] = self.client.deployed_definition(pipeline_name, pipeline_version_id=version)
         return self._deployed[key]
 
     def _left_out(self, known: Collection[str]) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -14,6 +16,7 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
 from sagemaker_pipelines.aws.record import execution_record
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import (
@@ -26,6 +29,7 @@ from sagemaker_pipelines.exceptions import (
 )
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.states import is_end
+from sagemaker_pipelines.task.bounding import BoundMixin, too_much
 from sagemaker_pipelines.task.killing import KillMixin
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 from sagemaker_pipelines.task.resuming import resume_if_needed
@@ -39,7 +43,7 @@ XCOM_EXECUTION_ARN = "pipeline_execution_arn"
 XCOM_EXECUTION = "execution"
 
 
-class ExecutionWaitMixin(KillMixin):
+class ExecutionWaitMixin(KillMixin, BoundMixin):
     """Let a task wait for an execution, in synchronous or deferrable mode.
 
     It is mixed into operators, which already have ``hook`` and the connection's arguments.
@@ -48,6 +52,8 @@ class ExecutionWaitMixin(KillMixin):
     :param tolerated_failures: see the sensor.
     :param stop_on_kill: see the sensor.
     :param resume_on_retry: see the sensor.
+    :param max_instance_seconds: see the sensor.
+    :param max_cost: see the sensor.
     """
 
     if TYPE_CHECKING:
@@ -90,10 +96,19 @@ class ExecutionWaitMixin(KillMixin):
                 record,
                 rejection_steps=self.rejection_steps,
                 stop_on_kill=self.stop_on_kill,
-                before_call=self.end_if_killed,
+                before_call=partial(self._before_resume, pipeline_execution_arn),
                 log=self.log,
             )
             self.end_if_killed()
+
+    def _before_resume(self, pipeline_execution_arn: str) -> None:
+        self.end_if_killed()
+        if self.bounds() and (
+            excess := self.excess(pipeline_execution_arn, self.client.list_steps(pipeline_execution_arn))
+        ):
+            raise too_much(pipeline_execution_arn, excess, "is not resumed")
+        # The jobs that follow are others.
+        self._budget = None
 
     def wait(
         self, context: Context, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float
@@ -106,6 +121,7 @@ class ExecutionWaitMixin(KillMixin):
         watch = ExecutionWatch(self.client, pipeline_execution_arn, waiter_delay=waiter_delay, log=self.log)
         deadline = time.monotonic() + timeout
         while watch.look() is None:
+            self.end_if_too_much(context, pipeline_execution_arn, watch.steps)
             if time.monotonic() >= deadline:
                 self.stop_for_timeout(pipeline_execution_arn)
                 self._publish(context, pipeline_execution_arn)
@@ -132,6 +148,7 @@ class ExecutionWaitMixin(KillMixin):
                 waiter_delay=waiter_delay,
                 deadline=time.time() + timeout,
                 stop_on_kill=self.stop_on_kill,
+                **asdict(self.bounds()),
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
                 verify=self.verify,
@@ -165,6 +182,9 @@ class ExecutionWaitMixin(KillMixin):
         if event["event"] == "timeout":
             self._publish(context, arn)
             raise timed_out(arn)
+        if event["event"] == "too_much":
+            self._publish(context, arn)
+            raise too_much(arn, event["message"])
         self.judge(context, arn)
         return arn
 
@@ -212,6 +232,16 @@ class ExecutionWaitMixin(KillMixin):
         """Stop an execution that nobody will watch any more."""
         if self.stop_on_kill:
             stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
+
+    def end_if_too_much(self, context: Context, pipeline_execution_arn: str, steps: Iterable[Step]) -> None:
+        """Stop an execution that has passed a bound, and fail the task without a retry.
+
+        :raises AirflowFailException: it has; the message has both figures.
+        """
+        if excess := self.excess(pipeline_execution_arn, steps):
+            stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
+            self._publish(context, pipeline_execution_arn)
+            raise too_much(pipeline_execution_arn, excess)
 
     def _report_failure(self, context: Context, error: ExecutionError) -> None:
         self._remember(context, error)

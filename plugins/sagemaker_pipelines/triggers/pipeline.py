@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from airflow.sdk import TaskInstanceState
@@ -13,35 +14,49 @@ from airflow.triggers.base import TriggerEvent
 from asgiref.sync import sync_to_async
 
 from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
+from sagemaker_pipelines.aws.budget import Bounds, Budget
 from sagemaker_pipelines.aws.errors import is_transient
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.poller import watching
-from sagemaker_pipelines.triggers.threads import KILL, in_thread
+from sagemaker_pipelines.triggers.threads import KILL, LOOK, in_thread
 
 # Airflow gives a trigger's on_kill 30 s. It has to ask whether the task still waits, and stop the execution.
 ASK_SECONDS = 9.0
 ASK_AGAIN_SECONDS = 1.0
 STOP_SECONDS = 18.0
+# What running jobs have billed is compared with the bounds at least this often, seconds.
+BOUNDS_SECONDS = 15.0
 
 
 class SageMakerPipelineExecutionTrigger(AwsTrigger):
     """Fire once when a pipeline execution has ended in any way, or when the deadline has passed.
 
     The event says what was seen and does not judge it. The task judges it, with the same code as in the
-    other modes. The payload is ``{"event": "ended" | "timeout" | "error", "pipeline_execution_arn",
-    "status", "message"}``.
+    other modes. The payload is ``{"event": "ended" | "timeout" | "too_much" | "error",
+    "pipeline_execution_arn", "status", "message"}``.
 
     :param pipeline_execution_arn: the execution.
     :param waiter_delay: the longest time between two polls, seconds.
     :param deadline: when to give up, seconds since the epoch; None waits for as long as it takes.
     :param stop_on_kill: whether to stop the execution if a user fails or clears the task, or at the deadline.
+    :param max_instance_seconds: see the sensor; what has billed more is stopped.
+    :param max_cost: see the sensor.
     :param version: the version of these arguments, for waits that outlive an upgrade of this package.
     :param kwargs: the connection's arguments, see :class:`~sagemaker_pipelines.triggers.base.AwsTrigger`.
     """
 
     VERSION = 1
-    arguments = ("pipeline_execution_arn", "waiter_delay", "deadline", "stop_on_kill", "version")
+    arguments = (
+        "pipeline_execution_arn",
+        "waiter_delay",
+        "deadline",
+        "stop_on_kill",
+        "max_instance_seconds",
+        "max_cost",
+        "version",
+    )
 
     def __init__(
         self,
@@ -50,6 +65,8 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         waiter_delay: float = 60,
         deadline: float | None = None,
         stop_on_kill: bool = True,
+        max_instance_seconds: float | None = None,
+        max_cost: float | None = None,
         version: int = VERSION,
         **kwargs: Any,
     ) -> None:
@@ -58,7 +75,10 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         self.waiter_delay = waiter_delay
         self.deadline = deadline
         self.stop_on_kill = stop_on_kill
+        self.max_instance_seconds = max_instance_seconds
+        self.max_cost = max_cost
         self.version = version
+        self._budget: Budget | None = None
         # The event loop alone does not keep the task from being garbage collected.
         self._kill_work: asyncio.Future[None] | None = None
 
@@ -69,10 +89,11 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
             self.pipeline_execution_arn,
             waiter_delay=self.waiter_delay,
             make_hook=self.hook,
+            needs_steps=bool(self._bounds),
         ) as wait:
             looked = False
             while True:
-                await wait.news(self._seconds_left() if looked else None)
+                await wait.news(self._patience() if looked else None)
                 looked = True
                 while wait.lines:
                     self.log.info(wait.lines.pop(0))
@@ -82,6 +103,10 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
                     return
                 if wait.has_ended:
                     yield self._event("ended", status=wait.status)
+                    return
+                if excess := await self._excess(wait.steps):
+                    await self._stop()
+                    yield self._event("too_much", message=excess)
                     return
                 if self._seconds_left() == 0:
                     if self.stop_on_kill:
@@ -161,6 +186,33 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
             time.sleep(ASK_AGAIN_SECONDS)
         seconds = max(0.0, deadline - time.monotonic())
         stop_execution(client, self.pipeline_execution_arn, seconds=seconds, log=self.log)
+
+    @property
+    def _bounds(self) -> Bounds:
+        return Bounds(max_instance_seconds=self.max_instance_seconds, max_cost=self.max_cost)
+
+    async def _excess(self, steps: Sequence[Step]) -> str | None:
+        """Return which bound has been passed; None while all hold, or if that cannot be read now."""
+        if not self._bounds:
+            return None
+        try:
+            return await in_thread(partial(self._measure, steps), purpose=LOOK, connection=self.connection)
+        except Exception as error:
+            # The connection, a secrets backend or AWS: the wait itself survives that, too.
+            self.log.warning("What the execution bills cannot be read now: %s", error)
+            return None
+
+    def _measure(self, steps: Sequence[Step]) -> str | None:
+        if self._budget is None:
+            self._budget = Budget(self.hook().client, self.pipeline_execution_arn, self._bounds)
+        return self._budget.excess(steps)
+
+    def _patience(self) -> float | None:
+        """Return the seconds until something has to be checked without news; None for never."""
+        left = self._seconds_left()
+        if not self._bounds:
+            return left
+        return BOUNDS_SECONDS if left is None else min(left, BOUNDS_SECONDS)
 
     def _seconds_left(self) -> float | None:
         return None if self.deadline is None else max(0.0, self.deadline - time.time())

@@ -185,6 +185,7 @@ async def watching(
     waiter_delay: float,
     make_hook: Callable[[], SageMakerPipelineHook],
     step_name: str | None = None,
+    needs_steps: bool = False,
 ) -> AsyncIterator[Wait]:
     """Watch an execution, or one step of it, while the context lasts.
 
@@ -193,6 +194,7 @@ async def watching(
     :param waiter_delay: the longest time between two polls, seconds.
     :param make_hook: makes the hook; called in a thread, if no other wait has already made one.
     :param step_name: the step; None watches the execution.
+    :param needs_steps: whether a wait for the execution needs its steps as often as a mirror does.
     """
     loop = asyncio.get_running_loop()
     pipeline_arn = pipeline_execution_arn.partition("/execution/")[0]
@@ -200,7 +202,7 @@ async def watching(
     poller = _POLLERS.setdefault(loop, {}).setdefault(
         (connection, pipeline_arn), ExecutionPoller(connection, pipeline_arn.rpartition("/")[2], lists)
     )
-    wait = Wait(pipeline_execution_arn, waiter_delay, step_name)
+    wait = Wait(pipeline_execution_arn, waiter_delay, step_name, needs_steps=needs_steps)
     poller.join(wait, make_hook)
     lists.join(wait, make_hook)
     try:

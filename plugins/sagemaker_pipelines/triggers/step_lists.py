@@ -128,9 +128,10 @@ class StepLists:
         if not any(wait.goes_on for wait in waits):
             # The log of a wait that has ended is written by its task.
             return None
-        if not mirrors and len({wait.pipeline_execution_arn for wait in self._waits}) > MAX_DESCRIBED:
+        needed = any(wait.needs_steps for wait in waits)
+        if not needed and len({wait.pipeline_execution_arn for wait in self._waits}) > MAX_DESCRIBED:
             return self._last_log + SECONDS_PER_LOG
-        longest = min([wait.waiter_delay for wait in waits] + [MIRROR_DELAY_SECONDS] * bool(mirrors))
+        longest = min([wait.waiter_delay for wait in waits] + [MIRROR_DELAY_SECONDS] * needed)
         age = time.time() - min(wait.began for wait in waits)
         return self._listed.get(arn, 0.0) + delay_after(age, longest)
 
@@ -144,7 +145,7 @@ class StepLists:
     async def _list(self, arn: str, make_hook: Callable[[], SageMakerPipelineHook]) -> None:
         ended = any(wait.has_ended for wait in self._of(arn))
         self._listed[arn] = time.monotonic()
-        if not any(wait.step_name is not None for wait in self._of(arn)):
+        if not any(wait.needs_steps for wait in self._of(arn)):
             self._last_log = self._listed[arn]
         try:
             hook = await self._connected(make_hook)

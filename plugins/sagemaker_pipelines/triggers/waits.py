@@ -18,20 +18,27 @@ class Wait:
     :param pipeline_execution_arn: the execution.
     :param waiter_delay: the longest time between two polls for this wait, seconds.
     :param step_name: the step that a mirror shows; None waits for the execution.
+    :param needs_steps: whether it needs every list of the steps, as mirrors do.
     :ivar status: the execution's status at the last poll; None before the first.
     :ivar error: why the execution cannot be watched any longer.
     :ivar lines: the lines that the trigger has to log; it removes them.
-    :ivar steps: the steps at the last list that a mirror got.
+    :ivar steps: the steps at the last list.
     :ivar hook: the hook that read them.
     :ivar steps_are_final: whether they were listed after the execution was seen to have ended.
     """
 
     def __init__(
-        self, pipeline_execution_arn: str, waiter_delay: float, step_name: str | None = None
+        self,
+        pipeline_execution_arn: str,
+        waiter_delay: float,
+        step_name: str | None = None,
+        *,
+        needs_steps: bool = False,
     ) -> None:
         self.pipeline_execution_arn = pipeline_execution_arn
         self.waiter_delay = waiter_delay
         self.step_name = step_name
+        self.needs_steps = needs_steps or step_name is not None
         self.status: str | None = None
         self.error: BaseException | None = None
         self.lines: list[str] = []
@@ -76,12 +83,12 @@ class Wait:
         :param hook: the hook that read them.
         :param final: whether the execution had ended before the list.
         """
+        self.steps, self.steps_are_final, self.hook = steps, final, hook
         if self.step_name is None:
             changed = self._step_log.changes(steps)
             self.lines += map(str, changed)
         else:
             changed = self._step_log.changes(step for step in steps if step.name == self.step_name)
-            self.steps, self.steps_are_final, self.hook = steps, final, hook
         if changed or final:
             self._news.set()
 

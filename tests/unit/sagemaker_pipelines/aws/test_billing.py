@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.aws.billing import instance_seconds, with_bills
+from sagemaker_pipelines.aws.billing import Total, billed_text, with_bills
+from sagemaker_pipelines.aws.prices import Price, Prices
 from sagemaker_pipelines.aws.steps import Step
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -26,7 +29,7 @@ def processing(*, created: datetime = START + MINUTE, count: int = 1, **fields: 
     return {"CreationTime": created, "ProcessingResources": {"ClusterConfig": cluster}, **fields}
 
 
-def bills(steps: list[Step], **jobs: dict[str, Any]) -> list[str]:
+def billed_steps(steps: list[Step], prices_file: Path | None = None, **jobs: dict[str, Any]) -> list[Step]:
     def describe(**name: str) -> dict[str, Any]:
         (job,) = name.values()
         return jobs[job]
@@ -35,10 +38,34 @@ def bills(steps: list[Step], **jobs: dict[str, Any]) -> list[str]:
         sagemaker=SimpleNamespace(
             describe_processing_job=describe, describe_training_job=describe, describe_transform_job=describe
         ),
+        region="us-east-1",
+        settings=SimpleNamespace(prices_file=prices_file),
     )
-    billed = with_bills(client, {"CreationTime": START}, steps)
-    assert instance_seconds(billed) == sum(step.bill.instance_seconds for step in billed if step.bill)
+    return with_bills(client, {"CreationTime": START}, steps)
+
+
+def bills(steps: list[Step], prices_file: Path | None = None, **jobs: dict[str, Any]) -> list[str]:
+    billed = billed_steps(steps, prices_file, **jobs)
+    assert Total.of(billed).instance_seconds == sum(s.bill.instance_seconds for s in billed if s.bill)
     return [f"{step.name}: {step.bill}" for step in billed]
+
+
+def minutes(start: int, end: int) -> dict[str, Any]:
+    return {"ProcessingStartTime": START + start * MINUTE, "ProcessingEndTime": START + end * MINUTE}
+
+
+@pytest.fixture
+def priced(tmp_path: Path) -> Path:
+    """36 dollars an hour are a cent a second."""
+    cost = Price(
+        region="us-east-1",
+        instance="ml.m5.xlarge",
+        component="Processing",
+        price_per_hour=36.0,
+        date=date(2026, 11, 20),
+    )
+    Prices([cost]).save(tmp_path / "prices.toml")
+    return tmp_path / "prices.toml"
 
 
 def test_processing_bills_from_start_to_end_times_instances() -> None:
@@ -76,7 +103,11 @@ def test_a_transform_job_that_failed_bills_too() -> None:
 @pytest.mark.parametrize(
     ("fields", "created", "source"),
     [
-        ({"CacheHitResult": {"SourcePipelineExecutionArn": "earlier"}}, START - MINUTE, "cache hit"),
+        (
+            {"CacheHitResult": {"SourcePipelineExecutionArn": "earlier"}},
+            START - MINUTE,
+            "cache hit, 60 saved",
+        ),
         ({}, START - MINUTE, "of another execution"),
     ],
 )
@@ -95,3 +126,69 @@ def test_a_job_that_never_started_bills_nothing_and_a_step_without_a_job_has_no_
         "Prepare: 0 instance-seconds = 0 s x 1 ml.m5.xlarge (not started)",
         "Gate: None",
     ]
+
+
+def test_a_known_price_gives_the_cost_and_its_date(priced: Path) -> None:
+    steps = billed_steps(
+        [step("Prepare", "Processing")], priced, prepare=processing(count=2, **minutes(1, 3))
+    )
+    bill = steps[0].bill
+    assert bill is not None
+    assert (bill.cost, bill.price_date, bill.currency) == (2.4, "2026-11-20", "USD")
+    assert str(bill).endswith("(start to end), 2.40 USD")
+    assert str(Total.of(steps)) == "240 instance-seconds, 2.40 USD by the prices of 2026-11-20"
+
+
+def test_one_unknown_price_makes_the_sum_unknown_and_is_named(priced: Path) -> None:
+    train = {
+        "CreationTime": START + MINUTE,
+        "ResourceConfig": {"InstanceType": "ml.c5.large", "InstanceCount": 1},
+        "BillableTimeInSeconds": 30,
+    }
+    steps = billed_steps(
+        [step("Prepare", "Processing"), step("Train", "Training")],
+        priced,
+        prepare=processing(**minutes(1, 3)),
+        train=train,
+    )
+    total = Total.of(steps)
+    assert (total.instance_seconds, total.cost, total.cost_upper_bound, total.currency) == (
+        150,
+        None,
+        None,
+        None,
+    )
+    assert str(total) == "150 instance-seconds, cost unknown: no price of ml.c5.large for Training"
+
+
+def test_an_unknown_price_is_never_0(priced: Path) -> None:
+    steps = billed_steps([step("Prepare", "Processing")], None, prepare=processing(**minutes(1, 3)))
+    assert steps[0].bill is not None
+    assert steps[0].bill.cost is None
+    assert billed_text(asdict(Total.of(steps))) == "120 instance-seconds, cost unknown"
+
+
+def test_earlier_attempts_are_an_upper_bound_until_the_last_job_was_created(priced: Path) -> None:
+    again = step("Prepare", "Processing", AttemptCount=2, StartTime=START + MINUTE)
+    job = processing(created=START + 4 * MINUTE, count=2, **minutes(5, 6))
+    total = Total.of(billed_steps([again], priced, prepare=job))
+    assert (total.instance_seconds, total.instance_seconds_upper_bound) == (120, 120 + 360)
+    assert (total.cost, total.cost_upper_bound) == (1.2, 4.8)
+    assert "120 instance-seconds (at most 480 with earlier attempts), 1.20 USD" in str(total)
+
+
+def test_a_cache_hit_costs_nothing_and_tells_what_it_saved(priced: Path) -> None:
+    hit = step("Prepare", "Processing", CacheHitResult={"SourcePipelineExecutionArn": "earlier"})
+    job = processing(created=START - 5 * MINUTE, **minutes(-4, -2))
+    total = Total.of(billed_steps([hit], priced, prepare=job))
+    assert (total.instance_seconds, total.saved_instance_seconds, total.cost) == (0, 120, 0.0)
+
+
+def test_a_job_that_runs_bills_until_now() -> None:
+    running = processing(ProcessingStartTime=datetime.now(UTC) - MINUTE)
+    bill = billed_steps([step("Prepare", "Processing", StepStatus="Executing")], None, prepare=running)[
+        0
+    ].bill
+    assert bill is not None
+    assert bill.seconds >= 60
+    assert bill.source == "start until now"

@@ -111,6 +111,7 @@ def test_it_has_everything_about_an_execution(client: SageMakerClient, sagemaker
                     "source": "start to end",
                     "saving": 0.0,
                     "instance_seconds": 60.0,
+                    "cost": None,
                 },
             },
             # The definition knows the type of a step that has no metadata yet.
@@ -118,6 +119,12 @@ def test_it_has_everything_about_an_execution(client: SageMakerClient, sagemaker
         ],
         "steps_left_out": 0,
         "instance_seconds": 60.0,
+        "instance_seconds_upper_bound": 60.0,
+        "saved_instance_seconds": 0,
+        "cost": None,
+        "cost_upper_bound": None,
+        "currency": None,
+        "price_date": None,
         "cause": None,
     }
 

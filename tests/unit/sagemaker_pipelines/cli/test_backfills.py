@@ -95,7 +95,12 @@ def test_the_report_has_runs_executions_and_metrics_by_date(
     airflow.pushed[DAYS[0]] = {
         "pipeline_execution_arn": first,
         "gate": {"metric": "mse", "value": 4.5, "threshold": 6.0, "verdict": "accepted"},
-        "execution": {"instance_seconds": 12.0},
+        "execution": {
+            "instance_seconds": 12.0,
+            "cost": 0.24,
+            "currency": "USD",
+            "price_date": "2026-11-20",
+        },
     }
     airflow.pushed[DAYS[1]] = {"pipeline_execution_arn": second}
     done = CliRunner().invoke(app, ["backfill-report", "7", "--json"])
@@ -111,10 +116,14 @@ def test_the_report_has_runs_executions_and_metrics_by_date(
         "states": {"success": 1, "running": 1},
         "executions": 2,
         "instance_seconds": 12.0,
+        "cost": 0.24,
+        "currency": "USD",
+        "price_date": "2026-11-20",
     }
     table = CliRunner().invoke(app, ["backfill-report", "7"]).stdout
     assert "1 of 2 done: 1 running, 1 success" in table
     assert "mse 4.5000" in table
+    assert "12 instance-seconds, 0.24 USD by the prices of 2026-11-20" in table
     assert first.rpartition("/")[2] in table
 
 

@@ -164,6 +164,8 @@ def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch:
         "waiter_delay": 0.01,
         "deadline": 1060.0,
         "stop_on_kill": True,
+        "max_instance_seconds": None,
+        "max_cost": None,
         "aws_conn_id": "aws_prod",
         "region_name": "eu-west-1",
         "verify": False,

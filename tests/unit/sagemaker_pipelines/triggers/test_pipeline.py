@@ -23,6 +23,8 @@ ARGUMENTS: dict[str, Any] = {
     "waiter_delay": 12.5,
     "deadline": 1_795_000_000.0,
     "stop_on_kill": False,
+    "max_instance_seconds": 3600.0,
+    "max_cost": 2.5,
     "aws_conn_id": None,
     "region_name": "eu-west-1",
     "verify": "/etc/ca.pem",

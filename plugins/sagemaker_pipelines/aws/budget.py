@@ -1,0 +1,183 @@
+"""The bounds on what an execution may bill, checked before its start and while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sagemaker_pipelines.aws.billing import Total, bill_of, has_job
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.prices import Prices
+from sagemaker_pipelines.aws.steps import Step, money
+from sagemaker_pipelines.definition.instances import step_instances
+from sagemaker_pipelines.exceptions import ParameterError, SettingsError
+from sagemaker_pipelines.reading import finite_number
+from sagemaker_pipelines.settings import PipelineSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The most that an execution may bill.
+
+    :param max_instance_seconds: seconds times instances; None for no bound.
+    :param max_cost: in the currency of the prices; None for no bound.
+    """
+
+    max_instance_seconds: float | None = None
+    max_cost: float | None = None
+
+    @classmethod
+    def of(cls, settings: PipelineSettings, max_instance_seconds: object, max_cost: object) -> Self:
+        """Return the lower one of a task's bounds and the environment's.
+
+        :param settings: the environment.
+        :param max_instance_seconds: the task's bound: a number, or text that spells one; None, ``"None"`` and
+            an empty text mean no bound.
+        :param max_cost: the same for the cost.
+        :raises ParameterError: a bound is not a number above 0.
+        """
+        given = {"max_instance_seconds": max_instance_seconds, "max_cost": max_cost}
+        lowest = {
+            name: min(
+                (b for b in (_positive(name, value), getattr(settings, name)) if b is not None), default=None
+            )
+            for name, value in given.items()
+        }
+        return cls(**lowest)
+
+    def __bool__(self) -> bool:
+        """Whether there is any bound."""
+        return self.max_instance_seconds is not None or self.max_cost is not None
+
+
+def check_prices(
+    client: SageMakerClient,
+    definition: Mapping[str, Any],
+    values: Mapping[str, object],
+    *,
+    selected_steps: Iterable[str] | None = None,
+) -> None:
+    """Refuse a bound on the cost where the price of an instance is unknown.
+
+    :param client: its settings name the file of prices.
+    :param definition: the definition that will be executed.
+    :param values: the parameters that will be sent.
+    :param selected_steps: the steps that will run; None runs all.
+    :raises ParameterError: a price is unknown; the message names the instance and what set it.
+    :raises SettingsError: the file of prices is malformed.
+    """
+    prices = Prices.load(client.settings.prices_file)
+    selected = None if selected_steps is None else set(selected_steps)
+    for found in step_instances(definition, values):
+        if selected is not None and found.step not in selected:
+            continue
+        if found.instance_type is None:
+            raise ParameterError(
+                f"max_cost is set, but the instance of step {found.step} is given by an expression, so its "
+                "price is not known before the start. Use max_instance_seconds, or give the instance by a "
+                "parameter."
+            )
+        if prices.find(client.region, found.instance_type, found.component) is None:
+            source = f" (parameter {found.parameter})" if found.parameter else ""
+            raise ParameterError(
+                f"max_cost is set, but the price of {found.instance_type} for {found.component} in "
+                f"{client.region}, which step {found.step} uses{source}, is unknown. Write it into "
+                f"{client.settings.prices_file or 'a file that the setting prices_file names'} by hand or "
+                "with `sagemaker-pipelines prices update`, or use max_instance_seconds."
+            )
+
+
+class Budget:
+    """Compares what an execution has billed so far with its bounds.
+
+    A job is described until it has started, and once after its step has ended, so this costs at most a few
+    calls a step, however long it runs.
+
+    :param client: calls AWS.
+    :param pipeline_execution_arn: the execution.
+    :param bounds: its bounds.
+    """
+
+    def __init__(self, client: SageMakerClient, pipeline_execution_arn: str, bounds: Bounds) -> None:
+        self._client = client
+        self._arn = pipeline_execution_arn
+        self._bounds = bounds
+        self._began: datetime | None = None
+        # By step and attempt: the step with its bill, and since when it has been running.
+        self._billed: dict[tuple[str, int, bool], tuple[Step, datetime | None]] = {}
+        self._told: set[str] = set()
+
+    def excess(self, steps: Iterable[Step]) -> str | None:
+        """Return which bound has been passed, with both figures; None while it holds.
+
+        :param steps: the steps that have begun.
+        """
+        try:
+            total = Total.of([self._with_bill(step) for step in steps if has_job(step)])
+        except (ClientError, BotoCoreError, KeyError) as error:
+            self._client.log.warning("What %s bills cannot be read now: %s", self._arn, error)
+            return None
+        limit, spent = self._bounds.max_instance_seconds, total.instance_seconds_upper_bound
+        if limit is not None and spent > limit:
+            return f"{spent:.0f} instance-seconds were billed, and max_instance_seconds is {limit:.15g}"
+        if self._bounds.max_cost is None:
+            return None
+        for instance in set(total.unpriced) - self._told:
+            self._told.add(instance)
+            self._client.log.error("max_cost cannot be checked: the price of %s is unknown", instance)
+        cost = total.cost_upper_bound
+        if cost is not None and cost > self._bounds.max_cost:
+            bound = money(self._bounds.max_cost, total.currency)
+            return f"the jobs cost {money(cost, total.currency)} so far, and max_cost is {bound}"
+        return None
+
+    def _with_bill(self, step: Step) -> Step:
+        key = (step.name, step.attempts, step.ended is not None)
+        known = self._billed.get(key)
+        now = datetime.now(UTC)
+        if known is None:
+            billed = replace(step, bill=bill_of(self._client, self._prices, self._execution_began(), step))
+            since = now if billed.bill and billed.bill.source == "start until now" else None
+            if step.ended is not None or since is not None:
+                self._billed[key] = billed, since
+            return billed
+        billed, since = known
+        if since is None or billed.bill is None:
+            return billed
+        seconds = billed.bill.seconds + (now - since).total_seconds()
+        return replace(billed, bill=replace(billed.bill, seconds=seconds))
+
+    @cached_property
+    def _prices(self) -> Prices:
+        try:
+            return Prices.load(self._client.settings.prices_file)
+        except SettingsError as error:
+            # The execution is running: it is told below that its cost cannot be checked.
+            self._client.log.error("%s", error)  # noqa: TRY400 - expected
+            return Prices()
+
+    def _execution_began(self) -> datetime:
+        if self._began is None:
+            self._began = self._client.describe_execution(self._arn)["CreationTime"]
+        return self._began
+
+
+def _positive(name: str, value: object) -> float | None:
+    """Return a bound that a template may have rendered to text.
+
+    :raises ParameterError: it is not a number above 0.
+    """
+    if value is None or str(value).strip() in {"", "None"}:
+        return None
+    try:
+        number = finite_number(str(value))
+    except ValueError:
+        number = 0.0
+    if number <= 0:
+        raise ParameterError(f"{name} is {value!r}; expected a number above 0. Correct it, or leave it out.")
+    return number

@@ -1,0 +1,125 @@
+"""The instances that the steps of a definition ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sagemaker_pipelines.definition.document import iter_steps, own_part, value_at
+from sagemaker_pipelines.definition.parameters import parameters_of
+from sagemaker_pipelines.reading import finite_number
+
+# AWS's default where a job has no StoppingCondition: a day.
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
+DEFAULT_MAX_SECONDS = 86_400.0
+_PROCESSING = ("Processing", "ProcessingResources.ClusterConfig", "StoppingCondition")
+#: By type of step: the component of the price list, the paths of its instances and of its longest runtime.
+#: A transform job has no longest runtime.
+JOBS: Mapping[str, tuple[str, str, str | None]] = {
+    "Processing": _PROCESSING,
+    "QualityCheck": _PROCESSING,
+    "ClarifyCheck": _PROCESSING,
+    "Training": ("Training", "ResourceConfig", "StoppingCondition"),
+    "Tuning": ("Training", "TrainingJobDefinition.ResourceConfig", "TrainingJobDefinition.StoppingCondition"),
+    "Transform": ("Transform", "TransformResources", None),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepInstances:
+    """Instances of one type that the job of a step runs on.
+
+    :param step: the step's name.
+    :param component: the component of the price list: ``Processing``, ``Training`` or ``Transform``.
+    :param instance_type: such as ``ml.m5.xlarge``; None if an expression gives it.
+    :param instance_count: how many; None if an expression gives it.
+    :param max_seconds: the longest runtime of the job; None if it has none, or an expression gives it.
+    :param jobs: how many such jobs the step runs at most.
+    :param parameter: the parameter that gives the type; None if the definition has it.
+    """
+
+    step: str
+    component: str
+    instance_type: str | None
+    instance_count: int | None
+    max_seconds: float | None
+    jobs: int | None = 1
+    parameter: str | None = None
+
+    @property
+    def max_instance_seconds(self) -> float | None:
+        """The most that it can bill; None if that is not known."""
+        if self.max_seconds is None or self.instance_count is None or self.jobs is None:
+            return None
+        return self.max_seconds * self.instance_count * self.jobs
+
+
+def step_instances(
+    definition: Mapping[str, Any], values: Mapping[str, object] | None = None
+) -> list[StepInstances]:
+    """Return what the jobs of a definition run on, in the order of its steps.
+
+    :param definition: the definition as parsed JSON, with placeholders or filled.
+    :param values: the values of parameters; the others have their defaults.
+    """
+    defaults = {parameter.name: parameter.default for parameter in parameters_of(definition)}
+    resolver = _Resolver({**defaults, **(values or {})})
+    return [found for step in iter_steps(definition) for found in _of_step(own_part(step), resolver)]
+
+
+class _Resolver:
+    """Resolves the expressions that read one parameter.
+
+    :param values: the parameters' values.
+    """
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+
+    @staticmethod
+    def parameter(value: Any) -> str | None:
+        """Return the parameter that a value reads; None if it does not read one."""
+        name = str(value.get("Get")) if isinstance(value, Mapping) else ""
+        return name.removeprefix("Parameters.") if name.startswith("Parameters.") else None
+
+    def text(self, value: Any) -> str | None:
+        if (name := self.parameter(value)) is not None:
+            value = self._values.get(name)
+        return None if value is None or isinstance(value, Mapping | list) else str(value)
+
+    def number(self, value: Any) -> float | None:
+        text = self.text(value)
+        try:
+            return None if text is None else finite_number(text)
+        except ValueError:
+            return None
+
+
+def _of_step(step: Mapping[str, Any], resolver: _Resolver) -> Iterator[StepInstances]:
+    if step.get("Type") not in JOBS:
+        return
+    component, resources, condition = JOBS[step["Type"]]
+    arguments = step.get("Arguments", {})
+    cluster = value_at(arguments, resources)
+    jobs: float | None = 1
+    if step["Type"] == "Tuning":
+        limits = value_at(arguments, "HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs")
+        jobs = resolver.number(limits)
+    for group in (cluster or {}).get("InstanceGroups") or [cluster or {}]:
+        count = resolver.number(group.get("InstanceCount", 1))
+        yield StepInstances(
+            step=str(step.get("Name")),
+            component=component,
+            instance_type=resolver.text(group.get("InstanceType")),
+            instance_count=None if count is None else int(count),
+            max_seconds=_max_seconds(value_at(arguments, condition), resolver) if condition else None,
+            jobs=None if jobs is None else int(jobs),
+            parameter=resolver.parameter(group.get("InstanceType")),
+        )
+
+
+def _max_seconds(condition: Any, resolver: _Resolver) -> float | None:
+    if not isinstance(condition, Mapping) or "MaxRuntimeInSeconds" not in condition:
+        return DEFAULT_MAX_SECONDS
+    return resolver.number(condition["MaxRuntimeInSeconds"])

@@ -1,0 +1,60 @@
+"""Stop an execution that has billed more than its task allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from sagemaker_pipelines.aws.budget import Bounds, Budget
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.exceptions import ParameterError
+
+
+class BoundMixin:
+    """Give a task bounds on what its execution may bill.
+
+    :param max_instance_seconds: see the sensor.
+    :param max_cost: see the sensor.
+    """
+
+    if TYPE_CHECKING:
+        max_instance_seconds: float | str | None
+        max_cost: float | str | None
+
+        @property
+        def client(self) -> SageMakerClient: ...
+
+    _budget: Budget | None = None
+
+    def bounds(self) -> Bounds:
+        """Return the task's bounds or the environment's, whichever is lower.
+
+        :raises AirflowFailException: one of them is not a number above 0.
+        """
+        try:
+            return Bounds.of(self.client.settings, self.max_instance_seconds, self.max_cost)
+        except ParameterError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def excess(self, pipeline_execution_arn: str, steps: Iterable[Step]) -> str | None:
+        """Return which bound an execution has passed; None while all hold."""
+        if self._budget is None:
+            bounds = self.bounds()
+            if not bounds:
+                return None
+            self._budget = Budget(self.client, pipeline_execution_arn, bounds)
+        return self._budget.excess(steps)
+
+
+def too_much(pipeline_execution_arn: str, excess: str, done: str = "was stopped") -> AirflowFailException:
+    """Return the error of a task whose execution has passed a bound; Airflow does not retry it.
+
+    :param done: what was done about it.
+    """
+    return AirflowFailException(
+        f"{pipeline_execution_arn} {done}: {excess}. Find out why it took so much, or set a higher "
+        "bound for the next run."
+    )

@@ -1,0 +1,87 @@
+"""What the steps of a definition run on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagemaker_pipelines.definition.instances import StepInstances, step_instances
+
+
+def definition(*steps: dict[str, Any]) -> dict[str, Any]:
+    parameters = [
+        {"Name": "Type", "Type": "String", "DefaultValue": "ml.m5.large"},
+        {"Name": "Count", "Type": "Integer", "DefaultValue": 2},
+        {"Name": "Limit", "Type": "Integer"},
+    ]
+    return {"Version": "2020-12-01", "Parameters": parameters, "Steps": list(steps)}
+
+
+def training(name: str, *, limit: Any = None, **resources: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"ResourceConfig": resources}
+    if limit is not None:
+        arguments["StoppingCondition"] = {"MaxRuntimeInSeconds": limit}
+    return {"Name": name, "Type": "Training", "Arguments": arguments}
+
+
+BY_PARAMETERS = {"InstanceType": {"Get": "Parameters.Type"}, "InstanceCount": {"Get": "Parameters.Count"}}
+
+
+def test_parameters_give_type_and_count() -> None:
+    (found,) = step_instances(definition(training("Train", **BY_PARAMETERS)))
+    assert found == StepInstances(
+        step="Train",
+        component="Training",
+        instance_type="ml.m5.large",
+        instance_count=2,
+        max_seconds=86_400,
+        parameter="Type",
+    )
+    assert found.max_instance_seconds == 172_800
+    (found,) = step_instances(
+        definition(training("Train", **BY_PARAMETERS)), {"Type": "ml.c5.large", "Count": "3"}
+    )
+    assert (found.instance_type, found.instance_count) == ("ml.c5.large", 3)
+
+
+def test_what_an_expression_gives_is_unknown() -> None:
+    joined = {"Std:Join": {"On": ".", "Values": ["ml", "m5", "large"]}}
+    (found,) = step_instances(definition(training("Train", InstanceType=joined, InstanceCount=joined)))
+    assert (found.instance_type, found.instance_count, found.max_instance_seconds) == (None, None, None)
+
+
+def test_a_limit_that_a_start_has_to_give_is_unknown_until_then() -> None:
+    steps = definition(training("Train", limit={"Get": "Parameters.Limit"}, InstanceType="ml.m5.large"))
+    assert step_instances(steps)[0].max_seconds is None
+    assert step_instances(steps, {"Limit": "600"})[0].max_instance_seconds == 600
+
+
+def test_steps_in_branches_groups_and_tuning_jobs_count() -> None:
+    groups = [
+        {"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount": 1},
+        {"InstanceGroupName": "b", "InstanceType": "ml.c5.large", "InstanceCount": 4},
+    ]
+    transform = {
+        "Name": "Score",
+        "Type": "Transform",
+        "Arguments": {"TransformResources": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1}},
+    }
+    tuning = {
+        "Name": "Tune",
+        "Type": "Tuning",
+        "Arguments": {
+            "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}},
+            "TrainingJobDefinition": {
+                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            },
+        },
+    }
+    condition = {"Name": "If", "Type": "Condition", "Arguments": {"Conditions": [], "IfSteps": [transform]}}
+    found = step_instances(definition(training("Train", InstanceGroups=groups), condition, tuning))
+    assert [(each.step, each.component, each.instance_type, each.instance_count) for each in found] == [
+        ("Train", "Training", "ml.m5.large", 1),
+        ("Train", "Training", "ml.c5.large", 4),
+        ("Score", "Transform", "ml.m5.xlarge", 1),
+        ("Tune", "Training", "ml.m5.large", 2),
+    ]
+    assert [each.max_instance_seconds for each in found] == [86_400, 345_600, None, 600]

@@ -1,0 +1,228 @@
+"""Bounds on what an execution bills, over HTTP: refused before the start, or stopped while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk.exceptions import TaskDeferred
+
+from sagemaker_local_runtime.server import LocalServer
+from sagemaker_pipelines.aws.budget import Bounds
+from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.prices import Price, Prices
+from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
+from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from sagemaker_pipelines.settings import PipelineSettings
+from sagemaker_pipelines.triggers import pipeline as trigger_module
+from tests.unit.sagemaker_pipelines.samples import BUCKET, ROLE, TaskInstance, TaskStateStore, context_of
+from tests.unit.sagemaker_pipelines.test_against_runtime import (
+    client,
+    connection,
+    definition,
+    run,
+    server,
+    version,
+)
+from tests.waiting import until
+
+__all__ = ["client", "connection", "definition", "server", "version"]
+STOPPED = ("Stopping", "Stopped")
+
+
+def start(version: int, store: TaskStateStore | None = None, **arguments: Any) -> Any:
+    task = SageMakerStartPipelineExecutionOperator(
+        task_id="start_pipeline",
+        pipeline_name="dev-gated",
+        pipeline_version_id=version,
+        deferrable=False,
+        check_interval=1,
+        **{"pipeline_params": {"Mode": "sleep"}, "wait_for_completion": True, **arguments},
+    )
+    return task.execute(context_of(store or TaskStateStore()))
+
+
+def sensor(arn: str, **arguments: Any) -> SageMakerPipelineExecutionSensor:
+    return SageMakerPipelineExecutionSensor(
+        task_id="wait", pipeline_exec_arn=arn, poke_interval=0.2, **arguments
+    )
+
+
+def executions(client: SageMakerClient) -> list[str]:
+    return [item["PipelineExecutionArn"] for item in client.list_executions("dev-gated")]
+
+
+def settings(server: LocalServer, monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+    """Give the environment more settings."""
+    sagemaker = {"artifact_bucket": BUCKET, "role_arn": ROLE, "name_prefix": "dev-", **more}
+    extra = {
+        "region_name": "us-east-1",
+        "endpoint_url": server.endpoint_url,
+        "service_config": {"sagemaker": sagemaker},
+    }
+    conn = {"conn_type": "aws", "login": "test", "password": "test-password", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(conn))
+
+
+@pytest.fixture
+def prices(server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """36 dollars an hour are a cent a second."""
+    known = Price(
+        region="us-east-1",
+        instance="ml.m5.xlarge",
+        component="Processing",
+        price_per_hour=36.0,
+        date=date(2026, 11, 20),
+    )
+    Prices([known]).save(tmp_path / "prices.toml")
+    settings(server, monkeypatch, prices_file=str(tmp_path / "prices.toml"))
+    return tmp_path / "prices.toml"
+
+
+def test_a_start_that_waits_stops_what_has_billed_too_much(version: int, client: SageMakerClient) -> None:
+    with pytest.raises(AirflowFailException, match=r"\d instance-seconds .* max_instance_seconds is 0\.5"):
+        start(version, max_instance_seconds=0.5)
+    assert client.execution_status(executions(client)[0]) in STOPPED
+
+
+def test_a_wait_in_the_worker_stops_it_and_records_what_it_billed(
+    version: int, client: SageMakerClient
+) -> None:
+    arn, ti = run(TaskStateStore(), version, wait=False, Mode="sleep"), TaskInstance()
+    with pytest.raises(AirflowFailException, match=f"{arn} was stopped: .*max_instance_seconds is 1"):
+        sensor(arn, max_instance_seconds="1").execute(context_of(TaskStateStore(), ti=ti))
+    assert client.execution_status(arn) in STOPPED
+    assert ti.pushed["execution"]["instance_seconds"] >= 1
+
+
+def test_a_wait_in_the_triggerer_stops_it(
+    version: int, client: SageMakerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_module, "BOUNDS_SECONDS", 0.2)
+    arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
+    task = sensor(arn, max_instance_seconds=0.5, deferrable=True)
+    store = TaskStateStore()
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(context_of(store))
+
+    async def fired() -> dict[str, Any]:
+        async for event in caught.value.trigger.run():
+            payload: dict[str, Any] = event.payload
+            return payload
+        raise AssertionError("it never fired")
+
+    event = asyncio.run(fired())
+    assert event["event"] == "too_much"
+    assert client.execution_status(arn) in STOPPED
+    with pytest.raises(AirflowFailException, match=r"max_instance_seconds is 0\.5"):
+        task.execute_complete(context_of(store), event)
+
+
+def test_what_a_bound_has_stopped_is_not_resumed_by_a_clear(version: int, client: SageMakerClient) -> None:
+    arn, store = run(TaskStateStore(), version, wait=False, Mode="sleep"), TaskStateStore()
+    for done in ("was stopped", "is not resumed"):
+        with pytest.raises(AirflowFailException, match=rf"{arn} {done}: .*max_instance_seconds is 0\.5"):
+            sensor(arn, max_instance_seconds=0.5).execute(context_of(store))
+        until(lambda: client.execution_status(arn) == "Stopped", "the stop")
+    assert client.execution_status(arn) == "Stopped"
+
+
+def test_the_environments_bound_holds_for_every_wait(
+    server: LocalServer, version: int, client: SageMakerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(server, monkeypatch, max_instance_seconds=0.5)
+    arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
+    with pytest.raises(AirflowFailException, match=r"max_instance_seconds is 0\.5"):
+        sensor(arn, max_instance_seconds=3600).execute(context_of(TaskStateStore()))
+
+
+def test_a_bound_that_holds_changes_nothing(version: int) -> None:
+    arn = run(TaskStateStore(), version, wait=False)
+    assert sensor(arn, max_instance_seconds=3600).execute(context_of(TaskStateStore())) == arn
+
+
+def test_a_bound_on_the_cost_is_refused_before_the_start_where_a_price_is_unknown(
+    version: int, client: SageMakerClient
+) -> None:
+    before = executions(client)
+    said = r"price of ml\.m5\.xlarge for Processing in us-east-1, which step Evaluate uses, is unknown"
+    with pytest.raises(AirflowFailException, match=said):
+        start(version, max_cost=1)
+    assert executions(client) == before
+
+
+def test_a_bound_on_the_cost_stops_with_both_amounts(
+    version: int, client: SageMakerClient, prices: Path
+) -> None:
+    with pytest.raises(
+        AirflowFailException, match=r"the jobs cost 0\.0\d+ USD so far, and max_cost is 0\.01 USD"
+    ):
+        start(version, max_cost="0.01")
+    assert client.execution_status(executions(client)[0]) in STOPPED
+
+
+def test_the_record_tells_the_cost(version: int, prices: Path) -> None:
+    ti = TaskInstance()
+    run(TaskStateStore(), version, ti=ti)
+    record = ti.pushed["execution"]
+    assert record["cost"] == pytest.approx(record["instance_seconds"] / 100)
+    assert (record["currency"], record["price_date"]) == ("USD", "2026-11-20")
+
+
+def test_a_price_that_disappears_is_told_and_the_wait_goes_on(
+    version: int, prices: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arn = run(TaskStateStore(), version, wait=False)
+    prices.write_text("prices = 7")
+    assert sensor(arn, max_cost=0.0001).execute(context_of(TaskStateStore())) == arn
+
+
+@pytest.mark.parametrize("value", ["0", -1, "many", "NaN", True])
+def test_a_bound_that_is_no_number_above_0_is_refused_before_the_start(
+    version: int, client: SageMakerClient, value: object
+) -> None:
+    before = executions(client)
+    with pytest.raises(AirflowFailException, match=r"max_cost is .*expected a number above 0"):
+        start(version, max_cost=value)
+    assert executions(client) == before
+
+
+def test_the_lower_bound_counts_and_an_empty_one_does_not() -> None:
+    environment = PipelineSettings(max_instance_seconds=100, max_cost=2)
+    assert Bounds.of(environment, "50", None) == Bounds(max_instance_seconds=50, max_cost=2)
+    assert Bounds.of(environment, 200, "None") == Bounds(max_instance_seconds=100, max_cost=2)
+    assert not Bounds.of(PipelineSettings(), "", None)
+    with pytest.raises(ParameterError):
+        Bounds.of(environment, "a", None)
+
+
+def test_a_running_job_is_described_once(
+    version: int, client: SageMakerClient, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described: list[float] = []
+    arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
+    task = sensor(arn, max_instance_seconds=3)
+    real = task.client.sagemaker.describe_processing_job
+
+    def describe(**arguments: Any) -> Any:
+        described.append(time.monotonic())
+        return real(**arguments)
+
+    monkeypatch.setattr(task.client.sagemaker, "describe_processing_job", describe)
+    until(lambda: "ProcessingStartTime" in _job(client, arn), "the job to start")
+    with pytest.raises(AirflowFailException):
+        task.execute(context_of(TaskStateStore()))
+    # Once while it ran, and once for the record at the end.
+    assert len(described) == 2
+
+
+def _job(client: SageMakerClient, arn: str) -> dict[str, Any]:
+    steps = [step for step in client.list_steps(arn) if step.arn]
+    return client.sagemaker.describe_processing_job(ProcessingJobName=steps[0].job_name) if steps else {}
