@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.crash.harness import TRIGGERER
@@ -43,6 +45,18 @@ def test_what_somebody_stops_is_red(mirrors: MirrorStack) -> None:
     mirrors.until_step(arn, "Work")
     mirrors.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=run_id * 8)
     assert mirrors.ended("mirrored", run_id) == "failed"
+    assert mirrors.mirrors("mirrored", run_id)["Work"] == "failed"
+
+
+def test_what_bills_more_than_the_form_allows_is_stopped(mirrors: MirrorStack) -> None:
+    run_id = mirrors.start_run(Mode="sleep", MaxInstanceSeconds=2)
+    arn = mirrors.arn("mirrored", run_id)
+    assert mirrors.ended("mirrored", run_id) == "failed"
+    described = mirrors.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert described["PipelineExecutionStatus"] in {"Stopping", "Stopped"}
+    tries = mirrors.task("mirrored", run_id, "wait_for_pipeline")["try_number"]
+    log = mirrors.api.log("mirrored", run_id, "wait_for_pipeline", tries)
+    assert re.search(r"was stopped: \d+ instance-seconds were billed, and max_instance_seconds is 2\.", log)
     assert mirrors.mirrors("mirrored", run_id)["Work"] == "failed"
 
 
