@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BranchMixIn
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.gate import GateReading, read_gate
 from sagemaker_pipelines.aws.model_packages import approval_status, registered_model_package
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
@@ -151,6 +152,8 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             reading.operator,
             verdict,
         )
+        measures.count(f"verdicts.{verdict}", arn)
+        measures.gauge("metric", arn, reading.value)
         values = {
             "version": GATE_VERSION,
             "pipeline_execution_arn": arn,

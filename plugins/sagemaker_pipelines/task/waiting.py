@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
-from sagemaker_pipelines.aws.record import execution_record
+from sagemaker_pipelines.aws.record import ExecutionRecord, execution_record
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import (
@@ -163,6 +165,7 @@ class ExecutionWaitMixin(KillMixin):
         if event["event"] == "error":
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
+            measures.wait_ended(arn, "timed_out")
             self._publish(context, arn)
             raise timed_out(arn)
         self.judge(context, arn)
@@ -181,12 +184,14 @@ class ExecutionWaitMixin(KillMixin):
                 tolerated_failures=self.tolerated_failures,
             )
         except ExecutionError as error:
+            measures.wait_ended(pipeline_execution_arn, error.status)
             self._report_failure(context, error)
             if _is_final(error):
                 raise AirflowFailException(str(error)) from error
             raise
         except UnknownStatusError as error:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
+        measures.wait_ended(pipeline_execution_arn, "rejected" if outcome.rejected else outcome.status)
         self._publish(context, pipeline_execution_arn, rejected=outcome.rejected, cause=outcome.cause)
         self._log_outcome(outcome)
 
@@ -206,10 +211,25 @@ class ExecutionWaitMixin(KillMixin):
             return
         for line in record.lines():
             self.log.info("%s", line)
+        self._measure(context, record)
         context["ti"].xcom_push(key=XCOM_EXECUTION, value=self.pipeline_hook.masked(record.as_dict()))
+
+    def _measure(self, context: Context, record: ExecutionRecord) -> None:
+        """Report the duration, what was billed since the last attempt reported it, and the steps."""
+        arn = record.pipeline_execution_arn
+        measures.trace_steps(arn, record.steps)
+        if record.started is not None and record.ended is not None:
+            began, ended = map(datetime.fromisoformat, (record.started, record.ended))
+            measures.duration("executions.duration", arn, (ended - began).total_seconds())
+        wait = WaitRecord.load(context)
+        if wait is not None and record.instance_seconds is not None:
+            billed = round(record.instance_seconds)
+            measures.count("instance_seconds", arn, max(0, billed - wait.reported_instance_seconds))
+            wait.save(context, reported_instance_seconds=billed)
 
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
         """Stop an execution that nobody will watch any more."""
+        measures.wait_ended(pipeline_execution_arn, "timed_out")
         if self.stop_on_kill:
             stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
 
