@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.job_data import job_data
 from sagemaker_pipelines.aws.steps import Bill, Step
 
 
 def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Iterable[Step]) -> list[Step]:
-    """Return the steps, each one that has a job with what the job bills.
+    """Return the steps, each one that has a job with what the job bills, reads and writes.
 
     SageMaker reports the billable time of a training job; a processing or transform job bills from its start
     to its end. Jobs that failed or were stopped bill, too. A step whose job comes from another execution,
@@ -25,10 +26,14 @@ def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Ite
     :param execution: DescribePipelineExecution's answer.
     :param steps: the execution's steps.
     """
-    return [
-        replace(step, bill=_bill(client, execution, step)) if step.type in _DESCRIBE and step.arn else step
-        for step in steps
-    ]
+    found = []
+    for step in steps:
+        if step.type in _DESCRIBE and step.arn:
+            job = _described(client, step)
+            inputs, outputs = job_data(job)
+            step = replace(step, bill=_bill(execution, step, job), inputs=inputs, outputs=outputs)
+        found.append(step)
+    return found
 
 
 def instance_seconds(steps: Iterable[Step]) -> float:
@@ -36,9 +41,14 @@ def instance_seconds(steps: Iterable[Step]) -> float:
     return round(sum(step.bill.instance_seconds for step in steps if step.bill is not None), 3)
 
 
-def _bill(client: SageMakerClient, execution: Mapping[str, Any], step: Step) -> Bill:
-    operation, key, resources = _DESCRIBE[str(step.type)]
-    job = getattr(client.sagemaker, operation)(**{key: step.job_name})
+def _described(client: SageMakerClient, step: Step) -> Mapping[str, Any]:
+    operation, key, _ = _DESCRIBE[str(step.type)]
+    job: Mapping[str, Any] = getattr(client.sagemaker, operation)(**{key: step.job_name})
+    return job
+
+
+def _bill(execution: Mapping[str, Any], step: Step, job: Mapping[str, Any]) -> Bill:
+    _, _, resources = _DESCRIBE[str(step.type)]
     cluster: Mapping[str, Any] = job
     for part in resources:
         cluster = cluster.get(part, {})
