@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk.exceptions import AirflowSensorTimeout
-from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines import measures
-from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
-from sagemaker_pipelines.aws.record import ExecutionRecord, execution_record
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.watch import ExecutionWatch
 from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
     ExecutionStoppedError,
-    FailureCause,
     SageMakerPipelinesError,
     UnknownStatusError,
 )
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.states import is_end
-from sagemaker_pipelines.task.killing import KillMixin
+from sagemaker_pipelines.task.publishing import ExecutionRecordMixin
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 from sagemaker_pipelines.task.resuming import resume_if_needed
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
@@ -36,12 +31,11 @@ from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrig
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: XCom keys: the ARN, as soon as it is known, and the record of the execution after the wait.
+#: XCom key of the ARN, as soon as it is known.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
-XCOM_EXECUTION = "execution"
 
 
-class ExecutionWaitMixin(KillMixin):
+class ExecutionWaitMixin(ExecutionRecordMixin):
     """Let a task wait for an execution, in synchronous or deferrable mode.
 
     It is mixed into operators, which already have ``hook`` and the connection's arguments.
@@ -62,11 +56,6 @@ class ExecutionWaitMixin(KillMixin):
         resume_on_retry: bool | str
 
         def defer(self, **kwargs: Any) -> Any: ...
-
-    @property
-    def client(self) -> SageMakerClient:
-        """The client that calls AWS."""
-        return self.pipeline_hook.client
 
     def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
         """Publish the execution to downstream tasks and the UI, and resume it if this is a retry.
@@ -110,7 +99,7 @@ class ExecutionWaitMixin(KillMixin):
         while watch.look() is None:
             if time.monotonic() >= deadline:
                 self.stop_for_timeout(pipeline_execution_arn)
-                self._publish(context, pipeline_execution_arn)
+                self.publish(context, pipeline_execution_arn)
                 raise timed_out(pipeline_execution_arn)
             time.sleep(max(0.0, min(watch.delay(), deadline - time.monotonic())))
         self.judge(context, pipeline_execution_arn)
@@ -166,7 +155,7 @@ class ExecutionWaitMixin(KillMixin):
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
             measures.wait_ended(arn, "timed_out")
-            self._publish(context, arn)
+            self.publish(context, arn)
             raise timed_out(arn)
         self.judge(context, arn)
         return arn
@@ -192,40 +181,8 @@ class ExecutionWaitMixin(KillMixin):
         except UnknownStatusError as error:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
         measures.wait_ended(pipeline_execution_arn, "rejected" if outcome.rejected else outcome.status)
-        self._publish(context, pipeline_execution_arn, rejected=outcome.rejected, cause=outcome.cause)
+        self.publish(context, pipeline_execution_arn, rejected=outcome.rejected, cause=outcome.cause)
         self._log_outcome(outcome)
-
-    def _publish(
-        self,
-        context: Context,
-        pipeline_execution_arn: str,
-        *,
-        rejected: bool = False,
-        cause: FailureCause | None = None,
-    ) -> None:
-        """Push the record of the execution, and log it; a wait does not fail if it cannot be read."""
-        try:
-            record = execution_record(self.client, pipeline_execution_arn, rejected=rejected, cause=cause)
-        except (ClientError, BotoCoreError) as error:
-            self.log.warning("Cannot read the record of %s: %s", pipeline_execution_arn, error)
-            return
-        for line in record.lines():
-            self.log.info("%s", line)
-        self._measure(context, record)
-        context["ti"].xcom_push(key=XCOM_EXECUTION, value=self.pipeline_hook.masked(record.as_dict()))
-
-    def _measure(self, context: Context, record: ExecutionRecord) -> None:
-        """Report the duration, what was billed since the last attempt reported it, and the steps."""
-        arn = record.pipeline_execution_arn
-        measures.trace_steps(arn, record.steps)
-        if record.started is not None and record.ended is not None:
-            began, ended = map(datetime.fromisoformat, (record.started, record.ended))
-            measures.duration("executions.duration", arn, (ended - began).total_seconds())
-        wait = WaitRecord.load(context)
-        if wait is not None and record.instance_seconds is not None:
-            billed = round(record.instance_seconds)
-            measures.count("instance_seconds", arn, max(0, billed - wait.reported_instance_seconds))
-            wait.save(context, reported_instance_seconds=billed)
 
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
         """Stop an execution that nobody will watch any more."""
@@ -238,7 +195,7 @@ class ExecutionWaitMixin(KillMixin):
         cause = error.first_cause
         if cause is not None:
             SageMakerFailedStepLogLink.store(context, self, self.pipeline_hook, cause)  # type: ignore[arg-type]
-        self._publish(context, error.pipeline_execution_arn, cause=cause)
+        self.publish(context, error.pipeline_execution_arn, cause=cause)
 
     def _remember(self, context: Context, error: ExecutionError) -> None:
         """Record for the next attempt that this one saw the end, unless our own kill caused that end."""
