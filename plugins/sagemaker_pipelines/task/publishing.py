@@ -83,4 +83,4 @@ class ExecutionRecordMixin(KillMixin):
         if wait is not None and record.instance_seconds is not None:
             billed = round(record.instance_seconds)
             measures.count("instance_seconds", arn, max(0, billed - wait.reported_instance_seconds))
-            wait.save(context, reported_instance_seconds=billed)
+            wait.save(context, reported_instance_seconds=max(billed, wait.reported_instance_seconds))
