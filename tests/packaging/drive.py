@@ -20,7 +20,9 @@ def modules() -> dict[str, Any]:
     package = import_module("sagemaker_pipelines")
     names = [info.name for info in pkgutil.walk_packages(package.__path__, "sagemaker_pipelines.")]
     for name in names:
-        import_module(name)
+        # OpenLineage is an extra.
+        if name != "sagemaker_pipelines.lineage":
+            import_module(name)
     plugins, errors = plugins_manager._get_plugins()
     return {
         "file": package.__file__,

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.job_data import job_data
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
 
 
 def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Iterable[Step]) -> list[Step]:
-    """Return the steps, each one that has a job with what the job bills.
+    """Return the steps, each one that has a job with what the job bills, reads and writes.
 
     SageMaker reports the billable time of a training job; a processing or transform job bills from its start
     to its end, or until now. Jobs that failed or were stopped bill, too. A step whose job comes from another
@@ -28,12 +29,15 @@ def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Ite
     :raises SettingsError: the file of prices is malformed.
     """
     prices = Prices.load(client.settings.prices_file)
-    return [
-        replace(step, bill=bill_of(client, prices, execution["CreationTime"], step))
-        if has_job(step)
-        else step
-        for step in steps
-    ]
+    found = []
+    for step in steps:
+        if has_job(step):
+            job = described_job(client, step)
+            inputs, outputs = job_data(job)
+            bill = bill_of(client.region, prices, execution["CreationTime"], step, job)
+            step = replace(step, bill=bill, inputs=inputs, outputs=outputs)
+        found.append(step)
+    return found
 
 
 def has_job(step: Step) -> bool:
@@ -41,29 +45,36 @@ def has_job(step: Step) -> bool:
     return step.type in _DESCRIBE and step.arn is not None
 
 
-def bill_of(client: SageMakerClient, prices: Prices, began: datetime, step: Step) -> Bill:
+def described_job(client: SageMakerClient, step: Step) -> Mapping[str, Any]:
+    """Return the answer of the Describe operation of a step's job."""
+    operation, key, _ = _DESCRIBE[str(step.type)]
+    job: Mapping[str, Any] = getattr(client.sagemaker, operation)(**{key: step.job_name})
+    return job
+
+
+def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mapping[str, Any]) -> Bill:
     """Return what the job of a step bills.
 
-    :param client: describes the job.
+    :param region: the region of its price.
     :param prices: the known prices.
     :param began: when the execution was created.
     :param step: a step with a job.
+    :param job: the answer of the job's Describe operation.
     """
-    operation, key, resources = _DESCRIBE[str(step.type)]
-    job = getattr(client.sagemaker, operation)(**{key: step.job_name})
+    _, _, resources = _DESCRIBE[str(step.type)]
     cluster: Mapping[str, Any] = job
     for part in resources:
         cluster = cluster.get(part, {})
     instance, count = str(cluster.get("InstanceType", "")), int(cluster.get("InstanceCount") or 1)
     seconds, source = _seconds(job)
-    trained = job.get("TrainingTimeInSeconds")
+    trained = float(job.get("TrainingTimeInSeconds") or 0)
     saving = 1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0
     saved = trained * saving * count if saving > 0 else 0.0
     created = job.get("CreationTime")
     if step.is_cache_hit or (created is not None and created < began):
         saved, saving = (seconds * count if step.is_cache_hit else 0.0), 0.0
         seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
-    price = prices.find(client.region, instance, str(step.type))
+    price = prices.find(region, instance, str(step.type))
     return Bill(
         instance_type=instance,
         instance_count=count,

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import Total, bill_of, has_job
+from sagemaker_pipelines.aws.billing import Total, bill_of, described_job, has_job
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.prices import Prices
-from sagemaker_pipelines.aws.steps import Step, money
+from sagemaker_pipelines.aws.steps import Bill, Step, money
 from sagemaker_pipelines.definition.instances import step_instances
 from sagemaker_pipelines.exceptions import ParameterError, SettingsError
 from sagemaker_pipelines.reading import finite_number
@@ -141,7 +141,7 @@ class Budget:
         known = self._billed.get(key)
         now = datetime.now(UTC)
         if known is None:
-            billed = replace(step, bill=bill_of(self._client, self._prices, self._execution_began(), step))
+            billed = replace(step, bill=self._bill(step))
             since = now if billed.bill and billed.bill.source == "start until now" else None
             if step.ended is not None or since is not None:
                 self._billed[key] = billed, since
@@ -151,6 +151,10 @@ class Budget:
             return billed
         seconds = billed.bill.seconds + (now - since).total_seconds()
         return replace(billed, bill=replace(billed.bill, seconds=seconds))
+
+    def _bill(self, step: Step) -> Bill:
+        job = described_job(self._client, step)
+        return bill_of(self._client.region, self._prices, self._execution_began(), step, job)
 
     @cached_property
     def _prices(self) -> Prices:

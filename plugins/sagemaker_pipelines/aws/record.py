@@ -105,14 +105,30 @@ class ExecutionRecord:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types of at most ``MAX_BYTES``: steps that do not fit in are counted.
 
-        Steps that failed are kept longest, and of the others the first ones.
+        Steps that failed are kept longest, and of the others the first ones. What the steps read and write
+        takes the room that is left.
         """
-        record = self
+        record = replace(self, steps=tuple(replace(step, inputs=(), outputs=()) for step in self.steps))
         while len(json.dumps(found := record._members()).encode()) > MAX_BYTES and record.steps:
             # In at most seven rounds, however many there are.
             steps = _most_important(record.steps, len(record.steps) * 3 // 4)
             record = replace(record, steps=steps, steps_left_out=len(self.steps) - len(steps))
+        self._add_data(found["steps"], room=MAX_BYTES - len(json.dumps(found).encode()))
         return found
+
+    def _add_data(self, shown: list[dict[str, Any]], *, room: int) -> None:
+        """Add what the steps read and write, one step after the other, as long as there is room."""
+        known = {step.name: step for step in self.steps}
+        for step in shown:
+            data = {
+                name: list(uris)
+                for name in ("inputs", "outputs")
+                if (uris := getattr(known[step["name"]], name))
+            }
+            room -= len(json.dumps(data).encode())
+            if room < 0:
+                return
+            step.update(data)
 
     def _members(self) -> dict[str, Any]:
         cause = self.cause and {**asdict(self.cause), "log_tail": list(self.cause.log_tail)}

@@ -107,6 +107,8 @@ class Step:
     :param is_taken_over: whether a selective execution took its result from another execution.
     :param source: the execution that the result comes from, if it is a cache hit or was taken over.
     :param bill: what its job bills; None if it has no job, or if this was not read.
+    :param inputs: the S3 URIs that its job reads, if this was read.
+    :param outputs: the S3 URIs that its job writes.
     """
 
     name: str
@@ -122,6 +124,8 @@ class Step:
     is_taken_over: bool = False
     source: str | None = None
     bill: Bill | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> Self:
@@ -153,6 +157,8 @@ class Step:
             own[name] = datetime.fromisoformat(own[name])
         if "bill" in own:
             own["bill"] = Bill(**known_members(Bill, own["bill"]))
+        for name in {"inputs", "outputs"} & own.keys():
+            own[name] = tuple(own[name])
         return cls(**own)
 
     def as_dict(self) -> dict[str, Any]:
@@ -160,6 +166,8 @@ class Step:
         found = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
         for name in {"started", "ended"} & found.keys():
             found[name] = found[name].isoformat()
+        for name in {"inputs", "outputs"} & found.keys():
+            found[name] = list(found[name])
         if self.seconds is not None:
             found["seconds"] = self.seconds
         if self.bill is not None:

@@ -18,8 +18,9 @@ from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.operators.evaluation import GATE_KEYS, pushed_gate
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES
 from sagemaker_pipelines.task.logical_start import LogicalStart
+from sagemaker_pipelines.task.publishing import XCOM_EXECUTION
 from sagemaker_pipelines.task.starting import CLOCK_SKEW
-from sagemaker_pipelines.task.waiting import XCOM_EXECUTION, XCOM_EXECUTION_ARN
+from sagemaker_pipelines.task.waiting import XCOM_EXECUTION_ARN
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.airflow_client import AirflowClient

@@ -26,9 +26,9 @@ from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecuti
 from sagemaker_pipelines.operators.trigger_dag_run import TriggerDagRunOnceOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
+from sagemaker_pipelines.task.publishing import XCOM_EXECUTION
 from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.task.values import form_value, task_value
-from sagemaker_pipelines.task.waiting import XCOM_EXECUTION
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

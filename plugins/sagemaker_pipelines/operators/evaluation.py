@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BranchMixIn
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.gate import GateReading, read_gate
 from sagemaker_pipelines.aws.model_packages import approval_status, registered_model_package
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
@@ -20,7 +21,10 @@ from sagemaker_pipelines.task.runs import is_backfill
 from sagemaker_pipelines.task.waiting import is_set
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
+
+    from sagemaker_pipelines.airflow_internals import RuntimeTaskInstanceProtocol
 
 ACCEPTED = "accepted"
 REJECTED = "rejected"
@@ -126,6 +130,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
         self.tolerated_failures = tolerated_failures
         self.result_uri = result_uri
         self.follow_in_backfill = follow_in_backfill
+        self._pushed: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> Any:
         """Read, compare, and follow the branch."""
@@ -151,6 +156,8 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             reading.operator,
             verdict,
         )
+        measures.count(f"verdicts.{verdict}", arn)
+        measures.gauge("metric", arn, reading.value)
         values = {
             "version": GATE_VERSION,
             "pipeline_execution_arn": arn,
@@ -158,6 +165,7 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             "verdict": verdict,
             "model_package_arn": model_package_arn,
         }
+        self._pushed = values
         context["ti"].xcom_push(key=XCOM_GATE, value=values)
         if self.result_uri and self.result_uri != "None":
             self._keep(context, self.result_uri, values)
@@ -168,6 +176,21 @@ class SageMakerMetricBranchOperator(AwsBaseOperator[SageMakerPipelineHook], Bran
             )
             return self.do_branch(context, [])
         return self.do_branch(context, self._branches(verdict))
+
+    def get_openlineage_facets_on_complete(
+        self, task_instance: RuntimeTaskInstanceProtocol
+    ) -> OperatorLineage[Any, Any] | None:
+        """Return the report that was read and the verdict, for OpenLineage's listener; it does not call AWS.
+
+        :param task_instance: the task.
+        :return: None if the task has not compared anything.
+        """
+        if self._pushed is None:
+            return None
+        # Its provider is optional, and is there if this is called.
+        from sagemaker_pipelines.lineage import gate_lineage
+
+        return gate_lineage(self._pushed)
 
     def _keep(self, context: Context, uri: str, values: Mapping[str, Any]) -> None:
         run = context["dag_run"]

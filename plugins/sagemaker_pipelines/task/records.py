@@ -147,6 +147,7 @@ class WaitRecord(_Record):
     :param resumes: how often RetryPipelineExecution was called or was about to be called.
     :param resume_token: the ClientRequestToken of the last call; empty if an earlier version wrote it.
     :param resume_delivered: whether the last call was answered.
+    :param reported_instance_seconds: what earlier attempts have added to the measure of instance-seconds.
     """
 
     KEY = "sagemaker_pipelines.wait"
@@ -156,6 +157,7 @@ class WaitRecord(_Record):
     resumes: int = 0
     resume_token: str = ""
     resume_delivered: bool = False
+    reported_instance_seconds: int = 0
 
     def next_resume(self) -> Self:
         """Return the record of the next resume.

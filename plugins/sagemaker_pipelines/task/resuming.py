@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.errors import code_of
 from sagemaker_pipelines.aws.outcome import execution_outcome
 from sagemaker_pipelines.aws.watch import ExecutionWatch
@@ -118,6 +119,7 @@ def resume_execution(client: SageMakerClient, arn: str, *, token: str, descripti
     client.describe_owner(arn, description)
     try:
         client.retry_execution(arn, token=token)
+        measures.count("resumes", arn)
     except ClientError as error:
         # Another attempt, or a user in SageMaker, was faster.
         if code_of(error) not in {"ConflictException", "ValidationException"}:

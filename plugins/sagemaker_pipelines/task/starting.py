@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES, Phase, execution_phase
@@ -202,6 +203,7 @@ class StartAttempt:
         self._sent = request
         if "PipelineName" in request:
             arn = self._client.start_execution(request)
+            measures.count("starts", arn)
             # The earlier attempt was postponed by a quota or ended before its call: it began nothing.
             self.is_retry = False
             return arn

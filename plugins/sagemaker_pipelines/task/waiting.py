@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk.exceptions import AirflowSensorTimeout
-from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.outcome import ExecutionOutcome, execution_outcome
-from sagemaker_pipelines.aws.record import execution_record
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.aws.watch import ExecutionWatch
@@ -23,14 +21,13 @@ from sagemaker_pipelines.exceptions import (
     ExecutionError,
     ExecutionFailedError,
     ExecutionStoppedError,
-    FailureCause,
     SageMakerPipelinesError,
     UnknownStatusError,
 )
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.states import is_end
 from sagemaker_pipelines.task.bounding import BoundMixin, too_much
-from sagemaker_pipelines.task.killing import KillMixin
+from sagemaker_pipelines.task.publishing import ExecutionRecordMixin
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 from sagemaker_pipelines.task.resuming import resume_if_needed
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
@@ -38,12 +35,11 @@ from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrig
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: XCom keys: the ARN, as soon as it is known, and the record of the execution after the wait.
+#: XCom key of the ARN, as soon as it is known.
 XCOM_EXECUTION_ARN = "pipeline_execution_arn"
-XCOM_EXECUTION = "execution"
 
 
-class ExecutionWaitMixin(KillMixin, BoundMixin):
+class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
     """Let a task wait for an execution, in synchronous or deferrable mode.
 
     It is mixed into operators, which already have ``hook`` and the connection's arguments.
@@ -66,11 +62,6 @@ class ExecutionWaitMixin(KillMixin, BoundMixin):
         resume_on_retry: bool | str
 
         def defer(self, **kwargs: Any) -> Any: ...
-
-    @property
-    def client(self) -> SageMakerClient:
-        """The client that calls AWS."""
-        return self.pipeline_hook.client
 
     def begin_wait(self, context: Context, pipeline_execution_arn: str, *, is_retry: bool = False) -> None:
         """Publish the execution to downstream tasks and the UI, and resume it if this is a retry.
@@ -124,7 +115,7 @@ class ExecutionWaitMixin(KillMixin, BoundMixin):
             self.end_if_too_much(context, pipeline_execution_arn, watch.steps)
             if time.monotonic() >= deadline:
                 self.stop_for_timeout(pipeline_execution_arn)
-                self._publish(context, pipeline_execution_arn)
+                self.publish(context, pipeline_execution_arn)
                 raise timed_out(pipeline_execution_arn)
             time.sleep(max(0.0, min(watch.delay(), deadline - time.monotonic())))
         self.judge(context, pipeline_execution_arn)
@@ -180,10 +171,12 @@ class ExecutionWaitMixin(KillMixin, BoundMixin):
         if event["event"] == "error":
             raise AirflowException(f"{arn} could not be watched: {event['message']}")
         if event["event"] == "timeout":
-            self._publish(context, arn)
+            measures.wait_ended(arn, "timed_out")
+            self.publish(context, arn)
             raise timed_out(arn)
         if event["event"] == "too_much":
-            self._publish(context, arn)
+            measures.wait_ended(arn, "too_much")
+            self.publish(context, arn)
             raise too_much(arn, event["message"])
         self.judge(context, arn)
         return arn
@@ -201,35 +194,20 @@ class ExecutionWaitMixin(KillMixin, BoundMixin):
                 tolerated_failures=self.tolerated_failures,
             )
         except ExecutionError as error:
+            measures.wait_ended(pipeline_execution_arn, error.status)
             self._report_failure(context, error)
             if _is_final(error):
                 raise AirflowFailException(str(error)) from error
             raise
         except UnknownStatusError as error:
             raise AirflowFailException(f"{pipeline_execution_arn}: {error}") from error
-        self._publish(context, pipeline_execution_arn, rejected=outcome.rejected, cause=outcome.cause)
+        measures.wait_ended(pipeline_execution_arn, "rejected" if outcome.rejected else outcome.status)
+        self.publish(context, pipeline_execution_arn, rejected=outcome.rejected, cause=outcome.cause)
         self._log_outcome(outcome)
-
-    def _publish(
-        self,
-        context: Context,
-        pipeline_execution_arn: str,
-        *,
-        rejected: bool = False,
-        cause: FailureCause | None = None,
-    ) -> None:
-        """Push the record of the execution, and log it; a wait does not fail if it cannot be read."""
-        try:
-            record = execution_record(self.client, pipeline_execution_arn, rejected=rejected, cause=cause)
-        except (ClientError, BotoCoreError) as error:
-            self.log.warning("Cannot read the record of %s: %s", pipeline_execution_arn, error)
-            return
-        for line in record.lines():
-            self.log.info("%s", line)
-        context["ti"].xcom_push(key=XCOM_EXECUTION, value=self.pipeline_hook.masked(record.as_dict()))
 
     def stop_for_timeout(self, pipeline_execution_arn: str) -> None:
         """Stop an execution that nobody will watch any more."""
+        measures.wait_ended(pipeline_execution_arn, "timed_out")
         if self.stop_on_kill:
             stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
 
@@ -240,7 +218,8 @@ class ExecutionWaitMixin(KillMixin, BoundMixin):
         """
         if excess := self.excess(pipeline_execution_arn, steps):
             stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
-            self._publish(context, pipeline_execution_arn)
+            measures.wait_ended(pipeline_execution_arn, "too_much")
+            self.publish(context, pipeline_execution_arn)
             raise too_much(pipeline_execution_arn, excess)
 
     def _report_failure(self, context: Context, error: ExecutionError) -> None:
@@ -248,7 +227,7 @@ class ExecutionWaitMixin(KillMixin, BoundMixin):
         cause = error.first_cause
         if cause is not None:
             SageMakerFailedStepLogLink.store(context, self, self.pipeline_hook, cause)  # type: ignore[arg-type]
-        self._publish(context, error.pipeline_execution_arn, cause=cause)
+        self.publish(context, error.pipeline_execution_arn, cause=cause)
 
     def _remember(self, context: Context, error: ExecutionError) -> None:
         """Record for the next attempt that this one saw the end, unless our own kill caused that end."""

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from botocore.exceptions import ClientError
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.pacing import backoff
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED, ExecutionSurvey
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -45,6 +46,8 @@ class ExecutionPoller:
         self._task: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
         self._faults = 0
+        # When the last poll began, in the time of time.monotonic.
+        self._looked: float | None = None
         self._durations: deque[float] = deque(maxlen=_REMEMBERED_DURATIONS)
 
     @property
@@ -66,7 +69,7 @@ class ExecutionPoller:
         else:
             self._joined.set()
         if self._task is None or self._task.done():
-            self._survey = None
+            self._survey = self._looked = None
             # In a separate context, so that the hook's log lines do not end up in the first task's log.
             self._task = asyncio.create_task(
                 self._poll(make_hook), name=f"poll {self.pipeline_name}", context=contextvars.Context()
@@ -96,9 +99,13 @@ class ExecutionPoller:
             hook = await self._in_thread(make_hook)
             self._survey = ExecutionSurvey(hook.client, self.pipeline_name)
         survey = self._survey
+        began = time.monotonic()
         # The mirrors of an execution share its poll, and so do two waits after a clear.
         arns = self._watched()
-        seen = await self._in_thread(lambda: survey.look(arns))
+        try:
+            seen = await self._in_thread(lambda: survey.look(arns))
+        finally:
+            self._measure(began, survey.calls, len(arns))
         for wait in self._waits:
             self._report(wait, seen.get(wait.pipeline_execution_arn), survey)
         self._step_lists.notice()
@@ -107,6 +114,14 @@ class ExecutionPoller:
             # One that has ended waits for a list of its steps, of which this poll says nothing.
             if wait.goes_on:
                 wait.patience.renew()
+
+    def _measure(self, began: float, calls: int, executions: int) -> None:
+        measures.count("poller.calls", self.pipeline_name, calls)
+        measures.gauge("poller.executions", self.pipeline_name, executions)
+        measures.duration("poller.duration", self.pipeline_name, time.monotonic() - began)
+        if self._looked is not None:
+            measures.duration("poller.delay", self.pipeline_name, began - self._looked)
+        self._looked = began
 
     def _watched(self) -> list[str]:
         return sorted({wait.pipeline_execution_arn for wait in self._waits if wait.goes_on})
@@ -127,6 +142,7 @@ class ExecutionPoller:
     def _on_error(self, error: Exception) -> None:
         """End the waits that do not survive an error, and poll again for the others with a new connection."""
         self._faults += 1
+        measures.count("poller.faults", self.pipeline_name)
         self._survey = None
         for wait in self._waits:
             if not wait.goes_on:

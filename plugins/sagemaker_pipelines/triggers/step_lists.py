@@ -13,6 +13,7 @@ from functools import partial
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk.exceptions import AirflowConfigException
 
+from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.pacing import backoff, delay_after
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED
@@ -154,6 +155,7 @@ class StepLists:
             self._on_error(arn, error)
             return
         self._faults.pop(arn, None)
+        measures.count("poller.step_lists", arn)
         for wait in self._of(arn):
             # The execution may have been resumed while it was listed.
             wait.see_steps(steps, hook, final=ended and wait.has_ended)

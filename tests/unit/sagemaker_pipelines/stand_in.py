@@ -13,7 +13,7 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 #: Functions that a stand-in may have as methods, and the modules that use them.
 JUDGEMENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "execution_outcome": (outcome, ("task.waiting", "task.resuming", "operators.evaluation")),
-    "execution_record": (record, ("task.waiting",)),
+    "execution_record": (record, ("task.publishing",)),
     "approval_status": (model_packages, ("operators.evaluation",)),
     "read_gate": (gate, ("operators.evaluation",)),
     "registered_model_package": (model_packages, ("operators.evaluation",)),

@@ -207,3 +207,26 @@ def test_a_later_version_can_be_read(client: SageMakerClient) -> None:
     later = {**record, "version": 2, "colour": "red", "steps": [{"name": "A", "status": "Failed", "new": 1}]}
     read = ExecutionRecord.read(later)
     assert (read.version, read.steps) == (2, (Step(name="A", status="Failed"),))
+
+
+def test_data_never_take_the_room_of_a_step() -> None:
+    """What was read and written is shown as far as there is room."""
+    steps = [
+        Step(
+            name=f"Step{i}",
+            status="Succeeded",
+            inputs=(f"s3://bucket/{i}/" + "x" * 900,),
+            outputs=("s3://b/o",),
+        )
+        for i in range(60)
+    ]
+    found = ExecutionRecord(pipeline_execution_arn=ARN, status="Succeeded", steps=tuple(steps)).as_dict()
+    assert len(json.dumps(found).encode()) <= MAX_BYTES
+    assert len(found["steps"]) == 60
+    shown = [step["name"] for step in found["steps"] if "inputs" in step]
+    assert 5 < len(shown) < 20
+    assert shown == [f"Step{i}" for i in range(len(shown))]
+    assert found["steps"][0]["inputs"] == list(steps[0].inputs)
+    read = ExecutionRecord.read(json.loads(json.dumps(found)))
+    assert read.steps[0] == steps[0]
+    assert read.as_dict() == found
