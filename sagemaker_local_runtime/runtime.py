@@ -11,6 +11,7 @@ from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.schedule_clock import ScheduleClock
 from sagemaker_local_runtime.services.storage import Storage
+from sagemaker_local_runtime.tuning.service import TuningService
 
 
 class Runtime:
@@ -25,11 +26,13 @@ class Runtime:
         self.storage = Storage(account)
         self.models = ModelRegistry(account, self.storage)
         self.jobs = JobService(account, self.storage, self.models, self.faults)
+        self.tuning = TuningService(account, self.jobs, self.faults)
         self.events = EventPublisher(account)
         self.executions = ExecutionService(
             Services(
                 account=account,
                 jobs=self.jobs,
+                tuning=self.tuning,
                 models=self.models,
                 storage=self.storage,
                 events=self.events,
@@ -43,9 +46,10 @@ class Runtime:
         :raises SettingsError: the isolation of jobs that the settings ask for is not available.
         """
         self.jobs.recover()
+        self.tuning.recover()
         self.executions.recover()
 
     def shutdown(self) -> None:
         """Stop whatever is still running; the endpoint must still be able to answer the services' calls."""
-        for service in (self.schedules, self.executions, self.jobs, self.events):
+        for service in (self.schedules, self.executions, self.tuning, self.jobs, self.events):
             service.shutdown()

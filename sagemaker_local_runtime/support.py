@@ -38,9 +38,14 @@ PARTIAL_STEPS: Mapping[str, str] = {
         "split by line or not at all, no RecordIO or TFRecord; filters without `..` and `?()`; "
         "`inference.py` or the image's own HTTP server, without `/execution-parameters`"
     ),
+    "Tuning": (
+        "Random, Grid and Bayesian (by Optuna, an extra); one TrainingJobDefinition; no Hyperband, early "
+        "stopping, warm start, Autotune or convergence detection"
+    ),
 }
 PARTIAL_ACTIONS: Mapping[str, str] = {
     "CreateEndpointConfig": "a record only: no endpoint is deployed",
+    "CreateHyperParameterTuningJob": "see the step type Tuning",
     "CreateModel": "the artifact must exist; a model package must be Approved; no VPC, no multi-model cache",
     "CreateModelPackage": "Completed at once; no validation jobs, no source algorithm",
     "CreateProcessingJob": "see the step type Processing",

@@ -46,6 +46,7 @@ def _checked(runtime: Runtime, request: Request) -> str:
         "processing-job": lambda: runtime.jobs.describe("processing", name),
         "training-job": lambda: runtime.jobs.describe("training", name),
         "transform-job": lambda: runtime.jobs.describe("transform", name),
+        "hyper-parameter-tuning-job": lambda: runtime.tuning.describe(name),
         "model": lambda: runtime.models.describe_model(name),
         "model-package-group": lambda: runtime.models.describe_model_package_group(name),
         "model-package": lambda: runtime.models.describe_model_package(arn),

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sagemaker_local_runtime.store import Document, Store, fingerprint
+from sagemaker_pipelines.definition.document import value_at
 
-# By step type, the arguments whose change causes a new run; outputs do not.
+# By step type, the dotted paths of the arguments whose change causes a new run; outputs do not.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
 KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
@@ -25,6 +26,15 @@ KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         "InputDataConfig",
     ),
     "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
+    "Tuning": (
+        "HyperParameterTuningJobConfig",
+        "TrainingJobDefinition.AlgorithmSpecification",
+        "TrainingJobDefinition.HyperParameterRanges",
+        "TrainingJobDefinition.InputDataConfig",
+        "TrainingJobDefinition.StaticHyperParameters",
+        "TrainingJobDefinition.TuningObjective",
+        "TrainingJobDefinitions",
+    ),
 }
 
 # ISO 8601, and the shorter forms in the documentation: "30d", "T16m", "30dT5h".
@@ -85,5 +95,5 @@ class StepCache:
             )
 
     def _key(self, step: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-        inputs = {name: arguments.get(name) for name in KEY_ARGUMENTS[step["Type"]]}
+        inputs = {path: value_at(arguments, path) for path in KEY_ARGUMENTS[step["Type"]]}
         return f"{self._pipeline_arn}/{step['Name']}/{fingerprint(inputs)}"

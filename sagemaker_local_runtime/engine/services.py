@@ -10,6 +10,7 @@ from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import Storage
+from sagemaker_local_runtime.tuning.service import TuningService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Services:
 
     :param account: its store keeps the executions.
     :param jobs: runs the jobs of steps.
+    :param tuning: runs the tuning jobs of steps.
     :param models: keeps the models and model packages that steps create.
     :param storage: where property files are.
     :param events: publishes every change of a status.
@@ -26,6 +28,7 @@ class Services:
 
     account: Account
     jobs: JobService
+    tuning: TuningService
     models: ModelRegistry
     storage: Storage
     events: EventPublisher

@@ -77,7 +77,7 @@ class Starts:
         version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
         graph = Graph(definition_of(version))
         steps = [node.step for node in graph.nodes.values()]
-        types = {"Processing", "Training"}
+        types = {"Processing", "Training", "Tuning"}
         if any(step["Type"] == "Transform" for step in steps):
             types.add("Model")
         return {uri for step in steps if step["Type"] in types for uri in _images(step.get("Arguments"))}

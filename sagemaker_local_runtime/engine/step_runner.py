@@ -26,6 +26,7 @@ _CALLS: Mapping[str, str] = {
     "Processing": "sagemaker:CreateProcessingJob",
     "Training": "sagemaker:CreateTrainingJob",
     "Transform": "sagemaker:CreateTransformJob",
+    "Tuning": "sagemaker:CreateHyperParameterTuningJob",
     "Model": "sagemaker:CreateModel",
     "RegisterModel": "sagemaker:CreateModelPackage",
     "Callback": "sqs:SendMessage",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import JobKind
 
@@ -27,6 +29,20 @@ class JobProgram(ABC):
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the new job's Describe answer that its request decides."""
         return {field: request[field] for field in self.described if field in request}
+
+    def document(self, account: Account, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the document of a new job."""
+        kind, now = self.kind, time.time()
+        name = str(request[kind.name_field])
+        return {
+            kind.name_field: name,
+            kind.arn_field: account.arn(f"{kind.resource}/{name}"),
+            kind.status_field: "InProgress",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "_log_stream": f"{name}/algo-1-{int(now)}",
+            **self.describe(request),
+        }
 
     @abstractmethod
     def run(self, job: Job) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class ScriptMode:
         program, source = values.get("sagemaker_program"), values.get("sagemaker_submit_directory")
         if not isinstance(program, str) or not isinstance(source, str):
             return None
-        others = {key: value for key, value in values.items() if not key.startswith("sagemaker_")}
+        # The toolkit keeps its own hyperparameters and the name of a tuned metric from the script.
+        own = ("sagemaker_", "_tuning_objective_metric")
+        others = {key: value for key, value in values.items() if not key.startswith(own)}
         return cls(program, source, others)
 
     def stage(self, job: Job) -> None:

@@ -25,7 +25,7 @@ from sagemaker_local_runtime.images.environments import Environments
 from sagemaker_local_runtime.images.preparation import Preparation
 from sagemaker_local_runtime.jobs.ending import End, clean_up, mark_interrupted
 from sagemaker_local_runtime.jobs.job import Job, JobFiles
-from sagemaker_local_runtime.jobs.kinds import FINAL, KINDS, JobKind, job_tags
+from sagemaker_local_runtime.jobs.kinds import FINAL, KINDS, job_tags
 from sagemaker_local_runtime.jobs.logs import LogShipper
 from sagemaker_local_runtime.jobs.packages import Packages
 from sagemaker_local_runtime.jobs.processes import end_processes_below
@@ -113,11 +113,8 @@ class JobService:
         :raises AwsError: the request is refused.
         """
         job_kind, program = KINDS[kind], self._programs[kind]
-        program.validate(request)
-        self._experiments.check(request.get("ExperimentConfig") or {})
-        for uri, role_arn in program.inputs(request).items():
-            self._storage.require_input(uri, role_arn)
-        document = self._document(job_kind, program, request)
+        self.check(kind, request)
+        document = program.document(self._account, request)
         name, arn = document[job_kind.name_field], str(document[job_kind.arn_field])
         sandbox = self.sandbox
         folder = JobFolder(self._folder / kind / name)
@@ -140,6 +137,14 @@ class JobService:
             self._active[kind, name] = (job, done)
         threading.Thread(target=self._run, args=(program, job, done), name=f"job-{name}", daemon=True).start()
         return arn
+
+    def check(self, kind: str, request: dict[str, Any]) -> None:
+        """Raise AwsError if the Create request of a job would be refused."""
+        program = self._programs[kind]
+        program.validate(request)
+        self._experiments.check(request.get("ExperimentConfig") or {})
+        for uri, role_arn in program.inputs(request).items():
+            self._storage.require_input(uri, role_arn)
 
     def describe(self, kind: str, name: str) -> dict[str, Any]:
         """Return AWS's Describe answer.
@@ -224,18 +229,6 @@ class JobService:
         if document is None:
             raise ValidationError(KINDS[kind].missing.format(name=name))
         return document
-
-    def _document(self, kind: JobKind, program: JobProgram, request: dict[str, Any]) -> dict[str, Any]:
-        now, name = time.time(), str(request[kind.name_field])
-        return {
-            kind.name_field: name,
-            kind.arn_field: self._account.arn(f"{kind.resource}/{name}"),
-            kind.status_field: "InProgress",
-            "CreationTime": now,
-            "LastModifiedTime": now,
-            "_log_stream": f"{name}/algo-1-{int(now)}",
-            **program.describe(request),
-        }
 
     def _run(self, program: JobProgram, job: Job, done: threading.Event) -> None:
         """Run the job in its thread: no exception may escape, and the process is a child of this thread."""

@@ -60,6 +60,7 @@ class TrainingProgram(JobProgram):
         "DebugHookConfig",
         "ProfilerConfig",
         "TensorBoardOutputConfig",
+        "TuningJobArn",  # of a tuning job's training job; clients cannot send it
     )
 
     def __init__(self, images: Catalog) -> None:

@@ -17,9 +17,10 @@ def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Ite
     """Return the steps, each one that has a job with what the job bills, reads and writes.
 
     SageMaker reports the billable time of a training job; a processing or transform job bills from its start
-    to its end, or until now. Jobs that failed or were stopped bill, too. A step whose job comes from another
-    execution, through the cache or a selective execution, bills nothing. SageMaker names only the last job
-    of a step; what its earlier attempts billed is at most the time until that job was created.
+    to its end, or until now. A tuning job bills what its training jobs bill. Jobs that failed or were stopped
+    bill, too. A step whose job comes from another execution, through the cache or a selective execution,
+    bills nothing. SageMaker names only the last job of a step; what its earlier attempts billed is at most
+    the time until that job was created.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
 
@@ -46,10 +47,13 @@ def has_job(step: Step) -> bool:
 
 
 def described_job(client: SageMakerClient, step: Step) -> Mapping[str, Any]:
-    """Return the answer of the Describe operation of a step's job."""
+    """Return the answer of the Describe operation of a step's job.
+
+    That of a tuning job also has the times, instances and data of its training jobs.
+    """
     operation, key, _ = _DESCRIBE[str(step.type)]
     job: Mapping[str, Any] = getattr(client.sagemaker, operation)(**{key: step.job_name})
-    return job
+    return {**job, **_training_jobs(client, job)} if step.type == "Tuning" else job
 
 
 def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mapping[str, Any]) -> Bill:
@@ -74,7 +78,7 @@ def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mappi
     if step.is_cache_hit or (created is not None and created < began):
         saved, saving = (seconds * count if step.is_cache_hit else 0.0), 0.0
         seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
-    price = prices.find(region, instance, str(step.type))
+    price = prices.find(region, instance, _component(step))
     return Bill(
         instance_type=instance,
         instance_count=count,
@@ -119,7 +123,9 @@ class Total:
         paid = [
             (step, bill) for step, bill in bills if bill.instance_seconds or bill.earlier_instance_seconds
         ]
-        unpriced = {f"{bill.instance_type} for {step.type}" for step, bill in paid if bill.currency is None}
+        unpriced = {
+            f"{bill.instance_type} for {_component(step)}" for step, bill in paid if bill.currency is None
+        }
         currencies = {bill.currency for _, bill in paid if bill.currency}
         known = not unpriced and len(currencies) <= 1
         costs = [(bill.cost or 0.0, bill.cost_of(bill.earlier_instance_seconds) or 0.0) for _, bill in paid]
@@ -164,6 +170,36 @@ def _earlier(step: Step, created: datetime | None) -> float:
     return round(max(0.0, (created - step.started).total_seconds()), 3)
 
 
+def _training_jobs(client: SageMakerClient, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a training job's description has: of all training jobs the times, of the best the model."""
+    name = job["HyperParameterTuningJobName"]
+    best = job.get("BestTrainingJob", {}).get("TrainingJobName")
+    summaries = client.pages(
+        "list_training_jobs_for_hyper_parameter_tuning_job",
+        "TrainingJobSummaries",
+        HyperParameterTuningJobName=name,
+    )
+    found = [client.sagemaker.describe_training_job(TrainingJobName=s["TrainingJobName"]) for s in summaries]
+    seconds = [_seconds(training)[0] for training in found]
+    trained = [
+        training.get("TrainingTimeInSeconds", own) for training, own in zip(found, seconds, strict=True)
+    ]
+    return {
+        "BillableTimeInSeconds": sum(seconds),
+        "TrainingTimeInSeconds": sum(trained),
+        "ResourceConfig": found[0]["ResourceConfig"] if found else {},
+        "InputDataConfig": job.get("TrainingJobDefinition", {}).get("InputDataConfig", []),
+        "ModelArtifacts": next(
+            (t.get("ModelArtifacts", {}) for t in found if t.get("TrainingJobName") == best), {}
+        ),
+    }
+
+
+def _component(step: Step) -> str:
+    """Return the component in the price list of the jobs of a step."""
+    return "Training" if step.type == "Tuning" else str(step.type)
+
+
 def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
     if "BillableTimeInSeconds" in job:
         return float(job["BillableTimeInSeconds"]), "BillableTimeInSeconds"
@@ -187,4 +223,9 @@ _DESCRIBE = {
     ),
     "Training": ("describe_training_job", "TrainingJobName", ("ResourceConfig",)),
     "Transform": ("describe_transform_job", "TransformJobName", ("TransformResources",)),
+    "Tuning": (
+        "describe_hyper_parameter_tuning_job",
+        "HyperParameterTuningJobName",
+        ("ResourceConfig",),
+    ),
 }

@@ -28,7 +28,7 @@ class GateReading:
     :param threshold: the threshold of this execution, read back from its parameters.
     :param operator: the comparison, by its name in the definition.
     :param passed: whether the metric passes the threshold.
-    :param report_uri: the S3 URI of the report, or the ARN of the training job that has the metric.
+    :param report_uri: the S3 URI of the report, or the ARN of the training or tuning job that has the metric.
     """
 
     metric: str
@@ -57,7 +57,8 @@ def read_gate(
     definition = client.execution_definition(pipeline_execution_arn)
     gate = gate_of(definition, condition_step=condition_step)
     if gate.metric_name is not None:
-        uri, value = training_metric(client, pipeline_execution_arn, gate)
+        read = tuning_metric if gate.is_tuned else training_metric
+        uri, value = read(client, pipeline_execution_arn, gate)
     else:
         uri = report_uri(client, pipeline_execution_arn, gate)
         value = read_metric(client, uri, gate.json_path)
@@ -117,6 +118,28 @@ def training_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: 
             "accepted; correct the metric's name in the condition, or the MetricDefinitions of the step."
         )
     return job_arn, _finite(metrics[gate.metric_name], str(gate.metric_name), job_arn)
+
+
+def tuning_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> tuple[str, float]:
+    """Return the ARN of the gate's tuning job, and the objective metric of its best training job.
+
+    :raises EvaluationError: the step ran no job, no training job has the metric, or it is not finite.
+    """
+    job_arn = resource_of_step(client, pipeline_execution_arn, gate.report_step, "Tuning")
+    if job_arn is None:
+        raise EvaluationError(
+            f"Step {gate.report_step} of {pipeline_execution_arn} ran no tuning job, so the metric "
+            f"{gate.metric_name} does not exist. Check the step's status and reason."
+        )
+    name = job_arn.rpartition("/")[2]
+    job = client.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    final = job.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+    if final is None:
+        raise EvaluationError(
+            f"{job_arn} has no best training job; expected one with the metric {gate.metric_name!r}. No "
+            "model is accepted; check the status of the tuning job and of its training jobs."
+        )
+    return job_arn, _finite(final["Value"], str(gate.metric_name), job_arn)
 
 
 def resource_of_step(

@@ -19,6 +19,8 @@ _LOG_GROUPS = {
     "Processing": "/aws/sagemaker/ProcessingJobs",
     "Training": "/aws/sagemaker/TrainingJobs",
     "Transform": "/aws/sagemaker/TransformJobs",
+    # Its training jobs, whose names begin with its own.
+    "Tuning": "/aws/sagemaker/TrainingJobs",
 }
 
 

@@ -39,7 +39,10 @@ _MIRRORED = {
     "LessThan": "GreaterThan",
     "LessThanOrEqualTo": "GreaterThanOrEqualTo",
 }
-_METRICS = "a JsonGet of a property file or a training step's FinalMetricDataList['<metric>'].Value"
+_METRICS = (
+    "a JsonGet of a property file, a training step's FinalMetricDataList['<metric>'].Value, or a tuning "
+    "step's BestTrainingJob.FinalHyperParameterTuningJobObjectiveMetric.Value"
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Gate:
     :param condition_step: name of the Condition step.
     :param operator: the comparison ``metric <operator> threshold`` that accepts a model, by its name in
         the definition (``LessThanOrEqualTo``).
-    :param report_step: name of the Processing step that writes the report, or of the Training step whose
-        job has the metric.
+    :param report_step: name of the Processing step that writes the report, or of the Training or Tuning step
+        whose job has the metric.
     :param property_file: name of the property file; empty without a report.
     :param output_name: the output of the report step that contains the file; empty without a report.
     :param file_path: path of the file below that output; empty without a report.
@@ -58,8 +61,9 @@ class Gate:
         the metric's name.
     :param threshold: the parameter that contains the threshold, or the constant itself.
     :param rejection_steps: names of the Fail steps in the Condition's ElseSteps.
-    :param metric_name: the training metric (``validation:rmse``) that is read from ``FinalMetricDataList``
-        of the training job; None where the metric is in a report.
+    :param metric_name: the metric (``validation:rmse``) that is read from ``FinalMetricDataList`` of the
+        training job, or the objective metric of the tuning job; None where the metric is in a report.
+    :param is_tuned: whether the metric is that of a tuning job's best training job.
     """
 
     condition_step: str
@@ -72,6 +76,7 @@ class Gate:
     threshold: Parameter | float
     rejection_steps: tuple[str, ...]
     metric_name: str | None = None
+    is_tuned: bool = False
 
     @property
     def label(self) -> str:
@@ -161,8 +166,12 @@ def _condition(definition: Mapping[str, Any], wanted: str | None) -> dict[str, A
 
 
 def _metrics(value: Any) -> list[Reference]:
-    """Return the references to training metrics in a value."""
-    return [reference for reference in references(value) if reference.training_metric is not None]
+    """Return the references to metrics of training and tuning jobs in a value."""
+    return [
+        reference
+        for reference in references(value)
+        if reference.training_metric is not None or reference.is_tuning_metric
+    ]
 
 
 def _sides(name: str, condition: Mapping[str, Any]) -> tuple[str, dict[str, Any], Any]:
@@ -192,14 +201,30 @@ def _source(definition: Mapping[str, Any], name: str, metric: Mapping[str, Any])
             "json_path": path["Path"],
         }
     (reference,) = _metrics(metric)
-    if not any(s["Name"] == reference.name and s.get("Type") == "Training" for s in iter_steps(definition)):
+    kind = "Tuning" if reference.is_tuning_metric else "Training"
+    steps = {s["Name"]: s for s in iter_steps(definition) if s.get("Type") == kind}
+    if reference.name not in steps:
         raise GateError(
-            f"Condition step {name!r} reads its metric from {reference.text!r}, expected a Training step of "
+            f"Condition step {name!r} reads its metric from {reference.text!r}, expected a {kind} step of "
             "this definition. Correct the reference."
         )
-    no_report = {"property_file": "", "output_name": "", "file_path": ""}
-    metric_name = str(reference.training_metric)
-    return {"report_step": reference.name, "json_path": metric_name, "metric_name": metric_name, **no_report}
+    metric_name = reference.training_metric or _objective(steps[reference.name]["Arguments"])
+    return {
+        "report_step": reference.name,
+        "json_path": metric_name,
+        "metric_name": metric_name,
+        "is_tuned": reference.is_tuning_metric,
+        "property_file": "",
+        "output_name": "",
+        "file_path": "",
+    }
+
+
+def _objective(arguments: Mapping[str, Any]) -> Any:
+    """Return the name of the metric that a tuning job optimizes."""
+    config = arguments["HyperParameterTuningJobConfig"]
+    objective = config.get("HyperParameterTuningJobObjective")
+    return (objective or arguments["TrainingJobDefinition"]["TuningObjective"])["MetricName"]
 
 
 def _property_file(

@@ -13,6 +13,10 @@ _GET = re.compile(r"(?P<kind>[A-Za-z]+)(?:\.(?P<name>[A-Za-z0-9_-]+)(?P<rest>.*)
 _TRAINING_METRIC = re.compile(
     r"""\.FinalMetricDataList\[(?P<quote>['"])(?P<name>[^'"]+)(?P=quote)\]\.Value"""
 )
+#: ``TrainingJobSummaries`` begins with the best training job.
+_TUNING_METRIC = re.compile(
+    r"\.(?:BestTrainingJob|TrainingJobSummaries\[0\])\.FinalHyperParameterTuningJobObjectiveMetric\.Value"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Reference:
         """The name of the training job's metric that is read, or None."""
         match = _TRAINING_METRIC.fullmatch(self.rest) if self.kind == "Steps" else None
         return match["name"] if match else None
+
+    @property
+    def is_tuning_metric(self) -> bool:
+        """Whether it reads the objective metric of a tuning job's best training job."""
+        return self.kind == "Steps" and _TUNING_METRIC.fullmatch(self.rest) is not None
 
 
 def parse_reference(text: str) -> Reference:

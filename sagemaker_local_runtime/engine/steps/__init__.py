@@ -9,6 +9,7 @@ from sagemaker_local_runtime.engine.steps.fail import FailExecutor
 from sagemaker_local_runtime.engine.steps.job import JobExecutor
 from sagemaker_local_runtime.engine.steps.model import ModelExecutor
 from sagemaker_local_runtime.engine.steps.register_model import RegisterModelExecutor
+from sagemaker_local_runtime.engine.steps.tuning import TuningExecutor
 from sagemaker_local_runtime.jobs.kinds import KINDS
 
 _ALL: list[StepExecutor] = [
@@ -17,6 +18,7 @@ _ALL: list[StepExecutor] = [
     FailExecutor(),
     ModelExecutor(),
     RegisterModelExecutor(),
+    TuningExecutor(),
     *(JobExecutor(kind) for kind in KINDS.values()),
 ]
 EXECUTORS = {executor.step_type: executor for executor in _ALL}

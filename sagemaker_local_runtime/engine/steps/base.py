@@ -47,19 +47,21 @@ class StepRun:
         """The last part of the execution's ARN."""
         return str(self.execution["PipelineExecutionArn"]).rpartition("/")[2]
 
-    def resource_name(self, field: str) -> str:
+    def resource_name(self, field: str, *, longest: int = MAX_NAME) -> str:
         """Return the name of the attempt's job or resource.
 
         A definition with custom prefixes names the resource itself; the random part of the attempt's name
         makes it unique.
 
         :param field: the argument that may hold a prefix.
+        :param longest: the longest name that is allowed; a short one begins with the step's name.
         """
         prefix = self.arguments.get(field)
-        if not prefix:
+        if not prefix and len(self.job_name) <= longest:
             return self.job_name
         unique = f"{self.execution_id}-{self.job_name.rpartition('-')[2]}"
-        return f"{str(prefix)[: MAX_NAME - len(unique) - 1]}-{unique}"
+        given = str(prefix or self.name.replace("_", "-"))
+        return f"{given[: longest - len(unique) - 1].strip('-')}-{unique}".lstrip("-")
 
     def with_role(self, field: str) -> dict[str, Any]:
         """Return the step's arguments, with the pipeline's role where they name none.
@@ -70,8 +72,11 @@ class StepRun:
         """
         if self.arguments.get(field):
             return self.arguments
-        pipeline = find_pipeline(self.services.account, self.execution["PipelineArn"])
-        return {**self.arguments, field: pipeline["RoleArn"]}
+        return {**self.arguments, field: self.pipeline_role()}
+
+    def pipeline_role(self) -> str:
+        """Return the ARN of the pipeline's role."""
+        return str(find_pipeline(self.services.account, self.execution["PipelineArn"])["RoleArn"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,10 +74,20 @@ def _outcome(job: dict[str, Any], kind: JobKind, metadata: dict[str, Any], *, st
         return StepOutcome(status="Stopped", metadata=metadata, properties=job)
     ended = f"The job ended as {_ended_as(job, status)}."
     reason = job.get("FailureReason") or job.get("ExitMessage") or ended
+    return failed(reason, metadata=metadata, properties=job)
+
+
+def failed(reason: str, *, metadata: dict[str, Any], properties: dict[str, Any]) -> StepOutcome:
+    """Return the outcome of a step whose job has failed.
+
+    :param reason: the job's FailureReason.
+    :param metadata: the step's metadata.
+    :param properties: the job's Describe answer.
+    """
     return StepOutcome(
         status="Failed",
         metadata=metadata,
-        properties=job,
+        properties=properties,
         failure_reason=f"ClientError: {reason}",
         failure_type=_FAILURE_TYPES.get(reason.partition(":")[0]),
     )

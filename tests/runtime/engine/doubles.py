@@ -108,7 +108,9 @@ class Engine:
         storage: Any = self.objects
         preparation = Preparation(Catalog(), Environments(data_dir / "environments"))
         jobs: Any = SimpleNamespace(preparation=preparation)
-        services = Services(account=account, jobs=jobs, models=nothing, storage=storage, events=events)
+        services = Services(
+            account=account, jobs=jobs, tuning=nothing, models=nothing, storage=storage, events=events
+        )
         self.runtime: Any = SimpleNamespace(account=account, executions=ExecutionService(services))
 
     def call(self, name: str, **request: Any) -> dict[str, Any]:

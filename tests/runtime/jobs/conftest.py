@@ -17,6 +17,7 @@ from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import Storage
 from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.tuning.service import TuningService
 
 if TYPE_CHECKING:
     from sagemaker_local_runtime.runtime import Runtime
@@ -38,6 +39,7 @@ class JobRuntime:
         self.storage = Storage(self.account)
         self.models = ModelRegistry(self.account, self.storage)
         self.jobs = JobService(self.account, self.storage, self.models, self.faults)
+        self.tuning = TuningService(self.account, self.jobs, self.faults)
 
 
 StartRuntime = Callable[..., JobRuntime]
@@ -156,6 +158,7 @@ DRIVER = """
 import sys, time
 from pathlib import Path
 from sagemaker_local_runtime.settings import Settings
+from sagemaker_local_runtime.tuning.service import TuningService
 sys.path.insert(0, {folder!r})
 from conftest import JobRuntime, output, run_processing, processing_request
 

@@ -24,6 +24,7 @@ def step_run(
         services=Services(
             account=runtime.account,
             jobs=runtime.jobs,
+            tuning=runtime.tuning,
             models=runtime.models,
             storage=runtime.storage,
             events=events,

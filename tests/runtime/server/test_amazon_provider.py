@@ -102,6 +102,52 @@ def test_the_processing_operator_runs_a_job_and_reads_its_report(runtime: LocalR
     assert SageMakerProcessingSensor(task_id="wait", job_name=name).poke({}) is True
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
+def test_the_tuning_operator_finds_the_best_training_job(runtime: LocalRuntime, strategy: str) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTuningOperator
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerTuningSensor
+
+    name = f"provider-{strategy.lower()}"
+    uri = runtime.put("tuning/train.csv", TRAINING_ROWS)
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    depth = {"Name": "max_depth", "MinValue": "1", "MaxValue": "4", "ScalingType": "Linear"}
+    config = {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": strategy,
+            "RandomSeed": 1,
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:rmse"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": "3", "MaxParallelTrainingJobs": "3"},
+            "ParameterRanges": {"IntegerParameterRanges": [depth]},
+        },
+        "TrainingJobDefinition": {
+            "StaticHyperParameters": {"objective": "reg:squarederror", "num_round": "5"},
+            "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+            "RoleArn": "SageMakerExecutionRole",
+            "InputDataConfig": [
+                {
+                    "ChannelName": channel,
+                    "ContentType": "text/csv",
+                    "DataSource": {"S3DataSource": dict(source)},
+                }
+                for channel in ("train", "validation")
+            ],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{runtime.bucket}/tuned"},
+            "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        },
+    }
+    result = SageMakerTuningOperator(task_id="tune", config=config, check_interval=1).execute({})["Tuning"]
+    assert result["TrainingJobStatusCounters"]["Completed"] == 3
+    best = result["BestTrainingJob"]
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] > 0
+    assert (
+        len(runtime.get(f"s3://{runtime.bucket}/tuned/{best['TrainingJobName']}/output/model.tar.gz")) > 100
+    )
+    assert SageMakerTuningSensor(task_id="wait", job_name=name).poke({}) is True
+
+
 def test_the_training_operator_leaves_a_model(runtime: LocalRuntime, trained: str) -> None:
     assert trained.endswith("/output/model.tar.gz")
     assert len(runtime.get(trained)) > 100

@@ -197,7 +197,12 @@ json_values = st.recursive(
 )
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # What would start work of its own is fuzzed with what cannot be accepted only.
-STARTING = ("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob")
+STARTING = (
+    "CreateHyperParameterTuningJob",
+    "CreateProcessingJob",
+    "CreateTrainingJob",
+    "CreateTransformJob",
+)
 
 
 @FUZZ
@@ -205,7 +210,15 @@ STARTING = ("CreateProcessingJob", "CreateTrainingJob", "CreateTransformJob")
     action=st.sampled_from(sorted(set(ACTIONS) - set(STARTING)) or ["ListModels"]),
     names=st.lists(
         st.sampled_from(
-            ["PipelineName", "PipelineExecutionArn", "NextToken", "ModelName", "ResourceArn", "MaxResults"]
+            [
+                "PipelineName",
+                "PipelineExecutionArn",
+                "HyperParameterTuningJobName",
+                "NextToken",
+                "ModelName",
+                "ResourceArn",
+                "MaxResults",
+            ]
         ),
         max_size=4,
     ),

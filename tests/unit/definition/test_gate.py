@@ -84,6 +84,21 @@ def test_a_gate_may_read_a_metric_of_a_training_job(definition: dict[str, Any]) 
     assert gate.rejection_steps == ("Reject",)
 
 
+@pytest.mark.parametrize("best", ["BestTrainingJob", "TrainingJobSummaries[0]"])
+def test_a_gate_may_read_the_best_metric_of_a_tuning_job(definition: dict[str, Any], best: str) -> None:
+    objective = {"HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:rmse"}}
+    tune = {"Name": "Tune", "Type": "Tuning", "Arguments": {"HyperParameterTuningJobConfig": objective}}
+    definition["Steps"].append(tune)
+    _condition(definition)["LeftValue"] = {
+        "Get": f"Steps.Tune.{best}.FinalHyperParameterTuningJobObjectiveMetric.Value"
+    }
+    gate = gate_of(definition)
+    assert (gate.report_step, gate.metric_name, gate.is_tuned) == ("Tune", "validation:rmse", True)
+    tune["Type"] = "Training"
+    with pytest.raises(GateError, match="expected a Tuning step"):
+        gate_of(definition)
+
+
 def test_a_condition_that_reads_no_metric_is_named_with_what_it_reads(definition: dict[str, Any]) -> None:
     _condition(definition)["LeftValue"] = {"Get": "Steps.Tune.BestTrainingJob.TrainingJobName"}
     expected = (
