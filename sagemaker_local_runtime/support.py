@@ -22,6 +22,8 @@ END = "<!-- end of the generated part -->"
 
 # What a partly supported step type or action lacks. Everything else about it works as on AWS.
 PARTIAL_STEPS: Mapping[str, str] = {
+    "Cleanup": "outputs of Training, Processing and Transform steps; there are no Athena steps",
+    "ForEach": "a failed child does not end the others; children do not count for MaxParallelExecutionSteps",
     "Model": "creates models; artifacts are not repacked",
     "Processing": (
         "instances are processes of this machine; S3 inputs in File mode, no dataset definitions; outputs "

@@ -221,6 +221,11 @@ class ExecutionService:
                 kept.add(name)
             else:
                 record.forget_step(name)
+        for step in record.steps():
+            parent = graph.nodes.get(step.get("IterationContext", {}).get("ParentStepName", ""))
+            # A ForEach step that runs again skips its children that have succeeded with the same item.
+            if parent and not (step["StepName"] in succeeded and parent.upstream <= kept):
+                record.forget_step(step["StepName"])
 
 
 def delete_executions(store: Store, pipeline_arn: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
@@ -39,11 +39,13 @@ class Node:
     :param triggers: the steps that it waits for, each with the trigger that allows it to run.
     :param branch: the Condition step that contains it, and the outcome with which it runs; None outside a
         branch.
+    :param body: the steps that a ForEach step runs for each of its items; None for other steps.
     """
 
     step: Step
     triggers: Mapping[str, str]
     branch: tuple[str, bool] | None = None
+    body: Graph | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +76,8 @@ class Plan:
 class Graph:
     """The steps of a definition, including those in branches, in an order that respects every dependency.
 
+    A ForEach step stands for the steps in its body.
+
     :param definition: a definition that has passed the checks of CreatePipeline.
     """
 
@@ -87,7 +91,7 @@ class Graph:
             if name in names:
                 triggers = {other: trigger for other, trigger in node.triggers.items() if other in names}
                 branch = node.branch if node.branch and node.branch[0] in names else None
-                graph.nodes[name] = Node(node.step, triggers, branch)
+                graph.nodes[name] = replace(node, triggers=triggers, branch=branch)
         return graph
 
     def plan(self, statuses: Mapping[str, str], outcomes: Mapping[str, bool]) -> Plan:
@@ -147,6 +151,8 @@ def _verdict(
 
 
 def _nodes(definition: Definition) -> Iterator[Node]:
+    bodies: dict[str, list[Node]] = {}
+    others: list[Node] = []
     for located in locate_steps(definition):
         own = own_part(located.step)
         triggers = {found.name: "Completed" for found in references(own) if found.kind == "Steps"}
@@ -154,8 +160,29 @@ def _nodes(definition: Definition) -> Iterator[Node]:
             triggers.update(
                 {entry: "Completed"} if isinstance(entry, str) else {entry["Step"]: entry["Trigger"]}
             )
-        branch = (located.parent, located.branch == "IfSteps") if located.parent else None
-        yield Node(own, triggers, branch)
+        if located.parent and located.branch == "ForEachBody":
+            bodies.setdefault(located.parent, []).append(Node(own, triggers))
+        else:
+            branch = (located.parent, located.branch == "IfSteps") if located.parent else None
+            others.append(Node(own, triggers, branch))
+    for node in others:
+        yield _with_body(node, bodies[node.name]) if node.name in bodies else node
+
+
+def _with_body(node: Node, body: list[Node]) -> Node:
+    """Return a ForEach step, which also waits for what the steps in its body wait for."""
+    names = {inner.name for inner in body}
+    outside = {
+        name: trigger for inner in body for name, trigger in inner.triggers.items() if name not in names
+    }
+    graph = Graph({})
+    graph.nodes = _ordered(
+        {
+            inner.name: replace(inner, triggers={k: v for k, v in inner.triggers.items() if k in names})
+            for inner in body
+        }
+    )
+    return replace(node, triggers={**outside, **node.triggers}, body=graph)
 
 
 def _ordered(nodes: Mapping[str, Node]) -> dict[str, Node]:

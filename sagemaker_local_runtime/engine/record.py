@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sagemaker_local_runtime.engine.services import Services
@@ -33,6 +34,10 @@ class ExecutionRecord:
         self._events = services.events
         self.arn = arn
 
+    def persist(self, change: Callable[[], None]) -> None:
+        """Make a change that must not be lost, retrying until it is written."""
+        self._store.persist(change)
+
     def execution(self) -> Document:
         """Return the execution's document."""
         document = self._store.get(EXECUTION, self.arn)
@@ -54,12 +59,16 @@ class ExecutionRecord:
             self._events.execution_changed(document, previous)
         return document
 
+    def step(self, name: str) -> Document | None:
+        """Return the document of a step, or None if it has not started."""
+        return self._store.get(STEP, step_key(self.arn, name))
+
     def publish_start(self) -> None:
         """Publish the execution's initial status."""
         self._events.execution_changed(self.execution(), None)
 
-    def start_step(self, step: Any) -> None:
-        """Store the document of a step that is starting."""
+    def start_step(self, step: Any, **fields: Any) -> None:
+        """Store the document of a step that is starting, with additional fields."""
         body = {
             "StepName": step["Name"],
             "StartTime": time.time(),
@@ -67,6 +76,7 @@ class ExecutionRecord:
             "Metadata": {},
             "_execution_arn": self.arn,
             "_type": step["Type"],
+            **fields,
         }
         for field, source in (("StepDisplayName", "DisplayName"), ("StepDescription", "Description")):
             if step.get(source):

@@ -49,6 +49,7 @@ class Scope:
     :param properties: the Describe answer of every step that has succeeded.
     :param property_files: the ``PropertyFiles`` entries of every step.
     :param read: returns the content of an S3 object, given its URI.
+    :param items: the item of the current iteration of a ForEach step; empty outside its body.
     """
 
     parameters: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Scope:
     properties: Mapping[str, Mapping[str, Any]]
     property_files: Mapping[str, list[Mapping[str, Any]]]
     read: Callable[[str], bytes]
+    items: tuple[Any, ...] = ()
 
 
 class Resolver:
@@ -94,9 +96,32 @@ class Resolver:
             return _member(self._scope.execution, reference.name, text)
         if reference.kind == "Steps":
             return self._step_property(reference.name, reference.rest, text)
+        if reference.kind == "ForEach" and reference.name == "CurrentItem":
+            return self._current_item(reference.rest, text)
+        if reference.kind == "IterationOutput":
+            return {
+                "Get": text
+            }  # the Selector of a ForEach step, which has no value before the step has ended
         raise ResolutionError(
             f"Cannot resolve {text!r}: expected Parameters., Execution. or Steps. at its start."
         )
+
+    def _current_item(self, path: str, text: str) -> Any:
+        if not self._scope.items:
+            raise ResolutionError(
+                f"Cannot resolve {text!r}: it has a value only in the body of a ForEach step."
+            )
+        (item,) = self._scope.items
+        if not path:
+            return as_text(item) if isinstance(item, (dict, list)) else item
+        if isinstance(item, str):
+            try:
+                item = json.loads(item)
+            except ValueError as error:
+                raise ResolutionError(
+                    f"Cannot resolve {text!r}: the item {item!r} is not a JSON document ({error})."
+                ) from error
+        return walk(item, path, text)
 
     def _step_property(self, step: str, path: str, text: str) -> Any:
         if step not in self._scope.properties:

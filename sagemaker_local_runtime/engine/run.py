@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from sagemaker_local_runtime.engine.children import StepResult
 from sagemaker_local_runtime.engine.graph import Graph, Node
 from sagemaker_local_runtime.engine.parameters import typed_values
 from sagemaker_local_runtime.engine.record import STEP_FAILURE, ExecutionRecord
 from sagemaker_local_runtime.engine.selective import selected_names
 from sagemaker_local_runtime.engine.services import Services
-from sagemaker_local_runtime.engine.step_runner import StepResult, StepRunner
+from sagemaker_local_runtime.engine.step_runner import StepRunner
 from sagemaker_local_runtime.engine.steps.base import StepOutcome
 from sagemaker_local_runtime.store import Document
+from sagemaker_pipelines.definition import iter_steps
 from sagemaker_pipelines.states import Phase, execution_phase, step_phase
 
 logger = logging.getLogger(__name__)
@@ -57,9 +59,7 @@ class ExecutionRun:
             services,
             self._record,
             parameters=typed_values(definition, execution["_parameters"]),
-            property_files={
-                n: node.step.get("PropertyFiles") or [] for n, node in Graph(definition).nodes.items()
-            },
+            property_files={step["Name"]: step.get("PropertyFiles") or [] for step in iter_steps(definition)},
             properties=self._properties,
         )
 
@@ -98,9 +98,11 @@ class ExecutionRun:
             self._halted = self.finishing = True
             for stop in self._stops.values():
                 stop.set()
-            for name, status in self._statuses.items():
-                if not step_phase(status).is_terminal:
-                    self._record.change_step(name, "Failed", FailureReason=reason, EndTime=time.time())
+            for step in self._record.steps():
+                if not step_phase(step["StepStatus"]).is_terminal:
+                    self._record.change_step(
+                        step["StepName"], "Failed", FailureReason=reason, EndTime=time.time()
+                    )
             self._record.change_execution("Failed", FailureReason=reason)
             self.ended.set()
 
@@ -195,15 +197,7 @@ class ExecutionRun:
             self._threads.pop(name, None)
             if self.ended.is_set():
                 return
-            self._change(
-                name,
-                outcome.status,
-                EndTime=time.time(),
-                FailureReason=outcome.failure_reason,
-                _properties=outcome.properties or None,
-                **({"Metadata": outcome.metadata} if outcome.metadata else {}),
-                **result.fields,
-            )
+            self._change(name, outcome.status, **result.document())
             if outcome.status == "Succeeded" or outcome.properties:
                 self._properties[name] = outcome.properties
             if "Outcome" in outcome.properties:

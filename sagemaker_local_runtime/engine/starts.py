@@ -27,6 +27,7 @@ from sagemaker_local_runtime.engine.variables import execution_variables
 from sagemaker_local_runtime.exceptions import ConflictError, ResolutionError, ValidationError
 from sagemaker_local_runtime.store import Document, fingerprint
 from sagemaker_local_runtime.validation import validate
+from sagemaker_pipelines.definition import iter_steps
 
 START_TOKEN = "start-token"  # noqa: S105 - the kind of a document
 
@@ -75,8 +76,7 @@ class Starts:
     def images(self, pipeline: Document, request: Mapping[str, Any]) -> set[str]:
         """Return the images that jobs of the definition run; a transform job runs those of models."""
         version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
-        graph = Graph(definition_of(version))
-        steps = [node.step for node in graph.nodes.values()]
+        steps = list(iter_steps(definition_of(version)))
         types = {"Processing", "Training", "Tuning"}
         if any(step["Type"] == "Transform" for step in steps):
             types.add("Model")

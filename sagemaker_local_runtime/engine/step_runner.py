@@ -7,17 +7,18 @@ import string
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from sagemaker_local_runtime.engine.cache import StepCache, is_cached
+from sagemaker_local_runtime.engine.children import Child, StepResult
 from sagemaker_local_runtime.engine.graph import Node
 from sagemaker_local_runtime.engine.record import ExecutionRecord, step_key
 from sagemaker_local_runtime.engine.resolver import Resolver, Scope
 from sagemaker_local_runtime.engine.retry import RetryBudget, failure_type_of
 from sagemaker_local_runtime.engine.services import Services
 from sagemaker_local_runtime.engine.steps import EXECUTORS
-from sagemaker_local_runtime.engine.steps.base import MAX_NAME, StepOutcome, StepRun
+from sagemaker_local_runtime.engine.steps.base import MAX_NAME, Body, Iteration, StepOutcome, StepRun
 from sagemaker_local_runtime.engine.variables import execution_variables
 from sagemaker_local_runtime.exceptions import AwsError, LocalRuntimeError
 
@@ -33,18 +34,6 @@ _CALLS: Mapping[str, str] = {
 }
 
 _ALPHABET = string.ascii_lowercase + string.digits + string.ascii_uppercase
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """How a step ended.
-
-    :param outcome: the last attempt's outcome, or the cached one.
-    :param fields: additional fields of the step's document.
-    """
-
-    outcome: StepOutcome
-    fields: dict[str, Any] = field(default_factory=dict)
 
 
 def job_name(execution_id: str, step_name: str) -> str:
@@ -82,22 +71,23 @@ class StepRunner:
         self._execution = record.execution()
         self._cache = StepCache(services.account.store, self._execution["PipelineArn"])
 
-    def run(self, node: Node, stop: threading.Event) -> StepResult:
+    def run(self, node: Node, stop: threading.Event, iteration: Iteration | None = None) -> StepResult:
         """Run one step to its end.
 
         :param node: the step.
         :param stop: set to end it early.
+        :param iteration: the item of the ForEach step that contains it; None elsewhere.
         """
         try:
-            step_run = self._step_run(node, stop)
+            step_run = self._step_run(node, stop, iteration)
             hit = self._cached(step_run)
-            return hit or self._attempts(node, step_run)
+            return hit or self._attempts(node, step_run, iteration)
         except LocalRuntimeError as error:
             return StepResult(StepOutcome(status="Failed", failure_reason=str(error)))
 
-    def _step_run(self, node: Node, stop: threading.Event) -> StepRun:
+    def _step_run(self, node: Node, stop: threading.Event, iteration: Iteration | None) -> StepRun:
         name = job_name(self._execution["PipelineExecutionArn"].rpartition("/")[2], node.name)
-        step = self._resolver(name).resolve(node.step)
+        step = self._resolver(name, iteration).resolve(node.step)
         return StepRun(
             services=self._services,
             execution=self._execution,
@@ -106,16 +96,29 @@ class StepRunner:
             job_name=name,
             stop=stop,
             record=self._recorder(node.name),
+            body=self._body(node, stop),
+            properties=self._properties,
         )
 
-    def _resolver(self, name: str) -> Resolver:
+    def _body(self, node: Node, stop: threading.Event) -> Body | None:
+        if node.body is None:
+            return None
+
+        def run(inner: Node, iteration: Iteration) -> StepOutcome:
+            child = Child(self._record, node.name, inner, iteration)
+            return child.run(lambda named: self.run(named, stop, iteration), stop)
+
+        return Body(node.body, run)
+
+    def _resolver(self, name: str, iteration: Iteration | None) -> Resolver:
         return Resolver(
             Scope(
                 parameters=self._parameters,
                 execution=execution_variables(self._execution, name),
-                properties=self._properties,
+                properties={**self._properties, **iteration.outputs} if iteration else self._properties,
                 property_files=self._property_files,
                 read=self._services.storage.read_bytes,
+                items=(iteration.item,) if iteration else (),
             )
         )
 
@@ -135,7 +138,7 @@ class StepRunner:
             outcome, {"CacheHitResult": {"SourcePipelineExecutionArn": found["_execution_arn"]}}
         )
 
-    def _attempts(self, node: Node, step_run: StepRun) -> StepResult:
+    def _attempts(self, node: Node, step_run: StepRun, iteration: Iteration | None) -> StepResult:
         budget = RetryBudget(step_run.step.get("RetryPolicies") or (), time.time())
         attempt = 1
         while True:
@@ -151,7 +154,7 @@ class StepRunner:
                 break
             attempt += 1
             self._record.update_step(node.name, AttemptCount=attempt)
-            step_run = self._step_run(node, step_run.stop)
+            step_run = self._step_run(node, step_run.stop, iteration)
         if outcome.status == "Succeeded" and is_cached(step_run.step):
             key = step_key(self._record.arn, node.name)
             self._cache.put(step_run.step, step_run.arguments, key, time.time())

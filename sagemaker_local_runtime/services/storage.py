@@ -108,6 +108,11 @@ class Storage:
         bucket, prefix = split_uri(uri_prefix)
         return [f"s3://{bucket}/{key}" for key in self._keys(bucket, prefix)]
 
+    def delete(self, uri: str) -> None:
+        """Delete an object; it is not an error if it does not exist."""
+        bucket, key = split_uri(uri)
+        self._s3.delete_object(Bucket=bucket, Key=key)
+
     def has_objects(self, uri_prefix: str) -> bool:
         """Return whether there is an object whose key begins with the prefix."""
         return any(islice(self._keys(*split_uri(uri_prefix)), 1))

@@ -25,19 +25,24 @@ def step_graph(definition: Mapping[str, Any]) -> dict[str, set[str]]:
     """Return the predecessors of every step.
 
     A step waits for the steps that its arguments refer to, for the steps in its ``DependsOn``, and for the
-    Condition (or ForEach) that contains it.
+    Condition (or ForEach) that contains it. A ForEach also waits for what the steps in its body wait for.
 
     :param definition: the definition as parsed JSON.
     :return: step name to the names of its predecessors, in the order of the document.
     """
     graph: dict[str, set[str]] = {}
+    bodies: dict[str, dict[str, set[str]]] = {}
     for located in locate_steps(definition):
         own = own_part(located.step)
         predecessors = {reference.name for reference in references(own) if reference.kind == "Steps"}
         predecessors.update(dependencies(own))
+        if located.branch == "ForEachBody":
+            bodies.setdefault(str(located.parent), {})[located.name] = set(predecessors)
         if located.parent is not None:
             predecessors.add(located.parent)
         graph[located.name] = predecessors
+    for parent, body in bodies.items():
+        graph[parent] |= set().union(*body.values()) - body.keys()
     return graph
 
 

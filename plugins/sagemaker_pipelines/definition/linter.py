@@ -13,7 +13,9 @@ from sagemaker_pipelines.definition.document import STEP_TYPES, VERSION, Located
 from sagemaker_pipelines.definition.graph import dependencies, find_cycle, step_graph
 from sagemaker_pipelines.definition.limits import STEP_NAME
 from sagemaker_pipelines.definition.lint_arguments import lint_arguments
+from sagemaker_pipelines.definition.lint_cleanup import lint_cleanup
 from sagemaker_pipelines.definition.lint_expressions import lint_expressions
+from sagemaker_pipelines.definition.lint_for_each import lint_for_each
 from sagemaker_pipelines.definition.lint_parameters import lint_parameters
 from sagemaker_pipelines.definition.problem import Problem
 from sagemaker_pipelines.definition.step_shapes import ServiceModel
@@ -72,6 +74,7 @@ def _problems(definition: Mapping[str, Any], model: ServiceModel) -> Iterator[Pr
     yield from _duplicates(located)
     for item in located:
         yield from _step(item, definition, model)
+    yield from lint_for_each(definition)
     cycle = find_cycle(step_graph(definition))
     if cycle:
         waits = " waits for ".join(cycle)
@@ -101,6 +104,8 @@ def _step(item: LocatedStep, definition: Mapping[str, Any], model: ServiceModel)
     own = own_part(step)
     yield from _dependencies(name, own, {item.name for item in locate_steps(definition)})
     yield from lint_expressions(name, own, definition)
+    if kind == "Cleanup":
+        yield from lint_cleanup(name, own, definition)
     yield from lint_arguments(name, kind, step, definition, model)
 
 

@@ -166,7 +166,7 @@ _OWN: Mapping[str, OwnShape] = {
     ),
     # for_each_step.py: MAX_CONCURRENCY_MIN and MAX_CONCURRENCY_MAX. The items are a list or an expression.
     "ForEach": _structure(
-        ["IterableItems", "ForEachBody"],
+        ["IterableItems", "ForEachBody", "MaxConcurrency"],
         ForEachBody=_list(_OBJECT, min=1),
         IterableItems=_ANYTHING,
         MaxConcurrency=OwnShape(type_name="integer", metadata={"min": 1, "max": 50}),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sagemaker_local_runtime.engine.steps.base import StepExecutor
 from sagemaker_local_runtime.engine.steps.callback import CallbackExecutor
+from sagemaker_local_runtime.engine.steps.cleanup import CleanupExecutor
 from sagemaker_local_runtime.engine.steps.condition import ConditionExecutor
 from sagemaker_local_runtime.engine.steps.fail import FailExecutor
+from sagemaker_local_runtime.engine.steps.for_each import ForEachExecutor
 from sagemaker_local_runtime.engine.steps.job import JobExecutor
 from sagemaker_local_runtime.engine.steps.model import ModelExecutor
 from sagemaker_local_runtime.engine.steps.register_model import RegisterModelExecutor
@@ -14,8 +16,10 @@ from sagemaker_local_runtime.jobs.kinds import KINDS
 
 _ALL: list[StepExecutor] = [
     CallbackExecutor(),
+    CleanupExecutor(),
     ConditionExecutor(),
     FailExecutor(),
+    ForEachExecutor(),
     ModelExecutor(),
     RegisterModelExecutor(),
     TuningExecutor(),

@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from sagemaker_local_runtime.engine.graph import Graph, Node
 from sagemaker_local_runtime.engine.pipelines import find_pipeline
 from sagemaker_local_runtime.engine.services import Services
 
 #: The longest name of a job or a model.
 MAX_NAME = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """One item of a ForEach step.
+
+    :param index: counts the items from 0.
+    :param item: the item.
+    :param outputs: the properties of the steps of this iteration that have succeeded, by name in the body.
+    """
+
+    index: int
+    item: Any
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The body of a ForEach step.
+
+    :param graph: its steps.
+    :param run: runs the child of one step in one iteration to its end.
+    """
+
+    graph: Graph
+    run: Callable[[Node, Iteration], StepOutcome]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +54,8 @@ class StepRun:
     :param record: stores step metadata immediately, for clients and for a restarted runtime to see.
     :param job_name: a new name for the job or resource of this attempt, in the form that SageMaker uses
         (``pipelines-<execution id>-<step>-<random>``); ``Execution.TrainingJobName`` resolves to it.
+    :param body: the body of a ForEach step; None for other steps.
+    :param properties: the properties of the steps that have ended, by step name.
     """
 
     services: Services
@@ -36,6 +65,8 @@ class StepRun:
     stop: threading.Event
     record: Callable[[dict[str, Any]], None]
     job_name: str = field(default_factory=lambda: f"pipelines-{secrets.token_hex(11)}")
+    body: Body | None = None
+    properties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -233,13 +233,16 @@ def test_a_definition_that_cannot_run_is_refused_with_the_reason(
 
 SUPPORTED = {
     "Callback",
+    "Cleanup",
     "Condition",
     "Fail",
+    "ForEach",
     "Model",
     "Processing",
     "RegisterModel",
     "Training",
     "Transform",
+    "Tuning",
 }
 
 
