@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.exceptions import ResourceLimitError, ValidationError
 from sagemaker_local_runtime.tuning.ranges import Range, ranges_of
 from sagemaker_local_runtime.tuning.strategies import Search, grid_size, search
 
+# https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
+_MAX_PARALLEL = 100
+_MAX_JOBS = {"Bayesian": 750, "Grid": 750, "Random": 10_000}
 #: Tells the algorithm which metric is tuned; SageMaker sets it.
 OBJECTIVE = "_tuning_objective_metric"
 # What a training job of a tuning job takes from its definition as it is.
@@ -66,7 +69,7 @@ class Plan:
     def of(cls, request: Mapping[str, Any]) -> Plan:
         """Read a request.
 
-        :raises ValidationError: AWS or this runtime refuses it.
+        :raises AwsError: AWS or this runtime refuses it.
         """
         config = request["HyperParameterTuningJobConfig"]
         _refuse_unsupported(request, config)
@@ -88,7 +91,7 @@ class Plan:
             metric=objective["MetricName"],
             minimize=objective["Type"] == "Minimize",
             limit=_limit(config["Strategy"], ranges, limits.get("MaxNumberOfTrainingJobs")),
-            parallel=limits["MaxParallelTrainingJobs"],
+            parallel=_within("MaxParallelTrainingJobs", limits["MaxParallelTrainingJobs"], _MAX_PARALLEL),
             max_seconds=limits.get("MaxRuntimeInSeconds"),
             target=criteria.get("TargetObjectiveMetricValue"),
             patience=criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving"),
@@ -164,12 +167,20 @@ def _limit(strategy: str, ranges: list[Range], given: int | None) -> int:
                 f"MaxNumberOfTrainingJobs is {given}, but the grid has {size} combinations. Remove it, or "
                 f"make it {size}."
             )
-        return size
+        return _within("number of combinations of the grid", size, _MAX_JOBS[strategy])
     if given is None:
         raise ValidationError(
             f"ResourceLimits has no MaxNumberOfTrainingJobs, which the strategy {strategy!r} needs. Add it."
         )
-    return given
+    return _within("MaxNumberOfTrainingJobs", given, _MAX_JOBS[strategy])
+
+
+def _within(what: str, value: int, limit: int) -> int:
+    if value > limit:
+        raise ResourceLimitError(
+            f"The {what} is {value}; SageMaker allows {limit} for a tuning job. Reduce it."
+        )
+    return value
 
 
 def _resources(definition: Mapping[str, Any]) -> dict[str, Any]:

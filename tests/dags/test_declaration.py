@@ -59,6 +59,23 @@ def test_a_gate_on_a_training_metric_makes_a_branch_with_a_valid_name(tmp_path: 
     assert "branch_on_validation_rmse" in task_ids(made(path))
 
 
+def test_a_gate_on_the_best_metric_of_a_tuning_job_has_its_threshold_in_the_form(tmp_path: Path) -> None:
+    envelope = json.loads(ABALONE.read_text())
+    steps = {step["Name"]: step for step in envelope["definition"]["Steps"]}
+    best = "Steps.Tune.BestTrainingJob.FinalHyperParameterTuningJobObjectiveMetric.Value"
+    steps["AbaloneMSECond"]["Arguments"]["Conditions"][0]["LeftValue"] = {"Get": best}
+    objective = {"Type": "Minimize", "MetricName": "validation:rmse"}
+    config = {"HyperParameterTuningJobObjective": objective}
+    tune = {"Name": "Tune", "Type": "Tuning", "Arguments": {"HyperParameterTuningJobConfig": config}}
+    envelope["definition"]["Steps"].append(tune)
+    path = tmp_path / "tuned.json"
+    path.write_text(json.dumps(envelope))
+    dag = made(path)
+    assert "branch_on_validation_rmse" in task_ids(dag)
+    assert dag.params["MseThreshold"] == 6.0
+    assert dag.get_task("steps.AbaloneMSECond").upstream_task_ids >= {"steps.Tune"}
+
+
 def test_without_a_notifier_nobody_is_told() -> None:
     dag = made(notifier=None, scoring_dag="score")
     assert task_ids(dag) == CORE | {"branch_on_mse", "trigger_scoring"}

@@ -7,13 +7,17 @@ from typing import Any
 from sagemaker_local_runtime.testing import Endpoint, LocalRuntime
 
 PROGRAM = """
-import json, time
+import json, os, time
 values = json.load(open("/opt/ml/input/config/hyperparameters.json"))
 if values["mode"] == "sleep":
     time.sleep(3600)
 if values["mode"] == "fail":
     raise SystemExit(3)
-if values["mode"] == "work":
+if values["mode"] == "look":
+    data = os.listdir(values["data"]) if os.path.isdir(values["data"]) else []
+    seen = {"environment": dict(os.environ), "data": data}
+    json.dump(seen, open("/opt/ml/model/seen.json", "w"))
+if values["mode"] in ("look", "work"):
     print("loss=%s" % (float(values["rate"]) ** 2))
 open("/opt/ml/model/rate", "w").write(values["rate"])
 """

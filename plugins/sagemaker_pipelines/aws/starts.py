@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sagemaker_pipelines.definition import step_graph
+from sagemaker_pipelines.definition import mirrored_steps, step_graph
 from sagemaker_pipelines.exceptions import ParameterError
 
 
@@ -59,11 +59,14 @@ def start_request(
 def steps_from(definition: Mapping[str, Any], step_name: str) -> list[str]:
     """Return a step and all steps that depend on it, in the order of the document.
 
+    A ForEach step stands for the steps in its body, which cannot be selected.
+
     :param definition: the definition as parsed JSON.
     :param step_name: the first step.
     :raises ParameterError: the definition has no such step.
     """
-    graph = step_graph(definition)
+    every = step_graph(definition)
+    graph = {step.name: every[step.name] for step in mirrored_steps(definition)}
     if step_name not in graph:
         raise ParameterError(f"from_step is {step_name!r}; expected one of {', '.join(graph)}. Correct it.")
     selected = {step_name}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_pipelines.definition.document import iter_steps, own_part, value_at
+from sagemaker_pipelines.definition.document import iter_steps, locate_steps, own_part, value_at
 from sagemaker_pipelines.definition.parameters import parameters_of
 from sagemaker_pipelines.reading import finite_number
 
@@ -65,7 +66,27 @@ def step_instances(
     """
     defaults = {parameter.name: parameter.default for parameter in parameters_of(definition)}
     resolver = _Resolver({**defaults, **(values or {})})
-    return [found for step in iter_steps(definition) for found in _of_step(own_part(step), resolver)]
+    runs = {
+        str(step.get("Name")): _items(step, resolver)
+        for step in iter_steps(definition)
+        if step.get("Type") == "ForEach"
+    }
+    return [
+        found
+        for located in locate_steps(definition)
+        for found in _of_step(own_part(located.step), resolver, runs.get(located.parent or "", 1))
+    ]
+
+
+def _items(step: Mapping[str, Any], resolver: _Resolver) -> int | None:
+    """Return how often a ForEach step runs its body; None if an expression gives it."""
+    items = value_at(step, "Arguments.IterableItems")
+    if not isinstance(items, list):
+        try:
+            items = json.loads(resolver.text(items) or "")
+        except ValueError:
+            return None
+    return len(items) if isinstance(items, list) else None
 
 
 class _Resolver:
@@ -96,16 +117,17 @@ class _Resolver:
             return None
 
 
-def _of_step(step: Mapping[str, Any], resolver: _Resolver) -> Iterator[StepInstances]:
+def _of_step(step: Mapping[str, Any], resolver: _Resolver, runs: int | None) -> Iterator[StepInstances]:
     if step.get("Type") not in JOBS:
         return
     component, resources, condition = JOBS[step["Type"]]
     arguments = step.get("Arguments", {})
     cluster = value_at(arguments, resources)
-    jobs: float | None = 1
+    jobs: float | None = runs
     if step["Type"] == "Tuning":
         limits = value_at(arguments, "HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs")
-        jobs = resolver.number(limits)
+        limit = resolver.number(limits)
+        jobs = None if limit is None or runs is None else limit * runs
     for group in (cluster or {}).get("InstanceGroups") or [cluster or {}]:
         count = resolver.number(group.get("InstanceCount", 1))
         yield StepInstances(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,28 @@ def test_a_refused_tuning_job_fails_the_step(local_runtime: LocalRuntime) -> Non
         "ClientError: Failed to invoke sagemaker:CreateHyperParameterTuningJob. Error Details: A metric is "
         "required for this hyperparameter tuning job objective. Provide a metric in the metric definitions."
     )
+
+
+def test_what_a_tuning_job_trains_does_not_reach_the_runtime(
+    local_runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if local_runtime.runtime.jobs.isolation != "namespace":
+        pytest.skip("without namespaces, jobs see the files of this user")
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    request = tuning_request(local_runtime, "look")
+    definition = request["TrainingJobDefinition"]
+    definition["StaticHyperParameters"]["data"] = str(local_runtime.settings.data_dir.resolve())
+    definition["Environment"] = {"MINE": "1"}
+    local_runtime.client("sagemaker").create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="looker", **request
+    )
+    best = ended(local_runtime, "looker")["BestTrainingJob"]["TrainingJobName"]
+    model = local_runtime.get(f"s3://{local_runtime.bucket}/models/{best}/output/model.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(model)) as archive:
+        seen = json.load(archive.extractfile("seen.json"))  # type: ignore[arg-type]
+    assert "DATABASE_PASSWORD" not in seen["environment"]
+    assert (seen["environment"]["MINE"], seen["environment"]["TRAINING_JOB_NAME"]) == ("1", best)
+    assert not seen["data"]
 
 
 def test_clients_list_stop_and_delete_tuning_jobs(local_runtime: LocalRuntime) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from sagemaker_pipelines.definition.instances import StepInstances, step_instances
 
 
@@ -85,3 +87,18 @@ def test_steps_in_branches_groups_and_tuning_jobs_count() -> None:
         ("Tune", "Training", "ml.m5.large", 2),
     ]
     assert [each.max_instance_seconds for each in found] == [86_400, 345_600, None, 600]
+
+
+@pytest.mark.parametrize(
+    ("items", "jobs"),
+    [
+        (["a", "b", "c"], 3),
+        ({"Get": "Parameters.Items"}, 2),
+        ({"Get": "Steps.Other.OutputParameters['x']"}, None),
+    ],
+)
+def test_the_body_of_a_loop_runs_once_for_each_item(items: Any, jobs: int | None) -> None:
+    arguments = {"IterableItems": items, "MaxConcurrency": 1, "ForEachBody": [training("Train")]}
+    loop = definition({"Name": "Each", "Type": "ForEach", "Arguments": arguments})
+    (found,) = step_instances(loop, {"Items": '["a", "b"]'})
+    assert (found.step, found.jobs) == ("Train", jobs)

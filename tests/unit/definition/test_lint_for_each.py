@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sagemaker_pipelines.aws.starts import steps_from
 from sagemaker_pipelines.definition import lint, step_graph
+from sagemaker_pipelines.exceptions import ParameterError
 from tests.unit.definition.samples import MODEL
 
 Definition = dict[str, Any]
@@ -80,6 +82,12 @@ def test_a_loop_waits_for_what_the_steps_in_its_body_need() -> None:
     graph = step_graph(definition())
     assert graph["Each"] == {"First", "Second"}
     assert graph["Then"] == {"Each", "Ask"}
+
+
+def test_only_the_loop_can_be_selected_for_a_start() -> None:
+    assert steps_from(definition(), "Second") == ["Second", "Each", "After"]
+    with pytest.raises(ParameterError, match="from_step is 'Ask'"):
+        steps_from(definition(), "Ask")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagemaker_local_runtime.exceptions import AwsError, ValidationError
+from sagemaker_local_runtime.exceptions import AwsError, ResourceLimitError, ValidationError
 from sagemaker_local_runtime.tuning.plan import Plan
 from sagemaker_local_runtime.tuning.ranges import Choice, Interval, Range, ranges_of
 from sagemaker_local_runtime.tuning.strategies import BayesianSearch, RandomSearch
@@ -122,6 +122,25 @@ def test_what_is_not_a_range_is_refused(ranges: dict[str, Any], message: str) ->
 def test_what_cannot_be_tuned_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Plan.of(request(**changes))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"MaxParallelTrainingJobs": 101}, "The MaxParallelTrainingJobs is 101; SageMaker allows 100"),
+        ({"MaxNumberOfTrainingJobs": 10_001}, "The MaxNumberOfTrainingJobs is 10001; SageMaker allows 10000"),
+    ],
+)
+def test_the_limits_of_sagemaker_are_kept(limits: dict[str, int], message: str) -> None:
+    with pytest.raises(ResourceLimitError, match=message):
+        Plan.of(request(limits=limits))
+
+
+def test_a_grid_that_is_too_large_is_refused() -> None:
+    ranges = [{"Name": name, "Values": list("0123456789")} for name in ("a", "b", "c")]
+    changes = {"Strategy": "Grid", "ResourceLimits": {"MaxParallelTrainingJobs": 1}}
+    with pytest.raises(ResourceLimitError, match="number of combinations of the grid is 1000"):
+        Plan.of(request({"CategoricalParameterRanges": ranges}, **changes))
 
 
 @pytest.mark.parametrize("member", ["WarmStartConfig", "Autotune", "TrainingJobDefinitions"])

@@ -34,10 +34,18 @@ def billed_steps(steps: list[Step], prices_file: Path | None = None, **jobs: dic
         (job,) = name.values()
         return jobs[job]
 
+    def children(operation: str, key: str, *, HyperParameterTuningJobName: str) -> list[dict[str, str]]:
+        names = sorted(name for name in jobs if name.startswith(f"{HyperParameterTuningJobName}-"))
+        return [{"TrainingJobName": name} for name in names]
+
     client: Any = SimpleNamespace(
         sagemaker=SimpleNamespace(
-            describe_processing_job=describe, describe_training_job=describe, describe_transform_job=describe
+            describe_processing_job=describe,
+            describe_training_job=describe,
+            describe_transform_job=describe,
+            describe_hyper_parameter_tuning_job=describe,
         ),
+        pages=children,
         region="us-east-1",
         settings=SimpleNamespace(prices_file=prices_file),
     )
@@ -66,6 +74,31 @@ def priced(tmp_path: Path) -> Path:
     )
     Prices([cost]).save(tmp_path / "prices.toml")
     return tmp_path / "prices.toml"
+
+
+def test_a_tuning_job_bills_its_training_jobs_at_the_price_of_training(tmp_path: Path) -> None:
+    trained = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}
+    spot = {**trained, "TrainingTimeInSeconds": 100, "BillableTimeInSeconds": 40}
+    whole = {**trained, "TrainingTimeInSeconds": 60, "BillableTimeInSeconds": 60}
+    began = {"HyperParameterTuningJobName": "tune", "CreationTime": START + MINUTE}
+    price = Price(
+        region="us-east-1",
+        instance="ml.m5.large",
+        component="Training",
+        price_per_hour=36.0,
+        date=date(2026, 11, 20),
+    )
+    Prices([price]).save(tmp_path / "prices.toml")
+    jobs: dict[str, dict[str, Any]] = {
+        "tune": began,
+        "tune-001": spot,
+        "tune-002": whole,
+        "tune-003": trained,
+    }
+    (tuned,) = billed_steps([step("Tune", "Tuning")], tmp_path / "prices.toml", **jobs)
+    assert tuned.bill is not None
+    assert (tuned.bill.seconds, tuned.bill.instance_seconds) == (100.0, 200.0)
+    assert (tuned.bill.saved_instance_seconds, tuned.bill.cost) == (120.0, 2.0)
 
 
 def test_processing_bills_from_start_to_end_times_instances() -> None:
