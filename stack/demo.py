@@ -155,7 +155,7 @@ class Demo:
             lines += predictions_lines(predictions)
         url = self._stack.settings.airflow_url
         lines.append(f"Airflow's UI: {url}/dags/{TRAIN}/runs/{train.run_id}")
-        lines.append(f"Its page:     {url}/dags/{TRAIN}/plugin/{PAGE}")
+        lines.append(f"The page of its executions: {url}/dags/{TRAIN}/plugin/{PAGE}")
         show(self._console, lines)
 
     def _notifications(self, run_id: str) -> Iterator[str]:
