@@ -99,11 +99,10 @@ export function stackedChart(rows, { width, axis, names, value, format = duratio
 
 function stack(row, names, value, draw) {
   let low = 0;
-  const steps = [...row.steps].sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
-  return steps.map((step) => {
-    const amount = value(step);
+  return names.map((name) => {
+    const amount = row.steps.filter((step) => step.name === name).reduce((all, step) => all + value(step), 0);
     if (!amount) return null;
-    const part = draw(step.name, amount, low);
+    const part = draw(name, amount, low);
     low += amount;
     return part;
   });

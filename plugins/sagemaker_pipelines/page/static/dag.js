@@ -89,7 +89,9 @@ class View {
   stack() {
     const timed = this.shown.filter((row) => row.steps.length);
     if (timed.length === 0) return null;
-    const names = stepNames(timed);
+    // Steps that take no time, such as conditions, would only use up the colours.
+    const slow = new Set(timed.flatMap((row) => row.steps.filter((step) => stepSeconds(step) >= 0.1)).map((step) => step.name));
+    const names = stepNames(timed).filter((name) => slow.has(name));
     const priced = timed.some((row) => typeof row.record.cost === "number");
     const select = el("select", { "aria-label": "Measure" }, Object.entries(MEASURES)
       .filter(([name]) => name !== "cost" || priced)
@@ -102,8 +104,7 @@ class View {
     };
     select.addEventListener("change", draw);
     draw();
-    const used = names.filter((name) => timed.some((row) => row.steps.some((step) => step.name === name && stepSeconds(step) >= 0.1)));
-    return section("By step", el("div", { class: "controls" }, select), box, stepLegend(used, names));
+    return section("By step", el("div", { class: "controls" }, select), box, stepLegend(names));
   }
 
   older() {
@@ -149,8 +150,8 @@ function metricLegend() {
   );
 }
 
-function stepLegend(used, names) {
-  return el("p", { class: "legend" }, used.map((name) => el("span", {}, el("i", { class: `key s${names.indexOf(name) % 8}` }), name)));
+function stepLegend(names) {
+  return el("p", { class: "legend" }, names.map((name, i) => el("span", {}, el("i", { class: `key s${i % 8}` }), name)));
 }
 
 function empty(runs) {

@@ -22,7 +22,7 @@ function changes(row, before) {
 export function executionsTable(rows, before, href) {
   const heads = ["Data interval (UTC)", "Started", "Status", "Metric", "Threshold", "Verdict", "Duration", "Billed", "Version", "Changed parameters"];
   return table("Executions", heads, rows.map((row) => [
-    el("a", { href: href(row) }, interval(row.run) === "–" ? row.run.run_id : interval(row.run)),
+    el("a", { href: href(row), title: row.run.run_id }, interval(row.run) === "–" ? cut(row.run.run_id, 26) : interval(row.run)),
     dateTime(row.started),
     [pill(row.status), row.backfill ? el("span", { class: "muted small" }, " backfill") : null],
     number(row.metric),
