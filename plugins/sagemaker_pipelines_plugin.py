@@ -23,7 +23,8 @@ def view(destination: str, query: str = "") -> dict[str, str]:
     route = PREFIX if destination == "nav" else f"{PREFIX}-{destination.replace('_', '-')}"
     return {
         "name": "SageMaker Pipelines",
-        "href": f"{PREFIX}/{query}",
+        # The file by its name: Airflow's router drops a slash at the end.
+        "href": f"{PREFIX}/index.html{query}",
         "destination": destination,
         "url_route": route,
         "icon": f"{PREFIX}/icon.svg",

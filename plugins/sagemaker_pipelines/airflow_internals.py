@@ -196,16 +196,17 @@ def xcom_times(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
 
 
 def xcom_values(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
-    """Return the XComs of some runs as rows: ``dag_run_id``, ``task_id``, ``map_index``, ``key``, ``value``.
+    """Return the XComs of some runs, by run and task.
 
-    A value is what is stored: JSON, or what a custom XCom backend makes of it, which is not called.
+    Each row has ``dag_run_id``, ``task_id``, ``map_index``, ``key``, ``value`` and ``timestamp``. A value is
+    what is stored: JSON, or what a custom XCom backend makes of it, which is not called.
 
     :param dag_run_ids: the runs' keys in Airflow's database.
     :param keys: the XComs' keys.
     """
     from airflow.models.xcom import XComModel as X
 
-    return _xcoms(dag_run_ids, keys, X.dag_run_id, X.task_id, X.map_index, X.key, X.value)
+    return _xcoms(dag_run_ids, keys, X.dag_run_id, X.task_id, X.map_index, X.key, X.value, X.timestamp)
 
 
 def _xcoms(dag_run_ids: list[int], keys: frozenset[str], *columns: Any) -> list[Any]:

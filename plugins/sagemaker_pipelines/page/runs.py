@@ -19,6 +19,7 @@ _EXECUTION = "execution"
 #: The XComs by which a DAG is known to run pipelines.
 PIPELINE_KEYS = frozenset({_EXECUTION, _BILLED})
 _STEP = "step"
+_ALIVE = ("queued", "running")
 _KEYS = frozenset({_EXECUTION, _BILLED, *GATE_KEYS})
 _RUN_MEMBERS = ("dag_id", "run_id", "state", "run_type", "backfill_id", "partition_key")
 _RUN_TIMES = (
@@ -57,7 +58,13 @@ class PipelineRuns:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer: ``runs``, each with its ``executions``, and whether there are ``more``."""
-        rows = xcom_values(self._ids, self._keys)
+        # A run that was cleared and goes on keeps the XComs of its earlier execution until a task runs again.
+        since = {run.id: run.queued_at for run in self._runs if run.state in _ALIVE and run.queued_at}
+        rows = [
+            row
+            for row in xcom_values(self._ids, self._keys)
+            if row.dag_run_id not in since or row.timestamp >= since[row.dag_run_id]
+        ]
         pushed = {key: list(group) for key, group in groupby(rows, lambda row: row.dag_run_id)}
         runs = [{**_run(run), "executions": executions(pushed.get(run.id, ()))} for run in self._runs]
         return {"runs": runs, "more": self.more}

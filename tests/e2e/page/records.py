@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+# After all XComs were pushed.
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 LONG_HISTORY = 1000
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 WAIT, BRANCH = "wait_for_pipeline", "branch_on_mse"
@@ -21,6 +23,7 @@ class SeededRun:
     day: int
     state: str = "success"
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
+    queued_at: datetime | None = None
 
     @property
     def start(self) -> datetime:
@@ -97,6 +100,7 @@ def seeded_runs() -> list[SeededRun]:
         SeededRun("train", "priced", 6, xcoms=ended("priced", 5.5, "accepted", **_priced())),
         SeededRun("train", "no_execution", 7, "failed"),
         SeededRun("train", "running", 8, "running", {("steps.AbaloneProcess", "step"): _seen()}),
+        SeededRun("train", "cleared", 9, "running", ended("cleared", 2.0, "accepted"), LATER),
         *(_history(number) for number in range(LONG_HISTORY)),
     ]
 

@@ -46,6 +46,7 @@ def _dag_run(kind: Any, run: SeededRun) -> Any:
         run_after=end,
         start_date=end,
     )
+    stored.queued_at = run.queued_at
     stored.end_date = end + timedelta(minutes=5) if run.state in ("success", "failed") else None
     return stored
 
