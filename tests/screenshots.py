@@ -86,7 +86,7 @@ def _await_month(api: AirflowClient) -> None:
 
 def _page(page: Page, url: str, run_id: str) -> None:
     """Take the backfilled executions on the page, and one run."""
-    page.set_viewport_size({"width": 1400, "height": 900})
+    page.set_viewport_size({"width": 1400, "height": 1060})
     page.goto(f"{url}?{urlencode({'dag_id': TRAIN})}")
     frame = page.frame_locator("iframe")
     frame.get_by_label("Runs").select_option("yes")

@@ -67,7 +67,7 @@ def test_a_dag_shows_each_of_its_runs(server: PageServer, page: Page) -> None:
     for run_id, texts in {
         "accepted": ("2026-01-02", "Succeeded", "4.25", "Accepted", "1 min 30 s", "180 instance-s"),
         "rejected": ("2026-01-03", "Rejected", "7.5", "180 instance-s"),
-        "failed": ("2026-01-04", "Failed", "=HYPERLINK"),
+        "failed": ("2026-01-04", "Failed", "http://example.com"),
         "resumed": ("2026-01-05", "Succeeded", "Awaiting approval", "120 instance-s"),
         "older_version": ("2026-01-06", "Succeeded", "3.75", "33 instance-s"),
         "priced": ("2026-01-07", "USD 1.00"),
