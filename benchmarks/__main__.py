@@ -15,6 +15,7 @@ BENCHMARKS = (
     "mirroring",
     "backfill",
     "demo",
+    "page",
 )
 
 

@@ -21,6 +21,8 @@ from stack.predictions import predictions_lines, predictions_of
 from stack.settings import StackSettings
 
 TRAIN, SCORE = "abalone_train", "abalone_score"
+# The page's route below Airflow's address, which the plugin registers.
+PAGE = "/plugin/sagemaker-pipelines"
 BRANCHES = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")
 DAGS_SECONDS = 60.0
 RUN_SECONDS = 600.0
@@ -151,7 +153,9 @@ class Demo:
             and (predictions := predictions_of(self._client, score.execution_arn))
         ):
             lines += predictions_lines(predictions)
-        lines.append(f"Airflow's UI: {self._stack.settings.airflow_url}/dags/{TRAIN}/runs/{train.run_id}")
+        url = self._stack.settings.airflow_url
+        lines.append(f"Airflow's UI: {url}/dags/{TRAIN}/runs/{train.run_id}")
+        lines.append(f"All executions: {url}{PAGE}")
         show(self._console, lines)
 
     def _notifications(self, run_id: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Take the pictures in docs/images from a stack that is up: ``python -m tests.screenshots``.
 
-Run ``make up``, ``make demo`` and ``make demo MSE_THRESHOLD=3.0`` first. Needs Chromium.
+Run ``make up``, ``make demo`` and ``make demo MSE_THRESHOLD=3.0`` first. The month of the page is backfilled
+if it is not there yet, which takes a quarter of an hour. Needs Chromium.
 """
 
 from __future__ import annotations
@@ -8,19 +9,24 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page, sync_playwright
 
 from sagemaker_pipelines.airflow_client import AirflowClient
-from stack.demo import TRAIN
+from sagemaker_pipelines.page.app import PREFIX
+from stack.demo import PAGE, TRAIN
 from stack.lifecycle import Stack
 from stack.settings import ROOT, StackSettings
+from tests.waiting import until
 
 IMAGES = ROOT / "docs" / "images"
+MONTH = ("2026-01-01T00:00:00Z", "2026-01-30T00:00:00Z")
+MONTH_SECONDS = 3600.0
 
 
 def main() -> None:
-    """Take the graph of the newest accepted and rejected run, and the trigger form."""
+    """Take the graph of the newest accepted and rejected run, the trigger form, and the page."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         sys.exit("Chromium is not installed: apt-get install chromium")
@@ -30,9 +36,12 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1700, "height": 640}, color_scheme="light")
         url = f"{stack.settings.airflow_url}/dags/{TRAIN}"
-        for name, run_id in _runs(stack.api).items():
+        runs = _runs(stack.api)
+        for name, run_id in runs.items():
             _graph(page, f"{url}/runs/{run_id}", IMAGES / f"graph-{name}.png")
         _form(page, url, IMAGES / "trigger-form.png")
+        _await_month(stack.api)
+        _page(page, f"{stack.settings.airflow_url}{PAGE}/{PREFIX}/index.html", runs["accepted"])
         browser.close()
 
 
@@ -63,6 +72,29 @@ def _graph(page: Page, url: str, path: Path) -> None:
     page.get_by_role("button", name="Fit View").click()
     page.wait_for_timeout(2000)
     page.screenshot(path=path)
+
+
+def _await_month(api: AirflowClient) -> None:
+    """Backfill a month, unless that has been done, and wait for its end."""
+    backfill = api.create_backfill(TRAIN, *MONTH, max_active_runs=2)
+
+    def ended() -> bool:
+        return all(run["state"] in ("success", "failed") for run in api.backfill_runs(backfill))
+
+    until(ended, f"backfill {backfill['id']} to end", seconds=MONTH_SECONDS, every=5)
+
+
+def _page(page: Page, url: str, run_id: str) -> None:
+    """Take the backfilled executions on the page, and one run."""
+    page.set_viewport_size({"width": 1400, "height": 1060})
+    page.goto(f"{url}?{urlencode({'dag_id': TRAIN})}")
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("Runs").select_option("yes")
+    frame.locator("section svg").first.wait_for()
+    page.screenshot(path=IMAGES / "page-dag.png")
+    page.goto(f"{url}?{urlencode({'dag_id': TRAIN, 'run_id': run_id})}")
+    frame.locator("section svg").nth(1).wait_for()
+    page.screenshot(path=IMAGES / "page-run.png")
 
 
 def _form(page: Page, url: str, path: Path) -> None:

@@ -118,3 +118,103 @@ class PacedSensorMixin:
     # be replaced by a public method with the same effect.
     def _get_next_poke_interval(self, *args: Any) -> float:
         return self.seconds_to_next_poke()
+
+
+# The page's route runs in the API server. Its documented helper for plugins is requires_access_dag(); the
+# public REST API lists XComs without their values, so a page with 100 runs would need 200 requests. These
+# would be replaced by lists of XComs with values in that API. Workers load this module too, and import none
+# of these.
+
+
+def requires_access_to_runs() -> list[Any]:
+    """Return FastAPI's dependencies that refuse viewers who may not read the runs and XComs of ``dag_id``."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from fastapi import Depends
+
+    entities = (DagAccessEntity.RUN, DagAccessEntity.XCOM)
+    return [Depends(requires_access_dag(method="GET", access_entity=entity)) for entity in entities]
+
+
+def readable_dag_ids() -> Any:
+    """Return FastAPI's dependency on the ids of the DAGs that the viewer may read."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi import Depends
+
+    def read(user: Any = Depends(get_user)) -> set[str]:  # noqa: B008 - FastAPI's form
+        return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+
+    return Depends(read)
+
+
+def dag_ids_with_xcom(keys: frozenset[str]) -> list[str]:
+    """Return the DAGs whose tasks have pushed an XCom with one of these keys, by an index of Airflow's.
+
+    :param keys: the XComs' keys.
+    """
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(XComModel.dag_id).where(XComModel.key.in_(keys)).distinct())
+        return sorted(found)
+
+
+def newest_runs(dag_id: str, *, run_id: str | None, offset: int, limit: int) -> list[Any]:
+    """Return runs of a DAG, the newest first.
+
+    :param dag_id: the DAG.
+    :param run_id: only this run; None means all.
+    :param offset: how many to leave out.
+    :param limit: how many to return at most.
+    """
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(DagRun).where(DagRun.dag_id == dag_id)
+    if run_id is not None:
+        query = query.where(DagRun.run_id == run_id)
+    query = query.order_by(DagRun.run_after.desc(), DagRun.id.desc()).offset(offset).limit(limit)
+    with create_session() as session:
+        runs = list(session.scalars(query))
+        session.expunge_all()
+    return runs
+
+
+def xcom_times(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
+    """Return when each XCom of some runs was pushed, without reading its value.
+
+    :param dag_run_ids: the runs' keys in Airflow's database.
+    :param keys: the XComs' keys.
+    """
+    from airflow.models.xcom import XComModel
+
+    return _xcoms(dag_run_ids, keys, XComModel.dag_run_id, XComModel.task_id, XComModel.timestamp)
+
+
+def xcom_values(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
+    """Return the XComs of some runs, by run and task.
+
+    Each row has ``dag_run_id``, ``task_id``, ``map_index``, ``key``, ``value`` and ``timestamp``. A value is
+    what is stored: JSON, or what a custom XCom backend makes of it, which is not called.
+
+    :param dag_run_ids: the runs' keys in Airflow's database.
+    :param keys: the XComs' keys.
+    """
+    from airflow.models.xcom import XComModel as X
+
+    return _xcoms(dag_run_ids, keys, X.dag_run_id, X.task_id, X.map_index, X.key, X.value, X.timestamp)
+
+
+def _xcoms(dag_run_ids: list[int], keys: frozenset[str], *columns: Any) -> list[Any]:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(*columns).where(XComModel.dag_run_id.in_(dag_run_ids), XComModel.key.in_(keys))
+    query = query.order_by(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index, XComModel.key)
+    with create_session() as session:
+        return list(session.execute(query))

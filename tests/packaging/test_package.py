@@ -25,6 +25,7 @@ from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
 PACKAGE = ROOT / "plugins" / "sagemaker_pipelines"
 SOURCES = {path.relative_to(ROOT / "plugins").as_posix() for path in PACKAGE.rglob("*.py")}
 DATA = {
+    *(path.relative_to(ROOT / "plugins").as_posix() for path in (PACKAGE / "page" / "static").iterdir()),
     "sagemaker_pipelines/py.typed",
     "sagemaker_pipelines/cli/airflow.json",
     "sagemaker_pipelines/definition/aws_images.json",

@@ -33,6 +33,8 @@ def test_an_accepted_model_is_scored_and_the_stack_stays_up(airflow: Airflow) ->
     assert "branch: trigger_scoring success, notify_rejected skipped" in summary
     assert re.search(r"417 predictions in s3://[^ ]+\.out\nthe first 5: ([0-9.]+, ){4}[0-9.]+\n", summary)
     assert f"Airflow's UI: {airflow.settings.airflow_url}/dags/abalone_train/runs/" in summary
+    page = f"{airflow.settings.airflow_url}/plugin/sagemaker-pipelines"
+    assert summary.rstrip().endswith(f"All executions: {page}")
     assert airflow.stack.is_up()
 
 

@@ -1,0 +1,68 @@
+// Numbers, times and amounts as texts.
+
+/** Return seconds as a short text. */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 60) return `${trim(seconds, seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+function trim(value, digits) {
+  return String(Number(value.toFixed(digits)));
+}
+
+/** Return a number with four significant digits. */
+export function number(value) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return value === null ? "–" : String(value);
+  return Math.abs(value) >= 10000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(4)));
+}
+
+/** Return a time in the viewer's time zone, to the minute. */
+export function dateTime(iso) {
+  if (!iso) return "–";
+  const date = new Date(iso);
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(date);
+}
+
+/** Return a day, as Airflow counts data intervals: in UTC. */
+export function day(iso) {
+  return new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(iso));
+}
+
+/** Return a data interval: one day as its date, others with both ends, in UTC. */
+export function interval(run) {
+  const [start, end] = [run.data_interval_start, run.data_interval_end];
+  if (!start || start === end) return run.logical_date ? minute(run.logical_date) : "–";
+  const midnight = (iso) => iso.slice(11, 19) === "00:00:00";
+  if (midnight(start) && midnight(end) && new Date(end) - new Date(start) === 86400000) return start.slice(0, 10);
+  return `${minute(start)} – ${minute(end)}`;
+}
+
+function minute(iso) {
+  return new Date(iso).toISOString().slice(0, 16).replace("T", " ");
+}
+
+/** Return an amount of money with its currency. */
+export function money(value, currency) {
+  return `${currency ?? "USD"} ${value < 0.1 ? value.toPrecision(2) : value.toFixed(2)}`;
+}
+
+/** Return what an execution or a step bills: money where its price is known, else instance-seconds. */
+export function billed(record) {
+  if (!record || Object.keys(record).length === 0) return "–";
+  const known = typeof record.cost === "number";
+  const seconds = record.instance_seconds;
+  if (known) return money(record.cost, record.currency);
+  return typeof seconds === "number" ? `${number(Math.round(seconds))} instance-s` : "unknown";
+}
+
+/** Return a text of at most so many characters, with its end, in which paths and URIs differ. */
+export function tail(text, length) {
+  return text.length > length ? `…${text.slice(1 - length)}` : text;
+}
+
+/** Return a text of at most so many characters. */
+export function cut(text, length) {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+}

@@ -1,0 +1,106 @@
+// The table of executions with its filters, and the same rows as CSV.
+
+import { el, table } from "./dom.js";
+import { billed, cut, dateTime, duration, interval, number, tail } from "./format.js";
+import { changedParameters, previous, verdictText } from "./rows.js";
+
+/** Return a status as a coloured label. */
+export function pill(status) {
+  const kinds = { Succeeded: "good", Failed: "bad", Rejected: "warn", Stopped: "warn", Executing: "live", Running: "live" };
+  return el("span", { class: `pill ${kinds[status] ?? "plain"}` }, status);
+}
+
+function changes(row, before) {
+  const changed = changedParameters(row, before);
+  if (changed.length === 0) return row.record.parameters && before ? "none" : "–";
+  const all = changed.map(([name, value]) => `${name} = ${value}`);
+  const shown = changed.slice(0, 2).map(([name, value]) => `${cut(name, 30)} = ${tail(value, 24)}`);
+  return el("span", { title: all.join("\n") }, shown.join(", "), all.length > 2 ? ` +${all.length - 2}` : "");
+}
+
+/** Return the table of some rows; `before` has each row's earlier one. */
+export function executionsTable(rows, before, href) {
+  const heads = ["Data interval (UTC)", "Started", "Status", "Metric", "Threshold", "Verdict", "Duration", "Billed", "Version", "Changed parameters"];
+  return table("Executions", heads, rows.map((row) => [
+    el("a", { href: href(row), title: row.run.run_id }, interval(row.run) === "–" ? cut(row.run.run_id, 26) : interval(row.run)),
+    dateTime(row.started),
+    [pill(row.status), row.backfill ? el("span", { class: "muted small" }, " backfill") : null],
+    number(row.metric),
+    number(row.threshold),
+    verdictText(row.verdict),
+    duration(row.seconds),
+    billed(row.record),
+    row.record.pipeline_version_id ?? "–",
+    changes(row, before.get(row)),
+  ]));
+}
+
+/** Return the controls that choose rows, and call back with a test for a row when they change. */
+export function filters(rows, changed) {
+  const choose = (label, options) => {
+    const select = el("select", {}, options.map(([value, text]) => el("option", { value }, text)));
+    return [select, el("label", {}, label, select)];
+  };
+  const statuses = [...new Set(rows.map((row) => row.status))].sort();
+  const [status, statusLabel] = choose("Status", [["", "all"], ...statuses.map((each) => [each, each])]);
+  const [backfill, backfillLabel] = choose("Runs", [["", "all"], ["yes", "backfills"], ["no", "others"]]);
+  const from = el("input", { type: "date" });
+  const to = el("input", { type: "date" });
+  const test = (row) => {
+    const date = (row.run.data_interval_start ?? row.run.logical_date ?? row.run.run_after).slice(0, 10);
+    return (
+      (!status.value || row.status === status.value)
+      && (!backfill.value || row.backfill === (backfill.value === "yes"))
+      && (!from.value || date >= from.value)
+      && (!to.value || date <= to.value)
+    );
+  };
+  const box = el("div", { class: "controls" }, statusLabel, backfillLabel, el("label", {}, "From", from), el("label", {}, "To", to));
+  box.addEventListener("change", () => changed(test));
+  return box;
+}
+
+const COLUMNS = {
+  dag_id: (row) => row.run.dag_id,
+  run_id: (row) => row.run.run_id,
+  task_id: (row) => row.taskId,
+  data_interval_start: (row) => row.run.data_interval_start,
+  data_interval_end: (row) => row.run.data_interval_end,
+  backfill: (row) => row.backfill,
+  pipeline_execution_arn: (row) => row.record.pipeline_execution_arn,
+  pipeline_version_id: (row) => row.record.pipeline_version_id,
+  status: (row) => row.status,
+  started: (row) => row.started,
+  seconds: (row) => row.seconds,
+  metric: (row) => row.metric,
+  threshold: (row) => row.threshold,
+  verdict: (row) => row.verdict,
+  instance_seconds: (row) => row.record.instance_seconds,
+  cost: (row) => row.record.cost,
+  currency: (row) => row.record.currency,
+  price_date: (row) => row.record.price_date,
+  parameters: (row) => row.record.parameters && JSON.stringify(row.record.parameters),
+};
+
+/** Return rows as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe. */
+export function csv(rows) {
+  const lines = [Object.keys(COLUMNS), ...rows.map((row) => Object.values(COLUMNS).map((read) => read(row)))];
+  return lines.map((line) => line.map(field).join(",")).join("\r\n") + "\r\n";
+}
+
+function field(value) {
+  if (value === null || value === undefined) return "";
+  let text = String(value);
+  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Return a button that saves the rows it is given when it is pressed. */
+export function csvButton(name, rows) {
+  const save = () => {
+    const url = URL.createObjectURL(new Blob([csv(rows())], { type: "text/csv" }));
+    el("a", { href: url, download: `${name}.csv` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  };
+  return el("button", { type: "button", onclick: save }, "Download CSV");
+}
