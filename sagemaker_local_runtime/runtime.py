@@ -6,6 +6,7 @@ from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.engine.execution import ExecutionService
 from sagemaker_local_runtime.engine.services import Services
 from sagemaker_local_runtime.faults import FaultPlan
+from sagemaker_local_runtime.functions.service import FunctionService
 from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.models import ModelRegistry
@@ -27,12 +28,14 @@ class Runtime:
         self.models = ModelRegistry(account, self.storage)
         self.jobs = JobService(account, self.storage, self.models, self.faults)
         self.tuning = TuningService(account, self.jobs, self.faults)
+        self.functions = FunctionService(account, self.jobs)
         self.events = EventPublisher(account)
         self.executions = ExecutionService(
             Services(
                 account=account,
                 jobs=self.jobs,
                 tuning=self.tuning,
+                functions=self.functions,
                 models=self.models,
                 storage=self.storage,
                 events=self.events,
@@ -47,9 +50,18 @@ class Runtime:
         """
         self.jobs.recover()
         self.tuning.recover()
+        self.functions.recover()
         self.executions.recover()
 
     def shutdown(self) -> None:
         """Stop whatever is still running; the endpoint must still be able to answer the services' calls."""
-        for service in (self.schedules, self.executions, self.tuning, self.jobs, self.events):
+        for service in (
+            self.schedules,
+            # A step waits for its function, whatever happens.
+            self.functions,
+            self.executions,
+            self.tuning,
+            self.jobs,
+            self.events,
+        ):
             service.shutdown()

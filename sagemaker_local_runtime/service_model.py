@@ -1,4 +1,4 @@
-"""SageMaker's own service model, as botocore ships it."""
+"""The models of AWS's services, as botocore ships them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from botocore.model import OperationModel, ServiceModel
 
 
 @cache
-def service_model() -> ServiceModel:
-    """Return botocore's model of SageMaker."""
-    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+def service_model(service: str = "sagemaker") -> ServiceModel:
+    """Return botocore's model of a service."""
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 @cache
-def operation(action: str) -> OperationModel | None:
+def operation(action: str, service: str = "sagemaker") -> OperationModel | None:
     """Return the model of an action; None if AWS has no such action."""
-    model = service_model()
+    model = service_model(service)
     return model.operation_model(action) if action in model.operation_names else None

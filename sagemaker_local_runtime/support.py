@@ -24,6 +24,7 @@ END = "<!-- end of the generated part -->"
 PARTIAL_STEPS: Mapping[str, str] = {
     "Cleanup": "outputs of Training, Processing and Transform steps; there are no Athena steps",
     "ForEach": "a failed child does not end the others; children do not count for MaxParallelExecutionSteps",
+    "Lambda": "runs functions in Python from a zip archive, without layers, on the runtime's own Python",
     "Model": "creates models; artifacts are not repacked",
     "Processing": (
         "instances are processes of this machine; S3 inputs in File mode, no dataset definitions; outputs "

@@ -1,4 +1,4 @@
-"""Check a request against SageMaker's own service model; the messages are the ones that AWS sends."""
+"""Check a request against the service's own model; the messages are the ones that AWS sends."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def validate(action: str, request: Any) -> dict[str, Any]:
+def validate(action: str, request: Any, service: str = "sagemaker") -> dict[str, Any]:
     """Return the request if it fits the action's input shape; members that AWS does not know are dropped.
 
-    :param action: a SageMaker action.
+    :param action: an action of the service.
     :param request: the JSON document that was sent.
+    :param service: by default SageMaker.
     :raises AwsError: SerializationException, if a value has the wrong JSON type.
     :raises ValidationError: a required member is missing, or a constraint is broken.
     """
-    model = operation(action)
+    model = operation(action, service)
     if model is None or model.input_shape is None:
         return dict(request) if isinstance(request, dict) else {}
     if not isinstance(request, dict):

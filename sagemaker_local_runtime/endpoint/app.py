@@ -15,6 +15,7 @@ from sagemaker_local_runtime.endpoint.browsers import is_loopback, refuse_page
 from sagemaker_local_runtime.endpoint.calls import Call, CallLog, identify
 from sagemaker_local_runtime.endpoint.cloudformation import refuse_template
 from sagemaker_local_runtime.endpoint.control import control
+from sagemaker_local_runtime.endpoint.functions import answer_lambda, lambda_action
 from sagemaker_local_runtime.endpoint.iam import simulate_principal_policy
 from sagemaker_local_runtime.endpoint.records import RECORDS, answer_record
 from sagemaker_local_runtime.endpoint.static import StaticServices
@@ -76,6 +77,8 @@ class Application:
             return self._sagemaker(environ, call).send(start_response)
         if call.name == "iam:SimulatePrincipalPolicy":
             return simulate_principal_policy(read_body(environ)).send(start_response)
+        if call.service == "lambda":
+            return self._lambda(environ).send(start_response)
         refused = refuse_template(call, environ, self.runtime.storage)
         if refused:
             return refused.send(start_response)
@@ -98,6 +101,18 @@ class Application:
             logger.exception("The local runtime failed to answer SageMaker.%s", call.action)
             return error_answer(
                 "json", "InternalFailure", "The local runtime failed. Its log shows the cause.", status=500
+            )
+
+    def _lambda(self, environ: Environ) -> Answer:
+        try:
+            self._wait_until_ready()
+            return answer_lambda(self.runtime.functions, lambda_action(environ), environ)
+        except AwsError as error:
+            return error_answer("json", error.code, error.message, status=error.status)
+        except Exception:
+            logger.exception("The local runtime failed to answer a request to Lambda")
+            return error_answer(
+                "json", "ServiceException", "The local runtime failed. Its log shows the cause.", status=500
             )
 
     def _wait_until_ready(self) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from botocore.loaders import Loader
 
+from sagemaker_local_runtime.endpoint.functions import lambda_action
 from sagemaker_local_runtime.endpoint.wire import MAX_BODY, Environ, content_length
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/,\s]*/([^/,\s]*)/([^/,\s]+)/")
@@ -66,6 +67,10 @@ def identify(environ: Environ) -> Call:
         action, protocol = form_action, "query"
     elif service in ("", "s3"):
         service, action, protocol = "s3", _s3_action(environ, query), "rest-xml"
+    elif service == "lambda":
+        action, protocol = lambda_action(environ), "json"
+        # The name that policies have for it.
+        action = "InvokeFunction" if action == "Invoke" else action
     elif service == "scheduler":
         action, protocol = _scheduler_action(environ), "json"
     else:

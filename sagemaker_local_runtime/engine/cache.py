@@ -13,8 +13,10 @@ from sagemaker_local_runtime.store import Document, Store, fingerprint
 from sagemaker_pipelines.definition.document import value_at
 
 # By step type, the dotted paths of the arguments whose change causes a new run; outputs do not.
+# A Lambda step has all of its inputs and its function: AWS's list does not name those of this type.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
 KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "Lambda": (),
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
     "Training": (
         "AlgorithmSpecification",
@@ -95,5 +97,8 @@ class StepCache:
             )
 
     def _key(self, step: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-        inputs = {path: value_at(arguments, path) for path in KEY_ARGUMENTS[step["Type"]]}
+        paths = KEY_ARGUMENTS[step["Type"]]
+        inputs = {path: value_at(arguments, path) for path in paths}
+        if not paths:
+            inputs = {"Arguments": arguments, "FunctionArn": step["FunctionArn"]}
         return f"{self._pipeline_arn}/{step['Name']}/{fingerprint(inputs)}"

@@ -19,6 +19,8 @@ from sagemaker_pipelines.definition.parameters import TYPES
 _PREFIX = "Unable to parse pipeline definition."
 # A hostile definition must not make the answer grow.
 _MAX_PROBLEMS = 20
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_LambdaStepMetadata.html
+_MAX_OUTPUTS = 50
 
 
 def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def _unsupported(definition: Mapping[str, Any]) -> Iterator[str]:
 def _engine_problems(definition: Mapping[str, Any]) -> Iterator[str]:
     """Check what would otherwise be noticed only during an execution."""
     for step in iter_steps(definition):
-        for problem in (*_dependencies(step), *_cache(step), *_retries(step), *_callback(step)):
+        for problem in (*_dependencies(step), *_cache(step), *_retries(step), *_outputs(step)):
             yield f"step {step['Name']}: {problem}"
 
 
@@ -104,11 +106,14 @@ def _retries(step: Mapping[str, Any]) -> Iterator[str]:
                 yield f"a retry policy has {key} {value!r}; expected a number of at least {least}."
 
 
-def _callback(step: Mapping[str, Any]) -> Iterator[str]:
-    if step["Type"] != "Callback":
-        return
-    if not step.get("SqsQueueUrl"):
+def _outputs(step: Mapping[str, Any]) -> Iterator[str]:
+    if step["Type"] == "Callback" and not step.get("SqsQueueUrl"):
         yield "a Callback step has no SqsQueueUrl; add the URL of the queue."
-    for output in step.get("OutputParameters") or ():
+    if step["Type"] == "Lambda" and not step.get("FunctionArn"):
+        yield "a Lambda step has no FunctionArn; add the ARN of the function."
+    outputs = step.get("OutputParameters") or ()
+    if len(outputs) > _MAX_OUTPUTS:
+        yield f"it declares {len(outputs)} outputs; SageMaker accepts at most {_MAX_OUTPUTS}."
+    for output in outputs:
         if not output.get("OutputName") or output.get("OutputType") not in TYPES:
             yield f"the output {output!r} needs an OutputName and an OutputType of {', '.join(TYPES)}."

@@ -27,6 +27,8 @@ EXCEPTION_TYPES = frozenset(
 _OF_CODE: Mapping[str, str] = {
     "ThrottlingException": "Step.THROTTLING",
     "Throttling": "Step.THROTTLING",
+    "TooManyRequestsException": "Step.THROTTLING",
+    "ServiceException": "Step.SERVICE_FAULT",
     "InternalFailure": "Step.SERVICE_FAULT",
     "ServiceUnavailable": "Step.SERVICE_FAULT",
     "ResourceLimitExceeded": "SageMaker.RESOURCE_LIMIT",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.engine.callbacks import Callbacks
+from sagemaker_local_runtime.functions.service import FunctionService
 from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.models import ModelRegistry
@@ -20,6 +21,7 @@ class Services:
     :param account: its store keeps the executions.
     :param jobs: runs the jobs of steps.
     :param tuning: runs the tuning jobs of steps.
+    :param functions: runs the functions of Lambda steps.
     :param models: keeps the models and model packages that steps create.
     :param storage: where property files are.
     :param events: publishes every change of a status.
@@ -29,6 +31,7 @@ class Services:
     account: Account
     jobs: JobService
     tuning: TuningService
+    functions: FunctionService
     models: ModelRegistry
     storage: Storage
     events: EventPublisher

@@ -31,6 +31,7 @@ _CALLS: Mapping[str, str] = {
     "Model": "sagemaker:CreateModel",
     "RegisterModel": "sagemaker:CreateModelPackage",
     "Callback": "sqs:SendMessage",
+    "Lambda": "lambda:InvokeFunction",
 }
 
 _ALPHABET = string.ascii_lowercase + string.digits + string.ascii_uppercase

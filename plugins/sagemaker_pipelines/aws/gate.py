@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.objects import is_absent, split_s3_uri
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.definition import Gate, Parameter, gate_of
 from sagemaker_pipelines.definition.json_path import value_at
 from sagemaker_pipelines.exceptions import EvaluationError
@@ -28,7 +29,8 @@ class GateReading:
     :param threshold: the threshold of this execution, read back from its parameters.
     :param operator: the comparison, by its name in the definition.
     :param passed: whether the metric passes the threshold.
-    :param report_uri: the S3 URI of the report, or the ARN of the training or tuning job that has the metric.
+    :param report_uri: the S3 URI of the report, or the ARN of the training job, tuning job or function that
+        has the metric.
     """
 
     metric: str
@@ -57,7 +59,7 @@ def read_gate(
     definition = client.execution_definition(pipeline_execution_arn)
     gate = gate_of(definition, condition_step=condition_step)
     if gate.metric_name is not None:
-        read = tuning_metric if gate.is_tuned else training_metric
+        read = output_metric if gate.is_output else tuning_metric if gate.is_tuned else training_metric
         uri, value = read(client, pipeline_execution_arn, gate)
     else:
         uri = report_uri(client, pipeline_execution_arn, gate)
@@ -142,6 +144,31 @@ def tuning_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: Ga
     return job_arn, _finite(final["Value"], str(gate.metric_name), job_arn)
 
 
+def output_metric(client: SageMakerClient, pipeline_execution_arn: str, gate: Gate) -> tuple[str, float]:
+    """Return the ARN of the function of the gate's Lambda step, and the output that is the metric.
+
+    :raises EvaluationError: the step called no function, has no such output, or it is not a finite number.
+    """
+    step, name = (
+        _step_with_result(client, pipeline_execution_arn, gate.report_step, "Lambda"),
+        gate.metric_name,
+    )
+    value = step.output_parameters.get(str(name)) if step else None
+    if step is None or value is None:
+        outputs = sorted(step.output_parameters) if step else []
+        raise EvaluationError(
+            f"Step {gate.report_step} of {pipeline_execution_arn} has outputs {outputs}; expected {name!r}. "
+            "No model is accepted; check the step's status and reason."
+        )
+    try:
+        return str(step.arn), finite_number(value)
+    except ValueError as error:
+        raise EvaluationError(
+            f"{name} of {step.arn} is {value!r}; expected a finite number. No model is accepted; correct "
+            "what the function returns."
+        ) from error
+
+
 def resource_of_step(
     client: SageMakerClient, pipeline_execution_arn: str, step_name: str, step_type: str
 ) -> str | None:
@@ -154,13 +181,21 @@ def resource_of_step(
     :param step_name: the step.
     :param step_type: the step's type: ``Processing``, ``RegisterModel`` and so on.
     """
+    step = _step_with_result(client, pipeline_execution_arn, step_name, step_type)
+    return step.arn if step else None
+
+
+def _step_with_result(
+    client: SageMakerClient, pipeline_execution_arn: str, step_name: str, step_type: str
+) -> Step | None:
+    """Return a step as the execution lists it that really ran it."""
     arn: str | None = pipeline_execution_arn
     for _ in range(MAX_SOURCES):
         if arn is None:
             return None
         step = next((step for step in client.list_steps(arn) if step.name == step_name), None)
         if step is not None and step.type == step_type and step.arn:
-            return step.arn
+            return step
         arn = _source_of_execution(client, arn) if step is None else step.source
     return None
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineExecutionS
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -111,6 +111,8 @@ class Step:
     :param bill: what its job bills; None if it has no job, or if this was not read.
     :param inputs: the S3 URIs that its job reads, if this was read.
     :param outputs: the S3 URIs that its job writes.
+    :param output_parameters: the outputs of a Lambda or Callback step, as AWS writes them; they stay out of
+        records.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Step:
     bill: Bill | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    output_parameters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> Self:
@@ -149,6 +152,7 @@ class Step:
             is_cache_hit="CacheHitResult" in answer,
             is_taken_over="SelectiveExecutionResult" in answer,
             source=result.get("SourcePipelineExecutionArn"),
+            output_parameters={each["Name"]: each["Value"] for each in metadata.get("OutputParameters", ())},
         )
 
     @classmethod
@@ -164,8 +168,9 @@ class Step:
         return cls(**own)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, without the members that have their default."""
+        """Return it as JSON types, without its output parameters and the members that have their default."""
         found = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+        del found["output_parameters"]
         for name in {"started", "ended"} & found.keys():
             found[name] = found[name].isoformat()
         for name in {"inputs", "outputs"} & found.keys():

@@ -40,8 +40,8 @@ _MIRRORED = {
     "LessThanOrEqualTo": "GreaterThanOrEqualTo",
 }
 _METRICS = (
-    "a JsonGet of a property file, a training step's FinalMetricDataList['<metric>'].Value, or a tuning "
-    "step's BestTrainingJob.FinalHyperParameterTuningJobObjectiveMetric.Value"
+    "a JsonGet of a property file, a training step's FinalMetricDataList['<metric>'].Value, a tuning "
+    "step's BestTrainingJob.FinalHyperParameterTuningJobObjectiveMetric.Value, or an output of a Lambda step"
 )
 
 
@@ -52,8 +52,8 @@ class Gate:
     :param condition_step: name of the Condition step.
     :param operator: the comparison ``metric <operator> threshold`` that accepts a model, by its name in
         the definition (``LessThanOrEqualTo``).
-    :param report_step: name of the Processing step that writes the report, or of the Training or Tuning step
-        whose job has the metric.
+    :param report_step: name of the Processing step that writes the report, of the Training or Tuning step
+        whose job has the metric, or of the Lambda step whose output it is.
     :param property_file: name of the property file; empty without a report.
     :param output_name: the output of the report step that contains the file; empty without a report.
     :param file_path: path of the file below that output; empty without a report.
@@ -62,8 +62,10 @@ class Gate:
     :param threshold: the parameter that contains the threshold, or the constant itself.
     :param rejection_steps: names of the Fail steps in the Condition's ElseSteps.
     :param metric_name: the metric (``validation:rmse``) that is read from ``FinalMetricDataList`` of the
-        training job, or the objective metric of the tuning job; None where the metric is in a report.
+        training job, the objective metric of the tuning job, or the output of the Lambda step; None where
+        the metric is in a report.
     :param is_tuned: whether the metric is that of a tuning job's best training job.
+    :param is_output: whether the metric is an output of a Lambda step.
     """
 
     condition_step: str
@@ -77,6 +79,7 @@ class Gate:
     rejection_steps: tuple[str, ...]
     metric_name: str | None = None
     is_tuned: bool = False
+    is_output: bool = False
 
     @property
     def label(self) -> str:
@@ -121,7 +124,7 @@ def _gate_of(definition: Mapping[str, Any], condition_step: str | None) -> Gate:
             f"({len(conditions)} conditions: {', '.join(str(c.get('Type')) for c in conditions)}): "
             "name another step with condition_step, or compare the metric in a task of your own."
         )
-    operator, metric, threshold = _sides(name, conditions[0])
+    operator, metric, threshold = _sides(definition, name, conditions[0])
     gate = Gate(
         condition_step=name,
         operator=operator,
@@ -150,6 +153,8 @@ def _condition(definition: Mapping[str, Any], wanted: str | None) -> dict[str, A
         return conditions[wanted]
     read = {name: step["Arguments"].get("Conditions") for name, step in conditions.items()}
     gates = [name for name, compared in read.items() if calls("Std:JsonGet", compared) or _metrics(compared)]
+    # Beside a metric of a model, an output of a function only says which way to go.
+    gates = gates or [name for name, compared in read.items() if _outputs(definition, compared)]
     if not gates:
         seen = ", ".join(sorted({r.text for compared in read.values() for r in references(compared)}))
         raise GateError(
@@ -174,10 +179,21 @@ def _metrics(value: Any) -> list[Reference]:
     ]
 
 
-def _sides(name: str, condition: Mapping[str, Any]) -> tuple[str, dict[str, Any], Any]:
+def _outputs(definition: Mapping[str, Any], value: Any) -> list[Reference]:
+    """Return the references to outputs of Lambda steps in a value."""
+    functions = {step["Name"] for step in iter_steps(definition) if step.get("Type") == "Lambda"}
+    return [found for found in references(value) if found.output_parameter and found.name in functions]
+
+
+def _sides(
+    definition: Mapping[str, Any], name: str, condition: Mapping[str, Any]
+) -> tuple[str, dict[str, Any], Any]:
     """Return the operator with the metric on its left, the metric's expression, and the threshold."""
     left, right = condition.get("LeftValue"), condition.get("RightValue")
-    metrics = [isinstance(side, dict) and ("Std:JsonGet" in side or _metrics(side)) for side in (left, right)]
+    metrics = [
+        isinstance(side, dict) and ("Std:JsonGet" in side or _metrics(side) or _outputs(definition, side))
+        for side in (left, right)
+    ]
     if bool(metrics[0]) != bool(metrics[1]):
         if metrics[0]:
             return condition["Type"], left, right  # type: ignore[return-value]
@@ -200,6 +216,10 @@ def _source(definition: Mapping[str, Any], name: str, metric: Mapping[str, Any])
             "file_path": report["FilePath"],
             "json_path": path["Path"],
         }
+    outputs = _outputs(definition, metric)
+    if outputs:
+        output = outputs[0].output_parameter
+        return _without_report(outputs[0].name, output) | {"is_output": True}
     (reference,) = _metrics(metric)
     kind = "Tuning" if reference.is_tuning_metric else "Training"
     steps = {s["Name"]: s for s in iter_steps(definition) if s.get("Type") == kind}
@@ -209,11 +229,14 @@ def _source(definition: Mapping[str, Any], name: str, metric: Mapping[str, Any])
             "this definition. Correct the reference."
         )
     metric_name = reference.training_metric or _objective(steps[reference.name]["Arguments"])
+    return _without_report(reference.name, metric_name) | {"is_tuned": reference.is_tuning_metric}
+
+
+def _without_report(step: str, metric_name: Any) -> dict[str, Any]:
     return {
-        "report_step": reference.name,
+        "report_step": step,
         "json_path": metric_name,
         "metric_name": metric_name,
-        "is_tuned": reference.is_tuning_metric,
         "property_file": "",
         "output_name": "",
         "file_path": "",

@@ -17,6 +17,8 @@ _TRAINING_METRIC = re.compile(
 _TUNING_METRIC = re.compile(
     r"\.(?:BestTrainingJob|TrainingJobSummaries\[0\])\.FinalHyperParameterTuningJobObjectiveMetric\.Value"
 )
+#: ``.OutputParameters['accuracy']``
+_OUTPUT = re.compile(r"""\.OutputParameters\[(?P<quote>['"])(?P<name>[^'"]+)(?P=quote)\]""")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Reference:
     def training_metric(self) -> str | None:
         """The name of the training job's metric that is read, or None."""
         match = _TRAINING_METRIC.fullmatch(self.rest) if self.kind == "Steps" else None
+        return match["name"] if match else None
+
+    @property
+    def output_parameter(self) -> str | None:
+        """The name of the output of a Lambda or Callback step that is read, or None."""
+        match = _OUTPUT.fullmatch(self.rest) if self.kind == "Steps" else None
         return match["name"] if match else None
 
     @property

@@ -8,6 +8,7 @@ from sagemaker_local_runtime.engine.steps.cleanup import CleanupExecutor
 from sagemaker_local_runtime.engine.steps.condition import ConditionExecutor
 from sagemaker_local_runtime.engine.steps.fail import FailExecutor
 from sagemaker_local_runtime.engine.steps.for_each import ForEachExecutor
+from sagemaker_local_runtime.engine.steps.function import LambdaExecutor
 from sagemaker_local_runtime.engine.steps.job import JobExecutor
 from sagemaker_local_runtime.engine.steps.model import ModelExecutor
 from sagemaker_local_runtime.engine.steps.register_model import RegisterModelExecutor
@@ -20,6 +21,7 @@ _ALL: list[StepExecutor] = [
     ConditionExecutor(),
     FailExecutor(),
     ForEachExecutor(),
+    LambdaExecutor(),
     ModelExecutor(),
     RegisterModelExecutor(),
     TuningExecutor(),

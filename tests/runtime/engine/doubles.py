@@ -109,7 +109,13 @@ class Engine:
         preparation = Preparation(Catalog(), Environments(data_dir / "environments"))
         jobs: Any = SimpleNamespace(preparation=preparation)
         services = Services(
-            account=account, jobs=jobs, tuning=nothing, models=nothing, storage=storage, events=events
+            account=account,
+            jobs=jobs,
+            tuning=nothing,
+            functions=nothing,
+            models=nothing,
+            storage=storage,
+            events=events,
         )
         self.runtime: Any = SimpleNamespace(account=account, executions=ExecutionService(services))
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sagemaker_local_runtime.engine.definition import parse_definition
+from sagemaker_local_runtime.engine.steps import EXECUTORS
 from sagemaker_local_runtime.exceptions import ConflictError, ResourceNotFoundError, ValidationError
 from sagemaker_pipelines.definition.document import STEP_TYPES
 from tests.runtime.engine.definitions import get, pipeline, processing
@@ -231,22 +232,7 @@ def test_a_definition_that_cannot_run_is_refused_with_the_reason(
         assert expected in error.value.message
 
 
-SUPPORTED = {
-    "Callback",
-    "Cleanup",
-    "Condition",
-    "Fail",
-    "ForEach",
-    "Model",
-    "Processing",
-    "RegisterModel",
-    "Training",
-    "Transform",
-    "Tuning",
-}
-
-
-@pytest.mark.parametrize("kind", sorted(STEP_TYPES - SUPPORTED))
+@pytest.mark.parametrize("kind", sorted(STEP_TYPES - EXECUTORS.keys()))
 def test_every_other_step_type_of_the_sdk_is_refused_by_name(engine: Engine, kind: str) -> None:
     with pytest.raises(ValidationError) as error:
         create(engine, definition=pipeline({"Name": "x", "Type": kind, "Arguments": {}}))

@@ -10,6 +10,7 @@ from sagemaker_local_runtime.engine.steps import EXECUTORS
 from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from sagemaker_local_runtime.exceptions import AwsError, ValidationError
 from sagemaker_local_runtime.faults import CAPACITY_MESSAGE, Fault
+from sagemaker_local_runtime.functions.service import FunctionService
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, JobRuntime, processing_request
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abc123def456"
@@ -25,6 +26,7 @@ def step_run(
             account=runtime.account,
             jobs=runtime.jobs,
             tuning=runtime.tuning,
+            functions=FunctionService(runtime.account, runtime.jobs),
             models=runtime.models,
             storage=runtime.storage,
             events=events,

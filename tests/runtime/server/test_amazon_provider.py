@@ -10,6 +10,7 @@ import pytest
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.runtime.functions import archive
 from tests.waiting import until
 
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
@@ -100,6 +101,28 @@ def test_the_processing_operator_runs_a_job_and_reads_its_report(runtime: LocalR
     assert result["OutputFiles"]["Report"] == {"mse": 4.5}
     name = result["Processing"]["ProcessingJobName"]
     assert SageMakerProcessingSensor(task_id="wait", job_name=name).poke({}) is True
+
+
+def test_the_lambda_operators_create_and_invoke_a_function(runtime: LocalRuntime) -> None:
+    from airflow.providers.amazon.aws.operators.lambda_function import (
+        LambdaCreateFunctionOperator,
+        LambdaInvokeFunctionOperator,
+    )
+
+    source = "def run(event, context):\n    return 1 / event['by']\n"
+    arn = LambdaCreateFunctionOperator(
+        task_id="create",
+        function_name="divide",
+        runtime="python3.12",
+        role="arn:aws:iam::123456789012:role/lambda",
+        handler="handler.run",
+        code={"ZipFile": archive(source)},
+    ).execute({})
+    assert arn == "arn:aws:lambda:us-east-1:123456789012:function:divide"
+    invoke: Any = LambdaInvokeFunctionOperator  # untyped
+    assert invoke(task_id="invoke", function_name="divide", payload='{"by": 4}').execute({}) == "0.25"
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        invoke(task_id="fail", function_name="divide", payload='{"by": 0}').execute({})
 
 
 @pytest.mark.thorough

@@ -99,6 +99,19 @@ def test_a_gate_may_read_the_best_metric_of_a_tuning_job(definition: dict[str, A
         gate_of(definition)
 
 
+def test_a_gate_may_read_an_output_of_a_lambda_step(definition: dict[str, Any]) -> None:
+    definition["Steps"].append({"Name": "Ask", "Type": "Lambda", "FunctionArn": "arn", "Arguments": {}})
+    metric = _condition(definition)["LeftValue"]
+    _condition(definition)["LeftValue"] = {"Get": "Steps.Ask.OutputParameters['mse']"}
+    gate = gate_of(definition)
+    assert (gate.report_step, gate.metric_name, gate.label, gate.is_output) == ("Ask", "mse", "mse", True)
+    second = copy.deepcopy(definition["Steps"][2])
+    second["Name"] = "Second"
+    _condition({"Steps": [None, None, second]})["LeftValue"] = metric
+    definition["Steps"].append(second)
+    assert gate_of(definition).condition_step == "Second", "a metric of a report comes first"
+
+
 def test_a_condition_that_reads_no_metric_is_named_with_what_it_reads(definition: dict[str, Any]) -> None:
     _condition(definition)["LeftValue"] = {"Get": "Steps.Tune.BestTrainingJob.TrainingJobName"}
     expected = (

@@ -1,0 +1,1 @@
+"""AWS Lambda functions: kept in the store, and run in the sandbox of jobs."""
