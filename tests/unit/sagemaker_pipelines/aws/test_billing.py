@@ -79,8 +79,15 @@ def priced(tmp_path: Path) -> Path:
 def test_a_tuning_job_bills_its_training_jobs_at_the_price_of_training(tmp_path: Path) -> None:
     trained = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}
     spot = {**trained, "TrainingTimeInSeconds": 100, "BillableTimeInSeconds": 40}
-    whole = {**trained, "TrainingTimeInSeconds": 60, "BillableTimeInSeconds": 60}
-    began = {"HyperParameterTuningJobName": "tune", "CreationTime": START + MINUTE}
+    model = {"ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"}, "TrainingJobName": "tune-002"}
+    whole = {**trained, **model, "TrainingTimeInSeconds": 60, "BillableTimeInSeconds": 60}
+    channel = {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/data"}}}
+    began = {
+        "HyperParameterTuningJobName": "tune",
+        "CreationTime": START + MINUTE,
+        "TrainingJobDefinition": {"InputDataConfig": [channel]},
+        "BestTrainingJob": {"TrainingJobName": "tune-002"},
+    }
     price = Price(
         region="us-east-1",
         instance="ml.m5.large",
@@ -99,6 +106,7 @@ def test_a_tuning_job_bills_its_training_jobs_at_the_price_of_training(tmp_path:
     assert tuned.bill is not None
     assert (tuned.bill.seconds, tuned.bill.instance_seconds) == (100.0, 200.0)
     assert (tuned.bill.saved_instance_seconds, tuned.bill.cost) == (120.0, 2.0)
+    assert (tuned.inputs, tuned.outputs) == (("s3://b/data",), ("s3://b/model.tar.gz",))
 
 
 def test_processing_bills_from_start_to_end_times_instances() -> None:
