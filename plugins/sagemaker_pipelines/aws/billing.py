@@ -11,6 +11,7 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.job_data import job_data
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
+from sagemaker_pipelines.definition.instances import JOBS, UNCOUNTED
 
 
 def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Iterable[Step]) -> list[Step]:
@@ -69,7 +70,10 @@ def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mappi
     cluster: Mapping[str, Any] = job
     for part in resources:
         cluster = cluster.get(part, {})
-    instance, count = str(cluster.get("InstanceType", "")), int(cluster.get("InstanceCount") or 1)
+    # A heterogeneous cluster has groups; of several types, the price is not known.
+    groups = cluster.get("InstanceGroups") or [cluster]
+    instance = " + ".join(sorted({str(group.get("InstanceType", "")) for group in groups}))
+    count = sum(int(group.get("InstanceCount") or 1) for group in groups)
     seconds, source = _seconds(job)
     trained = float(job.get("TrainingTimeInSeconds") or 0)
     saving = 1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0
@@ -78,7 +82,7 @@ def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mappi
     if step.is_cache_hit or (created is not None and created < began):
         saved, saving = (seconds * count if step.is_cache_hit else 0.0), 0.0
         seconds, source = 0.0, "cache hit" if step.is_cache_hit else "of another execution"
-    price = prices.find(region, instance, _component(step))
+    price = prices.find(region, instance, JOBS[str(step.type)][0])
     return Bill(
         instance_type=instance,
         instance_count=count,
@@ -102,7 +106,8 @@ class Total:
     :param cost_upper_bound: the same with earlier attempts.
     :param currency: the currency; None if a price is unknown.
     :param price_date: the day of the oldest price.
-    :param unpriced: the instances whose price is unknown, such as ``ml.m5.xlarge for Training``.
+    :param unpriced: what has no price: instances such as ``ml.m5.xlarge for Training``, and steps whose jobs
+        are not counted.
     """
 
     instance_seconds: float
@@ -116,7 +121,8 @@ class Total:
 
     @classmethod
     def of(cls, steps: Iterable[Step]) -> Total:
-        """Return the total of steps with bills."""
+        """Return the total of the steps of an execution, with their bills."""
+        steps = list(steps)
         bills = [(step, step.bill) for step in steps if step.bill is not None]
         seconds = round(sum(bill.instance_seconds for _, bill in bills), 3)
         earlier = sum(bill.earlier_instance_seconds for _, bill in bills)
@@ -124,8 +130,10 @@ class Total:
             (step, bill) for step, bill in bills if bill.instance_seconds or bill.earlier_instance_seconds
         ]
         unpriced = {
-            f"{bill.instance_type} for {_component(step)}" for step, bill in paid if bill.currency is None
-        }
+            f"{bill.instance_type} for {JOBS[str(step.type)][0]}"
+            for step, bill in paid
+            if bill.currency is None
+        } | {f"the {step.type} step {step.name}" for step in steps if step.type in UNCOUNTED}
         currencies = {bill.currency for _, bill in paid if bill.currency}
         known = not unpriced and len(currencies) <= 1
         costs = [(bill.cost or 0.0, bill.cost_of(bill.earlier_instance_seconds) or 0.0) for _, bill in paid]
@@ -142,7 +150,9 @@ class Total:
 
     def __str__(self) -> str:
         text = str(billed_text(asdict(self)))
-        return f"{text}: no price of {', '.join(self.unpriced)}" if self.unpriced else text
+        if self.unpriced:
+            return f"{text}: no price of {', '.join(self.unpriced)}"
+        return text if self.cost is not None else f"{text}: the prices have several currencies"
 
 
 def billed_text(record: Mapping[str, Any]) -> str | None:
@@ -161,7 +171,7 @@ def billed_text(record: Mapping[str, Any]) -> str | None:
         text += f", {saved:.0f} saved by spot or the cache"
     if (cost := money(record.get("cost"), currency := record.get("currency"))) is not None and currency:
         return f"{text}, {cost} by the prices of {record['price_date']}"
-    return text if bound == seconds == 0 else f"{text}, cost unknown"
+    return text if bound == seconds == 0 == record.get("cost", 0) else f"{text}, cost unknown"
 
 
 def _earlier(step: Step, created: datetime | None) -> float:
@@ -195,11 +205,6 @@ def _training_jobs(client: SageMakerClient, job: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _component(step: Step) -> str:
-    """Return the component in the price list of the jobs of a step."""
-    return "Training" if step.type == "Tuning" else str(step.type)
-
-
 def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
     if "BillableTimeInSeconds" in job:
         return float(job["BillableTimeInSeconds"]), "BillableTimeInSeconds"
@@ -215,12 +220,11 @@ def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
 
 
 # By job type: the operation, the parameter that names the job, and the path to its instances.
+_PROCESSING = ("describe_processing_job", "ProcessingJobName", ("ProcessingResources", "ClusterConfig"))
 _DESCRIBE = {
-    "Processing": (
-        "describe_processing_job",
-        "ProcessingJobName",
-        ("ProcessingResources", "ClusterConfig"),
-    ),
+    "Processing": _PROCESSING,
+    "QualityCheck": _PROCESSING,
+    "ClarifyCheck": _PROCESSING,
     "Training": ("describe_training_job", "TrainingJobName", ("ResourceConfig",)),
     "Transform": ("describe_transform_job", "TransformJobName", ("TransformResources",)),
     "Tuning": (

@@ -14,7 +14,7 @@ from sagemaker_pipelines.aws.billing import Total, bill_of, described_job, has_j
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
-from sagemaker_pipelines.definition.instances import step_instances
+from sagemaker_pipelines.definition.instances import StepInstances, step_instances, uncounted_steps
 from sagemaker_pipelines.exceptions import ParameterError, SettingsError
 from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.settings import PipelineSettings
@@ -55,34 +55,55 @@ class Bounds:
         return self.max_instance_seconds is not None or self.max_cost is not None
 
 
-def check_prices(
+def check_bounds(
     client: SageMakerClient,
+    bounds: Bounds,
     definition: Mapping[str, Any],
     values: Mapping[str, object],
     *,
     selected_steps: Iterable[str] | None = None,
 ) -> None:
-    """Refuse a bound on the cost where the price of an instance is unknown.
+    """Refuse bounds that cannot hold: on jobs that are not counted, or on the cost at an unknown price.
 
     :param client: its settings name the file of prices.
+    :param bounds: the bounds.
     :param definition: the definition that will be executed.
     :param values: the parameters that will be sent.
     :param selected_steps: the steps that will run; None runs all.
-    :raises ParameterError: a price is unknown; the message names the instance and what set it.
+    :raises ParameterError: a bound cannot hold; the message names the step, or the instance and what set it.
     :raises SettingsError: the file of prices is malformed.
     """
-    prices = Prices.load(client.settings.prices_file)
     selected = None if selected_steps is None else set(selected_steps)
-    for found in step_instances(definition, values):
-        if selected is not None and found.step not in selected:
-            continue
+    for name, kind in uncounted_steps(definition).items() if bounds else ():
+        if selected is None or name in selected:
+            raise ParameterError(
+                f"max_instance_seconds or max_cost is set, but what the {kind} step {name} bills is not "
+                "counted, so the bound would not hold. Leave the bound out of the task and the settings, or "
+                "the step out of the definition."
+            )
+    if bounds.max_cost is not None:
+        instances = step_instances(definition, values)
+        _check_prices(client, [i for i in instances if selected is None or i.step in selected])
+
+
+def _check_prices(client: SageMakerClient, instances: Iterable[StepInstances]) -> None:
+    prices = Prices.load(client.settings.prices_file)
+    types: dict[str, str] = {}
+    currencies: dict[str, str] = {}
+    for found in instances:
         if found.instance_type is None:
             raise ParameterError(
                 f"max_cost is set, but the instance of step {found.step} is given by an expression, so its "
                 "price is not known before the start. Use max_instance_seconds, or give the instance by a "
                 "parameter."
             )
-        if prices.find(client.region, found.instance_type, found.component) is None:
+        if (other := types.setdefault(found.step, found.instance_type)) != found.instance_type:
+            raise ParameterError(
+                f"max_cost is set, but step {found.step} uses instances of several types ({other} and "
+                f"{found.instance_type}), whose cost is not computed. Use max_instance_seconds, or one type."
+            )
+        price = prices.find(client.region, found.instance_type, found.component)
+        if price is None:
             source = f" (parameter {found.parameter})" if found.parameter else ""
             raise ParameterError(
                 f"max_cost is set, but the price of {found.instance_type} for {found.component} in "
@@ -90,6 +111,13 @@ def check_prices(
                 f"{client.settings.prices_file or 'a file that the setting prices_file names'} by hand or "
                 "with `sagemaker-pipelines prices update`, or use max_instance_seconds."
             )
+        currencies.setdefault(price.currency, f"{found.instance_type} for {found.component}")
+    if len(currencies) > 1:
+        told = ", ".join(f"{each} in {currency}" for currency, each in currencies.items())
+        raise ParameterError(
+            f"max_cost is set, but the prices have several currencies ({told}), which cannot be added. Write "
+            f"them in one currency into {client.settings.prices_file}, or use max_instance_seconds."
+        )
 
 
 class Budget:
@@ -118,7 +146,7 @@ class Budget:
         :param steps: the steps that have begun.
         """
         try:
-            total = Total.of([self._with_bill(step) for step in steps if has_job(step)])
+            total = Total.of([self._with_bill(step) if has_job(step) else step for step in steps])
         except (ClientError, BotoCoreError, KeyError) as error:
             self._client.log.warning("What %s bills cannot be read now: %s", self._arn, error)
             return None
@@ -127,14 +155,21 @@ class Budget:
             return f"{spent:.0f} instance-seconds were billed, and max_instance_seconds is {limit:.15g}"
         if self._bounds.max_cost is None:
             return None
-        for instance in set(total.unpriced) - self._told:
-            self._told.add(instance)
-            self._client.log.error("max_cost cannot be checked: the price of %s is unknown", instance)
         cost = total.cost_upper_bound
+        if cost is None:
+            self._tell(total)
         if cost is not None and cost > self._bounds.max_cost:
             bound = money(self._bounds.max_cost, total.currency)
             return f"the jobs cost {money(cost, total.currency)} so far, and max_cost is {bound}"
         return None
+
+    def _tell(self, total: Total) -> None:
+        for reason in [f"there is no price of {each}" for each in total.unpriced] or [
+            "the prices have several currencies"
+        ]:
+            if reason not in self._told:
+                self._told.add(reason)
+                self._client.log.error("max_cost cannot be checked: %s", reason)
 
     def _with_bill(self, step: Step) -> Step:
         key = (step.name, step.attempts, step.ended is not None)

@@ -17,6 +17,8 @@ MAX_REASON = 3072
 # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 _LOG_GROUPS = {
     "Processing": "/aws/sagemaker/ProcessingJobs",
+    "QualityCheck": "/aws/sagemaker/ProcessingJobs",
+    "ClarifyCheck": "/aws/sagemaker/ProcessingJobs",
     "Training": "/aws/sagemaker/TrainingJobs",
     "Transform": "/aws/sagemaker/TransformJobs",
     # Its training jobs, whose names begin with its own.
@@ -146,7 +148,7 @@ class Step:
             started=answer.get("StartTime"),
             ended=answer.get("EndTime"),
             attempts=int(answer.get("AttemptCount") or 0),
-            arn=metadata.get("Arn") or None,
+            arn=metadata.get("Arn") or metadata.get("CheckJobArn") or None,
             reason=(kind == "Fail" and metadata.get("ErrorMessage")) or answer.get("FailureReason") or None,
             outcome=metadata.get("Outcome"),
             is_cache_hit="CacheHitResult" in answer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
@@ -98,7 +99,12 @@ def estimate(
         instances = step_instances(definition, values)
         prices = Prices.load(client.settings.prices_file)
         before = _last_bills(client, name, last)
-    rows = [_estimated(client.region, prices, found, before.get(found.step, [])) for found in instances]
+    several = {step for step, count in Counter(found.step for found in instances).items() if count > 1}
+    rows = [
+        # What a cluster of several types billed cannot be divided among them.
+        _estimated(client.region, prices, found, [] if found.step in several else before.get(found.step, []))
+        for found in instances
+    ]
     total = _summed(rows)
     if as_json:
         looked_at = max(map(len, before.values()), default=0)
@@ -109,11 +115,11 @@ def estimate(
 
 _KEYS = (
     *("step", "instances", "executions", "median_instance_seconds", "p90_instance_seconds"),
-    *("max_instance_seconds", "median_cost", "p90_cost", "max_cost", "price_date"),
+    *("max_instance_seconds", "median_cost", "p90_cost", "max_cost", "currency", "price_date"),
 )
 _COLUMNS = (
     *("step", "instances", "seen", "median", "p90", "at most"),
-    *("median cost", "p90 cost", "at most", "prices of"),
+    *("median cost", "p90 cost", "cost at most", "currency", "prices of"),
 )
 
 
@@ -188,12 +194,13 @@ def _p90(values: list[float]) -> float | None:
 def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the sums of the steps; what is unknown for one of them is unknown for all."""
     total: dict[str, Any] = {"step": "total", "instances": None, "executions": None}
+    currencies = {row["currency"] for row in rows}
     for key in rows[0] if rows else ():
         if key.endswith(("_seconds", "_cost")):
             values = [row[key] for row in rows]
-            total[key] = None if None in values else round(sum(values), 6)
+            unknown = None in values or (key.endswith("_cost") and len(currencies) > 1)
+            total[key] = None if unknown else round(sum(values), 6)
     dates: list[str] = [row["price_date"] for row in rows if row["price_date"]]
-    currencies = {row["currency"] for row in rows}
     return {**dict.fromkeys(_KEYS), **total, "price_date": min(dates, default=None)} | {
         "currency": next(iter(currencies)) if len(currencies) == 1 else None
     }

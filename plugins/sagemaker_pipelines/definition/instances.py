@@ -14,6 +14,8 @@ from sagemaker_pipelines.reading import finite_number
 # AWS's default where a job has no StoppingCondition: a day.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DEFAULT_MAX_SECONDS = 86_400.0
+#: Types of steps whose jobs bill, but not in a form that is counted here.
+UNCOUNTED = frozenset({"AutoML", "EMR", "EMRServerless", "Job"})
 _PROCESSING = ("Processing", "ProcessingResources.ClusterConfig", "StoppingCondition")
 #: By type of step: the component of the price list, the paths of its instances and of its longest runtime.
 #: A transform job has no longest runtime.
@@ -89,6 +91,14 @@ def _items(step: Mapping[str, Any], resolver: _Resolver) -> int | None:
     return len(items) if isinstance(items, list) else None
 
 
+def uncounted_steps(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return the types of the steps that bill without being counted, by name.
+
+    :param definition: the definition as parsed JSON.
+    """
+    return {step["Name"]: step["Type"] for step in iter_steps(definition) if step.get("Type") in UNCOUNTED}
+
+
 class _Resolver:
     """Resolves the expressions that read one parameter.
 
@@ -125,6 +135,8 @@ def _of_step(step: Mapping[str, Any], resolver: _Resolver, runs: int | None) -> 
     cluster = value_at(arguments, resources)
     jobs: float | None = runs
     if step["Type"] == "Tuning":
+        # The SDK writes this form.
+        cluster = cluster or value_at(arguments, "TrainingJobDefinition.HyperParameterTuningResourceConfig")
         limits = value_at(arguments, "HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs")
         limit = resolver.number(limits)
         jobs = None if limit is None or runs is None else limit * runs

@@ -281,5 +281,5 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             from_step=self.from_step,
             source_execution_arn=self.source_execution_arn,
             max_parallel_execution_steps=self.max_parallel_execution_steps,
-            needs_prices=self.bounds().max_cost is not None,
+            bounds=self.bounds(),
         )

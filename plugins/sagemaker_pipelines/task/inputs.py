@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_pipelines.aws.account import Logger
-from sagemaker_pipelines.aws.budget import check_prices
+from sagemaker_pipelines.aws.budget import Bounds, check_bounds
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.starts import steps_from
 from sagemaker_pipelines.aws.versions import version_id
@@ -25,7 +25,7 @@ class StartInputs:
 
     :param client: the client that calls AWS; the definition of a version is read at most once.
     :param log: where to log.
-    :param needs_prices: whether the price of every instance has to be known.
+    :param bounds: what the execution may bill.
     """
 
     client: SageMakerClient
@@ -43,7 +43,7 @@ class StartInputs:
     from_step: str | None
     source_execution_arn: str | None
     max_parallel_execution_steps: int | None
-    needs_prices: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
     _deployed: dict[tuple[str, int | None], dict[str, Any]] = field(default_factory=dict)
 
     def request(self, start: LogicalStart) -> dict[str, Any]:
@@ -55,6 +55,9 @@ class StartInputs:
         source = _text(self.source_execution_arn)
         selected = self._selected(source)
         if source is not None and selected is None:
+            if self.bounds:
+                definition = self.client.execution_definition(source)
+                check_bounds(self.client, self.bounds, definition, self.client.execution_parameters(source))
             return resume_request(start, source, description=_text(self.description))
         version = version_id(self.pipeline_version_id)
         parameters = self._parameters(version)
@@ -66,8 +69,9 @@ class StartInputs:
             and (value != "" or (self.definition != "" and name not in self.empty_is_default))
         }
         values = check_parameters(parameters, given, is_secret=is_secret)
-        if self.needs_prices:
-            check_prices(self.client, self._definition(version), values, selected_steps=selected)
+        if self.bounds:
+            definition = self._definition(version)
+            check_bounds(self.client, self.bounds, definition, values, selected_steps=selected)
         self._check_data(values, version, [name for name in self.data_parameters if name not in left_out])
         return execution_request(
             start,

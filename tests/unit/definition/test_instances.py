@@ -102,3 +102,14 @@ def test_the_body_of_a_loop_runs_once_for_each_item(items: Any, jobs: int | None
     loop = definition({"Name": "Each", "Type": "ForEach", "Arguments": arguments})
     (found,) = step_instances(loop, {"Items": '["a", "b"]'})
     assert (found.step, found.jobs) == ("Train", jobs)
+
+
+def test_a_tuning_job_in_the_sdks_form_counts() -> None:
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 3}
+    tuning = {
+        "Name": "Tune",
+        "Type": "Tuning",
+        "Arguments": {"TrainingJobDefinition": {"HyperParameterTuningResourceConfig": resources}},
+    }
+    (found,) = step_instances(definition(tuning))
+    assert (found.instance_type, found.instance_count) == ("ml.m5.large", 3)

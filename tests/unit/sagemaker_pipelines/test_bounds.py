@@ -17,6 +17,7 @@ from sagemaker_local_runtime.server import LocalServer
 from sagemaker_pipelines.aws.budget import Bounds
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.prices import Price, Prices
+from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.exceptions import ParameterError
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
@@ -156,6 +157,17 @@ def test_a_bound_on_the_cost_is_refused_before_the_start_where_a_price_is_unknow
     with pytest.raises(AirflowFailException, match=said):
         start(version, max_cost=1)
     assert executions(client) == before
+
+
+def test_a_start_that_resumes_is_refused_too_where_a_price_is_unknown(
+    version: int, client: SageMakerClient
+) -> None:
+    arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
+    assert stop_execution(client.sagemaker, arn, seconds=10, log=client.log)
+    until(lambda: client.execution_status(arn) == "Stopped", "the stop")
+    with pytest.raises(AirflowFailException, match=r"price of ml\.m5\.xlarge for Processing"):
+        start(version, source_execution_arn=arn, pipeline_params={}, max_cost=1)
+    assert client.execution_status(arn) == "Stopped"
 
 
 def test_a_bound_on_the_cost_stops_with_both_amounts(

@@ -233,3 +233,62 @@ def test_a_job_that_runs_bills_until_now() -> None:
     assert bill is not None
     assert bill.seconds >= 60
     assert bill.source == "start until now"
+
+
+def test_the_job_of_a_check_bills_as_a_processing_job(priced: Path) -> None:
+    check = Step.read(
+        {
+            "StepName": "Check",
+            "StepStatus": "Succeeded",
+            "Metadata": {"QualityCheck": {"CheckJobArn": "arn:aws:sagemaker:us-east-1:1:job/check"}},
+        }
+    )
+    total = Total.of(billed_steps([check], priced, check=processing(**minutes(1, 2))))
+    assert (total.instance_seconds, total.cost) == (60, 0.6)
+
+
+def test_a_step_that_is_not_counted_makes_the_cost_unknown(priced: Path) -> None:
+    steps = billed_steps(
+        [step("Prepare", "Processing"), step("Tune", "Tuning")], priced, prepare=processing(**minutes(1, 2))
+    )
+    assert str(Total.of(steps)) == "60 instance-seconds, cost unknown: no price of the Tuning step Tune"
+    alone = Total.of(steps[1:])
+    assert alone.cost is None
+    assert billed_text(asdict(alone)) == "0 instance-seconds, cost unknown"
+
+
+def test_all_groups_of_a_heterogeneous_cluster_bill() -> None:
+    groups = [
+        {"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount": 1},
+        {"InstanceGroupName": "b", "InstanceType": "ml.c5.large", "InstanceCount": 4},
+    ]
+    job = {
+        "CreationTime": START + MINUTE,
+        "ResourceConfig": {"InstanceGroups": groups},
+        "BillableTimeInSeconds": 30,
+    }
+    assert bills([step("Train", "Training")], train=job) == [
+        "Train: 150 instance-seconds = 30 s x 5 ml.c5.large + ml.m5.large (BillableTimeInSeconds)"
+    ]
+
+
+def test_costs_in_several_currencies_are_not_added(priced: Path) -> None:
+    known = Prices.load(priced)
+    euro = Price(
+        region="us-east-1",
+        instance="ml.c5.large",
+        component="Training",
+        price_per_hour=36.0,
+        date=date(2026, 11, 20),
+        currency="EUR",
+    )
+    Prices([*known.by_key.values(), euro]).save(priced)
+    train = {
+        "CreationTime": START + MINUTE,
+        "ResourceConfig": {"InstanceType": "ml.c5.large", "InstanceCount": 1},
+        "BillableTimeInSeconds": 30,
+    }
+    steps = [step("Prepare", "Processing"), step("Train", "Training")]
+    total = Total.of(billed_steps(steps, priced, prepare=processing(**minutes(1, 2)), train=train))
+    assert (total.cost, total.cost_upper_bound, total.currency) == (None, None, None)
+    assert str(total) == "90 instance-seconds, cost unknown: the prices have several currencies"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -153,6 +154,31 @@ def test_an_estimate_shows_what_the_last_executions_billed(
     table = run("estimate", "dev-count", "-p", "Seconds=0").stdout
     assert "1 x ml.m5.large" in table
     assert "864" in table
+
+
+def test_an_estimate_adds_no_costs_of_several_currencies(
+    runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other: dict[str, Any] = copy.deepcopy({**COUNT, "Name": "Other"})
+    other["Arguments"]["ProcessingResources"]["ClusterConfig"]["InstanceType"] = "ml.c5.large"
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps({"Version": "2020-12-01", "Parameters": PARAMETERS, "Steps": [COUNT, other]}))
+    (tmp_path / "settings.toml").write_text("")
+    (tmp_path / "prices.toml").write_text(
+        "\n".join(
+            f'[[prices]]\nregion = "us-east-1"\ninstance = "{instance}"\ncomponent = "Processing"\n'
+            f'price_per_hour = 36\ndate = 2026-11-20\ncurrency = "{currency}"\n'
+            for instance, currency in (("ml.m5.large", "USD"), ("ml.c5.large", "EUR"))
+        )
+    )
+    monkeypatch.setenv("AIRFLOW__SAGEMAKER_PIPELINES__SETTINGS_FILE", str(tmp_path / "settings.toml"))
+    told = json.loads(run("estimate", str(path), "--json").stdout)
+    assert [(each["max_cost"], each["currency"]) for each in told["steps"]] == [
+        (864.0, "USD"),
+        (864.0, "EUR"),
+    ]
+    assert (told["total"]["max_cost"], told["total"]["max_instance_seconds"]) == (None, 172_800)
+    assert "EUR" in run("estimate", str(path)).stdout
 
 
 def test_an_estimate_refuses_a_parameter_that_does_not_exist(runtime: LocalRuntime) -> None:

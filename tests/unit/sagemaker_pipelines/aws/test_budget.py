@@ -1,0 +1,67 @@
+"""Bounds that could not hold are refused before the start."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sagemaker_pipelines.aws.budget import Bounds, check_bounds
+from sagemaker_pipelines.aws.prices import Price, Prices
+from sagemaker_pipelines.exceptions import ParameterError
+
+SECONDS, COST = Bounds(max_instance_seconds=60), Bounds(max_cost=1)
+UNCOUNTED = {"Name": "Cluster", "Type": "EMR", "Arguments": {}}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Any:
+    """A client whose prices have two currencies."""
+    path = tmp_path / "prices.toml"
+    Prices(
+        Price(
+            region="us-east-1",
+            instance=instance,
+            component="Training",
+            price_per_hour=1.0,
+            date=date(2026, 11, 20),
+            currency=currency,
+        )
+        for instance, currency in (("ml.m5.large", "USD"), ("ml.c5.large", "EUR"), ("ml.c5.xlarge", "USD"))
+    ).save(path)
+    return SimpleNamespace(region="us-east-1", settings=SimpleNamespace(prices_file=str(path)))
+
+
+def training(name: str, *instances: str) -> dict[str, Any]:
+    groups = [{"InstanceType": instance, "InstanceCount": 1} for instance in instances]
+    return {"Name": name, "Type": "Training", "Arguments": {"ResourceConfig": {"InstanceGroups": groups}}}
+
+
+def check(client: Any, bounds: Bounds, *steps: dict[str, Any], selected: list[str] | None = None) -> None:
+    definition = {"Version": "2020-12-01", "Parameters": [], "Steps": list(steps)}
+    check_bounds(client, bounds, definition, {}, selected_steps=selected)
+
+
+@pytest.mark.parametrize("bounds", [SECONDS, COST])
+def test_a_bound_on_jobs_that_are_not_counted_is_refused(client: Any, bounds: Bounds) -> None:
+    with pytest.raises(ParameterError, match="what the EMR step Cluster bills is not counted"):
+        check(client, bounds, UNCOUNTED)
+    check(client, bounds, training("Train", "ml.m5.large"), UNCOUNTED, selected=["Train"])
+    check(client, Bounds(), UNCOUNTED)
+
+
+def test_a_bound_on_the_cost_in_several_currencies_is_refused(client: Any) -> None:
+    steps = training("A", "ml.m5.large"), training("B", "ml.c5.large")
+    with pytest.raises(ParameterError, match=r"currencies .*ml\.m5\.large for Training in USD, ml\.c5"):
+        check(client, COST, *steps)
+    check(client, SECONDS, *steps)
+    check(client, COST, *steps, selected=["A"])
+
+
+def test_a_bound_on_the_cost_of_a_cluster_of_several_types_is_refused(client: Any) -> None:
+    with pytest.raises(ParameterError, match=r"step A uses instances of several types \(ml\.m5\.large and"):
+        check(client, COST, training("A", "ml.m5.large", "ml.c5.xlarge"))
+    check(client, COST, training("A", "ml.m5.large", "ml.m5.large"))
