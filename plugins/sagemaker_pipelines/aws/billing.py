@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.job_data import job_data
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
 from sagemaker_pipelines.definition.instances import JOBS, UNCOUNTED
+from sagemaker_pipelines.exceptions import SettingsError
+
+#: By step and job, instance-seconds.
+Earlier = Mapping[str, Mapping[str, float]]
+_NOTHING: Earlier = MappingProxyType({})
 
 
-def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Iterable[Step]) -> list[Step]:
+def with_bills(
+    client: SageMakerClient,
+    execution: Mapping[str, Any],
+    steps: Iterable[Step],
+    earlier: Earlier = _NOTHING,
+) -> list[Step]:
     """Return the steps, each one that has a job with what the job bills, reads and writes.
 
     SageMaker reports the billable time of a training job; a processing or transform job bills from its start
@@ -28,6 +41,7 @@ def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Ite
     :param client: calls AWS, to describe each job.
     :param execution: DescribePipelineExecution's answer.
     :param steps: the execution's steps.
+    :param earlier: what :func:`billed_jobs` returned before the execution was last resumed.
     :raises SettingsError: the file of prices is malformed.
     """
     prices = Prices.load(client.settings.prices_file)
@@ -36,10 +50,35 @@ def with_bills(client: SageMakerClient, execution: Mapping[str, Any], steps: Ite
         if has_job(step):
             job = described_job(client, step)
             inputs, outputs = job_data(job)
-            bill = bill_of(client.region, prices, execution["CreationTime"], step, job)
+            bill = bill_of(client.region, prices, execution["CreationTime"], step, job, earlier)
             step = replace(step, bill=bill, inputs=inputs, outputs=outputs)
         found.append(step)
     return found
+
+
+def billed_jobs(
+    client: SageMakerClient, pipeline_execution_arn: str, steps: Iterable[Step], earlier: Earlier
+) -> dict[str, dict[str, float]]:
+    """Return what the jobs of an execution have billed that is about to be resumed, by step and job.
+
+    A resume begins the steps anew that did not succeed, and SageMaker then names only their new jobs.
+
+    :param client: describes the jobs.
+    :param pipeline_execution_arn: the execution.
+    :param steps: its steps.
+    :param earlier: what this returned before the previous resume.
+    """
+    known = {name: dict(jobs) for name, jobs in earlier.items()}
+    try:
+        billed = with_bills(client, client.describe_execution(pipeline_execution_arn), steps)
+    except (ClientError, BotoCoreError, KeyError, SettingsError) as error:
+        client.log.warning("What %s billed before its resume is unknown: %s", pipeline_execution_arn, error)
+        return known
+    for step in billed:
+        bill = step.bill
+        if bill is not None and (seconds := bill.instance_seconds + bill.earlier_instance_seconds):
+            known.setdefault(step.name, {})[str(step.job_name)] = seconds
+    return known
 
 
 def has_job(step: Step) -> bool:
@@ -57,7 +96,14 @@ def described_job(client: SageMakerClient, step: Step) -> Mapping[str, Any]:
     return {**job, **_training_jobs(client, job)} if step.type == "Tuning" else job
 
 
-def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mapping[str, Any]) -> Bill:
+def bill_of(
+    region: str,
+    prices: Prices,
+    began: datetime,
+    step: Step,
+    job: Mapping[str, Any],
+    earlier: Earlier = _NOTHING,
+) -> Bill:
     """Return what the job of a step bills.
 
     :param region: the region of its price.
@@ -65,6 +111,7 @@ def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mappi
     :param began: when the execution was created.
     :param step: a step with a job.
     :param job: the answer of the job's Describe operation.
+    :param earlier: see :func:`with_bills`.
     """
     _, _, resources = _DESCRIBE[str(step.type)]
     cluster: Mapping[str, Any] = job
@@ -90,7 +137,7 @@ def bill_of(region: str, prices: Prices, began: datetime, step: Step, job: Mappi
         source=source,
         saving=saving,
         saved_instance_seconds=round(saved, 3),
-        earlier_instance_seconds=_earlier(step, created) * count,
+        earlier_instance_seconds=_earlier(step, created) * count + _before_resume(step, earlier),
         **({} if price is None else price.as_bill()),
     )
 
@@ -172,6 +219,11 @@ def billed_text(record: Mapping[str, Any]) -> str | None:
     if (cost := money(record.get("cost"), currency := record.get("currency"))) is not None and currency:
         return f"{text}, {cost} by the prices of {record['price_date']}"
     return text if bound == seconds == 0 == record.get("cost", 0) else f"{text}, cost unknown"
+
+
+def _before_resume(step: Step, earlier: Earlier) -> float:
+    jobs = earlier.get(step.name, {})
+    return sum(seconds for job, seconds in jobs.items() if job != step.job_name)
 
 
 def _earlier(step: Step, created: datetime | None) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import Total, bill_of, described_job, has_job
+from sagemaker_pipelines.aws.billing import Earlier, Total, bill_of, described_job, has_job
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
@@ -129,12 +129,16 @@ class Budget:
     :param client: calls AWS.
     :param pipeline_execution_arn: the execution.
     :param bounds: its bounds.
+    :param earlier: see :func:`~sagemaker_pipelines.aws.billing.with_bills`.
     """
 
-    def __init__(self, client: SageMakerClient, pipeline_execution_arn: str, bounds: Bounds) -> None:
+    def __init__(
+        self, client: SageMakerClient, pipeline_execution_arn: str, bounds: Bounds, earlier: Earlier
+    ) -> None:
         self._client = client
         self._arn = pipeline_execution_arn
         self._bounds = bounds
+        self._earlier = earlier
         self._began: datetime | None = None
         # By step and attempt: the step with its bill, and since when it has been running.
         self._billed: dict[tuple[str, int, bool], tuple[Step, datetime | None]] = {}
@@ -189,7 +193,7 @@ class Budget:
 
     def _bill(self, step: Step) -> Bill:
         job = described_job(self._client, step)
-        return bill_of(self._client.region, self._prices, self._execution_began(), step, job)
+        return bill_of(self._client.region, self._prices, self._execution_began(), step, job, self._earlier)
 
     @cached_property
     def _prices(self) -> Prices:

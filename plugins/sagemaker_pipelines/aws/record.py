@@ -10,11 +10,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import Total, with_bills
+from sagemaker_pipelines.aws.billing import Earlier, Total, with_bills
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.steps import Step, known_members
 from sagemaker_pipelines.definition import definition_hash, iter_steps, parameters_of
@@ -147,6 +148,7 @@ def execution_record(
     *,
     rejected: bool = False,
     cause: FailureCause | None = None,
+    earlier: Earlier = MappingProxyType({}),
 ) -> ExecutionRecord:
     """Read everything about an execution; what cannot be read is left out, with a warning in the log.
 
@@ -154,6 +156,7 @@ def execution_record(
     :param pipeline_execution_arn: the execution, which may still be running.
     :param rejected: whether its gate rejected the model.
     :param cause: the step that failed first, or that rejected the model.
+    :param earlier: see :func:`~sagemaker_pipelines.aws.billing.with_bills`.
     :raises ClientError: the execution itself or its steps cannot be read.
     """
     arn = pipeline_execution_arn
@@ -162,7 +165,7 @@ def execution_record(
     status = str(described["PipelineExecutionStatus"])
     definition = _optional(client, "its definition", lambda: client.execution_definition(arn))
     parameters = _optional(client, "its parameters", lambda: client.execution_parameters(arn))
-    billed = _optional(client, "what it bills", lambda: with_bills(client, described, steps))
+    billed = _optional(client, "what it bills", lambda: with_bills(client, described, steps, earlier))
     # AWS does not document whether it lists defaults, too.
     defaults = {
         each.name: str(each.default) for each in parameters_of(definition or {}) if each.default is not None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from sagemaker_pipelines.aws.billing import Earlier, billed_jobs
 from sagemaker_pipelines.aws.budget import Bounds, Budget
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.task.records import WaitRecord
 
 
 class BoundMixin:
@@ -27,6 +30,10 @@ class BoundMixin:
         @property
         def client(self) -> SageMakerClient: ...
 
+        def end_if_killed(self) -> None: ...
+
+    #: By step and job, what the jobs before the last resume had billed.
+    earlier: Earlier = MappingProxyType({})
     _budget: Budget | None = None
 
     def bounds(self) -> Bounds:
@@ -39,13 +46,28 @@ class BoundMixin:
         except ParameterError as error:
             raise AirflowFailException(str(error)) from error
 
+    def before_resume(self, record: WaitRecord) -> dict[str, dict[str, float]]:
+        """Return what the jobs have billed, since SageMaker forgets those that a resume replaces.
+
+        :raises AirflowFailException: the execution has passed a bound.
+        """
+        self.end_if_killed()
+        self.earlier = record.earlier
+        arn = record.pipeline_execution_arn
+        steps = self.client.list_steps(arn)
+        if self.bounds() and (excess := self.excess(arn, steps)):
+            raise too_much(arn, excess, "is not resumed")
+        # The jobs that follow are others.
+        self._budget = None
+        return billed_jobs(self.client, arn, steps, record.earlier)
+
     def excess(self, pipeline_execution_arn: str, steps: Iterable[Step]) -> str | None:
         """Return which bound an execution has passed; None while all hold."""
         if self._budget is None:
             bounds = self.bounds()
             if not bounds:
                 return None
-            self._budget = Budget(self.client, pipeline_execution_arn, bounds)
+            self._budget = Budget(self.client, pipeline_execution_arn, bounds, self.earlier)
         return self._budget.excess(steps)
 
 

@@ -45,7 +45,14 @@ class ExecutionRecordMixin(KillMixin):
     ) -> None:
         """Push the record of the execution, and log it; a wait does not fail if it cannot be read."""
         try:
-            record = execution_record(self.client, pipeline_execution_arn, rejected=rejected, cause=cause)
+            known = WaitRecord.load(context)
+            record = execution_record(
+                self.client,
+                pipeline_execution_arn,
+                rejected=rejected,
+                cause=cause,
+                earlier=known.earlier if known is not None else {},
+            )
         except (ClientError, BotoCoreError) as error:
             self.log.warning("Cannot read the record of %s: %s", pipeline_execution_arn, error)
             return

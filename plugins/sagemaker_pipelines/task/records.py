@@ -148,6 +148,8 @@ class WaitRecord(_Record):
     :param resume_token: the ClientRequestToken of the last call; empty if an earlier version wrote it.
     :param resume_delivered: whether the last call was answered.
     :param reported_instance_seconds: what earlier attempts have added to the measure of instance-seconds.
+    :param earlier: by step and job, what the jobs before the last resume had billed, instance-seconds;
+        SageMaker no longer names those of the steps that did not succeed.
     """
 
     KEY = "sagemaker_pipelines.wait"
@@ -158,6 +160,7 @@ class WaitRecord(_Record):
     resume_token: str = ""
     resume_delivered: bool = False
     reported_instance_seconds: int = 0
+    earlier: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def next_resume(self) -> Self:
         """Return the record of the next resume.

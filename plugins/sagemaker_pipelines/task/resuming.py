@@ -42,7 +42,7 @@ def resume_if_needed(
     *,
     rejection_steps: Iterable[str] | None,
     stop_on_kill: bool,
-    before_call: Callable[[], None],
+    before_call: Callable[[], dict[str, dict[str, float]]],
     log: Logger,
 ) -> WaitRecord:
     """Call RetryPipelineExecution if a later attempt finds its execution failed or stopped by our own kill.
@@ -53,7 +53,8 @@ def resume_if_needed(
     :param record: what the earlier attempt left.
     :param rejection_steps: see the sensor.
     :param stop_on_kill: see the sensor.
-    :param before_call: called before the execution is resumed; it may prevent that by raising.
+    :param before_call: called before the execution is resumed; it may prevent that by raising, and returns
+        what the jobs have billed so far.
     :return: the record as it is stored now.
     """
     arn, witness = record.pipeline_execution_arn, Witness.of(context)
@@ -64,10 +65,10 @@ def resume_if_needed(
     cleared = witness.max_tries != record.witness.max_tries
     stopped = phase is Phase.STOPPED and (record.seen == "watching" or cleared)
     if stopped or (phase is Phase.FAILED and _may_help(client, arn, rejection_steps)):
-        before_call()
+        earlier = before_call()
         # The new witness is stored with the resume, not before it: if this attempt is killed in between, the
         # next one still sees the clear.
-        return _resume(context, client, replace(record, witness=witness), log)
+        return _resume(context, client, replace(record, witness=witness, earlier=earlier), log)
     return record.save(context, witness=witness)
 
 

@@ -81,25 +81,17 @@ class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
         else:
             is_retry = True
         if is_retry and is_set(self.resume_on_retry):
-            resume_if_needed(
+            record = resume_if_needed(
                 context,
                 self.client,
                 record,
                 rejection_steps=self.rejection_steps,
                 stop_on_kill=self.stop_on_kill,
-                before_call=partial(self._before_resume, pipeline_execution_arn),
+                before_call=partial(self.before_resume, record),
                 log=self.log,
             )
             self.end_if_killed()
-
-    def _before_resume(self, pipeline_execution_arn: str) -> None:
-        self.end_if_killed()
-        if self.bounds() and (
-            excess := self.excess(pipeline_execution_arn, self.client.list_steps(pipeline_execution_arn))
-        ):
-            raise too_much(pipeline_execution_arn, excess, "is not resumed")
-        # The jobs that follow are others.
-        self._budget = None
+        self.earlier = record.earlier
 
     def wait(
         self, context: Context, pipeline_execution_arn: str, *, waiter_delay: float, timeout: float
@@ -140,6 +132,7 @@ class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
                 deadline=time.time() + timeout,
                 stop_on_kill=self.stop_on_kill,
                 **asdict(self.bounds()),
+                earlier={step: dict(jobs) for step, jobs in self.earlier.items()},
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
                 verify=self.verify,

@@ -43,6 +43,7 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
     :param stop_on_kill: whether to stop the execution if a user fails or clears the task, or at the deadline.
     :param max_instance_seconds: see the sensor; what has billed more is stopped.
     :param max_cost: see the sensor.
+    :param earlier: by step and job, what the jobs before the last resume had billed.
     :param version: the version of these arguments, for waits that outlive an upgrade of this package.
     :param kwargs: the connection's arguments, see :class:`~sagemaker_pipelines.triggers.base.AwsTrigger`.
     """
@@ -55,6 +56,7 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         "stop_on_kill",
         "max_instance_seconds",
         "max_cost",
+        "earlier",
         "version",
     )
 
@@ -67,6 +69,7 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         stop_on_kill: bool = True,
         max_instance_seconds: float | None = None,
         max_cost: float | None = None,
+        earlier: dict[str, dict[str, float]] | None = None,
         version: int = VERSION,
         **kwargs: Any,
     ) -> None:
@@ -77,6 +80,7 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         self.stop_on_kill = stop_on_kill
         self.max_instance_seconds = max_instance_seconds
         self.max_cost = max_cost
+        self.earlier = earlier
         self.version = version
         self._budget: Budget | None = None
         # The event loop alone does not keep the task from being garbage collected.
@@ -204,7 +208,9 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
 
     def _measure(self, steps: Sequence[Step]) -> str | None:
         if self._budget is None:
-            self._budget = Budget(self.hook().client, self.pipeline_execution_arn, self._bounds)
+            self._budget = Budget(
+                self.hook().client, self.pipeline_execution_arn, self._bounds, self.earlier or {}
+            )
         return self._budget.excess(steps)
 
     def _patience(self) -> float | None:

@@ -18,7 +18,7 @@ from sagemaker_pipelines.aws.budget import Bounds
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.prices import Price, Prices
 from sagemaker_pipelines.aws.stopping import stop_execution
-from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.exceptions import ExecutionFailedError, ParameterError
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
 from sagemaker_pipelines.settings import PipelineSettings
@@ -133,6 +133,25 @@ def test_what_a_bound_has_stopped_is_not_resumed_by_a_clear(version: int, client
             sensor(arn, max_instance_seconds=0.5).execute(context_of(store))
         until(lambda: client.execution_status(arn) == "Stopped", "the stop")
     assert client.execution_status(arn) == "Stopped"
+
+
+def test_what_jobs_billed_before_a_resume_counts(version: int, client: SageMakerClient) -> None:
+    arn, store, records = run(TaskStateStore(), version, wait=False, Mode="fail"), TaskStateStore(), []
+    for _ in range(3):
+        ti = TaskInstance()
+        with pytest.raises(ExecutionFailedError):
+            sensor(arn, max_instance_seconds=3600).execute(context_of(store, ti=ti))
+        records.append(ti.pushed["execution"])
+    billed = sum(record["instance_seconds"] for record in records)
+    assert records[-1]["instance_seconds_upper_bound"] == pytest.approx(billed)
+    assert records[-1]["instance_seconds"] < billed
+    with pytest.raises(AirflowFailException, match=r"is not resumed: .* were billed"):
+        sensor(arn, max_instance_seconds=billed - 0.01).execute(context_of(store))
+    resumed = sensor(arn, max_instance_seconds=3600, deferrable=True)
+    with pytest.raises(TaskDeferred) as caught:
+        resumed.execute(context_of(store))
+    _, arguments = caught.value.trigger.serialize()
+    assert sum(arguments["earlier"]["Evaluate"].values()) == pytest.approx(billed)
 
 
 def test_the_environments_bound_holds_for_every_wait(

@@ -249,9 +249,9 @@ def test_the_job_of_a_check_bills_as_a_processing_job(priced: Path) -> None:
 
 def test_a_step_that_is_not_counted_makes_the_cost_unknown(priced: Path) -> None:
     steps = billed_steps(
-        [step("Prepare", "Processing"), step("Tune", "Tuning")], priced, prepare=processing(**minutes(1, 2))
+        [step("Prepare", "Processing"), step("Find", "AutoML")], priced, prepare=processing(**minutes(1, 2))
     )
-    assert str(Total.of(steps)) == "60 instance-seconds, cost unknown: no price of the Tuning step Tune"
+    assert str(Total.of(steps)) == "60 instance-seconds, cost unknown: no price of the AutoML step Find"
     alone = Total.of(steps[1:])
     assert alone.cost is None
     assert billed_text(asdict(alone)) == "0 instance-seconds, cost unknown"

@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, Any] = {
     "stop_on_kill": False,
     "max_instance_seconds": 3600.0,
     "max_cost": 2.5,
+    "earlier": {"Train": {"job-1": 12.5}},
     "aws_conn_id": None,
     "region_name": "eu-west-1",
     "verify": "/etc/ca.pem",
