@@ -36,7 +36,9 @@ class StandIn(SageMakerPipelineHook, _OwnClient):
     def client(self) -> SageMakerClient:
         return self
 
-    def execution_record(self, pipeline_execution_arn: str, **judged: Any) -> record.ExecutionRecord:
+    def execution_record(
+        self, pipeline_execution_arn: str, *, earlier: Any = None, **judged: Any
+    ) -> record.ExecutionRecord:
         return record.ExecutionRecord(
             pipeline_execution_arn=pipeline_execution_arn, status="Succeeded", **judged
         )

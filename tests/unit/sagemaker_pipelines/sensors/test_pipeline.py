@@ -166,6 +166,7 @@ def test_deferring_hands_arn_connection_and_deadline_to_the_trigger(monkeypatch:
         "stop_on_kill": True,
         "max_instance_seconds": None,
         "max_cost": None,
+        "earlier": {},
         "aws_conn_id": "aws_prod",
         "region_name": "eu-west-1",
         "verify": False,
