@@ -42,9 +42,8 @@ def with_bills(
     :param execution: DescribePipelineExecution's answer.
     :param steps: the execution's steps.
     :param earlier: what :func:`billed_jobs` returned before the execution was last resumed.
-    :raises SettingsError: the file of prices is malformed.
     """
-    prices = Prices.load(client.settings.prices_file)
+    prices = readable_prices(client)
     found = []
     for step in steps:
         if has_job(step):
@@ -54,6 +53,19 @@ def with_bills(
             step = replace(step, bill=bill, inputs=inputs, outputs=outputs)
         found.append(step)
     return found
+
+
+def readable_prices(client: SageMakerClient) -> Prices:
+    """Return the known prices; none, with an error in the log, if their file is malformed.
+
+    :param client: its settings name the file.
+    """
+    try:
+        return Prices.load(client.settings.prices_file)
+    except SettingsError as error:
+        # The jobs run, or have run: their instance-seconds are worth telling without prices, too.
+        client.log.error("%s", error)  # noqa: TRY400 - expected
+        return Prices()
 
 
 def billed_jobs(
@@ -71,7 +83,7 @@ def billed_jobs(
     known = {name: dict(jobs) for name, jobs in earlier.items()}
     try:
         billed = with_bills(client, client.describe_execution(pipeline_execution_arn), steps)
-    except (ClientError, BotoCoreError, KeyError, SettingsError) as error:
+    except (ClientError, BotoCoreError, KeyError) as error:
         client.log.warning("What %s billed before its resume is unknown: %s", pipeline_execution_arn, error)
         return known
     for step in billed:

@@ -10,12 +10,19 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import Earlier, Total, bill_of, described_job, has_job
+from sagemaker_pipelines.aws.billing import (
+    Earlier,
+    Total,
+    bill_of,
+    described_job,
+    has_job,
+    readable_prices,
+)
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
 from sagemaker_pipelines.definition.instances import StepInstances, step_instances, uncounted_steps
-from sagemaker_pipelines.exceptions import ParameterError, SettingsError
+from sagemaker_pipelines.exceptions import ParameterError
 from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.settings import PipelineSettings
 
@@ -140,8 +147,8 @@ class Budget:
         self._bounds = bounds
         self._earlier = earlier
         self._began: datetime | None = None
-        # By step and attempt: the step with its bill, and since when it has been running.
-        self._billed: dict[tuple[str, int, bool], tuple[Step, datetime | None]] = {}
+        # By job and attempt: the step with its bill, and since when it has been running.
+        self._billed: dict[tuple[str | None, int, bool], tuple[Step, datetime | None]] = {}
         self._told: set[str] = set()
 
     def excess(self, steps: Iterable[Step]) -> str | None:
@@ -149,14 +156,12 @@ class Budget:
 
         :param steps: the steps that have begun.
         """
-        try:
-            total = Total.of([self._with_bill(step) if has_job(step) else step for step in steps])
-        except (ClientError, BotoCoreError, KeyError) as error:
-            self._client.log.warning("What %s bills cannot be read now: %s", self._arn, error)
-            return None
+        total = Total.of([self._billed_if_readable(step) if has_job(step) else step for step in steps])
         limit, spent = self._bounds.max_instance_seconds, total.instance_seconds_upper_bound
+        included = ", earlier attempts included" if spent > total.instance_seconds else ""
         if limit is not None and spent > limit:
-            return f"{spent:.0f} instance-seconds were billed, and max_instance_seconds is {limit:.15g}"
+            told = f"{spent:.0f} instance-seconds were billed{included}"
+            return f"{told}, and max_instance_seconds is {limit:.15g}"
         if self._bounds.max_cost is None:
             return None
         cost = total.cost_upper_bound
@@ -164,7 +169,7 @@ class Budget:
             self._tell(total)
         if cost is not None and cost > self._bounds.max_cost:
             bound = money(self._bounds.max_cost, total.currency)
-            return f"the jobs cost {money(cost, total.currency)} so far, and max_cost is {bound}"
+            return f"the jobs cost {money(cost, total.currency)} so far{included}, and max_cost is {bound}"
         return None
 
     def _tell(self, total: Total) -> None:
@@ -175,8 +180,18 @@ class Budget:
                 self._told.add(reason)
                 self._client.log.error("max_cost cannot be checked: %s", reason)
 
+    def _billed_if_readable(self, step: Step) -> Step:
+        """Return a step with its bill, or without, so that what the other steps billed still counts."""
+        try:
+            return self._with_bill(step)
+        except (ClientError, BotoCoreError, KeyError) as error:
+            self._client.log.warning(
+                "What step %s of %s bills cannot be read now: %s", step.name, self._arn, error
+            )
+            return step
+
     def _with_bill(self, step: Step) -> Step:
-        key = (step.name, step.attempts, step.ended is not None)
+        key = (step.arn, step.attempts, step.ended is not None)
         known = self._billed.get(key)
         now = datetime.now(UTC)
         if known is None:
@@ -197,12 +212,7 @@ class Budget:
 
     @cached_property
     def _prices(self) -> Prices:
-        try:
-            return Prices.load(self._client.settings.prices_file)
-        except SettingsError as error:
-            # The execution is running: it is told below that its cost cannot be checked.
-            self._client.log.error("%s", error)  # noqa: TRY400 - expected
-            return Prices()
+        return readable_prices(self._client)
 
     def _execution_began(self) -> datetime:
         if self._began is None:

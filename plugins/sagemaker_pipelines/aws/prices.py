@@ -222,4 +222,6 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def _toml(value: object) -> str:
-    return json.dumps(value) if isinstance(value, str | float) else str(value)
+    # TOML has no escapes for halves of a character, and no DEL without one.
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | float) else str(value)
+    return text.replace("\x7f", "\\u007f")

@@ -71,7 +71,15 @@ class BoundMixin:
         return self._budget.excess(steps)
 
 
-def too_much(pipeline_execution_arn: str, excess: str, done: str = "was stopped") -> AirflowFailException:
+def outcome_of_stop(stopped: bool) -> str:
+    """Return what was done about an execution that has passed a bound.
+
+    :param stopped: whether SageMaker has accepted the stop.
+    """
+    return "was stopped" if stopped else "could not be stopped, so stop it in SageMaker"
+
+
+def too_much(pipeline_execution_arn: str, excess: str, done: str) -> AirflowFailException:
     """Return the error of a task whose execution has passed a bound; Airflow does not retry it.
 
     :param done: what was done about it.

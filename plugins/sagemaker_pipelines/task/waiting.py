@@ -26,7 +26,7 @@ from sagemaker_pipelines.exceptions import (
 )
 from sagemaker_pipelines.links.pipeline import SageMakerFailedStepLogLink, SageMakerPipelineExecutionLink
 from sagemaker_pipelines.states import is_end
-from sagemaker_pipelines.task.bounding import BoundMixin, too_much
+from sagemaker_pipelines.task.bounding import BoundMixin, outcome_of_stop, too_much
 from sagemaker_pipelines.task.publishing import ExecutionRecordMixin
 from sagemaker_pipelines.task.records import WaitRecord, Witness
 from sagemaker_pipelines.task.resuming import resume_if_needed
@@ -170,7 +170,7 @@ class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
         if event["event"] == "too_much":
             measures.wait_ended(arn, "too_much")
             self.publish(context, arn)
-            raise too_much(arn, event["message"])
+            raise too_much(arn, event["message"], outcome_of_stop(event["status"] is not None))
         self.judge(context, arn)
         return arn
 
@@ -210,10 +210,10 @@ class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
         :raises AirflowFailException: it has; the message has both figures.
         """
         if excess := self.excess(pipeline_execution_arn, steps):
-            stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
+            stopped = stop_execution(self.client.sagemaker, pipeline_execution_arn, seconds=30, log=self.log)
             measures.wait_ended(pipeline_execution_arn, "too_much")
             self.publish(context, pipeline_execution_arn)
-            raise too_much(pipeline_execution_arn, excess)
+            raise too_much(pipeline_execution_arn, excess, outcome_of_stop(stopped))
 
     def _report_failure(self, context: Context, error: ExecutionError) -> None:
         self._remember(context, error)

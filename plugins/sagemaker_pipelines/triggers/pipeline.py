@@ -18,6 +18,7 @@ from sagemaker_pipelines.aws.budget import Bounds, Budget
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.states import STOPPING
 from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.poller import watching
 from sagemaker_pipelines.triggers.threads import KILL, LOOK, in_thread
@@ -35,7 +36,7 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
 
     The event says what was seen and does not judge it. The task judges it, with the same code as in the
     other modes. The payload is ``{"event": "ended" | "timeout" | "too_much" | "error",
-    "pipeline_execution_arn", "status", "message"}``.
+    "pipeline_execution_arn", "status", "message"}``; after ``too_much``, a status means that it was stopped.
 
     :param pipeline_execution_arn: the execution.
     :param waiter_delay: the longest time between two polls, seconds.
@@ -109,8 +110,8 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
                     yield self._event("ended", status=wait.status)
                     return
                 if excess := await self._excess(wait.steps):
-                    await self._stop()
-                    yield self._event("too_much", message=excess)
+                    stopped = await self._stop()
+                    yield self._event("too_much", status=STOPPING if stopped else None, message=excess)
                     return
                 if self._seconds_left() == 0:
                     if self.stop_on_kill:
@@ -167,10 +168,10 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         # A mapped task instance is named by task id and map index.
         return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
 
-    async def _stop(self) -> None:
-        await in_thread(self._stop_now, purpose=KILL, connection=self.connection)
+    async def _stop(self) -> bool:
+        return await in_thread(self._stop_now, purpose=KILL, connection=self.connection)
 
-    def _stop_now(self) -> None:
+    def _stop_now(self) -> bool:
         deadline = time.monotonic() + STOP_SECONDS
         while True:
             try:
@@ -185,11 +186,11 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
                         self.pipeline_execution_arn,
                         error,
                     )
-                    return
+                    return False
                 self.log.warning("Cannot connect to AWS; retrying: %s", error)
             time.sleep(ASK_AGAIN_SECONDS)
         seconds = max(0.0, deadline - time.monotonic())
-        stop_execution(client, self.pipeline_execution_arn, seconds=seconds, log=self.log)
+        return stop_execution(client, self.pipeline_execution_arn, seconds=seconds, log=self.log)
 
     @property
     def _bounds(self) -> Bounds:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.exceptions import TaskDeferred
+from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.server import LocalServer
 from sagemaker_pipelines.aws.budget import Bounds
@@ -120,7 +121,7 @@ def test_a_wait_in_the_triggerer_stops_it(
         raise AssertionError("it never fired")
 
     event = asyncio.run(fired())
-    assert event["event"] == "too_much"
+    assert (event["event"], event["status"]) == ("too_much", "Stopping")
     assert client.execution_status(arn) in STOPPED
     with pytest.raises(AirflowFailException, match=r"max_instance_seconds is 0\.5"):
         task.execute_complete(context_of(store), event)
@@ -207,12 +208,33 @@ def test_the_record_tells_the_cost(version: int, prices: Path) -> None:
     assert (record["currency"], record["price_date"]) == ("USD", "2026-11-20")
 
 
-def test_a_price_that_disappears_is_told_and_the_wait_goes_on(
-    version: int, prices: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arn = run(TaskStateStore(), version, wait=False)
+def test_prices_that_become_unreadable_are_told_and_the_other_bound_holds(version: int, prices: Path) -> None:
+    arn, ti = run(TaskStateStore(), version, wait=False, Mode="sleep"), TaskInstance()
     prices.write_text("prices = 7")
-    assert sensor(arn, max_cost=0.0001).execute(context_of(TaskStateStore())) == arn
+    task = sensor(arn, max_cost=0.0001, max_instance_seconds=0.5)
+    with pytest.raises(AirflowFailException, match=r"max_instance_seconds is 0\.5"):
+        task.execute(context_of(TaskStateStore(), ti=ti))
+    assert ti.pushed["execution"]["instance_seconds"] >= 0.5
+    assert ti.pushed["execution"]["cost"] is None
+
+
+def test_an_execution_that_could_not_be_stopped_is_not_called_stopped(
+    version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
+    event = {"event": "too_much", "pipeline_execution_arn": arn, "status": None, "message": "too much"}
+    task = sensor(arn, deferrable=True)
+    with pytest.raises(AirflowFailException, match="could not be stopped, so stop it in SageMaker: too much"):
+        task.execute_complete(context_of(TaskStateStore()), event)
+    refused = ClientError({"Error": {"Code": "AccessDeniedException"}}, "StopPipelineExecution")
+
+    def refuse(**_: Any) -> None:
+        raise refused
+
+    worker = sensor(arn, max_instance_seconds=0.5)
+    monkeypatch.setattr(worker.client.sagemaker, "stop_pipeline_execution", refuse)
+    with pytest.raises(AirflowFailException, match="could not be stopped, so stop it in SageMaker: "):
+        worker.execute(context_of(TaskStateStore()))
 
 
 @pytest.mark.parametrize("value", ["0", -1, "many", "NaN", True])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+import logging
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.budget import Bounds, check_bounds
+from sagemaker_pipelines.aws.budget import Bounds, Budget, check_bounds
 from sagemaker_pipelines.aws.prices import Price, Prices
+from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import ParameterError
 
 SECONDS, COST = Bounds(max_instance_seconds=60), Bounds(max_cost=1)
@@ -65,3 +68,47 @@ def test_a_bound_on_the_cost_of_a_cluster_of_several_types_is_refused(client: An
     with pytest.raises(ParameterError, match=r"step A uses instances of several types \(ml\.m5\.large and"):
         check(client, COST, training("A", "ml.m5.large", "ml.c5.xlarge"))
     check(client, COST, training("A", "ml.m5.large", "ml.m5.large"))
+
+
+def test_a_job_that_cannot_be_read_does_not_hide_what_the_others_billed(
+    client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    began = datetime.now(UTC) - timedelta(hours=1)
+
+    def train(**_: str) -> dict[str, Any]:
+        return {"CreationTime": began, "ResourceConfig": {"InstanceCount": 2}, "BillableTimeInSeconds": 31}
+
+    def denied(**_: str) -> dict[str, Any]:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeTransformJob")
+
+    client.sagemaker = SimpleNamespace(describe_training_job=train, describe_transform_job=denied)
+    client.describe_execution = lambda arn: {"CreationTime": began}
+    client.log = logging.getLogger("test_budget")
+    steps = [
+        Step(name=name, status="Succeeded", type=name, arn=f"arn:job/{name}", ended=began)
+        for name in ("Transform", "Training")
+    ]
+    excess = Budget(client, "arn", SECONDS, {}).excess(steps)
+    assert excess == "62 instance-seconds were billed, and max_instance_seconds is 60"
+    assert "step Transform of arn bills cannot be read" in caplog.text
+
+
+def test_a_job_that_replaces_another_is_billed_anew(client: Any) -> None:
+    began = datetime.now(UTC) - timedelta(hours=1)
+    seconds = {"first": 50, "second": 61}
+
+    def train(TrainingJobName: str) -> dict[str, Any]:
+        return {"CreationTime": began, "BillableTimeInSeconds": seconds[TrainingJobName]}
+
+    client.sagemaker = SimpleNamespace(describe_training_job=train)
+    client.describe_execution = lambda arn: {"CreationTime": began}
+    budget = Budget(client, "arn", SECONDS, {})
+    step: dict[str, Any] = {
+        "name": "Train",
+        "status": "Failed",
+        "type": "Training",
+        "attempts": 1,
+        "ended": began,
+    }
+    assert budget.excess([Step(**step, arn="arn:job/first")]) is None
+    assert budget.excess([Step(**step, arn="arn:job/second")]) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,9 +30,10 @@ date = 2026-11-20
 
 def test_prices_survive_the_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "prices.toml"
-    Prices([PRICE]).save(path)
+    price = replace(PRICE, source='"Our" contract\\1 \U0001f600 \x7f\n')
+    Prices([price]).save(path)
     read = Prices.load(path)
-    assert read.find("eu-west-1", "ml.m5.xlarge", "Training") == PRICE
+    assert read.find("eu-west-1", "ml.m5.xlarge", "Training") == price
     assert read.find("eu-west-1", "ml.m5.xlarge", "Processing") is None
     assert read.find("eu-west-2", "ml.m5.xlarge", "Training") is None
 

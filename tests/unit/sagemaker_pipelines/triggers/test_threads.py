@@ -101,7 +101,12 @@ def test_endpoints_that_hang_keep_no_other_wait_and_no_kill_waiting(
         kill = SageMakerPipelineExecutionTrigger(
             pipeline_execution_arn=healthy.arns[0], aws_conn_id="aws_hangs_0"
         )
-        kill._stop_now = killed.set  # type: ignore[method-assign]
+
+        def stop() -> bool:
+            killed.set()
+            return True
+
+        kill._stop_now = stop  # type: ignore[method-assign]
         monkeypatch.setattr(kill, "_is_still_deferred", answer_no)
         await kill.on_kill()
         assert killed.is_set()
