@@ -65,7 +65,7 @@ def test_a_wait_goes_on_with_what_its_trigger_told_before_the_upgrade(
     wait = SageMakerPipelineExecutionSensor(task_id="wait", pipeline_exec_arn="", deferrable=True)
     judged = []
     monkeypatch.setattr(wait, "judge", lambda context, arn: judged.append(arn))
-    monkeypatch.setattr(wait, "_publish", lambda context, arn: None)
+    monkeypatch.setattr(wait, "publish", lambda context, arn: None)
     if event["event"] == "ended":
         arn = wait.execute_complete(context_of(TaskStateStore()), event)
         assert [arn] == judged == [event["pipeline_execution_arn"]]
