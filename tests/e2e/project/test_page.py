@@ -55,6 +55,7 @@ def test_the_numbers_of_each_run_are_those_of_its_record(
         record = airflow.api.xcom(DAG, run.run_id, "wait_for_pipeline", "execution")
         row = page.locator("tbody tr").filter(has=page.locator(f'a[href$="run_id={run.run_id}"]'))
         expect(row).to_contain_text(status)
+        assert record is not None, run
         expect(row).to_contain_text(f"{round(record['instance_seconds'])} instance-s")
         if name != "failed":
             gate = airflow.api.xcom(DAG, run.run_id, "branch_on_mse", "gate")

@@ -13,13 +13,16 @@ const MEASURES = {
   cost: { text: "Cost", value: (step) => step.bill?.cost ?? 0, format: (value) => money(value) },
 };
 
+// The page is about one DAG; the view stays when new data come, and with it filters and older runs.
+let view = null;
+
 /** Return the view, and whether anything runs. */
-export async function dagView(dagId, loaded = []) {
+export async function dagView(dagId) {
   const answer = await pipelineRuns(dagId, { offset: 0 });
-  const runs = merged(answer.runs, loaded);
+  view ??= new View(dagId, answer.more);
+  if (view.etag !== answer.etag) view.update(answer);
   const running = answer.runs.some((run) => ["running", "queued"].includes(run.state));
-  const view = new View(dagId, runs, answer.more);
-  return { nodes: view.nodes(), running, etag: answer.etag };
+  return { nodes: view.nodes, running, etag: answer.etag };
 }
 
 // A new run moves older ones, so that a page may repeat some.
@@ -29,34 +32,41 @@ function merged(runs, more) {
 }
 
 class View {
-  constructor(dagId, runs, more) {
-    Object.assign(this, { dagId, runs, more, axis: "interval", test: () => true });
+  constructor(dagId, more) {
+    Object.assign(this, { dagId, more, runs: [], axis: "interval", test: () => true });
     this.href = (row) => `?${new URLSearchParams({ dag_id: dagId, run_id: row.run.run_id })}`;
     this.body = el("div", {});
+    this.nodes = [this.head(), this.body];
   }
 
-  nodes() {
+  head() {
     const link = el("a", { href: airflowUrl("dags", this.dagId), onclick: openOutside }, "Open the DAG");
     const back = el("a", { href: "?" }, "All pipelines");
-    const head = el("header", {}, el("h1", {}, this.dagId), el("nav", {}, back, link));
-    this.draw();
-    return [head, this.body];
+    return el("header", {}, el("h1", {}, this.dagId), el("nav", {}, back, link));
+  }
+
+  update({ runs, etag, older = this.runs }) {
+    this.etag = etag;
+    this.runs = merged(runs, older);
+    this.rows = rowsOf(this.runs);
+    this.before = previous(this.rows);
+    if (this.result) this.drawRows();
+    else this.draw();
   }
 
   draw() {
-    this.rows = rowsOf(this.runs);
     if (!this.rows.some((row) => row.taskId !== null)) {
       this.body.replaceChildren(empty(this.runs.length));
       return;
     }
-    this.before = previous(this.rows);
     this.result = el("div", {});
     const controls = filters(this.rows, (test) => {
       this.test = test;
       this.drawRows();
     });
     controls.append(this.axisControl(), csvButton(this.dagId, () => this.shown));
-    this.body.replaceChildren(controls, this.result, this.older());
+    this.foot = el("div", {});
+    this.body.replaceChildren(controls, this.result, this.foot);
     this.drawRows();
   }
 
@@ -66,6 +76,7 @@ class View {
       ? [tiles(this.shown), this.metric(), this.stack(), section("Executions", executionsTable(this.shown, this.before, this.href))]
       : [el("p", { class: "empty" }, "No execution matches these filters.")];
     this.result.replaceChildren(...parts.filter(Boolean));
+    this.foot.replaceChildren(this.older());
   }
 
   axisControl() {
@@ -104,7 +115,9 @@ class View {
     };
     select.addEventListener("change", draw);
     draw();
-    return section("By step", el("div", { class: "controls" }, select), box, stepLegend(names));
+    const unpriced = priced && timed.some((row) => row.steps.some((step) => step.bill && typeof step.bill.cost !== "number"));
+    const note = unpriced ? el("p", { class: "muted small" }, "Cost leaves out the steps whose price is unknown.") : null;
+    return section("By step", el("div", { class: "controls" }, select), box, stepLegend(names), note);
   }
 
   older() {
@@ -112,9 +125,8 @@ class View {
     const load = async (event) => {
       event.target.disabled = true;
       const answer = await pipelineRuns(this.dagId, { offset: this.runs.length });
-      this.runs = merged(this.runs, answer.runs);
       this.more = answer.more;
-      this.draw();
+      this.update({ runs: this.runs, etag: this.etag, older: answer.runs });
     };
     const text = el("span", { class: "muted small" }, `The newest ${this.runs.length} runs are shown. `);
     return el("p", {}, text, el("button", { type: "button", onclick: load }, "Load older runs"));

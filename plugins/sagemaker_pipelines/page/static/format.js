@@ -54,7 +54,8 @@ export function billed(record) {
   const known = typeof record.cost === "number";
   const seconds = record.instance_seconds;
   if (known) return money(record.cost, record.currency);
-  return typeof seconds === "number" ? `${number(Math.round(seconds))} instance-s` : "unknown";
+  if (typeof seconds !== "number") return "unknown";
+  return `${record.at_least ? "≥ " : ""}${number(Math.round(seconds))} instance-s`;
 }
 
 /** Return a text of at most so many characters, with its end, in which paths and URIs differ. */

@@ -16,14 +16,13 @@ function view() {
   return dagId ? dagView(dagId) : overview();
 }
 
-// Drawn again only if something has changed, so that a filter or a focus stays while nothing does.
-async function show(shown = null) {
-  let next = shown;
+// Drawn again only if something has changed, so that the focus stays while nothing does.
+async function show(shown = {}) {
   try {
-    const { nodes, running, etag } = await view();
-    if (etag === undefined || etag !== shown) page.replaceChildren(...nodes);
-    next = etag;
-    if (running) setTimeout(() => show(next), REFRESH_MS);
+    const next = await view();
+    const same = next.nodes === shown.nodes || (next.etag && next.etag === shown.etag);
+    if (!same) page.replaceChildren(...next.nodes);
+    if (next.running) setTimeout(() => show(next), REFRESH_MS);
   } catch (error) {
     const text = error instanceof RequestError ? error.message : `The page cannot show this: ${error.message}`;
     page.replaceChildren(el("p", { class: "empty", role: "alert" }, text));

@@ -80,7 +80,7 @@ export function stepNames(rows) {
   return [...names];
 }
 
-/** Return what all rows bill together, in the form of a record; null where one of them is unknown. */
+/** Return what all rows bill together, in the form of a record; it is `at_least` so much if one is unknown. */
 export function total(rows) {
   const records = rows.map((each) => each.record).filter((record) => record.status || record.instance_seconds);
   const sum = (name) =>
@@ -89,5 +89,6 @@ export function total(rows) {
       : null;
   const seconds = records.reduce((all, record) => all + (record.instance_seconds ?? 0), 0);
   const cost = records.length ? sum("cost") : null;
-  return { cost, currency: records[0]?.currency, instance_seconds: records.length ? seconds : null };
+  const unknown = records.some((record) => typeof record.instance_seconds !== "number");
+  return { cost, currency: records[0]?.currency, instance_seconds: records.length ? seconds : null, at_least: unknown };
 }

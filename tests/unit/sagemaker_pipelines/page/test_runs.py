@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
+import pytest
+
 from sagemaker_pipelines.page.runs import executions
 
 
@@ -70,6 +72,7 @@ def test_what_a_custom_xcom_backend_keeps_elsewhere_is_said_and_not_fetched() ->
     assert found["execution"] == {"stored_elsewhere": True}
 
 
+@pytest.mark.thorough
 def test_only_the_api_server_loads_the_routes() -> None:
     code = "import sys, sagemaker_pipelines_plugin; print('sagemaker_pipelines.page.routes' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
