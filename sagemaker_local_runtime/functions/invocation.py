@@ -124,7 +124,7 @@ class Invoker:
         log.add_line(f"START RequestId: {request_id} Version: $LATEST")
         arguments = sandbox.prepare(
             folder,
-            [sys.executable, str(_BOOTSTRAP), CONTAINER_ROOT],
+            [sys.executable, "-B", str(_BOOTSTRAP), CONTAINER_ROOT],
             _environment(invocation, log),
             _TASK_ROOT,
         )

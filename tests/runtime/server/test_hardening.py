@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from sagemaker_local_runtime.api.registry import ACTIONS
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.runtime.functions import create_function
 from tests.waiting import until
 
 JSON = "application/x-amz-json-1.1"
@@ -263,6 +266,58 @@ def test_no_s3_request_hangs_shows_a_traceback_or_leaves_the_directory(
     assert b"Traceback" not in answer
     root = runtime.settings.data_dir
     assert [path.name for path in root.parent.iterdir()] == [root.name]
+
+
+@pytest.mark.thorough
+@FUZZ
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH"]),
+    name=st.sampled_from(["", "f", "..", "%2e%2e%2f", "arn:aws:lambda:x", "f:1", "%00", "é", "function:f"]),
+    rest=st.sampled_from(
+        ["", "/code", "/configuration", "/invocations", "/policy", "?MaxItems=z", "?Marker=%ff"]
+    ),
+    document=st.dictionaries(
+        st.sampled_from(
+            [
+                "FunctionName",
+                "Runtime",
+                "Role",
+                "Handler",
+                "Code",
+                "ZipFile",
+                "S3Bucket",
+                "Timeout",
+                "Publish",
+            ]
+        ),
+        json_values,
+        max_size=5,
+    ),
+    body=st.none() | st.binary(max_size=100),
+)
+def test_no_lambda_request_ends_in_500(
+    runtime: LocalRuntime, method: str, name: str, rest: str, document: dict[str, object], body: bytes | None
+) -> None:
+    path = f"/2015-03-31/functions/{name}{rest}".encode("ascii", "ignore").decode()
+    sent = json.dumps(document).encode() if body is None else body
+    status, answer = send(runtime, method, path, {"Authorization": signed("lambda")}, sent)
+    assert status < 500, answer
+    assert b"Traceback" not in answer
+
+
+@pytest.mark.parametrize("member", ["../../escape", "/tmp/escape", "a/../../escape"])
+def test_an_archive_cannot_write_outside_of_its_function(runtime: LocalRuntime, member: str) -> None:
+    source = "import os\ndef run(event, context):\n    return sorted(os.listdir('..'))\n"
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as target:
+        target.writestr("handler.py", source)
+        target.writestr(member, "x")
+    name = f"f{abs(hash(member))}"
+    create_function(runtime, "", name, Code={"ZipFile": content.getvalue()})
+    answer = runtime.client("lambda").invoke(FunctionName=name)
+    assert json.loads(answer["Payload"].read()) == ["code", "invocation.json"]
+    assert not Path("/tmp/escape").exists()
+    assert not list(runtime.settings.data_dir.rglob("escape"))
 
 
 def test_a_client_that_goes_away_leaves_no_thread_or_file(runtime: LocalRuntime) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 from tests.runtime.functions import ROLE, archive, create_function
 from tests.waiting import until
@@ -202,6 +203,17 @@ def test_what_is_refused(local_runtime: LocalRuntime) -> None:
             Principal="events.amazonaws.com",
         )[1]
     )
+
+
+@pytest.mark.thorough
+def test_a_function_runs_without_namespaces(tmp_path: Path) -> None:
+    source = "import os\ndef run(event, context):\n    return [event, os.listdir()]\n"
+    runtime = LocalRuntime(Settings(data_dir=tmp_path / "runtime", port=0, isolation="rewrite"))
+    try:
+        create_function(runtime, source)
+        assert invoke(runtime, "/opt/ml") == (["/opt/ml", ["handler.py"]], None)
+    finally:
+        runtime.close()
 
 
 def test_a_function_sees_nothing_of_the_runtime(
