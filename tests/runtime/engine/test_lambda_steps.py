@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sagemaker_local_runtime.functions import service
 from sagemaker_local_runtime.target import Target
 from sagemaker_local_runtime.testing import LocalRuntime
 from sagemaker_pipelines.aws.billing import with_bills
@@ -100,6 +101,7 @@ def test_an_output_is_the_value_of_the_gate(local_runtime: LocalRuntime) -> None
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -128,6 +130,41 @@ def test_a_function_that_does_not_exist_fails_the_step(local_runtime: LocalRunti
     assert f"Function not found: {arn}" in step["FailureReason"]
 
 
+def test_a_step_is_retried_when_too_many_functions_run(
+    local_runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = create_function(local_runtime, "def run(event, context):\n    return {}\n")
+    monkeypatch.setattr(service, "_MOST_AT_ONCE", 0)
+    policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 0, "MaxAttempts": 1}
+    execution = local_runtime.execute(definition(call(arn, RetryPolicies=[policy])))
+    step = local_runtime.steps(execution["PipelineExecutionArn"])["Call"]
+    assert step["AttemptCount"] == 2
+    assert "Rate Exceeded." in step["FailureReason"]
+
+
+@pytest.mark.thorough
+def test_a_selective_execution_takes_over_the_outputs(local_runtime: LocalRuntime) -> None:
+    arn = create_function(
+        local_runtime, "def run(event, context):\n    return {'mse': 1 + event.get('mse', 0)}\n"
+    )
+    second = call(arn, "mse", Name="Second", Arguments={"mse": {"Get": "Steps.Call.OutputParameters['mse']"}})
+    name = local_runtime.create_pipeline(definition(call(arn, "mse"), second))
+    source = local_runtime.start(name)
+    local_runtime.wait(source)
+    started = local_runtime.client("sagemaker").start_pipeline_execution(
+        PipelineName=name,
+        ClientRequestToken="t" * 32,
+        SelectiveExecutionConfig={
+            "SourcePipelineExecutionArn": source,
+            "SelectedSteps": [{"StepName": "Second"}],
+        },
+    )["PipelineExecutionArn"]
+    assert local_runtime.wait(started)["PipelineExecutionStatus"] == "Succeeded"
+    steps = local_runtime.steps(started)
+    assert steps["Second"]["Metadata"]["Lambda"]["OutputParameters"] == [{"Name": "mse", "Value": "2.0"}]
+
+
+@pytest.mark.thorough
 def test_a_stop_waits_for_the_function(local_runtime: LocalRuntime) -> None:
     source = """
 import boto3

@@ -305,6 +305,7 @@ def test_no_lambda_request_ends_in_500(
     assert b"Traceback" not in answer
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("member", ["../../escape", "/tmp/escape", "a/../../escape"])
 def test_an_archive_cannot_write_outside_of_its_function(runtime: LocalRuntime, member: str) -> None:
     source = "import os\ndef run(event, context):\n    return sorted(os.listdir('..'))\n"
