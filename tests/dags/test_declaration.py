@@ -49,6 +49,25 @@ def test_a_definition_with_a_gate_branches_and_notifies() -> None:
     assert task_ids(made()) == CORE | {"branch_on_mse", "notify_rejected", "notify_awaiting_approval"}
 
 
+def test_an_argument_of_the_dag_is_refused_with_its_place() -> None:
+    with pytest.raises(
+        TypeError, match=r"'max_active_runs' is not an argument.*dag_options={'max_active_runs'"
+    ):
+        made(max_active_runs=3)
+
+
+@pytest.mark.parametrize("bound", [0, -1, True, "5", float("nan"), float("inf")])
+def test_a_bound_that_could_never_hold_is_refused_when_the_dag_is_parsed(bound: object) -> None:
+    with pytest.raises(ValueError, match=r"max_cost is .*; expected a number above 0"):
+        made(max_cost=bound)
+
+
+def test_the_form_shows_the_bounds_of_the_dag() -> None:
+    form = made(max_instance_seconds=7200, max_cost=2.5).params
+    assert (form["MaxInstanceSeconds"], form["MaxCost"]) == (7200, 2.5)
+    assert made().params["MaxCost"] is None
+
+
 def test_a_gate_on_a_training_metric_makes_a_branch_with_a_valid_name(tmp_path: Path) -> None:
     envelope = json.loads(ABALONE.read_text())
     steps = {step["Name"]: step for step in envelope["definition"]["Steps"]}

@@ -17,8 +17,6 @@ from sagemaker_pipelines.exceptions import SettingsError
 
 COMPONENTS = ("Processing", "Training", "Transform")
 SOURCE = "AWS Price List API"
-#: The Price List API has endpoints in few regions; each of them knows the prices of all regions.
-PRICING_REGION = "us-east-1"
 _HEADER = f"""\
 # Prices of SageMaker's instances. `sagemaker-pipelines prices update` replaces the entries whose source is
 # "{SOURCE}"; entries with another source are yours, and stay.
@@ -121,6 +119,14 @@ class Prices:
         new = path.with_name(f".{path.name}.new")
         new.write_text("\n".join(parts), encoding="utf-8")
         new.replace(path)
+
+
+def pricing_region(region: str) -> str:
+    """Return the region of the endpoint that knows the prices of a region; there are few.
+
+    https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html
+    """
+    return "cn-northwest-1" if region.startswith("cn-") else "us-east-1"
 
 
 def list_prices(client: Any, region: str, instances: Iterable[str]) -> Iterator[Price]:

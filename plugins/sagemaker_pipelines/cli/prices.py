@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.executions import pair
@@ -19,7 +19,7 @@ from sagemaker_pipelines.cli.output import AsJson, ConnId, Region, print_json, p
 from sagemaker_pipelines.cli.targets import envelope_of
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
 from sagemaker_pipelines.definition.instances import StepInstances, step_instances
-from sagemaker_pipelines.exceptions import ParameterError
+from sagemaker_pipelines.exceptions import ParameterError, SettingsError
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.aws.client import SageMakerClient
@@ -47,15 +47,22 @@ def update(
     region: Region = None,
 ) -> None:
     """Write the prices of the instances that definitions use, in the connection's region."""
-    from sagemaker_pipelines.aws.prices import PRICING_REGION, Prices, list_prices
+    from sagemaker_pipelines.aws.prices import Prices, list_prices, pricing_region
 
     with reported():
         wanted = _instances(definitions or [_DEFINITIONS])
         client = client_of(conn_id, region)
         path = out or Path(client.settings.prices_file or "prices.toml")
         before = Prices.load(path)
-        pricing = client_of(conn_id, PRICING_REGION).account.boto3_client("pricing")
-        listed = list(list_prices(pricing, client.region, {instance for instance, _ in wanted}))
+        pricing = client_of(conn_id, pricing_region(client.region)).account.boto3_client("pricing")
+        try:
+            listed = list(list_prices(pricing, client.region, {instance for instance, _ in wanted}))
+        except (ClientError, EndpointConnectionError) as error:
+            raise SettingsError(
+                f"AWS's Price List API does not answer at {pricing.meta.endpoint_url}: {error}. Expected "
+                "AWS's own endpoint and the permission pricing:GetProducts. Use a connection without "
+                "endpoint_url, or set AWS_ENDPOINT_URL_PRICING."
+            ) from error
         found = [price for price in listed if (price.instance, price.component) in wanted]
         before.with_list_prices(found).save(path)
     missing = sorted(wanted - {(price.instance, price.component) for price in found})

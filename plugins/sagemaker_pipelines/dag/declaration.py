@@ -11,6 +11,7 @@ from airflow.sdk import DAG, Asset, TaskGroup
 
 from sagemaker_pipelines.dag.fitting import (
     check_arguments,
+    check_bounds,
     check_data_types,
     check_form,
     check_names,
@@ -214,6 +215,7 @@ def sagemaker_pipeline_tasks(
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
+    check_bounds(max_instance_seconds=max_instance_seconds, max_cost=max_cost)
     check_pipeline_name(envelope, pipeline_name)
     check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
     check_data_types(envelope, inputs or {})

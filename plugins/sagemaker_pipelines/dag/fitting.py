@@ -82,6 +82,18 @@ def check_data_types(envelope: Envelope, inputs: Mapping[str, Partitions]) -> No
             )
 
 
+def check_bounds(**bounds: object) -> None:
+    """Refuse bounds on what an execution bills that could never hold.
+
+    :param bounds: by name, each a number or None.
+    :raises ValueError: one is not a number above 0.
+    """
+    for name, bound in bounds.items():
+        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if bound is not None and not (is_number and 0 < float(str(bound)) < float("inf")):
+            raise ValueError(f"{name} is {bound!r}; expected a number above 0. Correct it, or leave it out.")
+
+
 def check_form(
     envelope: Envelope, form: Any, *, by_interval: Sequence[str], set_elsewhere: Collection[str]
 ) -> None:

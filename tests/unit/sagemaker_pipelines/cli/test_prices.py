@@ -118,6 +118,13 @@ def test_an_instance_without_a_price_is_named(
     assert json.loads(done.stdout)["missing"] == [["ml.m5.large", "Processing"]]
 
 
+def test_an_endpoint_without_a_price_list_is_named_with_the_cure(runtime: LocalRuntime, count: Path) -> None:
+    done = run("prices", "update", str(count))
+    assert done.exit_code == 1
+    assert f"does not answer at {runtime.endpoint_url}" in done.stderr
+    assert "AWS_ENDPOINT_URL_PRICING" in done.stderr
+
+
 def test_definitions_without_instances_are_refused(plain: None, tmp_path: Path) -> None:
     done = run("prices", "update", str(tmp_path))
     assert done.exit_code == 2
