@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
-from starlette.staticfiles import StaticFiles
+from fastapi.staticfiles import StaticFiles
 
 from sagemaker_pipelines.airflow_internals import (
     dag_ids_with_xcom,

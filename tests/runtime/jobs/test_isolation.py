@@ -146,7 +146,7 @@ def test_jobs_run_for_an_ordinary_user(runtime: JobRuntime, isolation: str) -> N
     data = Path(tempfile.mkdtemp())
     shutil.chown(data, "nobody")
     code = driver(runtime, body, isolation).replace(str(runtime.account.settings.data_dir), str(data))
-    modules = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT)])
+    modules = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT), str(ROOT / "plugins")])
     environment = {"PATH": os.environ["PATH"], "HOME": str(data), "PYTHONPATH": modules}
     command = [*_AS_NOBODY, interpreter, "-c", code]
     ended = subprocess.run(
