@@ -121,7 +121,7 @@ def _failed() -> dict[str, Any]:
 
 def _resumed() -> dict[str, Any]:
     steps = [
-        step("Train", 0, 60, attempts=2, bill=bill(60)),
+        step("Train", 0, 60, attempts=2, bill=bill(60), outputs=["s3://bucket/model.tar.gz"]),
         step("Evaluate", 60, 0, is_cache_hit=True, source=arn("accepted"), bill=bill(0)),
     ]
     return {"steps": steps, "instance_seconds": 120.0}

@@ -110,6 +110,7 @@ def test_a_run_shows_attempts_cache_hits_and_its_graph(server: PageServer, page:
     expect(chart.locator('[data-step="Evaluate"]')).to_contain_text("from the cache")
     graph = page.get_by_role("img", name="Graph of the definition")
     expect(graph.locator('[data-step="AbaloneMSECond"]')).to_contain_text("did not run")
+    expect(page.get_by_text("s3://bucket/model.tar.gz")).to_be_visible()
     page.goto(f"{server.page}?dag_id=train&run_id=running")
     expect(page.get_by_role("img", name="Steps over time")).to_contain_text("AbaloneProcess")
     page.goto(f"{server.page}?dag_id=train&run_id=priced")

@@ -45,6 +45,7 @@ function minute(iso) {
 
 /** Return an amount of money with its currency. */
 export function money(value, currency) {
+  if (value === 0) return "0";
   return `${currency ?? "USD"} ${value < 0.1 ? value.toPrecision(2) : value.toFixed(2)}`;
 }
 

@@ -94,9 +94,10 @@ function gateFacts({ gate }) {
 function data({ record, gate }) {
   const inputs = Object.entries(record.parameters ?? {}).filter(([, value]) => value.startsWith("s3://"));
   const outputs = [["Report", gate?.report_uri], ["Result", gate?.result_uri]].filter(([, uri]) => uri);
+  const written = (record.steps ?? []).flatMap((step) => (step.outputs ?? []).map((uri) => [step.name, uri]));
   const made = (record.steps ?? []).filter((step) => step.arn && !step.bill).map((step) => [step.name, step.arn]);
-  if (inputs.length + outputs.length + made.length === 0) return null;
-  return section("Inputs and outputs", facts([...inputs, ...outputs, ...made]));
+  const all = [...inputs, ...outputs, ...written, ...made];
+  return all.length ? section("Inputs and outputs", facts(all)) : null;
 }
 
 function parameters(record) {
