@@ -307,18 +307,18 @@ def test_no_lambda_request_ends_in_500(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("member", ["../../escape", "/tmp/escape", "a/../../escape"])
-def test_an_archive_cannot_write_outside_of_its_function(runtime: LocalRuntime, member: str) -> None:
+def test_an_archive_cannot_write_outside_of_its_function(local_runtime: LocalRuntime, member: str) -> None:
     source = "import os\ndef run(event, context):\n    return sorted(os.listdir('..'))\n"
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as target:
         target.writestr("handler.py", source)
         target.writestr(member, "x")
     name = f"f{abs(hash(member))}"
-    create_function(runtime, "", name, Code={"ZipFile": content.getvalue()})
-    answer = runtime.client("lambda").invoke(FunctionName=name)
+    create_function(local_runtime, "", name, Code={"ZipFile": content.getvalue()})
+    answer = local_runtime.client("lambda").invoke(FunctionName=name)
     assert json.loads(answer["Payload"].read()) == ["code", "invocation.json"]
     assert not Path("/tmp/escape").exists()
-    assert not list(runtime.settings.data_dir.rglob("escape"))
+    assert not list(local_runtime.settings.data_dir.rglob("escape"))
 
 
 def test_a_client_that_goes_away_leaves_no_thread_or_file(runtime: LocalRuntime) -> None:
