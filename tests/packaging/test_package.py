@@ -156,8 +156,11 @@ def test_mwaa_gets_exact_versions_a_constraints_file_and_no_sdk(dist: Path) -> N
         "apache-airflow-providers-standard",
         "asgiref",
         "botocore",
+        "fastapi",
         "httpx",
+        "opentelemetry-api",
         "rich",
+        "sqlalchemy",
         "typer",
     }
     assert pins(requirements).items() <= pins(constraints).items()
