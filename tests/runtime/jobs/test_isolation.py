@@ -132,6 +132,7 @@ def interpreter_for_nobody() -> str | None:
     return None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("isolation", ["namespace", "rewrite"])
 def test_jobs_run_for_an_ordinary_user(runtime: JobRuntime, isolation: str) -> None:
     interpreter = interpreter_for_nobody()

@@ -114,6 +114,7 @@ def test_jobs_beyond_the_limit_wait_and_can_be_stopped(start_runtime: StartRunti
     assert runtime.jobs.wait("processing", "first")["ProcessingJobStatus"] == "Stopped"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("isolation", ["namespace", "rewrite"])
 def test_kill_9_of_the_runtime_leaves_no_process_and_its_job_is_failed(
     start_runtime: StartRuntime, isolation: str

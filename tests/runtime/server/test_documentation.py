@@ -47,6 +47,7 @@ def test_an_update_replaces_the_generated_part_only(tmp_path: Path) -> None:
         update(path)
 
 
+@pytest.mark.thorough
 def test_the_example_tests_pass(tmp_path: Path) -> None:
     examples = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert examples

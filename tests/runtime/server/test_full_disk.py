@@ -24,6 +24,8 @@ from tests.waiting import until
 
 OLD, NEW = b"old" * 1000, b"new" * 100_000
 
+pytestmark = pytest.mark.thorough
+
 
 class SmallDisk:
     """A file system of 8 MiB that tests can fill.
@@ -242,7 +244,6 @@ def fill_account(s3: Any, bucket: str) -> None:
     s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"part")
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_that_the_store_refuses_is_answered_with_500_and_changes_nothing(
     runtimes: list[LocalRuntime], change: str

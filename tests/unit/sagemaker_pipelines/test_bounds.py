@@ -37,6 +37,8 @@ from tests.waiting import until
 
 __all__ = ["client", "connection", "definition", "server", "version"]
 STOPPED = ("Stopping", "Stopped")
+# A server or an execution each.
+pytestmark = pytest.mark.thorough
 
 
 def start(version: int, store: TaskStateStore | None = None, **arguments: Any) -> Any:

@@ -24,6 +24,7 @@ def run(state_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.thorough
 def test_every_step_the_metric_and_the_first_predictions_are_shown(state_dir: Path) -> None:
     done = run(state_dir)
     assert done.returncode == 0, done.stdout + done.stderr
