@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 from opentelemetry import trace
@@ -29,10 +30,7 @@ def count(name: str, pipeline: str, amount: int = 1) -> None:
     :param pipeline: the pipeline's name, its ARN, or the ARN of one of its executions.
     :param amount: how much to add, default 1.
     """
-    try:
-        Stats.incr(f"{_PREFIX}.{name}", amount, tags=_tags(pipeline))
-    except Exception as error:
-        _warn(name, error)
+    _report(Stats.incr, name, pipeline, amount)
 
 
 def duration(name: str, pipeline: str, seconds: float) -> None:
@@ -42,10 +40,7 @@ def duration(name: str, pipeline: str, seconds: float) -> None:
     :param pipeline: see :func:`count`.
     :param seconds: the duration.
     """
-    try:
-        Stats.timing(f"{_PREFIX}.{name}", timedelta(seconds=seconds), tags=_tags(pipeline))
-    except Exception as error:
-        _warn(name, error)
+    _report(Stats.timing, name, pipeline, timedelta(seconds=seconds))
 
 
 def gauge(name: str, pipeline: str, value: float) -> None:
@@ -55,10 +50,7 @@ def gauge(name: str, pipeline: str, value: float) -> None:
     :param pipeline: see :func:`count`.
     :param value: the value.
     """
-    try:
-        Stats.gauge(f"{_PREFIX}.{name}", value, tags=_tags(pipeline))
-    except Exception as error:
-        _warn(name, error)
+    _report(Stats.gauge, name, pipeline, value)
 
 
 def wait_ended(pipeline_execution_arn: str, outcome: str) -> None:
@@ -106,6 +98,9 @@ def _nanoseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000) * 1_000
 
 
-def _warn(name: str, error: Exception) -> None:
-    # A backend that does not work must not fail a task or a trigger.
-    log.warning("Cannot report the measure %s.%s: %s", _PREFIX, name, error)
+def _report(send: Callable[..., Any], name: str, pipeline: str, value: object) -> None:
+    try:
+        send(f"{_PREFIX}.{name}", value, tags=_tags(pipeline))
+    except Exception as error:
+        # A backend that does not work must not fail a task or a trigger.
+        log.warning("Cannot report the measure %s.%s: %s", _PREFIX, name, error)
