@@ -145,15 +145,8 @@ class ExecutionPoller:
         measures.count("poller.faults", self.pipeline_name)
         self._survey = None
         for wait in self._waits:
-            if not wait.goes_on:
-                continue
-            try:
-                wait.patience.endure(error)
-            except Exception as final:
-                wait.wake(error=final)
-            else:
-                wait.lines.append(f"AWS did not answer (fault {self._faults} in a row); retrying: {error}")
-                wait.wake()
+            if wait.goes_on:
+                wait.endure(error, f"AWS did not answer (fault {self._faults} in a row); retrying: {error}")
 
     def _pacemakers(self) -> list[Wait]:
         """Return the waits that decide how often to poll: a mirror only where no wait watches."""

@@ -169,15 +169,9 @@ class StepLists:
         self._faults[arn] = faults, time.monotonic() + backoff(1 / lists_per_second(), faults)
         self._hook = None
         for wait in self._of(arn):
-            if wait.step_name is None:
-                continue
-            try:
-                wait.patience.endure(error)
-            except Exception as final:
-                wait.wake(error=final)
-            else:
-                wait.lines.append(f"AWS did not list the steps (fault {faults} in a row); retrying: {error}")
-                wait.wake()
+            if wait.step_name is not None:
+                line = f"AWS did not list the steps (fault {faults} in a row); retrying: {error}"
+                wait.endure(error, line)
 
     def _retry_at(self, arn: str) -> float:
         return self._faults.get(arn, (0, 0.0))[1]

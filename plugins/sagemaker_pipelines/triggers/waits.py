@@ -76,6 +76,21 @@ class Wait:
         self.steps_are_final = self.steps_are_final and self.has_ended
         self._news.set()
 
+    def endure(self, error: Exception, line: str) -> None:
+        """Wait on with a line for the log, or end with an error that the wait does not survive.
+
+        :param error: the error of AWS.
+        :param line: says that the call is tried again.
+        """
+        try:
+            self.patience.endure(error)
+        except Exception as final:
+            # Whatever it is, the trigger tells its task.
+            self.wake(error=final)
+        else:
+            self.lines.append(line)
+            self.wake()
+
     def see_steps(self, steps: Sequence[Step], hook: SageMakerPipelineHook, *, final: bool) -> None:
         """Take the steps of a list, and wake the trigger if they contain anything new for it.
 
