@@ -15,6 +15,7 @@ from sagemaker_pipelines.cli.output import (
     FAILED,
     AsJson,
     ConnId,
+    Params,
     Region,
     print_fields,
     print_json,
@@ -43,9 +44,7 @@ StopOnInterrupt = Annotated[
 @app.command()
 def start(
     target: Annotated[str, typer.Argument(help="A deployed pipeline, or the path of its definition.")],
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; may be repeated.")
-    ] = None,
+    param: Params = None,
     version: Annotated[int | None, typer.Option(help="The version to execute.")] = None,
     display_name: Annotated[str | None, typer.Option(help="The name of the execution.")] = None,
     token: Annotated[str | None, typer.Option(help="The same token starts only one execution.")] = None,

@@ -34,6 +34,7 @@ _WRONG_INPUT = (ParameterError, ScheduleError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ConnId = Annotated[str, typer.Option("--conn-id", help="The Airflow connection of the AWS account.")]
+Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; may be repeated.")]
 Region = Annotated[str | None, typer.Option(help="The AWS region; by default the connection's.")]
 
 

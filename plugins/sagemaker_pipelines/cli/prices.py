@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.executions import pair
-from sagemaker_pipelines.cli.output import AsJson, ConnId, Region, print_json, print_table, reported
+from sagemaker_pipelines.cli.output import AsJson, ConnId, Params, Region, print_json, print_table, reported
 from sagemaker_pipelines.cli.targets import envelope_of
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
 from sagemaker_pipelines.definition.instances import StepInstances, step_instances
@@ -81,9 +81,7 @@ def update(
 @app.command()
 def estimate(
     target: Annotated[str, typer.Argument(help="Path of a definition, or a deployed pipeline.")],
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; may be repeated.")
-    ] = None,
+    param: Params = None,
     last: Annotated[int, typer.Option(min=0, help="How many succeeded executions to look at.")] = 10,
     as_json: AsJson = False,
     conn_id: ConnId = "aws_default",
