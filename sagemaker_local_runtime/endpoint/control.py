@@ -75,7 +75,7 @@ def _health(runtime: Runtime, ready: bool) -> Answer:
 
 
 def _state(runtime: Runtime, calls: CallLog, request: str, body: bytes) -> dict[str, Any] | None:
-    """Read or change the state that tests control; None if there is no such request."""
+    """Read or change the state that tests control; None if the request is unknown."""
     if request == "DELETE calls":
         calls.clear()
     elif request == "DELETE faults":

@@ -149,7 +149,7 @@ class JobService:
     def describe(self, kind: str, name: str) -> dict[str, Any]:
         """Return AWS's Describe answer.
 
-        :raises ValidationError: there is no such job.
+        :raises ValidationError: the job does not exist.
         """
         return public(self._get(kind, name))
 
@@ -164,7 +164,7 @@ class JobService:
     def stop(self, kind: str, name: str) -> None:
         """Stop a job; its status becomes Stopping, then Stopped.
 
-        :raises ValidationError: there is no such job, or it has already ended.
+        :raises ValidationError: the job does not exist, or has already ended.
         """
         job_kind = KINDS[kind]
         with self._active_lock:

@@ -63,6 +63,7 @@ class ExecutionWatch:
             self.steps = self.client.list_steps(self.pipeline_execution_arn)
             self._on_steps(self.steps)
         except Exception as error:
+            # The patience raises what does not pass by itself.
             self._patience.endure(error)
             if cure_of(error) is not None:
                 self.client.reconnect()

@@ -135,7 +135,7 @@ def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Ga
     :param envelope: the definition.
     :param gate: its Condition step; None finds it, True requires one, False ignores it.
     :param needed: whether another argument needs the gate.
-    :raises ValueError: there is no such gate.
+    :raises ValueError: the definition has no such gate.
     """
     if gate is False:
         if needed:

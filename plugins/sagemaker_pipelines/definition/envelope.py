@@ -244,7 +244,7 @@ class Envelope:
         Without either, it is the role of the steps, if they all have the same one.
 
         :param values: placeholder to value.
-        :return: the ARN; None if there is no such role.
+        :return: the ARN; None if neither the definition nor the environment names one.
         """
         named = substitute(self.role_arn, values) if self.role_arn else values.get("role_arn")
         if named:

@@ -102,7 +102,7 @@ def gate_of(definition: Mapping[str, Any], *, condition_step: str | None = None)
 
     :param definition: the definition as parsed JSON, filled or not.
     :param condition_step: name of the Condition step, needed where several read a metric.
-    :raise GateError: when there is no such Condition, or it is not one comparison of one metric.
+    :raise GateError: when the definition has no such Condition, or it is not one comparison of one metric.
     """
     try:
         return _gate_of(definition, condition_step)

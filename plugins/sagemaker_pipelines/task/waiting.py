@@ -145,6 +145,7 @@ class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
         try:
             status = self.client.execution_status(pipeline_execution_arn)
         except Exception as error:
+            # The trigger will ask again.
             if not is_transient(error):
                 raise
             return False

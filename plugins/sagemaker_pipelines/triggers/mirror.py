@@ -177,6 +177,7 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
         try:
             self.log.error("%s", await self._in_thread(lambda: failure_cause(hook.client, step)))
         except Exception as error:
+            # A mirror without these lines is better than none.
             self.log.warning("The job's log cannot be read: %s", error)
         if was_accepted:
             self.log.info("The run goes on, because a failure of this step is tolerated")
