@@ -5,12 +5,10 @@ Every ``sagemaker-pipelines`` command imports this module, so it imports boto3 a
 
 from __future__ import annotations
 
-import json
 import logging
-import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sagemaker_local_runtime.cli_background import DATA_DIR, DataDir, down, env, region_of, up
 from sagemaker_local_runtime.cli_images import CacheDir, Images, images_app, images_file
-from sagemaker_local_runtime.client_environment import client_environment
+from sagemaker_local_runtime.cli_options import Stubs, pairs, stubs_of
 from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 from sagemaker_local_runtime.settings import Settings
 
@@ -58,10 +57,10 @@ app = typer.Typer(
     help="Serve AWS's API on this machine and really execute pipelines, or run one definition.",
 )
 
-_HEALTH_SECONDS = 30.0
-
-DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
 app.add_typer(images_app, name="images")
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(up)
+app.command()(down)
+app.command()(env)
 
 
 @app.callback(invoke_without_command=True)
@@ -69,7 +68,7 @@ def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 means any free port.")] = 4566,
-    data_dir: DataDir = Path(".state/runtime"),
+    data_dir: DataDir = DATA_DIR,
     region: Annotated[str, typer.Option(help="The region of every ARN.")] = "us-east-1",
     account_id: Annotated[str, typer.Option(help="The account ID of every ARN.")] = "123456789012",
     max_concurrent_executions: Annotated[int, typer.Option(help="The quota of concurrent executions.")] = 20,
@@ -88,6 +87,7 @@ def serve(
     packages: Annotated[
         bool, typer.Option(help="Whether jobs may install packages, each for itself.")
     ] = True,
+    stub: Stubs = None,
     log_level: Annotated[str, typer.Option(help="DEBUG shows every request.")] = "INFO",
 ) -> None:
     """Serve AWS's API on loopback until SIGTERM or SIGINT."""
@@ -109,6 +109,7 @@ def serve(
         images=images_file(images),
         cache_dir=cache_dir and cache_dir.resolve(),
         packages=packages,
+        stubs=stubs_of(stub),
     )
     serve_until_signal(settings)
 
@@ -141,6 +142,7 @@ def run(
     region: Annotated[str, typer.Option(help="The region to execute it in.")] = "us-east-1",
     data_dir: DataDir = Path(".state/run"),
     images: Images = None,
+    stub: Stubs = None,
     endpoint_url: Annotated[
         str | None, typer.Option(help="A running local runtime; by default one is started for this run.")
     ] = None,
@@ -161,7 +163,9 @@ def run(
 
     _configure_logging("WARNING")
     console = Console()
-    parameters, files = _pairs(param, "--param NAME=VALUE"), _pairs(upload, "--upload FILE=KEY")
+    if endpoint_url:
+        _check_running(endpoint_url, {"--images": images, "--stub": stub})
+    parameters, files = pairs(param, "--param NAME=VALUE"), pairs(upload, "--upload FILE=KEY")
     if missing := [file for file, _ in files if not Path(file).is_file()]:
         raise SettingsError(f"--upload names {missing[0]!r}, which is not a file; write --upload FILE=KEY.")
     envelope = Envelope.load(definition)
@@ -171,6 +175,7 @@ def run(
         region=region,
         allowed_arguments=envelope.allowed_arguments,
         images=images_file(images),
+        stubs=stubs_of(stub),
     )
     with _target(settings, endpoint_url) as target:
         uploads = [(file, *_object(target, key)) for file, key in files]
@@ -208,37 +213,15 @@ def support(
         print(f"{update}: {'updated' if registry.update(update) else 'already up to date'}")
 
 
-@app.command()
-def env(
-    endpoint_url: Annotated[
-        str, typer.Option(help="Where the local runtime listens.")
-    ] = "http://127.0.0.1:4566",
-) -> None:
-    """Print the variables that point a shell's AWS clients at a local runtime: eval "$(... local env)"."""
-    region = _region(endpoint_url)
-    # A session token or a profile of a real account must not reach other clients.
-    print("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-    for name, value in client_environment(endpoint_url, region).items():
-        print(f"export {name}={shlex.quote(value)}")
-
-
-def _region(endpoint_url: str) -> str:
-    """Return the region of the local runtime at an address.
-
-    :raises SettingsError: no local runtime answers there.
-    """
-    from urllib.request import ProxyHandler, build_opener
-
-    # Loopback never goes through a proxy.
-    opener = build_opener(ProxyHandler({}))
-    try:
-        with opener.open(f"{endpoint_url}/_local_runtime/health", timeout=_HEALTH_SECONDS) as answer:
-            return str(json.load(answer)["region"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+def _check_running(endpoint_url: str, options: Mapping[str, object]) -> None:
+    """Refuse an address where no local runtime answers, and options of one that is not started here."""
+    region_of(endpoint_url)
+    given = [name for name, value in options.items() if value]
+    if given:
         raise SettingsError(
-            f"No local runtime answers at {endpoint_url}: {error}. "
-            "Start it with `sagemaker-pipelines local`, or give its address with --endpoint-url."
-        ) from error
+            f"{' and '.join(given)} would have no effect: the local runtime at {endpoint_url} runs already. "
+            "Start that one with it, or leave --endpoint-url out."
+        )
 
 
 @contextmanager
@@ -262,15 +245,6 @@ def _object(target: Target, key: str) -> tuple[str, str]:
     if not name:
         raise SettingsError(f"--upload names {key!r}, which has no key; write --upload FILE=s3://bucket/key.")
     return bucket, name
-
-
-def _pairs(values: list[str] | None, usage: str) -> list[tuple[str, str]]:
-    """Return the two sides of each value; a file may be uploaded to several keys."""
-    pairs = [(name, text) for name, sign, text in (value.partition("=") for value in values or ()) if sign]
-    wrong = [value for value in values or () if "=" not in value]
-    if wrong:
-        raise SettingsError(f"{usage.split()[0]} {wrong[0]!r} has no '='; write {usage}.")
-    return pairs
 
 
 def _print_summary(console: Console, client: SageMakerClient, arn: str, status: str) -> None:

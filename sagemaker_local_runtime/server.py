@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import socket
 import threading
 from types import TracebackType
-from typing import IO
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.api import load_actions
+from sagemaker_local_runtime.data_lock import DataLock
 from sagemaker_local_runtime.endpoint.app import Application
 from sagemaker_local_runtime.endpoint.browsers import is_loopback
 from sagemaker_local_runtime.endpoint.connections import RequestHandler, close_connections
@@ -41,7 +40,7 @@ class LocalServer:
         self.endpoint_url: str
         self._application: Application
         self._static: StaticServices
-        self._lock_file: IO[str] | None = None
+        self._lock: DataLock | None = None
         self._http: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -59,7 +58,7 @@ class LocalServer:
         load_actions()
         listener = _listen(self.settings)
         try:
-            self._lock_file = _lock(self.settings)
+            self._lock = DataLock(self.settings.data_dir)
             host, port = self.settings.host, listener.getsockname()[1]
             self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
             account = Account(self.settings, self.endpoint_url)
@@ -94,6 +93,8 @@ class LocalServer:
             self.stop()
             raise
         self._application.ready.set()
+        if self._lock is not None:
+            self._lock.announce(self.endpoint_url)
 
     def stop(self) -> None:
         """Stop whatever is running and stop listening. Another server can then use the data directory."""
@@ -108,9 +109,9 @@ class LocalServer:
         self._release()
 
     def _release(self) -> None:
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> LocalServer:
         """Start."""
@@ -132,27 +133,6 @@ def _listen(settings: Settings) -> socket.socket:
             f"Cannot listen on {settings.host} port {settings.port}: {error}. "
             "Stop the process that uses it, or choose another port (0 means any free port)."
         ) from error
-
-
-def _lock(settings: Settings) -> IO[str]:
-    """Lock the data directory for this server until the process ends, however it ends."""
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        file = (settings.data_dir / "lock").open("w")
-    except OSError as error:
-        raise SettingsError(
-            f"The data directory {settings.data_dir} cannot be used: {error}. "
-            "Choose a directory that this user can write to."
-        ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise SettingsError(
-            f"The data directory {settings.data_dir} is used by another local runtime. "
-            "Stop it, or choose another directory."
-        ) from error
-    return file
 
 
 def _reachable(host: str) -> str:

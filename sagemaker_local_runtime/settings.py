@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -30,6 +31,8 @@ class Settings:
     :param cache_dir: keeps the environments of images for all runtimes of this user; None is
         ``sagemaker-local-runtime`` in ``XDG_CACHE_HOME`` or ``~/.cache``.
     :param packages: whether jobs may install packages, each into a layer of its own.
+    :param stubs: by type of step, the function that gives the outputs of steps that are not executed, as
+        ``/path/stubs.py:run_emr`` (see ``stubs/``).
     """
 
     data_dir: Path
@@ -46,6 +49,7 @@ class Settings:
     images: Path | None = None
     cache_dir: Path | None = None
     packages: bool = True
+    stubs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bucket(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from sagemaker_local_runtime.exceptions import AwsError, ValidationError
 from sagemaker_local_runtime.service_model import operation
 from sagemaker_pipelines.definition.constraints import broken_constraint
+
+#: Raises AwsError if a part of a request is refused.
+Check = Callable[[], object]
 
 _JSON_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "string": ("String", (str,)),

@@ -1,14 +1,15 @@
-"""The actions on processing, training and transform jobs: the same four for each kind."""
+"""The actions on processing, training and transform jobs: the same for each kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sagemaker_local_runtime.api.paging import arranged, page, pick, within
+from sagemaker_local_runtime.api.paging import page, pick, select
 from sagemaker_local_runtime.api.registry import Request, Response, action
 from sagemaker_local_runtime.jobs.kinds import KINDS, JobKind
 from sagemaker_local_runtime.runtime import Runtime
+from sagemaker_local_runtime.service_model import operation
 
 _SUMMARY = ("CreationTime", "LastModifiedTime", "SecondaryStatus", "FailureReason", "ExitMessage")
 # The summaries of training jobs have no reason.
@@ -16,7 +17,7 @@ _NOT_IN_SUMMARY = {"training": {"FailureReason", "ExitMessage"}}
 
 
 def _register(kind: JobKind) -> None:
-    """Register Create, Describe, Stop and List of one kind."""
+    """Register Create, Describe, Stop, List and, where AWS has it, Delete of one kind."""
 
     @action(f"Create{kind.prefix}")
     def create(runtime: Runtime, request: Request) -> Response:
@@ -31,28 +32,19 @@ def _register(kind: JobKind) -> None:
         runtime.jobs.stop(kind.kind, request[kind.name_field])
         return {}
 
+    if operation(f"Delete{kind.prefix}"):
+
+        @action(f"Delete{kind.prefix}")
+        def delete(runtime: Runtime, request: Request) -> Response:
+            runtime.jobs.delete(kind.kind, request[kind.name_field])
+            return {}
+
     @action(f"List{kind.prefix}s")
     def list_jobs(runtime: Runtime, request: Request) -> Response:
-        jobs = [job for job in runtime.jobs.list(kind.kind) if _matches(job, kind, request)]
-        items = arranged(jobs, request, _order(kind, request))
+        jobs = runtime.jobs.list(kind.kind)
+        items = select(jobs, request, name=kind.name_field, status=kind.status_field)
         found, following = page(items, request, key=kind.name_field)
         return {f"{kind.prefix}Summaries": [_summary(job, kind) for job in found], **following}
-
-
-def _matches(job: Mapping[str, Any], kind: JobKind, request: Request) -> bool:
-    part = str(request.get("NameContains", "")).lower()
-    status = request.get("StatusEquals")
-    return (
-        part in job[kind.name_field].lower()
-        and status in (None, job[kind.status_field])
-        and all(within(job[field], request, field) for field in ("CreationTime", "LastModifiedTime"))
-    )
-
-
-def _order(kind: JobKind, request: Request) -> Callable[[Mapping[str, Any]], Any]:
-    fields = {"Name": kind.name_field, "Status": kind.status_field}
-    field = fields.get(request.get("SortBy", "CreationTime"), "CreationTime")
-    return lambda job: (job[field], job["CreationTime"])
 
 
 def _summary(job: Mapping[str, Any], kind: JobKind) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sagemaker_local_runtime.api.models import select
-from sagemaker_local_runtime.api.paging import page, pick
+from sagemaker_local_runtime.api.paging import page, pick, select
 from sagemaker_local_runtime.api.registry import Request, Response, action
 from sagemaker_local_runtime.exceptions import AwsError
 from sagemaker_local_runtime.runtime import Runtime

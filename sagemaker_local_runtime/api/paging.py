@@ -22,6 +22,32 @@ def within(time: float, request: Mapping[str, Any], name: str) -> bool:
     return (after is None or time > float(after)) and (before is None or time < float(before))
 
 
+def select(
+    items: Iterable[Mapping[str, Any]],
+    request: Mapping[str, Any],
+    *,
+    name: str,
+    status: str | None = None,
+    order: str = "Descending",
+) -> list[Item]:
+    """Return the items that a List request asks for, sorted; by their creation unless it says otherwise.
+
+    :param name: the field that ``NameContains`` and ``SortBy=Name`` refer to.
+    :param status: the field that ``StatusEquals`` and ``SortBy=Status`` refer to; None if there is none.
+    :param order: the default of ``SortOrder``.
+    """
+    part = str(request.get("NameContains", "")).lower()
+    field = {"Name": name, "Status": status}.get(request.get("SortBy", "")) or "CreationTime"
+    found = (
+        dict(item)
+        for item in items
+        if part in str(item.get(name, "")).lower()
+        and (status is None or request.get("StatusEquals") in (None, item[status]))
+        and all(within(item.get(time, 0.0), request, time) for time in ("CreationTime", "LastModifiedTime"))
+    )
+    return arranged(found, request, lambda item: (item.get(field, ""), item["CreationTime"]), order=order)
+
+
 def arranged(
     items: Iterable[Item],
     request: Mapping[str, Any],

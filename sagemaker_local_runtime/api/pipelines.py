@@ -179,7 +179,8 @@ def _definition_text(runtime: Runtime, request: Request) -> str:
     text = request.get("PipelineDefinition") or _read_definition(
         runtime, request["PipelineDefinitionS3Location"]
     )
-    parse_definition(text, allowed=runtime.account.settings.allowed_arguments)
+    allowed = runtime.account.settings.allowed_arguments
+    parse_definition(text, allowed=allowed, stubs=runtime.stubs.types)
     return str(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sagemaker_local_runtime.api.paging import arranged, page, pick, within
+from sagemaker_local_runtime.api.paging import arranged, page, pick, select
 from sagemaker_local_runtime.api.registry import Request, Response, action
 from sagemaker_local_runtime.runtime import Runtime
 from sagemaker_local_runtime.tuning.summaries import final_value
@@ -52,12 +52,7 @@ def delete_hyper_parameter_tuning_job(runtime: Runtime, request: Request) -> Res
 @action("ListHyperParameterTuningJobs")
 def list_hyper_parameter_tuning_jobs(runtime: Runtime, request: Request) -> Response:
     """List tuning jobs, newest first by default."""
-    field = {"Name": _NAME, "Status": _STATUS}.get(request.get("SortBy", ""), "CreationTime")
-    items = arranged(
-        (job for job in runtime.tuning.list() if _matches(job, request)),
-        request,
-        lambda job: (job[field], job["CreationTime"]),
-    )
+    items = select(runtime.tuning.list(), request, name=_NAME, status=_STATUS)
     found, following = page(items, request, key=_NAME)
     return {"HyperParameterTuningJobSummaries": [_summary(job) for job in found], **following}
 
@@ -81,14 +76,6 @@ _ORDERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "Status": lambda job: (job["TrainingJobStatus"], job["CreationTime"]),
     "FinalObjectiveMetricValue": final_value,
 }
-
-
-def _matches(job: Mapping[str, Any], request: Request) -> bool:
-    return (
-        str(request.get("NameContains", "")).lower() in job[_NAME].lower()
-        and request.get("StatusEquals") in (None, job[_STATUS])
-        and all(within(job[field], request, field) for field in ("CreationTime", "LastModifiedTime"))
-    )
 
 
 def _summary(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sagemaker_local_runtime.api.registry import ACTIONS
@@ -17,6 +17,7 @@ from sagemaker_local_runtime.endpoint.cloudformation import refuse_template
 from sagemaker_local_runtime.endpoint.control import control
 from sagemaker_local_runtime.endpoint.functions import answer_lambda, lambda_action
 from sagemaker_local_runtime.endpoint.iam import simulate_principal_policy
+from sagemaker_local_runtime.endpoint.invocations import answer_invocation, is_runtime
 from sagemaker_local_runtime.endpoint.records import RECORDS, answer_record
 from sagemaker_local_runtime.endpoint.static import StaticServices
 from sagemaker_local_runtime.endpoint.wire import (
@@ -73,12 +74,18 @@ class Application:
         return self._answer_with(fault, environ, start_response, call)
 
     def _dispatch(self, environ: Environ, start_response: StartResponse, call: Call) -> Iterable[bytes]:
+        if call.service == "sagemaker" and is_runtime(environ):
+            endpoints = self.runtime.endpoints
+            return self._answer(lambda: answer_invocation(endpoints, environ), call).send(start_response)
         if call.service == "sagemaker" and call.protocol == "json" and call.action:
             return self._sagemaker(environ, call).send(start_response)
         if call.name == "iam:SimulatePrincipalPolicy":
             return simulate_principal_policy(read_body(environ)).send(start_response)
         if call.service == "lambda":
-            return self._lambda(environ).send(start_response)
+            functions = self.runtime.functions
+            return self._answer(lambda: answer_lambda(functions, lambda_action(environ), environ), call).send(
+                start_response
+            )
         refused = refuse_template(call, environ, self.runtime.storage)
         if refused:
             return refused.send(start_response)
@@ -89,31 +96,27 @@ class Application:
         handler = ACTIONS.get(call.action)
         if handler is None and call.action not in RECORDS:
             return _refuse_action(call.action)
-        try:
+
+        def answer() -> Answer:
             request = validate(call.action, _json_body(environ))
-            self._wait_until_ready()
             if handler is None:
                 return answer_record(self._static, self.runtime.account, request, environ, call)
             return json_answer(handler(self.runtime, request))
-        except AwsError as error:
-            return error_answer("json", error.code, error.message, status=error.status)
-        except Exception:
-            logger.exception("The local runtime failed to answer SageMaker.%s", call.action)
-            return error_answer(
-                "json", "InternalFailure", "The local runtime failed. Its log shows the cause.", status=500
-            )
 
-    def _lambda(self, environ: Environ) -> Answer:
+        return self._answer(answer, call)
+
+    def _answer(self, answer: Callable[[], Answer], call: Call) -> Answer:
+        """Answer a request to one of our own services."""
         try:
             self._wait_until_ready()
-            return answer_lambda(self.runtime.functions, lambda_action(environ), environ)
+            return answer()
         except AwsError as error:
             return error_answer("json", error.code, error.message, status=error.status)
         except Exception:
-            logger.exception("The local runtime failed to answer a request to Lambda")
-            return error_answer(
-                "json", "ServiceException", "The local runtime failed. Its log shows the cause.", status=500
-            )
+            logger.exception("The local runtime failed to answer %s", call.name)
+            code = "ServiceException" if call.service == "lambda" else "InternalFailure"
+            message = "The local runtime failed. Its log shows the cause."
+            return error_answer("json", code, message, status=500)
 
     def _wait_until_ready(self) -> None:
         if not self.ready.wait(_READY_SECONDS):

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from botocore.loaders import Loader
 
 from sagemaker_local_runtime.endpoint.functions import lambda_action
+from sagemaker_local_runtime.endpoint.invocations import is_runtime, runtime_action
 from sagemaker_local_runtime.endpoint.wire import MAX_BODY, Environ, content_length
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/,\s]*/([^/,\s]*)/([^/,\s]+)/")
@@ -63,6 +64,8 @@ def identify(environ: Environ) -> Call:
     if dot:
         service = service or _TARGET_SERVICES.get(prefix, prefix.lower())
         protocol = "json"
+    elif service == "sagemaker" and is_runtime(environ):
+        action, protocol = runtime_action(environ), "json"
     elif form_action := _form_action(environ):
         action, protocol = form_action, "query"
     elif service in ("", "s3"):
@@ -112,7 +115,11 @@ def _s3_action(environ: Environ, query: str) -> str:
     if method == "DELETE" or "delete" in words:
         if "uploadId" in words:
             return "AbortMultipartUpload"
+        if "versionId" in words:
+            return "DeleteObjectVersion"
         return "DeleteObject" if key or "delete" in words else "DeleteBucket"
+    if "versions" in words:
+        return "ListBucketVersions"
     names = _S3_OBJECT if key else _S3_BUCKET
     return names.get(method) or method
 

@@ -14,11 +14,15 @@ from typing import Any
 from sagemaker_local_runtime.endpoint.calls import Call
 from sagemaker_local_runtime.settings import Settings
 
-#: SDK v3 refuses a role that SageMaker may not assume.
+#: SDK v3 refuses a role that SageMaker may not assume; the functions of a pipeline run with the same role.
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["sagemaker.amazonaws.com", "lambda.amazonaws.com"]},
+            "Action": "sts:AssumeRole",
+        }
     ],
 }
 _PARTITION = "aws"

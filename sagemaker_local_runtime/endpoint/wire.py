@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -48,7 +48,15 @@ def json_answer(document: Any, *, status: int = 200, content_type: str = JSON_TY
     return Answer(status=status, body=json.dumps(document).encode(), headers={"Content-Type": content_type})
 
 
-def error_answer(protocol: str, code: str, message: str, *, status: int = 400, close: bool = False) -> Answer:
+def error_answer(
+    protocol: str,
+    code: str,
+    message: str,
+    *,
+    status: int = 400,
+    close: bool = False,
+    details: Mapping[str, Any] | None = None,
+) -> Answer:
     """Return an error in the format of the service's protocol.
 
     :param protocol: ``"json"``, ``"query"`` (SNS, STS, IAM) or ``"rest-xml"`` (S3).
@@ -56,10 +64,11 @@ def error_answer(protocol: str, code: str, message: str, *, status: int = 400, c
     :param message: the error's text.
     :param status: the HTTP status.
     :param close: whether to close the connection, because the request's body was not read.
+    :param details: more members of the error, in the JSON format.
     """
     close_header = {"Connection": "close"} if close else {}
     if protocol == "json":
-        body = json.dumps({"__type": code, "message": message}).encode()
+        body = json.dumps({**(details or {}), "__type": code, "message": message}).encode()
         headers = {"Content-Type": JSON_TYPE, "x-amzn-ErrorType": code, **close_header}
         return Answer(status=status, body=body, headers=headers)
     error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"

@@ -13,11 +13,24 @@ from sagemaker_local_runtime.store import Document, Store, fingerprint
 from sagemaker_pipelines.definition.document import value_at
 
 # By step type, the dotted paths of the arguments whose change causes a new run; outputs do not.
-# A Lambda step has all of its inputs and its function: AWS's list does not name those of this type.
+# Those that AWS's list does not name have all of their inputs; SDK 3.27 calls EndpointConfig and Endpoint
+# steps cacheable.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
 KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "Endpoint": (),
+    "EndpointConfig": (),
     "Lambda": (),
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
+    "QualityCheck": (
+        "AppSpecification",
+        "Environment",
+        "NetworkConfig",
+        "ProcessingInputs",
+        "ProcessingResources",
+        "RoleArn",
+        "StoppingCondition",
+        "Tags",
+    ),
     "Training": (
         "AlgorithmSpecification",
         "CheckpointConfig",
@@ -37,6 +50,29 @@ KEY_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         "TrainingJobDefinition.TuningObjective",
         "TrainingJobDefinitions",
     ),
+}
+# The same for the step's own members. A Lambda step has all of its inputs and its function: AWS's list does
+# not name those of this type. That list has the whole QualityCheckConfig, thus also the place of the output,
+# which usually differs in each execution: here as everywhere, it is left out.
+_KEY_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "Endpoint": ("Arguments",),
+    "EndpointConfig": ("Arguments",),
+    "Lambda": ("Arguments", "FunctionArn"),
+    "QualityCheck": (
+        "CheckType",
+        "ModelPackageGroupName",
+        "RegisterNewBaseline",
+        "SkipCheck",
+        "SuppliedBaselineConstraints",
+        "SuppliedBaselineStatistics",
+    ),
+}
+
+# What such a step leaves may be deleted or changed by others: its kind and key in the store, and what must
+# still be the same.
+_RESOURCES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "Endpoint": ("endpoint", "EndpointName", ("CreationTime", "EndpointConfigName", "EndpointStatus")),
+    "EndpointConfig": ("endpoint-config", "EndpointConfigName", ("CreationTime",)),
 }
 
 # ISO 8601, and the shorter forms in the documentation: "30d", "T16m", "30dT5h".
@@ -85,7 +121,16 @@ class StepCache:
         expiry = step["CacheConfig"].get("ExpireAfter")
         if expiry is not None and now - entry["EndTime"] > duration_seconds(expiry):
             return None
-        return self._store.get("execution-step", entry["_step_key"])
+        found = self._store.get("execution-step", entry["_step_key"])
+        return found if found is None or self._still_serves(step["Type"], found["_properties"]) else None
+
+    def _still_serves(self, kind: str, properties: Mapping[str, Any]) -> bool:
+        """Return whether what an EndpointConfig or Endpoint step has deployed is still there and the same."""
+        if kind not in _RESOURCES:
+            return True
+        store_kind, name, fields = _RESOURCES[kind]
+        now = self._store.get(store_kind, str(properties.get(name))) or {}
+        return all(now.get(field) == properties.get(field) for field in fields)
 
     def put(self, step: Mapping[str, Any], arguments: Mapping[str, Any], step_key: str, now: float) -> None:
         """Store a success, replacing an earlier one with the same inputs."""
@@ -97,8 +142,7 @@ class StepCache:
             )
 
     def _key(self, step: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-        paths = KEY_ARGUMENTS[step["Type"]]
-        inputs = {path: value_at(arguments, path) for path in paths}
-        if not paths:
-            inputs = {"Arguments": arguments, "FunctionArn": step["FunctionArn"]}
+        kind = step["Type"]
+        inputs = {path: value_at(arguments, path) for path in KEY_ARGUMENTS[kind]}
+        inputs |= {name: step.get(name) for name in _KEY_MEMBERS.get(kind, ())}
         return f"{self._pipeline_arn}/{step['Name']}/{fingerprint(inputs)}"

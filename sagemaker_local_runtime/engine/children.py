@@ -38,6 +38,7 @@ class StepResult:
             "FailureReason": outcome.failure_reason,
             "_properties": outcome.properties or None,
             **({"Metadata": outcome.metadata} if outcome.metadata else {}),
+            **({"StepDescription": outcome.description} if outcome.description else {}),
             **self.fields,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -53,7 +54,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def _compare(kind: str, left: Any, right: Any) -> bool:
-    if _kind(left) != _kind(right) or _kind(left) == "boolean":
+    if _kind(left) != _kind(right) or _kind(left) in ("boolean", "NaN"):
         raise ResolutionError(
             f"Cannot evaluate {kind}: the left value {left!r} is a {_kind(left)} and the right value "
             f"{right!r} a {_kind(right)}; expected two numbers or two strings."
@@ -64,6 +65,8 @@ def _compare(kind: str, left: Any, right: Any) -> bool:
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"  # every ordering is false, so a model that has diverged would not exceed its limit
     if isinstance(value, (int, float)):
         return "number"
     return "string" if isinstance(value, str) else type(value).__name__

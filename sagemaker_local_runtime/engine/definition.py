@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 from sagemaker_local_runtime.engine.cache import duration_seconds
 from sagemaker_local_runtime.engine.graph import TRIGGERS
 from sagemaker_local_runtime.engine.retry import EXCEPTION_TYPES
-from sagemaker_local_runtime.engine.steps import EXECUTORS
+from sagemaker_local_runtime.engine.steps import EXECUTORS, NOT_EXECUTED, PROBLEMS
 from sagemaker_local_runtime.exceptions import ValidationError
 from sagemaker_local_runtime.service_model import service_model
 from sagemaker_local_runtime.validation import read_json
 from sagemaker_pipelines.definition import iter_steps, lint
-from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.parameters import TYPES
 
 _PREFIX = "Unable to parse pipeline definition."
@@ -23,11 +22,14 @@ _MAX_PROBLEMS = 20
 _MAX_OUTPUTS = 50
 
 
-def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
+def parse_definition(
+    text: str, *, allowed: Collection[str] = (), stubs: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the definition in a JSON text.
 
     :param text: the JSON text.
     :param allowed: names of step arguments that are not checked, such as ``Training.NewMember``.
+    :param stubs: the types of steps that have a stub.
     :raises ValidationError: it is not JSON, not a definition, or needs what this runtime cannot execute.
     """
     try:
@@ -38,7 +40,7 @@ def parse_definition(text: str, *, allowed: Collection[str] = ()) -> dict[str, A
         _refuse("Expecting start of Json Object.")
     try:
         problems = [
-            *_unsupported(definition),
+            *unsupported(definition, stubs),
             *map(str, lint(definition, service_model(), allowed=allowed)),
         ] or list(_engine_problems(definition))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -54,20 +56,23 @@ def _refuse(detail: str) -> NoReturn:
     raise ValidationError(f"{_PREFIX} {detail}")
 
 
-def _unsupported(definition: Mapping[str, Any]) -> Iterator[str]:
+def unsupported(definition: Mapping[str, Any], stubs: Collection[str]) -> Iterator[str]:
+    """Yield a problem for each step that is neither executed nor has a stub."""
     for step in iter_steps(definition):
         kind = step.get("Type")
-        if kind in STEP_TYPES and kind not in EXECUTORS:
+        if kind in NOT_EXECUTED and kind not in stubs:
             yield (
                 f"step {step.get('Name')}: the local runtime does not execute steps of type {kind}; "
-                f"it executes {', '.join(sorted(EXECUTORS))}."
+                f"it executes {', '.join(sorted(EXECUTORS))}. Declare a stub that gives the outputs, such as "
+                f"--stub {kind}=stubs.py:function; see docs/local_runtime.md."
             )
 
 
 def _engine_problems(definition: Mapping[str, Any]) -> Iterator[str]:
     """Check what would otherwise be noticed only during an execution."""
     for step in iter_steps(definition):
-        for problem in (*_dependencies(step), *_cache(step), *_retries(step), *_outputs(step)):
+        own = PROBLEMS[step["Type"]](step) if step["Type"] in PROBLEMS else ()
+        for problem in (*_dependencies(step), *_cache(step), *_retries(step), *_outputs(step), *own):
             yield f"step {step['Name']}: {problem}"
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.engine.callbacks import Callbacks
 from sagemaker_local_runtime.functions.service import FunctionService
+from sagemaker_local_runtime.hosting.service import EndpointService
 from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import Storage
+from sagemaker_local_runtime.stubs.service import StubService
 from sagemaker_local_runtime.tuning.service import TuningService
 
 
@@ -22,6 +24,8 @@ class Services:
     :param jobs: runs the jobs of steps.
     :param tuning: runs the tuning jobs of steps.
     :param functions: runs the functions of Lambda steps.
+    :param endpoints: keeps and serves the endpoints that steps create.
+    :param stubs: gives the outputs of steps that are not executed.
     :param models: keeps the models and model packages that steps create.
     :param storage: where property files are.
     :param events: publishes every change of a status.
@@ -32,6 +36,8 @@ class Services:
     jobs: JobService
     tuning: TuningService
     functions: FunctionService
+    endpoints: EndpointService
+    stubs: StubService
     models: ModelRegistry
     storage: Storage
     events: EventPublisher

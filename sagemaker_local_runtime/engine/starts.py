@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sagemaker_local_runtime.engine.definition import unsupported
 from sagemaker_local_runtime.engine.graph import Graph
 from sagemaker_local_runtime.engine.parameters import parameter_values, typed_values
 from sagemaker_local_runtime.engine.pipelines import (
@@ -74,11 +75,11 @@ class Starts:
         return str(known["PipelineExecutionArn"])
 
     def images(self, pipeline: Document, request: Mapping[str, Any]) -> set[str]:
-        """Return the images that jobs of the definition run; a transform job runs those of models."""
+        """Return the images that a definition runs; transform jobs and endpoints run those of models."""
         version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
         steps = list(iter_steps(definition_of(version)))
-        types = {"Processing", "Training", "Tuning"}
-        if any(step["Type"] == "Transform" for step in steps):
+        types = {"Processing", "QualityCheck", "Training", "Tuning"}
+        if any(step["Type"] in {"Endpoint", "Transform"} for step in steps):
             types.add("Model")
         return {uri for step in steps if step["Type"] in types for uri in _images(step.get("Arguments"))}
 
@@ -89,6 +90,9 @@ class Starts:
         """
         version = find_version(self._store, pipeline, request.get("PipelineVersionId"))
         definition = definition_of(version)
+        # A stub that was declared when the pipeline was created may be gone.
+        for problem in unsupported(definition, self._services.stubs.types):
+            raise ValidationError(f"The pipeline cannot be started: {problem}")
         config = request.get("SelectiveExecutionConfig")
         reused = (
             reused_steps(self._store, Graph(definition), pipeline["PipelineArn"], config) if config else []

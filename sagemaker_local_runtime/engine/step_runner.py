@@ -17,7 +17,7 @@ from sagemaker_local_runtime.engine.record import ExecutionRecord, step_key
 from sagemaker_local_runtime.engine.resolver import Resolver, Scope
 from sagemaker_local_runtime.engine.retry import RetryBudget, failure_type_of
 from sagemaker_local_runtime.engine.services import Services
-from sagemaker_local_runtime.engine.steps import EXECUTORS
+from sagemaker_local_runtime.engine.steps import executor_of
 from sagemaker_local_runtime.engine.steps.base import MAX_NAME, Body, Iteration, StepOutcome, StepRun
 from sagemaker_local_runtime.engine.variables import execution_variables
 from sagemaker_local_runtime.exceptions import AwsError, LocalRuntimeError
@@ -25,11 +25,14 @@ from sagemaker_local_runtime.exceptions import AwsError, LocalRuntimeError
 # The call that a step of each type makes.
 _CALLS: Mapping[str, str] = {
     "Processing": "sagemaker:CreateProcessingJob",
+    "QualityCheck": "sagemaker:CreateProcessingJob",
     "Training": "sagemaker:CreateTrainingJob",
     "Transform": "sagemaker:CreateTransformJob",
     "Tuning": "sagemaker:CreateHyperParameterTuningJob",
     "Model": "sagemaker:CreateModel",
     "RegisterModel": "sagemaker:CreateModelPackage",
+    "EndpointConfig": "sagemaker:CreateEndpointConfig",
+    "Endpoint": "sagemaker:CreateEndpoint",
     "Callback": "sqs:SendMessage",
     "Lambda": "lambda:InvokeFunction",
 }
@@ -177,7 +180,7 @@ class StepRunner:
 def _attempt(step_run: StepRun) -> StepOutcome:
     kind = step_run.step["Type"]
     try:
-        return EXECUTORS[kind].run(step_run)
+        return executor_of(kind).run(step_run)
     except AwsError as error:
         reason = f"ClientError: Failed to invoke {_CALLS.get(kind, kind)}. Error Details: {error.message}"
         return StepOutcome(status="Failed", failure_reason=reason, failure_type=failure_type_of(error.code))

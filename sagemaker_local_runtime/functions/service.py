@@ -15,6 +15,7 @@ from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import AwsError
+from sagemaker_local_runtime.functions.checks import INVALID, check_request
 from sagemaker_local_runtime.functions.code import FunctionCode
 from sagemaker_local_runtime.functions.invocation import Invocation, InvocationResult, Invoker
 from sagemaker_local_runtime.jobs import JobService
@@ -23,7 +24,6 @@ from sagemaker_local_runtime.jobs.process import Interrupt
 from sagemaker_local_runtime.store import Document, public
 
 _KIND = "lambda-function"
-_INVALID = "InvalidParameterValueException"
 # Of the 1,000 that an account has on AWS; each is a process of this machine.
 _MOST_AT_ONCE = 50
 _NAME = re.compile(
@@ -42,29 +42,6 @@ _CONFIGURED = (
     "VpcConfig",
 )
 _DEFAULTS: Mapping[str, Any] = {"Description": "", "MemorySize": 128, "Timeout": 3}
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-_RESERVED = frozenset(
-    {
-        "_HANDLER",
-        "_X_AMZN_TRACE_ID",
-        "AWS_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_DEFAULT_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_LAMBDA_RUNTIME_API",
-        "AWS_REGION",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "LAMBDA_RUNTIME_DIR",
-        "LAMBDA_TASK_ROOT",
-    }
-)
 
 
 class FunctionService:
@@ -91,11 +68,11 @@ class FunctionService:
 
         :raises AwsError: the request is refused, or the function exists.
         """
-        _check(request)
+        check_request(request)
         for required in ("Runtime", "Handler"):
             if required not in request:
                 raise AwsError(
-                    f"{required} is mandatory for functions created with deployment packages.", code=_INVALID
+                    f"{required} is mandatory for functions created with deployment packages.", code=INVALID
                 )
         name = self._name(request["FunctionName"])
         with self._changes:
@@ -129,7 +106,7 @@ class FunctionService:
 
         :raises AwsError: it does not exist, or the code cannot be used.
         """
-        _check(request)
+        check_request(request)
         with self._changes:
             before = self._document(request["FunctionName"])
             changes = self._code.store(request)
@@ -145,7 +122,7 @@ class FunctionService:
 
         :raises AwsError: it does not exist, or a setting is refused.
         """
-        _check(request)
+        check_request(request)
         with self._changes:
             before = self._document(request["FunctionName"])
             return self._update(before, {key: request[key] for key in _CONFIGURED if key in request})
@@ -237,7 +214,7 @@ class FunctionService:
         found = _NAME.fullmatch(given)
         settings = self._account.settings
         if found is None:
-            raise AwsError(f"{given!r} is neither the name nor the ARN of a function.", code=_INVALID)
+            raise AwsError(f"{given!r} is neither the name nor the ARN of a function.", code=INVALID)
         version = qualifier or found["qualifier"]
         elsewhere = found["account"] not in (None, settings.account_id) or found["region"] not in (
             None,
@@ -265,30 +242,3 @@ def _stamp() -> dict[str, str]:
     now = time.time()
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     return {"LastModified": f"{text}.{int(now * 1000) % 1000:03d}+0000", "RevisionId": str(uuid.uuid4())}
-
-
-def _check(request: Mapping[str, Any]) -> None:
-    """Refuse what the local runtime cannot do, by name, and what AWS refuses."""
-    unsupported = [
-        name for name in ("Layers", "FileSystemConfigs", "Publish", "ImageConfig") if request.get(name)
-    ]
-    code = request.get("Code", request)
-    if request.get("PackageType") == "Image" or code.get("ImageUri"):
-        unsupported.append("PackageType Image")
-    runtime = request.get("Runtime", "python3")
-    if not runtime.startswith("python"):
-        unsupported.append(f"Runtime {runtime}")
-    if unsupported:
-        raise AwsError(
-            f"The local runtime does not support {', '.join(unsupported)} of functions; it runs functions in "
-            "Python from a zip archive. Put what a layer has into the archive.",
-            code=_INVALID,
-        )
-    reserved = sorted(_RESERVED & (request.get("Environment") or {}).get("Variables", {}).keys())
-    if reserved:
-        raise AwsError(
-            "Lambda was unable to configure your environment variables because the environment variables you "
-            "have provided contains reserved keys that are currently not supported for modification. "
-            f"Reserved keys used in this request: {', '.join(reserved)}",
-            code=_INVALID,
-        )

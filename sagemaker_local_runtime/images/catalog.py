@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import SettingsError, ValidationError
-from sagemaker_local_runtime.images import Image
+from sagemaker_local_runtime.images import Image, built_in
 from sagemaker_local_runtime.images.environments import Specification
 
 BUILT_IN = Path(__file__).with_name("images.toml")
@@ -25,6 +25,8 @@ INFERENCE = {
     "script": "sagemaker_local_runtime.images.script",
     "xgboost": "sagemaker_local_runtime.images.xgboost.serve",
 }
+#: The built-in programs of processing jobs, by their names in ``images.toml``.
+PROCESSORS = {"model-monitor": "sagemaker_local_runtime.images.model_monitor.analyze"}
 _COMMANDS = ("train", "process", "serve")
 
 
@@ -41,6 +43,7 @@ class Entry:
     :param exclude: see :class:`Specification`.
     :param train: the command of a training job that names no script, in place of the image's entry point.
     :param process: the command of a processing job without ``ContainerEntrypoint``.
+    :param processor: the built-in program of a processing job without ``process``, one of :data:`PROCESSORS`.
     :param serve: the command that starts the HTTP server of the image; ``{port}`` is the port to listen on.
     :param algorithm: the built-in algorithm of the image, one of :data:`ALGORITHMS`.
     :param inference: how models are served if there is no ``serve``, one of :data:`INFERENCE`.
@@ -55,6 +58,7 @@ class Entry:
     exclude: tuple[str, ...] = ()
     train: tuple[str, ...] | None = None
     process: tuple[str, ...] | None = None
+    processor: str | None = None
     serve: tuple[str, ...] | None = None
     algorithm: str | None = None
     inference: str = "script"
@@ -93,6 +97,13 @@ class LocalImage:
     def train_module(self) -> str | None:
         """The module that trains in algorithm mode, or None."""
         return ALGORITHMS[self.entry.algorithm] if self.entry.algorithm else None
+
+    @property
+    def process(self) -> tuple[str, ...] | None:
+        """The command of a processing job without ``ContainerEntrypoint``, or None."""
+        if self.entry.process or not self.entry.processor:
+            return self.entry.process
+        return tuple(built_in(PROCESSORS[self.entry.processor], "/opt/ml"))
 
     @property
     def serve_module(self) -> str:
@@ -193,7 +204,7 @@ def _checked(key: str, value: Any, where: str, folder: Path) -> Any:
     expected: type = bool if key == "nearest" else str
     if not isinstance(value, expected):
         raise SettingsError(f"{where}: {key} is {value!r}; expected a {expected.__name__}.")
-    choices = {"algorithm": ALGORITHMS, "inference": INFERENCE}.get(key)
+    choices = {"algorithm": ALGORITHMS, "inference": INFERENCE, "processor": PROCESSORS}.get(key)
     if choices is not None and value not in choices:
         raise SettingsError(f"{where}: {key} is {value!r}; expected one of {', '.join(sorted(choices))}.")
     if key in {"repository", "tag"}:

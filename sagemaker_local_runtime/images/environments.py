@@ -36,6 +36,8 @@ Check = Callable[[], None]
 
 _POLL_SECONDS = 0.1
 _VERSIONS = "versions.json"
+# To be changed with what a layer consists of, so that those kept by earlier versions are built again.
+_LAYOUT = "2"
 _NAME = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)")
 # What names another file or folder: the bytes of the requirements do not say all.
 _REFERS = re.compile(r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|[./]|.*\bfile:)", re.MULTILINE)
@@ -133,7 +135,7 @@ class Environments:
             return None
         # The runtime's own environment has the same path whatever is installed into it.
         state = [f"{path} {path.stat().st_mtime_ns}" for path in below.sites if path.is_dir()]
-        content = "\n".join([str(below.python), *state, installer.digest(requirements)])
+        content = "\n".join([_LAYOUT, str(below.python), *state, installer.digest(requirements)])
         folder = self.cache / "layers" / hashlib.sha256(content.encode()).hexdigest()[:32]
         if not folder.is_dir():
             with self._building(folder, report, check) as temporary:
@@ -234,7 +236,7 @@ class Environments:
                 process.kill()
                 process.wait()
         if code:
-            raise EnvironmentBuildError(" ".join(" ".join(lines[-12:]).split())[-700:])
+            raise EnvironmentBuildError(installer.summary(lines))
 
 
 def _acquire(lock: int, folder: Path, report: Report, check: Check) -> None:

@@ -28,14 +28,15 @@ def table(catalog: Catalog) -> str:
     rows = ["| image | tag | packages | runs |", "|---|---|---|---|"]
     for entry in catalog.built_in:
         tag, repository = (text.replace("|", "\\|") for text in (entry.tag, entry.repository))
-        packages = _packages(entry).replace("|", "\\|")
+        # Two stars in a row of requirements, such as !=1.0.*, would put what is between them into italics.
+        packages = _packages(entry).replace("|", "\\|").replace("*", "\\*")
         rows.append(f"| `{repository}` | `{tag}` | {packages} | {', '.join(programs(entry))} |")
     return "\n".join(rows)
 
 
 def programs(entry: Entry) -> list[str]:
     """Return what an entry can run."""
-    found = ["processing"]
+    found = [f"processing: {entry.processor}" if entry.processor else "processing"]
     found.append("training with the command `train`" if entry.train else "training scripts")
     if entry.algorithm:
         found.append(f"the algorithm {entry.algorithm}")

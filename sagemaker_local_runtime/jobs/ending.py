@@ -1,17 +1,20 @@
-"""End jobs: those that have finished, and those that an earlier runtime left unfinished."""
+"""End jobs: those that have finished, and those that an earlier runtime left unfinished; and delete them."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sagemaker_local_runtime.exceptions import ValidationError
 from sagemaker_local_runtime.jobs.job import Job
-from sagemaker_local_runtime.jobs.kinds import JobKind
+from sagemaker_local_runtime.jobs.kinds import FINAL, JobKind
 from sagemaker_local_runtime.jobs.processes import end_launcher
 from sagemaker_local_runtime.jobs.sandbox import JobFolder
+from sagemaker_local_runtime.services.tags import delete_tags
 from sagemaker_local_runtime.store import Store
 
 _log = logging.getLogger(__name__)
@@ -69,3 +72,23 @@ def mark_interrupted(store: Store, kind: JobKind, document: dict[str, Any], jobs
     folder = JobFolder(jobs / kind.kind / name)
     if folder.path.is_dir():
         folder.remove_all_but_log()
+
+
+def delete_job(store: Store, kind: JobKind, document: dict[str, Any], jobs: Path) -> None:
+    """Delete what is known about a job; its output in S3 and its log streams stay.
+
+    :param store: where the job is.
+    :param kind: the kind of job.
+    :param document: its document.
+    :param jobs: the folder of all jobs.
+    :raises ValidationError: it has not ended.
+    """
+    status = document[kind.status_field]
+    if status not in FINAL:
+        noun = kind.resource.replace("-", " ")
+        raise ValidationError(f"The request was rejected because the {noun} is in status {status}.")
+    name = document[kind.name_field]
+    with store.transaction():
+        store.delete(kind.resource, name)
+        delete_tags(store, document[kind.arn_field])
+    shutil.rmtree(JobFolder(jobs / kind.kind / name).path, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 import time
 from typing import Any
@@ -21,7 +23,10 @@ def final_metrics(job: Job, *, built_in: bool) -> list[dict[str, Any]]:
     definitions = job.document["AlgorithmSpecification"].get("MetricDefinitions", [])
     if not definitions and not built_in:
         return []
-    patterns = [(definition["Name"], _compile(definition["Regex"])) for definition in definitions]
+    patterns = []
+    for definition in definitions:
+        with contextlib.suppress(re.error):  # the log names them
+            patterns.append((definition["Name"], _compile(definition["Regex"])))
     found: dict[str, float] = {}
     with job.folder.log.open(encoding="utf-8", errors="replace") as log:
         for line in log:
@@ -35,18 +40,36 @@ def final_metrics(job: Job, *, built_in: bool) -> list[dict[str, Any]]:
     return [{"MetricName": name, "Value": value, "Timestamp": now} for name, value in found.items()]
 
 
-def _compile(expression: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(expression)
-    except re.error:
-        return None
+def log_unusable_metrics(job: Job) -> None:
+    """Note in the job's log which metrics can never have a value, and why.
+
+    They are not refused: AWS may accept an expression that Python does not.
+    """
+    for definition in job.document["AlgorithmSpecification"].get("MetricDefinitions", []):
+        try:
+            _compile(definition["Regex"])
+        except re.error as error:
+            job.log.add_line(
+                f"The metric {definition['Name']} is not recorded: its Regex {definition['Regex']!r} cannot "
+                f"be used: {error}; expected a regular expression with a group for the number."
+            )
 
 
-def _value(pattern: re.Pattern[str] | None, line: str) -> float | None:
-    match = pattern.search(line) if pattern else None
-    if match is None or not match.groups():
+def _compile(expression: str) -> re.Pattern[str]:
+    pattern = re.compile(expression)
+    if not pattern.groups:
+        raise re.error("it has no group")
+    return pattern
+
+
+def _value(pattern: re.Pattern[str], line: str) -> float | None:
+    match = pattern.search(line)
+    if match is None:
         return None
     try:
-        return float(match.group(1))
+        value = float(match.group(1))
     except (TypeError, ValueError):
         return None
+    # CloudWatch, where SageMaker sends metrics, refuses NaN and infinity:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+    return value if math.isfinite(value) else None

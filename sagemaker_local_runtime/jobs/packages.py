@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from sagemaker_local_runtime.jobs.archives import members
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
 
 _REQUIREMENTS = "requirements.txt"
+_LONGEST_FAILURE = 1000
 REFUSAL = (
     "Packages are not installed in jobs, because the local runtime was started with --no-packages. "
     "Start it without that option, or list the packages in the `requirements` of the image in images.toml."
@@ -61,8 +64,13 @@ class JobPackages:
         self._below: Interpreter | None = None
         self._layer: Layer | None = None
         self._kept: dict[str, str] = {}
-        #: What differs from AWS's image, for the reason of a failure.
-        self.differences = ""
+        self._differences = ""
+
+    @property
+    def notes(self) -> str:
+        """What to add to the reason of a failure: that pip failed, and what differs from AWS's image."""
+        failure = _written(self._layer.folder / installer.FAILURE) if self._layer else ""
+        return (f" (pip install failed: {failure})" if failure else "") + self._differences
 
     @property
     def programs(self) -> list[str]:
@@ -163,7 +171,18 @@ class JobPackages:
             f"{image.name.repository}:{image.name.tag} runs on Python {found.version}, {', '.join(words)}."
         )
         other = [word for word in words if word.endswith(")")]
-        self.differences = f" (run with {', '.join(other)})" if other else ""
+        self._differences = f" (run with {', '.join(other)})" if other else ""
+
+
+def _written(path: Path) -> str:
+    """Return a text that the job's pip wrote; empty if the job put a link or a pipe there instead."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return file.read(_LONGEST_FAILURE).decode("utf-8", "replace").strip() if regular else ""
 
 
 def _requirements_in(folder: Path) -> Iterator[tuple[str, bytes]]:

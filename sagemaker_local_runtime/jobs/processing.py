@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import ValidationError
@@ -15,6 +17,7 @@ from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.resources import host_names, resource_config
 from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
 from sagemaker_local_runtime.services.storage import split_uri
+from sagemaker_local_runtime.validation import Check
 
 _MESSAGE = "/opt/ml/output/message"
 _CONFIG = "/opt/ml/config"
@@ -42,19 +45,25 @@ class ProcessingProgram(JobProgram):
     def __init__(self, images: Catalog) -> None:
         self._images = images
 
+    @staticmethod
+    def checks(request: dict[str, Any]) -> Iterator[Check]:
+        """Refuse inputs and outputs that are not in S3."""
+        for item in request.get("ProcessingInputs", []):
+            yield partial(_check_input, item)
+        for item in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            yield partial(_check_output, item)
+
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse images without a local program, and inputs and outputs that are not in S3."""
+        """Refuse images without a local program, and what the checks refuse."""
         application = request["AppSpecification"]
         image = self._images.find(application["ImageUri"])
-        if not application.get("ContainerEntrypoint") and not image.entry.process:
+        if not application.get("ContainerEntrypoint") and not image.process:
             raise ValidationError(
                 "AppSpecification.ContainerEntrypoint is missing, and the image has no known entry point. "
                 f"Add it, or add `process` to the entry of {image.uri} in images.toml."
             )
-        for item in request.get("ProcessingInputs", []):
-            _check_input(item)
-        for item in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
-            _check_output(item)
+        for check in self.checks(request):
+            check()
 
     def run(self, job: Job) -> dict[str, Any]:
         """Run the command on each instance, with its share of the inputs, and upload the outputs."""
@@ -93,7 +102,7 @@ class ProcessingProgram(JobProgram):
                 job.folder.host_path(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
         self._write_configs(job, host, hosts)
         application = request["AppSpecification"]
-        command = application.get("ContainerEntrypoint") or image.entry.process or ()
+        command = application.get("ContainerEntrypoint") or image.process or ()
         command = [*command, *application.get("ContainerArguments", [])]
         return job.execute(command, request.get("Environment", {}))
 
@@ -124,12 +133,12 @@ def _check_input(item: dict[str, Any]) -> None:
         raise ValidationError(
             f"{what} has no S3Input. The local runtime does not support DatasetDefinition; use S3Input."
         )
-    check_s3_source(source, what)
     if source.get("S3InputMode", "File") != "File":
         raise ValidationError(f"{what}: S3InputMode {source['S3InputMode']!r} is not supported. Use File.")
     if not source.get("LocalPath"):
         raise ValidationError(f"{what} has no LocalPath.")
     check_local_path(source["LocalPath"], what)
+    check_s3_source(source, what)
 
 
 def _check_output(item: dict[str, Any]) -> None:
@@ -143,9 +152,9 @@ def _check_output(item: dict[str, Any]) -> None:
         if item.get("AppManaged"):
             return
         raise ValidationError(f"{what} has no S3Output.")
-    split_uri(target["S3Uri"])
     if not item.get("AppManaged") or target.get("LocalPath"):
         check_local_path(target.get("LocalPath") or "", what)
+    split_uri(target["S3Uri"])
 
 
 def _stage_input(job: Job, item: dict[str, Any], number: int, count: int) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import JobKind
+from sagemaker_local_runtime.validation import Check
 
 
 class JobProgram(ABC):
@@ -17,6 +19,11 @@ class JobProgram(ABC):
     kind: ClassVar[JobKind]
     #: The fields of a request that its Describe answer repeats.
     described: ClassVar[tuple[str, ...]]
+
+    @staticmethod
+    @abstractmethod
+    def checks(request: dict[str, Any]) -> Iterator[Check]:
+        """Yield the checks that need nothing but the request; a pipeline is checked with them, too."""
 
     @abstractmethod
     def validate(self, request: dict[str, Any]) -> None:

@@ -23,8 +23,9 @@ from sagemaker_local_runtime.faults import FaultPlan
 from sagemaker_local_runtime.images.catalog import Catalog
 from sagemaker_local_runtime.images.environments import Environments
 from sagemaker_local_runtime.images.preparation import Preparation
-from sagemaker_local_runtime.jobs.ending import End, clean_up, mark_interrupted
-from sagemaker_local_runtime.jobs.job import Job, JobFiles
+from sagemaker_local_runtime.jobs.container import JobFiles
+from sagemaker_local_runtime.jobs.ending import End, clean_up, delete_job, mark_interrupted
+from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import FINAL, KINDS, job_tags
 from sagemaker_local_runtime.jobs.logs import LogShipper
 from sagemaker_local_runtime.jobs.packages import Packages
@@ -70,7 +71,7 @@ class JobService:
         )
         self._programs: dict[str, JobProgram] = {program.kind.kind: program for program in programs}
         environments = Environments(account.settings.cache.resolve())
-        self._packages = Packages(environments, allowed=account.settings.packages)
+        self.packages = Packages(environments, allowed=account.settings.packages)
         self.preparation = Preparation(self.images, environments)
         self._shipper = LogShipper(account)
         self._experiments = Experiments(account)
@@ -131,7 +132,7 @@ class JobService:
         if document.get("ExperimentConfig"):
             self._experiments.add_job(kind, name, arn, document)
         files = JobFiles(folder, sandbox, log)
-        job = Job(self._account, self._storage, job_kind, document, files, self._packages)
+        job = Job(self._account, self._storage, job_kind, document, files, self.packages)
         done = threading.Event()
         with self._active_lock:
             self._active[kind, name] = (job, done)
@@ -180,6 +181,10 @@ class JobService:
                     self._slots.notify_all()
                 stopping = self._programs[kind].stopping(job)
                 job.update(**{job_kind.status_field: "Stopping"}, **stopping)
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete a job that has ended, see :func:`delete_job`."""
+        delete_job(self._store, KINDS[kind], self._get(kind, name), self._folder)
 
     def wait(self, kind: str, name: str, stop_event: threading.Event | None = None) -> dict[str, Any]:
         """Wait until a job has ended and return its Describe answer.

@@ -18,12 +18,12 @@ def check_s3_source(source: dict[str, Any], what: str) -> None:
     :param source: an object with ``S3Uri`` and ``S3DataType``.
     :raises ValidationError: the data type is neither S3Prefix nor ManifestFile, or the URI is invalid.
     """
-    split_uri(source["S3Uri"])
     if source.get("S3DataType", "S3Prefix") not in {"S3Prefix", "ManifestFile"}:
         raise ValidationError(
             f"{what}: S3DataType {source['S3DataType']!r} is not supported by the local runtime. "
             "Use S3Prefix or ManifestFile."
         )
+    split_uri(source["S3Uri"])
 
 
 def stage_s3_source(

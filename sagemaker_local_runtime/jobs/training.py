@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import JobStoppedError, ValidationError
@@ -11,12 +13,13 @@ from sagemaker_local_runtime.images.catalog import Catalog, LocalImage
 from sagemaker_local_runtime.jobs.artifacts import upload_archive, upload_model
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import FINAL, TRAINING, check_local_path
-from sagemaker_local_runtime.jobs.metrics import final_metrics
+from sagemaker_local_runtime.jobs.metrics import final_metrics, log_unusable_metrics
 from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.resources import log_instance_count, resource_config
 from sagemaker_local_runtime.jobs.script_mode import CODE, ScriptMode
 from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
 from sagemaker_local_runtime.services.storage import split_uri
+from sagemaker_local_runtime.validation import Check
 
 _FAILURE = "/opt/ml/output/failure"
 _INPUT = "/opt/ml/input"
@@ -66,13 +69,21 @@ class TrainingProgram(JobProgram):
     def __init__(self, images: Catalog) -> None:
         self._images = images
 
+    @staticmethod
+    def checks(request: dict[str, Any]) -> Iterator[Check]:
+        """Refuse algorithms without an image, and channels that are not files in S3."""
+        yield partial(_check_algorithm, request["AlgorithmSpecification"])
+        for channel in request.get("InputDataConfig", []):
+            yield partial(_check_channel, channel)
+        if "CheckpointConfig" in request:
+            yield partial(_check_checkpoints, request["CheckpointConfig"])
+        yield partial(split_uri, request["OutputDataConfig"]["S3OutputPath"])
+
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse images without a local program, and channels that are not files in S3."""
+        """Refuse images without a local program, and what the checks refuse."""
+        for check in self.checks(request):
+            check()
         algorithm = request["AlgorithmSpecification"]
-        if not algorithm.get("TrainingImage"):
-            raise ValidationError(
-                "AlgorithmSpecification has no TrainingImage, and AlgorithmName is not supported."
-            )
         image = self._images.find(algorithm["TrainingImage"])
         own = image.entry.train or image.train_module
         if not (own or algorithm.get("ContainerEntrypoint") or ScriptMode.of(request)):
@@ -81,12 +92,6 @@ class TrainingProgram(JobProgram):
                 "AlgorithmSpecification.ContainerEntrypoint or the hyperparameters sagemaker_program and "
                 "sagemaker_submit_directory, or add `train` to the image's entry in images.toml."
             )
-        _check_mode(algorithm.get("TrainingInputMode"), "AlgorithmSpecification")
-        split_uri(request["OutputDataConfig"]["S3OutputPath"])
-        for channel in request.get("InputDataConfig", []):
-            _check_channel(channel)
-        if "CheckpointConfig" in request:
-            _check_checkpoints(request["CheckpointConfig"])
 
     def inputs(self, request: dict[str, Any]) -> dict[str, str]:
         """Return the URIs of the channels."""
@@ -104,6 +109,7 @@ class TrainingProgram(JobProgram):
         """Stage the inputs, train, and upload the results however training ended."""
         _enter(job, "Downloading", TrainingStartTime=time.time())
         log_instance_count(job, job.document.get("ResourceConfig", {}).get("InstanceCount", 1))
+        log_unusable_metrics(job)
         image = self._images.find(job.document["AlgorithmSpecification"]["TrainingImage"])
         job.packages.use(image)
         _stage(job, image)
@@ -168,9 +174,15 @@ def _upload_outputs(job: Job) -> None:
         job.storage.upload(folder, checkpoints["S3Uri"])
 
 
+def _check_algorithm(algorithm: dict[str, Any]) -> None:
+    _check_mode(algorithm.get("TrainingInputMode"), "AlgorithmSpecification")
+    if not algorithm.get("TrainingImage"):
+        raise ValidationError("The algorithm has no TrainingImage. Add it; AlgorithmName is not supported.")
+
+
 def _check_checkpoints(config: dict[str, Any]) -> None:
-    split_uri(config["S3Uri"])
     check_local_path(config.get("LocalPath") or _CHECKPOINTS, "CheckpointConfig")
+    split_uri(config["S3Uri"])
 
 
 def _check_channel(channel: dict[str, Any]) -> None:
@@ -180,11 +192,11 @@ def _check_channel(channel: dict[str, Any]) -> None:
         raise ValidationError(
             f"{what} has no S3DataSource. The local runtime supports no other source; use S3DataSource."
         )
-    check_s3_source(source, what)
     _check_mode(channel.get("InputMode"), what)
     if channel.get("RecordWrapperType", "None") != "None":
         raise ValidationError(f"{what}: RecordWrapperType {channel['RecordWrapperType']!r} is not supported.")
     check_local_path(f"{_INPUT}/data/{channel['ChannelName']}", what)
+    check_s3_source(source, what)
 
 
 def _check_mode(mode: str | None, what: str) -> None:

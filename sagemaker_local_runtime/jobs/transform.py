@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import JobFailedError, ValidationError
-from sagemaker_local_runtime.images import built_in
 from sagemaker_local_runtime.images.catalog import Catalog, LocalImage
-from sagemaker_local_runtime.jobs.archives import unpack
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import TRANSFORM
 from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.resources import log_instance_count
+from sagemaker_local_runtime.jobs.serving import MODEL_FOLDER, serve_command, served_image, stage_model
 from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import split_uri
+from sagemaker_local_runtime.validation import Check
 
-_ROOT, _MODEL, _CODE = "/opt/ml", "/opt/ml/model", "/opt/ml/code"
 _WORK = "/opt/ml/transform"
 _DEFAULT_PAYLOAD_MB = 6
 _WORKER = "sagemaker_local_runtime.images.batch.worker"
@@ -54,29 +53,23 @@ class TransformProgram(JobProgram):
     def __init__(self, images: Catalog, models: ModelRegistry) -> None:
         self._images, self._models = images, models
 
+    @staticmethod
+    def checks(request: dict[str, Any]) -> Iterator[Check]:
+        """Refuse data that is not in S3, and settings that contradict each other."""
+        yield partial(_check_split, request["TransformInput"])
+        yield partial(_check_payload, request)
+        yield partial(_check_join, request)
+        yield partial(
+            check_s3_source, request["TransformInput"]["DataSource"]["S3DataSource"], "TransformInput"
+        )
+        yield partial(split_uri, request["TransformOutput"]["S3OutputPath"])
+
     def validate(self, request: dict[str, Any]) -> None:
-        """Refuse a missing model, unknown images, and settings that contradict each other."""
+        """Refuse a missing model, unknown images, and what the checks refuse."""
         for container in self._models.containers(request["ModelName"]):
             self._images.find(container["Image"])
-        source = request["TransformInput"]["DataSource"]["S3DataSource"]
-        check_s3_source(source, "TransformInput")
-        split_uri(request["TransformOutput"]["S3OutputPath"])
-        split = request["TransformInput"].get("SplitType", "None")
-        if split not in {"None", "Line"}:
-            raise ValidationError(
-                f"SplitType {split!r} is not supported by the local runtime. Use Line or None."
-            )
-        payload, concurrent = request.get("MaxPayloadInMB"), request.get("MaxConcurrentTransforms")
-        if payload and concurrent and payload * concurrent > 100:
-            raise ValidationError(
-                f"MaxConcurrentTransforms * MaxPayloadInMB is {payload * concurrent}; expected at most 100."
-            )
-        join = request.get("DataProcessing", {}).get("JoinSource", "None")
-        assemble = request["TransformOutput"].get("AssembleWith", "None")
-        if join == "Input" and assemble != split:
-            raise ValidationError(
-                f"JoinSource Input needs the same SplitType and AssembleWith, not {split!r} and {assemble!r}."
-            )
+        for check in self.checks(request):
+            check()
 
     def inputs(self, request: dict[str, Any]) -> dict[str, str]:
         """Return the URI of the rows."""
@@ -117,6 +110,30 @@ class TransformProgram(JobProgram):
         return {}
 
 
+def _check_split(data: dict[str, Any]) -> None:
+    split = data.get("SplitType", "None")
+    if split not in {"None", "Line"}:
+        raise ValidationError(f"SplitType {split!r} is not supported by the local runtime. Use Line or None.")
+
+
+def _check_payload(request: dict[str, Any]) -> None:
+    payload, concurrent = request.get("MaxPayloadInMB"), request.get("MaxConcurrentTransforms")
+    if payload and concurrent and payload * concurrent > 100:
+        raise ValidationError(
+            f"MaxConcurrentTransforms * MaxPayloadInMB is {payload * concurrent}; expected at most 100."
+        )
+
+
+def _check_join(request: dict[str, Any]) -> None:
+    join = request.get("DataProcessing", {}).get("JoinSource", "None")
+    split = request["TransformInput"].get("SplitType", "None")
+    assemble = request["TransformOutput"].get("AssembleWith", "None")
+    if join == "Input" and assemble != split:
+        raise ValidationError(
+            f"JoinSource Input needs the same SplitType and AssembleWith, not {split!r} and {assemble!r}."
+        )
+
+
 def _stage_inputs(job: Job) -> list[dict[str, str]]:
     source = job.document["TransformInput"]["DataSource"]["S3DataSource"]
     folder = job.folder.host_path(f"{_WORK}/input")
@@ -138,11 +155,7 @@ def _plan(
     """Return the plan for the worker of one container."""
     data, processing = request["TransformInput"], request["DataProcessing"]
     return {
-        "root": _ROOT,
-        "module": image.serve_module,
-        "repository": image.name.repository,
-        "tag": image.name.tag,
-        "serve": image.entry.serve,
+        **served_image(image),
         "files": files,
         "split": data["SplitType"],
         "gzipped": data["CompressionType"] == "Gzip",
@@ -164,13 +177,11 @@ def _run_container(
     job: Job, container: dict[str, Any], image: LocalImage, plan: dict[str, Any], add_line: Any
 ) -> None:
     job.packages.use(image)
-    _stage_model(job, container)
+    stage_model(job, container)
     job.write_config(f"{_WORK}/plan.json", plan)
-    has_script = job.folder.host_path(f"{_MODEL}/code").is_dir() or job.folder.host_path(_CODE).is_dir()
-    name = image.name
-    quick = image.train_module and not has_script and name.version and not name.pickles
-    command = built_in(_WORKER, f"{_WORK}/plan.json", quick_xgboost=bool(quick))
-    ended = job.execute(command, _environment(job, container))
+    ended = job.execute(
+        serve_command(job, image, _WORKER, f"{_WORK}/plan.json"), _environment(job, container)
+    )
     if ended.exit_code == 0:
         return
     error_file = job.produced(plan["error_file"])
@@ -181,29 +192,7 @@ def _run_container(
         )
         add_line(f"[sagemaker logs]: {error['file']}: Message: {error['message']}")
     blame = "ClientError" if error["status"] < 500 else "AlgorithmError"
-    raise JobFailedError(f"{blame}: See job logs for more information{job.packages.differences}")
-
-
-def _stage_model(job: Job, container: dict[str, Any]) -> None:
-    """Put the container's model, and no other, where the container expects it."""
-    for path in (_MODEL, _CODE):
-        shutil.rmtree(job.produced(path), ignore_errors=True)
-    model = job.folder.host_path(_MODEL)
-    model.mkdir(parents=True)
-    uri = container.get("ModelDataUrl")
-    if uri:
-        unpack(_fetch(job, uri), model)
-    job.packages.require(model / "code")
-    source = container.get("Environment", {}).get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-    if source.startswith("s3://"):
-        code = job.folder.host_path(_CODE)
-        unpack(_fetch(job, source), code)
-        job.packages.require(code)
-
-
-def _fetch(job: Job, uri: str) -> Path:
-    job.check_not_stopped()
-    return job.storage.fetch(*split_uri(uri), job.folder.path / "archive.tar.gz")
+    raise JobFailedError(f"{blame}: See job logs for more information{job.packages.notes}")
 
 
 def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:
@@ -211,7 +200,7 @@ def _environment(job: Job, container: dict[str, Any]) -> dict[str, str]:
         "SAGEMAKER_BATCH": "true",
         "SAGEMAKER_BATCH_STRATEGY": _strategy(job.document),
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(job.document.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)),
-        "SM_MODEL_DIR": _MODEL,
+        "SM_MODEL_DIR": MODEL_FOLDER,
         **container.get("Environment", {}),
         **job.document.get("Environment", {}),
     }

@@ -1,4 +1,4 @@
-"""Publish the changes of executions and steps as EventBridge events on the account's default bus.
+"""Publish the changes of executions, steps and model packages on the account's default event bus.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 """
@@ -21,6 +21,24 @@ logger = logging.getLogger(__name__)
 
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 STEP_CHANGE = "SageMaker Model Building Pipeline Execution Step Status Change"
+PACKAGE_CHANGE = "SageMaker Model Package State Change"
+# The members of DescribeModelPackage's answer that AWS's example of the event shows, and what says why.
+_PACKAGE_MEMBERS = (
+    "ModelPackageName",
+    "ModelPackageGroupName",
+    "ModelPackageVersion",
+    "ModelPackageArn",
+    "ModelPackageDescription",
+    "InferenceSpecification",
+    "ModelPackageStatus",
+    "ModelPackageStatusDetails",
+    "CertifyForMarketplace",
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "MetadataProperties",
+    "CustomerMetadataProperties",
+    "ModelMetrics",
+)
 _MOST_ENTRIES = 10  # of one PutEvents call
 _SHUTDOWN_SECONDS = 5.0
 
@@ -35,9 +53,7 @@ class EventPublisher:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], dict[str, Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
@@ -57,7 +73,7 @@ class EventPublisher:
         }
         if execution_phase(execution["PipelineExecutionStatus"]).is_terminal:
             detail["executionEndTime"] = _time(execution.get("LastModifiedTime"))
-        self._queue.put((EXECUTION_CHANGE, dict(execution), detail))
+        self._put_change(EXECUTION_CHANGE, execution, detail)
 
     def step_changed(
         self, execution: Mapping[str, Any], step: Mapping[str, Any], previous_status: str | None
@@ -79,12 +95,37 @@ class EventPublisher:
             "failureReason": step.get("FailureReason"),
             "cacheHitResult": _lower_camel(step.get("CacheHitResult")),
         }
-        self._queue.put((STEP_CHANGE, dict(execution), detail))
+        self._put_change(STEP_CHANGE, execution, detail)
+
+    def package_changed(self, package: Mapping[str, Any]) -> None:
+        """Publish the new approval status of a model package, or that it has been created.
+
+        :param package: its document.
+        """
+        detail = {name: package.get(name) for name in _PACKAGE_MEMBERS}
+        times = {name: _time(package.get(name)) for name in ("CreationTime", "LastModifiedTime")}
+        self._put(PACKAGE_CHANGE, [package["ModelPackageArn"]], {**detail, **times})
 
     def shutdown(self) -> None:
         """Deliver the pending events and stop."""
         self._queue.put(None)
         self._thread.join(_SHUTDOWN_SECONDS)
+
+    def _put_change(self, detail_type: str, execution: Mapping[str, Any], detail: dict[str, Any]) -> None:
+        pipeline, arn = execution["PipelineArn"], execution["PipelineExecutionArn"]
+        detail = {**detail, "pipelineArn": pipeline, "pipelineExecutionArn": arn}
+        self._put(detail_type, [pipeline, arn], detail)
+
+    def _put(self, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+        self._queue.put(
+            {
+                "Source": "aws.sagemaker",
+                "DetailType": detail_type,
+                "Resources": resources,
+                "Time": time.time(),
+                "Detail": json.dumps({k: v for k, v in detail.items() if v is not None}),
+            }
+        )
 
     def _run(self) -> None:
         open_ = True
@@ -94,22 +135,11 @@ class EventPublisher:
                 batch.append(self._queue.get())
             open_ = batch[-1] is not None
             try:
-                entries = [self._entry(*change) for change in batch if change is not None]
+                entries = [entry for entry in batch if entry is not None]
                 if entries:
                     self._account.client("events").put_events(Entries=entries)
             except Exception:
                 logger.exception("%d events could not be delivered", len(batch))
-
-    def _entry(self, detail_type: str, execution: Mapping[str, Any], detail: dict[str, Any]) -> Entry:
-        pipeline, arn = execution["PipelineArn"], execution["PipelineExecutionArn"]
-        detail = {**detail, "pipelineArn": pipeline, "pipelineExecutionArn": arn}
-        return {
-            "Source": "aws.sagemaker",
-            "DetailType": detail_type,
-            "Resources": [pipeline, arn],
-            "Time": time.time(),
-            "Detail": json.dumps({k: v for k, v in detail.items() if v is not None}),
-        }
 
 
 def _time(value: Any) -> str | None:

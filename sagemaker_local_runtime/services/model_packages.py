@@ -8,6 +8,7 @@ from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import ConflictError, ValidationError
+from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.lineage import Lineage
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
 from sagemaker_local_runtime.store import Document, public
@@ -24,10 +25,12 @@ class ModelPackages:
     """Create, find, change and delete model packages and their groups, in AWS's format.
 
     :param account: its store keeps everything.
+    :param events: is told about each new package and each change of an approval status.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, events: EventPublisher) -> None:
         self._account = account
+        self._events = events
         self._store = account.store
 
     def create_model_package_group(self, request: Mapping[str, Any]) -> str:
@@ -113,6 +116,7 @@ class ModelPackages:
             put_tags(self._store, arn, request.get("Tags") or [])
             if parent:
                 Lineage(self._account).add_package(package)
+        self._events.package_changed(package)
         return arn
 
     def describe_model_package(self, name_or_arn: str) -> dict[str, Any]:
@@ -127,13 +131,24 @@ class ModelPackages:
         parent = self._group(group)["ModelPackageGroupName"] if group else None
         return [public(package) for package in self._store.list(PACKAGE, parent=parent)]
 
+    def latest_approved(self, group: str) -> dict[str, Any] | None:
+        """Return the newest Approved package of a group (its name or ARN); None if there is none."""
+        packages = self._store.list(PACKAGE, parent=group.rpartition("/")[2])
+        approved = [package for package in packages if package["ModelApprovalStatus"] == "Approved"]
+        return public(max(approved, key=lambda package: package["ModelPackageVersion"])) if approved else None
+
     def update_model_package(self, request: Mapping[str, Any]) -> str:
         """Change a package's approval, metadata or specifications, and return its ARN.
+
+        The same ClientToken changes it only once.
 
         :raises ValidationError: the package does not exist, or cannot be changed like this.
         """
         with self._store.transaction():
             package = self._package(str(request["ModelPackageArn"]))
+            arn, token = str(package["ModelPackageArn"]), request.get("ClientToken")
+            if token and not self._store.insert(_TOKEN, f"update {token}", {"ModelPackageArn": arn}):
+                return arn
             changes: dict[str, Any] = {key: request[key] for key in _REPLACED if key in request}
             if "ModelApprovalStatus" in request:
                 changes["ModelApprovalStatus"] = _approval(package, request["ModelApprovalStatus"])
@@ -150,8 +165,10 @@ class ModelPackages:
                 known = package.get("AdditionalInferenceSpecifications", [])
                 changes["AdditionalInferenceSpecifications"] = [*known, *added]
             changes.update(LastModifiedTime=time.time(), LastModifiedBy={})
-            self._store.update(PACKAGE, package["ModelPackageArn"], **changes)
-            return str(package["ModelPackageArn"])
+            self._store.update(PACKAGE, arn, **changes)
+        if changes.get("ModelApprovalStatus", before := package.get("ModelApprovalStatus")) != before:
+            self._events.package_changed(self.describe_model_package(arn))
+        return arn
 
     def delete_model_package(self, name_or_arn: str) -> None:
         """Delete a package; its version number is not used again.

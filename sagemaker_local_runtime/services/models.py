@@ -8,6 +8,7 @@ from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import ValidationError
+from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.model_packages import ModelPackages
 from sagemaker_local_runtime.services.storage import Storage
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
@@ -20,10 +21,11 @@ class ModelRegistry(ModelPackages):
 
     :param account: its store keeps everything.
     :param storage: finds the artifacts of models.
+    :param events: is told about the changes of packages.
     """
 
-    def __init__(self, account: Account, storage: Storage) -> None:
-        super().__init__(account)
+    def __init__(self, account: Account, storage: Storage, events: EventPublisher) -> None:
+        super().__init__(account, events)
         self._storage = storage
 
     def create_model(self, request: Mapping[str, Any]) -> str:

@@ -5,13 +5,15 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParamet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import ResourceLimitError, ValidationError
 from sagemaker_local_runtime.tuning.ranges import Range, ranges_of
 from sagemaker_local_runtime.tuning.strategies import Search, grid_size, search
+from sagemaker_local_runtime.validation import Check
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
 _MAX_PARALLEL = 100
@@ -71,27 +73,20 @@ class Plan:
 
         :raises AwsError: AWS or this runtime refuses it.
         """
-        config = request["HyperParameterTuningJobConfig"]
-        _refuse_unsupported(request, config)
-        definition = request["TrainingJobDefinition"]
-        ranges = ranges_of(config.get("ParameterRanges") or definition.get("HyperParameterRanges") or {})
-        _check_static(definition, ranges)
-        objective = config.get("HyperParameterTuningJobObjective") or definition.get("TuningObjective")
-        if not objective:
-            raise ValidationError(
-                "The tuning job has no objective metric. Add HyperParameterTuningJobObjective to its config."
-            )
-        limits = config["ResourceLimits"]
+        for check in checks(request):
+            check()
+        config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
+        limits, objective = config["ResourceLimits"], _objective(request)
         criteria = config.get("TuningJobCompletionCriteria", {})
         return cls(
             definition=definition,
-            ranges=ranges,
+            ranges=_ranges(request),
             strategy=config["Strategy"],
             seed=config.get("RandomSeed"),
             metric=objective["MetricName"],
             minimize=objective["Type"] == "Minimize",
-            limit=_limit(config["Strategy"], ranges, limits.get("MaxNumberOfTrainingJobs")),
-            parallel=_within("MaxParallelTrainingJobs", limits["MaxParallelTrainingJobs"], _MAX_PARALLEL),
+            limit=_limit(request),
+            parallel=_parallel(request),
             max_seconds=limits.get("MaxRuntimeInSeconds"),
             target=criteria.get("TargetObjectiveMetricValue"),
             patience=criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving"),
@@ -130,7 +125,17 @@ class Plan:
         return than is None or (value < than if self.minimize else value > than)
 
 
-def _refuse_unsupported(request: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def checks(request: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the checks of a request, each of which relies on those before it.
+
+    They need nothing but the request; a pipeline is checked with them, too.
+    """
+    for check in (_refuse_unsupported, _check_definition, _ranges, _objective, _limit, _parallel):
+        yield partial(check, request)
+
+
+def _refuse_unsupported(request: Mapping[str, Any]) -> None:
+    config = request["HyperParameterTuningJobConfig"]
     convergence = config.get("TuningJobCompletionCriteria", {}).get("ConvergenceDetected", {})
     ranges = config.get("ParameterRanges", {})
     refused = {
@@ -147,21 +152,41 @@ def _refuse_unsupported(request: Mapping[str, Any], config: Mapping[str, Any]) -
             f"The local runtime does not support {', '.join(found)} of a tuning job. Remove it: what is "
             "supported is one TrainingJobDefinition and the strategies Random, Grid and Bayesian."
         )
+
+
+def _check_definition(request: Mapping[str, Any]) -> None:
     if "TrainingJobDefinition" not in request:
         raise ValidationError("The tuning job has no TrainingJobDefinition. Add it.")
 
 
-def _check_static(definition: Mapping[str, Any], ranges: list[Range]) -> None:
-    both = sorted({item.name for item in ranges} & definition.get("StaticHyperParameters", {}).keys())
+def _ranges(request: Mapping[str, Any]) -> list[Range]:
+    config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
+    found = ranges_of(config.get("ParameterRanges") or definition.get("HyperParameterRanges") or {})
+    both = sorted({item.name for item in found} & definition.get("StaticHyperParameters", {}).keys())
     if both:
         raise ValidationError(
             f"StaticHyperParameters and ParameterRanges both have {', '.join(both)}. Remove it from one."
         )
+    return found
 
 
-def _limit(strategy: str, ranges: list[Range], given: int | None) -> int:
+def _objective(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
+    found: Mapping[str, Any] | None = config.get("HyperParameterTuningJobObjective") or definition.get(
+        "TuningObjective"
+    )
+    if not found:
+        raise ValidationError(
+            "The tuning job has no objective metric. Add HyperParameterTuningJobObjective to its config."
+        )
+    return found
+
+
+def _limit(request: Mapping[str, Any]) -> int:
+    config = request["HyperParameterTuningJobConfig"]
+    strategy, given = config["Strategy"], config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
     if strategy == "Grid":
-        size = grid_size(ranges)
+        size = grid_size(_ranges(request))
         if given not in (None, size):
             raise ValidationError(
                 f"MaxNumberOfTrainingJobs is {given}, but the grid has {size} combinations. Remove it, or "
@@ -173,6 +198,11 @@ def _limit(strategy: str, ranges: list[Range], given: int | None) -> int:
             f"ResourceLimits has no MaxNumberOfTrainingJobs, which the strategy {strategy!r} needs. Add it."
         )
     return _within("MaxNumberOfTrainingJobs", given, _MAX_JOBS[strategy])
+
+
+def _parallel(request: Mapping[str, Any]) -> int:
+    limits = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    return _within("MaxParallelTrainingJobs", limits["MaxParallelTrainingJobs"], _MAX_PARALLEL)
 
 
 def _within(what: str, value: int, limit: int) -> int:

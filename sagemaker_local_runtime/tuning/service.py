@@ -17,7 +17,7 @@ from sagemaker_local_runtime.exceptions import (
 )
 from sagemaker_local_runtime.faults import FaultPlan
 from sagemaker_local_runtime.jobs import JobService
-from sagemaker_local_runtime.jobs.kinds import FINAL, job_tags
+from sagemaker_local_runtime.jobs.kinds import FINAL, TRAINING, job_tags
 from sagemaker_local_runtime.services.tags import delete_tags, put_tags
 from sagemaker_local_runtime.store import public
 from sagemaker_local_runtime.tuning.plan import Plan
@@ -88,7 +88,7 @@ class TuningService:
     def describe(self, name: str) -> dict[str, Any]:
         """Return AWS's Describe answer.
 
-        :raises ResourceNotFoundError: there is no such tuning job.
+        :raises ResourceNotFoundError: the tuning job does not exist.
         """
         document = self._get(name)
         summaries = self._summaries(document)
@@ -108,14 +108,14 @@ class TuningService:
     def training_jobs(self, name: str) -> Documents:
         """Return the summaries of a tuning job's training jobs, oldest first.
 
-        :raises ResourceNotFoundError: there is no such tuning job.
+        :raises ResourceNotFoundError: the tuning job does not exist.
         """
         return self._summaries(self._get(name))
 
     def stop(self, name: str) -> None:
         """Stop a tuning job and its training jobs; its status becomes Stopping, then Stopped.
 
-        :raises AwsError: there is no such tuning job, or it has already ended.
+        :raises AwsError: the tuning job does not exist, or has already ended.
         """
         with self._lock:
             status, active = self._get(name)[_STATUS], self._active.get(name)
@@ -128,7 +128,7 @@ class TuningService:
     def delete(self, name: str) -> None:
         """Delete the record of an ended tuning job; its training jobs and artifacts stay.
 
-        :raises AwsError: there is no such tuning job, or it is still running.
+        :raises AwsError: the tuning job does not exist, or is still running.
         """
         with self._lock:
             document = self._get(name)
@@ -180,14 +180,17 @@ class TuningService:
 
     def _summaries(self, document: dict[str, Any]) -> Documents:
         plan = Plan.of(document)
+        # A deleted training job has lost all of its metadata: API_DeleteTrainingJob.html
+        found = (self._store.get(TRAINING.resource, name) for name in document["_training_jobs"])
         return [
             summary(
-                self._jobs.describe("training", name),
+                job,
                 tuning_job=document["HyperParameterTuningJobName"],
                 metric=plan.metric,
                 names=[item.name for item in plan.ranges],
             )
-            for name in document["_training_jobs"]
+            for job in found
+            if job is not None
         ]
 
     def _insert(self, request: dict[str, Any], arn: str, tags: Documents) -> None:

@@ -9,6 +9,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import prod
 from typing import Any, Protocol
 
@@ -92,13 +93,9 @@ class BayesianSearch:
     """
 
     def __init__(self, ranges: Sequence[Range], seed: int | None, *, limit: int, minimize: bool) -> None:
-        try:
-            import optuna
-        except ImportError as error:
-            raise ValidationError(
-                "The strategy 'Bayesian' needs Optuna, which is not installed. Install it with `pip install "
-                "'sagemaker-pipelines-local-runtime[tuning]'`, or use the strategy Random."
-            ) from error
+        check_installed("Bayesian")
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._ranges = {item.name: item for item in ranges}
         self._failed = optuna.trial.TrialState.FAIL
@@ -131,6 +128,18 @@ class BayesianSearch:
     def _text(self, name: str, value: Any) -> str:
         item = self._ranges[name]
         return str(value) if isinstance(item, Choice) else item.at(value)
+
+
+def check_installed(strategy: str) -> None:
+    """Refuse a strategy whose library is missing.
+
+    :raises ValidationError: Optuna is not installed; the message says how to install it.
+    """
+    if strategy == "Bayesian" and find_spec("optuna") is None:
+        raise ValidationError(
+            "The strategy 'Bayesian' needs Optuna, which is not installed. Install it with `pip install "
+            "'sagemaker-pipelines-local-runtime[tuning]'`, or use the strategy Random."
+        )
 
 
 def grid_size(ranges: Sequence[Range]) -> int:

@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import Any
 
-from sagemaker_local_runtime.testing import Endpoint
+from sagemaker_local_runtime.testing_client import Endpoint
 
 ROLE = "arn:aws:iam::123456789012:role/lambda"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sagemaker_local_runtime.testing import Endpoint, LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing_client import Endpoint
 
 PROGRAM = """
 import json, os, time

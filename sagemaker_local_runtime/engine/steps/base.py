@@ -121,6 +121,7 @@ class StepOutcome:
     :param failure_reason: why it failed.
     :param failure_type: the exception type that retry policies match, such as
         ``"SageMaker.JOB_INTERNAL_ERROR"``; None matches none.
+    :param description: the StepDescription, instead of that of the definition.
     """
 
     status: Literal["Succeeded", "Failed", "Stopped"]
@@ -128,6 +129,7 @@ class StepOutcome:
     properties: dict[str, Any] = field(default_factory=dict)
     failure_reason: str | None = None
     failure_type: str | None = None
+    description: str | None = None
 
 
 class StepExecutor(Protocol):

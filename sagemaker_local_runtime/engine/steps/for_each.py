@@ -7,6 +7,7 @@ API in ForEachStepMetadata and IterationContext.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -125,9 +126,12 @@ def _values(iterations: list[Iteration], name: str, path: str, text: str) -> Ite
     for iteration in iterations:
         value = walk(iteration.outputs[name], path, text)
         try:
-            yield iteration.index, float(value)
+            number = float(value)
         except (TypeError, ValueError):
+            number = math.nan
+        if math.isnan(number):  # no number is larger or smaller
             raise ResolutionError(
                 f"The Selector compares {text!r}, which is {value!r} in iteration {iteration.index}; "
                 "expected a number. Select another field."
-            ) from None
+            )
+        yield iteration.index, number

@@ -7,10 +7,16 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from sagemaker_local_runtime.engine.known import first_problem, known
 from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from sagemaker_local_runtime.jobs.kinds import JobKind
+from sagemaker_local_runtime.jobs.processing import ProcessingProgram
+from sagemaker_local_runtime.jobs.program import JobProgram
+from sagemaker_local_runtime.jobs.training import TrainingProgram
+from sagemaker_local_runtime.jobs.transform import TransformProgram
 from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.validation import validate
 
@@ -20,6 +26,11 @@ _FAILURE_TYPES = {
     "InternalServerError": "SageMaker.JOB_INTERNAL_ERROR",
     "CapacityError": "SageMaker.CAPACITY_ERROR",
     "ResourceLimitExceeded": "SageMaker.RESOURCE_LIMIT",
+}
+
+
+_PROGRAMS: Mapping[JobKind, type[JobProgram]] = {
+    program.kind: program for program in (ProcessingProgram, TrainingProgram, TransformProgram)
 }
 
 
@@ -38,21 +49,36 @@ class JobExecutor:
 
         :raises AwsError: the job is refused.
         """
-        kind, jobs = self._kind, step_run.services.jobs
-        name = step_run.resource_name(kind.name_field)
-        arguments = step_run.with_role("RoleArn") if kind.needs_role else step_run.arguments
-        arguments = arguments | _experiment_config(step_run)
-        arn = jobs.create(
-            kind.kind,
-            validate(f"Create{kind.prefix}", {**arguments, kind.name_field: name}),
-            pipeline_execution_arn=step_run.execution["PipelineExecutionArn"],
-            step_name=step_run.name,
-        )
-        metadata = {kind.prefix: {"Arn": arn}}
-        # A job that is not recorded would go on although its step has failed.
-        step_run.services.account.store.persist(lambda: step_run.record(metadata))
-        job = jobs.wait(kind.kind, name, step_run.stop)
-        return _outcome(job, kind, metadata, stopped=step_run.stop.is_set())
+        return run_job(step_run, self._kind, lambda arn: {self._kind.prefix: {"Arn": arn}})
+
+
+def run_job(step_run: StepRun, kind: JobKind, metadata_of: Callable[[str], dict[str, Any]]) -> StepOutcome:
+    """Start the job that a step's arguments request, wait until it has ended, and report how.
+
+    :param kind: the kind of job.
+    :param metadata_of: returns the step's metadata, given the ARN of the job.
+    :raises AwsError: the job is refused.
+    """
+    jobs = step_run.services.jobs
+    name = step_run.resource_name(kind.name_field)
+    arguments = step_run.with_role("RoleArn") if kind.needs_role else step_run.arguments
+    arguments = arguments | _experiment_config(step_run)
+    arn = jobs.create(
+        kind.kind,
+        validate(f"Create{kind.prefix}", {**arguments, kind.name_field: name}),
+        pipeline_execution_arn=step_run.execution["PipelineExecutionArn"],
+        step_name=step_run.name,
+    )
+    metadata = metadata_of(arn)
+    # A job that is not recorded would go on although its step has failed.
+    step_run.services.account.store.persist(lambda: step_run.record(metadata))
+    job = jobs.wait(kind.kind, name, step_run.stop)
+    return _outcome(job, kind, metadata, stopped=step_run.stop.is_set())
+
+
+def job_problems(kind: JobKind, step: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the request for a step's job, before it is resolved."""
+    return first_problem(_PROGRAMS[kind].checks(known(step["Arguments"])))
 
 
 def _experiment_config(step_run: StepRun) -> dict[str, Any]:

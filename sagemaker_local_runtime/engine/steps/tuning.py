@@ -5,10 +5,17 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.htm
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain
 from typing import Any
 
+from sagemaker_local_runtime.engine.known import first_problem, known
 from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from sagemaker_local_runtime.engine.steps.job import failed
+from sagemaker_local_runtime.jobs.training import TrainingProgram
+from sagemaker_local_runtime.tuning.plan import checks
+from sagemaker_local_runtime.tuning.strategies import check_installed
 from sagemaker_local_runtime.tuning.summaries import best_first
 from sagemaker_local_runtime.validation import validate
 
@@ -46,6 +53,20 @@ class TuningExecutor:
             return StepOutcome(status="Stopped", metadata=metadata, properties=job)
         reason = job.get("FailureReason") or f"The job ended as {status}."
         return failed(reason, metadata=metadata, properties=job)
+
+
+def problems(step: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a Tuning step, before it is resolved."""
+    request = known(step["Arguments"])
+    definition = request.get("TrainingJobDefinition")
+    strategy = request["HyperParameterTuningJobConfig"]["Strategy"]
+    return first_problem(
+        chain(
+            checks(request),
+            [partial(check_installed, strategy)],
+            TrainingProgram.checks(definition) if definition else (),
+        )
+    )
 
 
 def _request(step_run: StepRun, name: str) -> dict[str, Any]:

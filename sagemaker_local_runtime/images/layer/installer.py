@@ -22,6 +22,8 @@ from typing import Any
 
 #: Beside pyvenv.cfg: what pip in this layer needs to know.
 SETTINGS = "layer.json"
+#: Beside it: what the last ``pip install`` of a job said, if it failed.
+FAILURE = "failure.txt"
 _COMMANDS = ("install", "uninstall", "list", "freeze", "show", "check")
 # What pip has and uv does not: about pip itself, its screen or its connections; True takes a value.
 _LEFT_OUT = {
@@ -65,6 +67,7 @@ def main(arguments: list[str]) -> int:
     settings = load(sys.prefix)
     if settings["refusal"]:
         print(settings["refusal"], file=sys.stderr)
+        (Path(sys.prefix) / FAILURE).write_text(settings["refusal"])
         return 1
     command = next((word for word in arguments if not word.startswith("-")), None)
     if command is None and {"-V", "--version"} & set(arguments):
@@ -89,7 +92,7 @@ def main(arguments: list[str]) -> int:
         python=Path(sys.executable),
         site=site,
         below=[Path(sys.prefix) / "kept", *map(Path, settings["below"])],
-        run=lambda words: subprocess.call(words, env=environment),
+        run=lambda words: (_install if command == "install" else subprocess.call)(words, env=environment),
     )
 
 
@@ -117,6 +120,11 @@ def run_uv(
             return run(words)
 
 
+def summary(lines: list[str]) -> str:
+    """Return the end of what a failed uv has written, on one line."""
+    return " ".join(" ".join(lines[-12:]).split())[-700:]
+
+
 def translated(options: list[str]) -> list[str]:
     """Return pip's options as uv's."""
     words, skip = [], False
@@ -134,6 +142,22 @@ def translated(options: list[str]) -> list[str]:
 def digest(path: Path) -> str:
     """Return the name of the kept layer of a requirements file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _install(words: list[str], env: dict[str, str]) -> int:
+    """Run uv, pass on what it writes, and keep the end of it if it fails: its caller's traceback follows."""
+    failure = Path(sys.prefix) / FAILURE
+    failure.unlink(missing_ok=True)
+    lines: list[str] = []
+    with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            lines.append(line)
+    if process.returncode:
+        failure.write_text(summary(lines))
+    return process.returncode
 
 
 def _take_kept(options: list[str], settings: dict[str, Any]) -> bool:

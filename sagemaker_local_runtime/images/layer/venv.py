@@ -78,10 +78,11 @@ def create_layer(folder: Path, below: Interpreter) -> Layer:
     # Until a kept layer takes its place, so that interpreters which have started by then look there, too.
     (folder / _NOTHING).mkdir()
     layer.kept.symlink_to(_NOTHING)
-    # A line that begins with "import" is run, so that the .pth files below are honoured, too.
-    sites = "".join(f"import site; site.addsitedir({str(path)!r})\n" for path in below.sites)
-    kept = f"import site, sys; site.addsitedir(sys.prefix + {'/' + layer.kept.name!r})\n"
-    (layer.site / "below.pth").write_text(kept + sites)
+    # A line that begins with "import" is run, so that the .pth files of a folder are honoured, too.
+    # A kept layer has this file as well, and would begin again with the folder that it lies in.
+    folders = ["sys.prefix + '/kept'", *(repr(str(path)) for path in below.sites)]
+    lines = [f"import site, sys; {each} in sys.path or site.addsitedir({each})\n" for each in folders]
+    (layer.site / "below.pth").write_text("".join(lines))
     return layer
 
 

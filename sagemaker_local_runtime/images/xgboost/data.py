@@ -110,7 +110,7 @@ def _read_libsvm(files: list[Path]) -> Any:
 
 def _sparse(handles: list[io.BytesIO]) -> tuple[Any, Any]:
     """Return features and labels; indices are kept as they are, as XGBoost's own reader does."""
-    from scipy.sparse import vstack  # type: ignore[import-untyped] # SciPy ships no types
+    from scipy.sparse import vstack
     from sklearn.datasets import load_svmlight_files
 
     loaded = load_svmlight_files(handles, zero_based=True, dtype=np.float32)

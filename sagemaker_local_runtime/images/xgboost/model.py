@@ -35,7 +35,7 @@ def load_model(folder: Path) -> Any:
 
     Unpickling runs code by the model's author: call this only inside a job's sandbox.
 
-    :raises ModelError: there is no file, or it is not a model.
+    :raises ModelError: the file does not exist, or is not a model.
     """
     named = folder / MODEL_NAME
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

@@ -107,17 +107,22 @@ class Engine:
         events: Any = self.events
         storage: Any = self.objects
         preparation = Preparation(Catalog(), Environments(data_dir / "environments"))
+        stubs: Any = SimpleNamespace(types=())
         jobs: Any = SimpleNamespace(preparation=preparation)
         services = Services(
             account=account,
             jobs=jobs,
             tuning=nothing,
             functions=nothing,
+            endpoints=nothing,
+            stubs=stubs,
             models=nothing,
             storage=storage,
             events=events,
         )
-        self.runtime: Any = SimpleNamespace(account=account, executions=ExecutionService(services))
+        self.runtime: Any = SimpleNamespace(
+            account=account, executions=ExecutionService(services), stubs=stubs
+        )
 
     def call(self, name: str, **request: Any) -> dict[str, Any]:
         return ACTIONS[name](self.runtime, request)

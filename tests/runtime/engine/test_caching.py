@@ -29,7 +29,8 @@ def run(engine: Engine, **request: Any) -> str:
 
 
 def outputs(uri: Any) -> dict[str, Any]:
-    return {"Outputs": [{"OutputName": "out", "S3Output": {"S3Uri": uri, "S3UploadMode": "EndOfJob"}}]}
+    output = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "EndOfJob"}
+    return {"Outputs": [{"OutputName": "out", "S3Output": output}]}
 
 
 def test_the_same_inputs_reuse_the_job_and_its_outputs(engine: Engine, jobs: FakeJobs) -> None:

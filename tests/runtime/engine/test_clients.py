@@ -34,6 +34,7 @@ def cli(runtime: LocalRuntime, *arguments: str) -> Any:
     return json.loads(result.stdout) if result.stdout.strip() else {}
 
 
+@pytest.mark.thorough
 def test_the_aws_cli_creates_starts_describes_and_deletes(
     local_runtime: LocalRuntime, tmp_path: Path
 ) -> None:

@@ -134,11 +134,12 @@ def test_the_selected_iteration_and_all_others_are_properties(
     assert steps["Each"]["Metadata"]["ForEach"]["Selector"] == chosen
 
 
-def test_a_selector_that_compares_text_fails_the_step(engine: Engine) -> None:
+@pytest.mark.parametrize("item", ["high", "nan"])
+def test_a_selector_that_compares_no_number_fails_the_step(engine: Engine, item: str) -> None:
     selector = {"Pick": "MaxBy", "Field": get("IterationOutput.Work.Environment.ITEM")}
-    arn = executed(engine, for_each(["1", "high"], processing("Work", **ITEM), selector=selector))
+    arn = executed(engine, for_each(["1", item], processing("Work", **ITEM), selector=selector))
     reason = engine.steps(arn)["Each"]["FailureReason"]
-    assert "which is 'high' in iteration 1; expected a number" in reason
+    assert f"which is '{item}' in iteration 1; expected a number" in reason
 
 
 def test_a_failed_child_fails_the_step_and_not_its_neighbours(engine: Engine, jobs: FakeJobs) -> None:

@@ -33,7 +33,7 @@ def test_a_chain_runs_in_order_and_succeeds(engine: Engine, jobs: FakeJobs) -> N
 
 def test_a_step_receives_the_outputs_of_the_step_that_it_refers_to(engine: Engine, jobs: FakeJobs) -> None:
     uri = "s3://bucket/train"
-    output = {"S3Uri": uri, "S3UploadMode": "EndOfJob"}
+    output = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/train", "S3UploadMode": "EndOfJob"}
     outputs = {"Outputs": [{"OutputName": "train", "S3Output": output}]}
     reference = get("Steps.a.ProcessingOutputConfig.Outputs['train'].S3Output.S3Uri")
     run(
@@ -229,7 +229,11 @@ def test_a_property_file_decides_the_branch(engine: Engine) -> None:
             "Outputs": [
                 {
                     "OutputName": "evaluation",
-                    "S3Output": {"S3Uri": "s3://bucket/eval", "S3UploadMode": "EndOfJob"},
+                    "S3Output": {
+                        "S3Uri": "s3://bucket/eval",
+                        "LocalPath": "/opt/ml/processing/eval",
+                        "S3UploadMode": "EndOfJob",
+                    },
                 }
             ]
         },

@@ -191,7 +191,7 @@ def test_tags_of_pipelines_and_executions(engine: Engine) -> None:
         ('{"Version": NaN}', "NaN is not a JSON number"),
         ("{}", "Version is None"),
         (json.dumps(pipeline(processing("a"), processing("a"))), "step a: 2 steps have this name"),
-        (json.dumps(pipeline(processing("a", "b"))), "DependsOn names the step 'b'"),
+        (json.dumps(pipeline(processing("a", "b"))), "names the step 'b', which does not exist; remove it."),
         (json.dumps(pipeline(processing("a", X=get("Parameters.Q")))), "'Parameters.Q'"),
         (
             json.dumps(pipeline(processing("a", {"Step": "b", "Trigger": "Sometimes"}), processing("b"))),

@@ -126,6 +126,7 @@ def test_a_condition_reads_a_metric_of_a_training_job(
     assert verdict.value > 0
 
 
+@pytest.mark.thorough
 def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(
     local_runtime_process: RuntimeProcess, tmp_path: Path
 ) -> None:

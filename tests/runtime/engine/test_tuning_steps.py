@@ -190,6 +190,11 @@ def test_clients_list_stop_and_delete_tuning_jobs(local_runtime: LocalRuntime) -
     rates = [job["TunedHyperParameters"]["rate"] for job in by_metric["TrainingJobSummaries"]]
     assert (rates, "NextToken" in by_metric) == (["1", "2"], True)
 
+    name = by_metric["TrainingJobSummaries"][1]["TrainingJobName"]
+    sagemaker.delete_training_job(TrainingJobName=name)
+    left = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="worker")
+    assert left["TrainingJobStatusCounters"]["Completed"] == 2
+
     sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="worker")
     with pytest.raises(ClientError, match="can't find a tuning job with the name worker"):
         sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="worker")

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer  # noqa: TID253 - it is the endpoint
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.faults import FaultPlan
 from sagemaker_local_runtime.jobs import JobService
+from sagemaker_local_runtime.services.events import EventPublisher
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import Storage
 from sagemaker_local_runtime.settings import Settings
@@ -37,7 +38,7 @@ class JobRuntime:
         self.account = Account(settings, endpoint_url)
         self.faults = FaultPlan()
         self.storage = Storage(self.account)
-        self.models = ModelRegistry(self.account, self.storage)
+        self.models = ModelRegistry(self.account, self.storage, EventPublisher(self.account))
         self.jobs = JobService(self.account, self.storage, self.models, self.faults)
         self.tuning = TuningService(self.account, self.jobs, self.faults)
 

@@ -1,7 +1,7 @@
 """A user of ``@step``: deploys a pipeline of functions with SDK v3, in a process of its own.
 
 Run by ``test_step_functions.py`` with the endpoint in the environment; the arguments are the pipeline's name,
-the role, the image and the requirements file.
+the role, the image, a bucket and the requirements file, which names the package ``words``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sagemaker.mlops.workflow.function_step import step  # noqa: TID253 - as abo
 from sagemaker.mlops.workflow.pipeline import Pipeline  # noqa: TID253 - as above
 
 
-def main(name: str, role: str, image: str, requirements: str) -> None:
+def main(name: str, role: str, image: str, bucket: str, requirements: str) -> None:
     telemetry_logging._send_telemetry_request = lambda *_, **__: None
     job: dict[str, Any] = {
         "instance_type": "ml.m5.large",
@@ -29,11 +29,23 @@ def main(name: str, role: str, image: str, requirements: str) -> None:
 
     @step(name="Make", **job)  # type: ignore[untyped-decorator]
     def make(count: int) -> dict[str, Any]:
-        return {"value": 2 * count, "rows": [count] * count}
+        if count > 90:
+            import time
+
+            time.sleep(3600)
+        version = None
+        if requirements:
+            import words  # type: ignore[import-not-found]
+
+            version = words.VERSION
+        return {"value": 2 * count, "rows": [count] * count, "version": version}
 
     @step(name="Add", **job)  # type: ignore[untyped-decorator]
     def add(made: dict[str, Any], more: int) -> int:
-        if len(made["rows"]) > 5:
+        import boto3
+
+        found = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix="many-rows-are-fine")
+        if len(made["rows"]) > 5 and not found["KeyCount"]:
             raise ValueError("too many rows")
         return int(made["value"]) + more
 

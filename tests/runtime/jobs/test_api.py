@@ -50,6 +50,25 @@ def test_a_job_runs_and_is_described_over_http(served: Runtime, sagemaker: Any) 
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == request["Tags"]
 
 
+def test_a_job_is_deleted_after_its_end_and_not_before(
+    served: Runtime, sagemaker: Any, tmp_path: Path
+) -> None:
+    script = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.05)"
+    request = processing_request(served, "deleted", script)
+    arn = sagemaker.create_processing_job(**request, Tags=[{"Key": "team", "Value": "a"}])["ProcessingJobArn"]
+    with pytest.raises(ClientError, match="is in status InProgress"):
+        sagemaker.delete_processing_job(ProcessingJobName="deleted")
+    sagemaker.stop_processing_job(ProcessingJobName="deleted")
+    wait_for_end(sagemaker, "deleted")
+    sagemaker.delete_processing_job(ProcessingJobName="deleted")
+    for call in (sagemaker.describe_processing_job, sagemaker.delete_processing_job):
+        with pytest.raises(ClientError, match="Could not find requested job"):
+            call(ProcessingJobName="deleted")
+    with pytest.raises(ClientError, match="Could not find requested job"):
+        sagemaker.list_tags(ResourceArn=arn)
+    assert not served.jobs.log_path("processing", "deleted").exists()
+
+
 def test_output_arrives_in_the_log_group_and_can_be_followed_by_token(
     served: Runtime, sagemaker: Any, tmp_path: Path
 ) -> None:

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.testing import Endpoint, LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.testing_client import Endpoint
 from tests.wheels import Wheelhouse
 
 CLUSTER = {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 1}

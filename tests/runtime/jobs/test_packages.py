@@ -70,6 +70,7 @@ def test_every_spelling_of_pip_is_refused_with_one_text(
     job = run_processing(runtime, "refused", installing(command))
     assert job["ProcessingJobStatus"] == "Failed"
     assert "pip is refused. Packages are not installed in jobs" in output(runtime, "refused")
+    assert "pip is refused. Packages are not installed in jobs" in job["FailureReason"]
 
 
 def test_a_job_does_not_see_what_another_one_installed(
@@ -83,6 +84,7 @@ def test_a_job_does_not_see_what_another_one_installed(
     assert "No module named 'grape'" in output(runtime, "second")
 
 
+@pytest.mark.thorough
 def test_a_package_of_the_image_is_replaced_for_one_job_only(
     wheelhouse: Wheelhouse, runtime: JobRuntime
 ) -> None:
@@ -120,7 +122,10 @@ def test_a_requirements_file_is_installed_when_the_job_asks(grapes: Wheelhouse, 
     (grapes.folder / "grape-1.0-py3-none-any.whl").unlink()
     runtime.jobs.create("processing", request | {"ProcessingJobName": "again"})
     assert runtime.jobs.wait("processing", "again")["ProcessingJobStatus"] == "Completed"
-    assert "+ grape==1.0" not in output(runtime, "again")
+    log = output(runtime, "again")
+    assert "+ grape==1.0" not in log
+    # What Python says while it starts, such as about a .pth file, is in the log, too.
+    assert "Error" not in log
 
     runtime.storage.write_bytes(f"{folder}script.py", b"import grape")
     runtime.jobs.create("processing", request | {"ProcessingJobName": "silent"})
@@ -134,6 +139,32 @@ def test_a_package_that_does_not_exist_fails_the_jobs_pip(
     job = run_processing(runtime, "nowhere", installing(SPELLINGS[0]))
     assert job["ProcessingJobStatus"] == "Failed"
     assert "grape was not found" in output(runtime, "nowhere")
+    # Its last lines are those of a traceback, which may be long.
+    assert "(pip install failed: " in job["FailureReason"]
+    assert "grape was not found" in job["FailureReason"]
+
+
+@pytest.mark.thorough
+def test_a_failed_pip_is_a_reason_only_until_another_one_succeeds(
+    grapes: Wheelhouse, runtime: JobRuntime
+) -> None:
+    body = """
+        import subprocess
+        subprocess.run(["pip", "install", "nothing-of-this-name"])
+        subprocess.run(["pip", "install", "grape"], check=True)
+        raise SystemExit(3)
+    """
+    assert run_processing(runtime, "mended", body)["FailureReason"] == "AlgorithmError: , exit code: 3"
+
+
+@pytest.mark.thorough
+def test_the_reason_of_a_failure_follows_no_link_of_the_job(runtime: JobRuntime) -> None:
+    body = """
+        import os, sys
+        os.symlink("/etc/passwd", sys.prefix + "/failure.txt")
+        raise SystemExit(3)
+    """
+    assert run_processing(runtime, "link", body)["FailureReason"] == "AlgorithmError: , exit code: 3"
 
 
 def test_a_requirements_file_is_refused_without_packages(start_runtime: StartRuntime) -> None:
@@ -157,6 +188,7 @@ def archive(requirements: bytes) -> bytes:
     return packed.getvalue()
 
 
+@pytest.mark.thorough
 def test_a_project_of_the_job_is_installed_from_its_folder(runtime: JobRuntime) -> None:
     script = """
         import pathlib, subprocess

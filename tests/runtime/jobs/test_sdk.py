@@ -64,6 +64,7 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("isolation", ["namespace", pytest.param("rewrite", marks=pytest.mark.thorough)])
 def test_model_trainer_and_framework_processor_run_their_source_folder(
     tmp_path: Path, source: Path, isolation: str

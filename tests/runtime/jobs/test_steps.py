@@ -11,6 +11,7 @@ from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from sagemaker_local_runtime.exceptions import AwsError, ValidationError
 from sagemaker_local_runtime.faults import CAPACITY_MESSAGE, Fault
 from sagemaker_local_runtime.functions.service import FunctionService
+from sagemaker_local_runtime.hosting.service import EndpointService
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, JobRuntime, processing_request
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abc123def456"
@@ -20,16 +21,18 @@ def step_run(
     runtime: JobRuntime, kind: str, arguments: dict[str, Any], stop: threading.Event | None = None
 ) -> StepRun:
     recorded: list[dict[str, Any]] = []
-    events: Any = None
+    nothing: Any = None
     return StepRun(
         services=Services(
             account=runtime.account,
             jobs=runtime.jobs,
             tuning=runtime.tuning,
             functions=FunctionService(runtime.account, runtime.jobs),
+            endpoints=EndpointService(runtime.account, runtime.storage, runtime.models, runtime.jobs),
+            stubs=nothing,
             models=runtime.models,
             storage=runtime.storage,
-            events=events,
+            events=nothing,
         ),
         execution={"PipelineExecutionArn": EXECUTION},
         step={"Name": "Step", "Type": kind, "Arguments": arguments},

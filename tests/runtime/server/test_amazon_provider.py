@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.runtime.endpoints import ask, create_model
 from tests.runtime.functions import archive
 from tests.waiting import until
 
@@ -320,3 +322,57 @@ def test_a_pipeline_with_an_experiment_runs_and_is_torn_down(runtime: LocalRunti
     assert name not in {
         found["ExperimentName"] for found in sagemaker.list_experiments()["ExperimentSummaries"]
     }
+
+
+@pytest.mark.thorough
+def test_the_endpoint_operators_create_update_and_wait(runtime: LocalRuntime) -> None:
+    from airflow.providers.amazon.aws.operators.sagemaker import (
+        SageMakerEndpointConfigOperator,
+        SageMakerEndpointOperator,
+    )
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerEndpointSensor
+    from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
+    from airflow.sdk.exceptions import TaskDeferred
+
+    def configure(name: str) -> dict[str, Any]:
+        variant = {
+            "VariantName": "all",
+            "ModelName": create_model(runtime, name),
+            "InitialInstanceCount": "1",
+            "InstanceType": "ml.m5.large",
+        }
+        config = {"EndpointConfigName": name, "ProductionVariants": [variant]}
+        created = SageMakerEndpointConfigOperator(task_id="config", config=config).execute({})
+        assert created["EndpointConfig"]["ProductionVariants"][0]["InitialInstanceCount"] == 1
+        return {"EndpointName": "provider", "EndpointConfigName": name}
+
+    created = SageMakerEndpointOperator(task_id="create", config=configure("one"), check_interval=1).execute(
+        {}
+    )
+    assert created["Endpoint"]["EndpointStatus"] == "InService"
+    assert ask(runtime, "provider") == "one text/csv x"
+    # It exists, so the operator updates it.
+    waiting = SageMakerEndpointOperator(
+        task_id="again", config=configure("two"), check_interval=1, deferrable=True
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        waiting.execute({})
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, SageMakerTrigger)
+
+    async def event() -> dict[str, Any]:
+        return dict((await anext(trigger.run())).payload)
+
+    payload = asyncio.run(event())
+    assert (payload["status"], payload["job_name"]) == ("success", "provider")
+    assert waiting.execute_complete({}, payload)["Endpoint"]["EndpointConfigName"] == "two"
+    sensor: Any = SageMakerEndpointSensor  # it has no types
+    assert sensor(task_id="wait", endpoint_name="provider").poke({}) is True
+    assert ask(runtime, "provider") == "two text/csv x"
+
+    # The other tests share the runtime.
+    sagemaker = runtime.client("sagemaker")
+    sagemaker.delete_endpoint(EndpointName="provider")
+    for name in ("one", "two"):
+        sagemaker.delete_endpoint_config(EndpointConfigName=name)
+        sagemaker.delete_model(ModelName=name)

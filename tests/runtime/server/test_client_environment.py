@@ -52,6 +52,7 @@ def assert_the_script_runs(runtime: LocalRuntime, python: str) -> None:
     assert runtime.calls()["sts:GetCallerIdentity"] >= 2
 
 
+@pytest.mark.thorough
 def test_an_unmodified_script_of_sdk_v3_runs(local_runtime: LocalRuntime) -> None:
     assert_the_script_runs(local_runtime, sys.executable)
 
@@ -103,6 +104,7 @@ def test_botocore_is_not_imported_before_the_program_does(local_runtime: LocalRu
     assert run(local_runtime, sys.executable, "import sys; print('botocore' in sys.modules)") == "False"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "before",
     [
@@ -171,4 +173,4 @@ def test_without_a_runtime_the_error_says_how_to_start_one() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "No local runtime answers at http://127.0.0.1:9" in done.stderr
-    assert "Start it with `sagemaker-pipelines local`" in done.stderr
+    assert "Start it with `sagemaker-pipelines local up`" in done.stderr

@@ -184,6 +184,7 @@ def test_every_answered_change_survives_kill_9(local_runtime_process: RuntimePro
     assert bodies(runtime.settings) == len(stored)
 
 
+@pytest.mark.thorough
 def test_bodies_are_not_held_in_memory(local_runtime: LocalRuntime) -> None:
     body = os.urandom(1024**2)
     local_runtime.put("warm", body)
@@ -247,6 +248,7 @@ with mock_aws():
 """
 
 
+@pytest.mark.thorough
 def test_moto_works_in_a_process_that_had_a_runtime(tmp_path: Path) -> None:
     """In a process of its own: moto loads its responses with the first request."""
     done = subprocess.run(

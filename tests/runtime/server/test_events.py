@@ -1,4 +1,4 @@
-"""Executions and steps announce their changes on EventBridge, in AWS's shape and in order."""
+"""Executions, steps and model packages announce their changes on EventBridge, in AWS's shape and in order."""
 
 from __future__ import annotations
 
@@ -91,3 +91,29 @@ def test_a_bus_that_fails_does_not_disturb_the_execution(local_runtime: LocalRun
         "Refuse": "Failed",
     }
     until(lambda: local_runtime.calls().get("events:PutEvents"), "the bus to be asked")
+
+
+def test_a_package_announces_its_creation_and_each_new_approval_status(local_runtime: LocalRuntime) -> None:
+    url = subscribe(local_runtime, {"detail-type": ["SageMaker Model Package State Change"]})
+    sagemaker = local_runtime.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="group")
+    arn = sagemaker.create_model_package(ModelPackageGroupName="group")["ModelPackageArn"]
+    # Neither a comment nor the same status again is a change of state.
+    sagemaker.update_model_package(ModelPackageArn=arn, ApprovalDescription="a comment")
+    for status in ("Approved", "Approved", "Rejected"):
+        sagemaker.update_model_package(
+            ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=f"now {status}"
+        )
+    received = receive(local_runtime, url, lambda got: len(got) == 3)
+    assert [(e["resources"], e["source"]) for e in received] == [([arn], "aws.sagemaker")] * 3
+    details = [event["detail"] for event in received]
+    assert [detail["ModelApprovalStatus"] for detail in details] == [
+        "PendingManualApproval",
+        "Approved",
+        "Rejected",
+    ]
+    last = details[-1]
+    assert (last["ModelPackageGroupName"], last["ModelPackageVersion"]) == ("group", 1)
+    assert (last["ModelPackageArn"], last["ApprovalDescription"]) == (arn, "now Rejected")
+    assert last["CreationTime"] <= last["LastModifiedTime"]
+    assert last["CreationTime"].endswith("Z")

@@ -218,7 +218,10 @@ STARTING = (
                 "PipelineExecutionArn",
                 "HyperParameterTuningJobName",
                 "NextToken",
+                "EndpointConfigName",
+                "EndpointName",
                 "ModelName",
+                "ProductionVariants",
                 "ResourceArn",
                 "MaxResults",
             ]
@@ -306,6 +309,29 @@ def test_no_lambda_request_ends_in_500(
 
 
 @pytest.mark.thorough
+@FUZZ
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
+    name=st.sampled_from(["", "e", "..", "%2e%2e%2f", "%00", "é", "a" * 64]),
+    rest=st.sampled_from(
+        ["", "/invocations", "/async-invocations", "/invocations-response-stream", "?x=%ff"]
+    ),
+    headers=st.dictionaries(
+        st.sampled_from(["Content-Type", "Accept", "X-Amzn-SageMaker-Target-Variant"]),
+        st.sampled_from(["", "text/csv", "application/x-www-form-urlencoded", "*/*", "-", "a" * 2000]),
+    ),
+    body=st.binary(max_size=100),
+)
+def test_no_invocation_ends_in_500(
+    runtime: LocalRuntime, method: str, name: str, rest: str, headers: dict[str, str], body: bytes
+) -> None:
+    path = f"/endpoints/{name}{rest}".encode("ascii", "ignore").decode()
+    status, answer = send(runtime, method, path, {"Authorization": signed("sagemaker"), **headers}, body)
+    assert 400 <= status < 500, answer
+    assert b"Traceback" not in answer
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("member", ["../../escape", "/tmp/escape", "a/../../escape"])
 def test_an_archive_cannot_write_outside_of_its_function(local_runtime: LocalRuntime, member: str) -> None:
     source = "import os\ndef run(event, context):\n    return sorted(os.listdir('..'))\n"
@@ -368,6 +394,7 @@ def test_a_name_cannot_name_a_path(runtime: LocalRuntime, tmp_path: Path) -> Non
         ("DescribeProcessingJob", "ProcessingJobName"),
         ("DescribePipeline", "PipelineName"),
         ("DescribeModel", "ModelName"),
+        ("CreateEndpoint", "EndpointName"),
     ):
         status, answer = call(runtime, action, json.dumps({member: escape}).encode())
         assert status == 400

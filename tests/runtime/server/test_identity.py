@@ -28,7 +28,7 @@ def test_any_credentials_are_those_of_the_execution_role(local_runtime: LocalRun
     assert role["Arn"] == local_runtime.role_arn
     assert identity["UserId"].startswith(role["RoleId"])
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
-    assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert statement["Principal"] == {"Service": ["sagemaker.amazonaws.com", "lambda.amazonaws.com"]}
 
 
 def test_a_user_and_an_assumed_role_of_the_account_stay_who_they_are(local_runtime: LocalRuntime) -> None:

@@ -51,6 +51,9 @@ def test_a_function_is_created_changed_listed_and_deleted(local_runtime: LocalRu
     client.update_function_code(
         FunctionName="notify", S3Bucket=local_runtime.bucket, S3Key=uri.split("/")[-1]
     )
+    code, text = refusal(client.update_function_configuration, FunctionName="notify", Timeout=901)
+    assert code == "ValidationException"
+    assert text.startswith("1 validation error detected: Value '901' at 'timeout' failed to satisfy")
     client.update_function_configuration(FunctionName="notify", Timeout=9)
     assert client.get_function_configuration(FunctionName="notify")["Timeout"] == 9
     assert invoke(local_runtime, 1) == (2, None)

@@ -248,3 +248,12 @@ def test_the_registry_survives_a_restart(tmp_path: Path) -> None:
         assert tags == [{"Key": "team", "Value": "ml"}]
     finally:
         second.close()
+
+
+def test_the_same_client_token_updates_a_package_once(sagemaker: Any, package: str) -> None:
+    for status in ("Approved", "Rejected"):
+        sagemaker.update_model_package(
+            ModelPackageArn=package, ModelApprovalStatus=status, ClientToken="one-decision"
+        )
+    described = sagemaker.describe_model_package(ModelPackageName=package)
+    assert described["ModelApprovalStatus"] == "Approved"

@@ -161,5 +161,5 @@ def test_a_request_is_checked_against_the_model_of_sagemaker(local_runtime: Loca
 
 
 def test_what_would_have_to_act_is_still_refused(sagemaker: Any) -> None:
-    code, _ = error_of(sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="c")
+    code, _ = error_of(sagemaker.start_inference_experiment, Name="e")
     assert code == "UnknownOperationException"

@@ -16,6 +16,17 @@ from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.engine.definitions import get, pipeline, processing
 
 MISSPELT = pipeline(processing("Work", Enviroment={"STAGE": "dev"}))
+NOT_BELOW_ML = pipeline(
+    processing(
+        "Work",
+        ProcessingInputs=[
+            {
+                "InputName": "data",
+                "S3Input": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/k", "LocalPath": "/data"},
+            }
+        ],
+    )
+)
 NOT_A_LIST = pipeline(
     processing(
         "Work", NetworkConfig={"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": get("Parameters.Net")}}
@@ -28,6 +39,7 @@ NOT_A_LIST = pipeline(
     ("definition", "message"),
     [
         (MISSPELT, "step Work: Unknown Argument member 'Enviroment' of a Processing step; use 'Environment'"),
+        (NOT_BELOW_ML, "step Work: Invalid path '/data' of ProcessingInput 'data'"),
         (NOT_A_LIST, "step Work: NetworkConfig.VpcConfig.Subnets is"),
     ],
 )

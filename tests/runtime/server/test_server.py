@@ -18,8 +18,8 @@ from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 
 
 def test_actions_that_nobody_answers_are_refused_by_name(local_runtime: LocalRuntime) -> None:
-    with pytest.raises(ClientError, match=r"does not support SageMaker\.CreateEndpoint") as raised:
-        local_runtime.client("sagemaker").create_endpoint(EndpointName="e", EndpointConfigName="c")
+    with pytest.raises(ClientError, match=r"does not support SageMaker\.StartInferenceExperiment") as raised:
+        local_runtime.client("sagemaker").start_inference_experiment(Name="e")
     assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
 
 

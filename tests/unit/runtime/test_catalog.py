@@ -97,3 +97,15 @@ def test_a_specification_is_named_after_all_that_decides_what_is_installed() -> 
     ]
     assert base.key == Specification(("six",)).key
     assert len({base.key, *(other.key for other in others)}) == 5
+
+
+def test_the_image_of_model_monitor_has_a_program_and_no_tag() -> None:
+    image = Catalog().find("156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer")
+    assert image.specification is None
+    assert image.process is not None
+    assert image.process[-1] == "/opt/ml"
+
+
+def test_an_unknown_processor_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="processor is 'spark'; expected one of model-monitor"):
+        catalog(tmp_path, '[[image]]\nrepository = "own"\nprocessor = "spark"\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,13 @@ def test_an_ordering_of_different_kinds_is_refused_with_both_values(
         holds(comparison(kind, left, right))
     assert repr(left) in str(error.value)
     assert repr(right) in str(error.value)
+
+
+@given(st.sampled_from(sorted(ORDERINGS)), numbers | st.just(math.nan), st.booleans())
+def test_an_ordering_of_nan_is_refused(kind: str, other: float, swapped: bool) -> None:
+    values = (other, math.nan) if swapped else (math.nan, other)
+    with pytest.raises(ResolutionError, match=r"value nan (is )?a NaN"):
+        holds(comparison(kind, *values))
 
 
 @given(scalars)
