@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import stat
 import struct
 import tarfile
 import zipfile
@@ -36,10 +37,11 @@ def is_ignored(path: str) -> bool:
 
 
 def normalized(name: str, content: bytes) -> bytes:
-    """Return the content of a file; if it is a gzipped tar archive or a zip of the SDK, written again.
+    """Return the content of a file; if it is a gzipped tar archive, written again.
 
-    :param name: the file's name, which errors mention. A zip file is left as it is unless its name has no
-        suffix, as the SDK names the code of a Lambda function: it may be a workbook or an array.
+    A zip file is left as it is: it may be a workbook or an array.
+
+    :param name: the file's name, which errors mention.
     :param content: the file's content.
     :raise CompileError: if the archive holds a link out of it, or a device.
     """
@@ -48,8 +50,6 @@ def normalized(name: str, content: bytes) -> bytes:
             return _tar_gz(name, gzip.decompress(content))
         except (tarfile.ReadError, gzip.BadGzipFile, zlib.error, EOFError):
             return content
-    if not PurePosixPath(name).suffix and zipfile.is_zipfile(io.BytesIO(content)):
-        return _zip(content)
     return content
 
 
@@ -110,14 +110,27 @@ def _gzip_stored(content: bytes) -> bytes:
     return b"".join([*parts, struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)])
 
 
-def _zip(content: bytes) -> bytes:
+def normalized_zip(name: str, content: bytes) -> bytes:
+    """Return the zip archive with the code of a Lambda function, written again.
+
+    :param name: the function's name, which errors mention.
+    :param content: the archive.
+    :raise CompileError: if it holds a link.
+    :raise zipfile.BadZipFile: if it is not a zip archive.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(buffer, "w") as target:
         for member in sorted(source.infolist(), key=lambda item: item.filename):
             if member.is_dir() or is_ignored(member.filename):
                 continue
+            mode = member.external_attr >> 16
+            if stat.S_ISLNK(mode):
+                raise CompileError(
+                    f"The code of the Lambda function {name!r} holds the link {member.filename}, expected "
+                    "files only. Replace the link with the file."
+                )
             info = zipfile.ZipInfo(member.filename, _ZIP_EPOCH)
             info.create_system = 3  # Unix, whose permissions Lambda applies
-            info.external_attr = (0o755 if member.external_attr >> 16 & 0o100 else 0o644) << 16
+            info.external_attr = (0o755 if mode & 0o100 else 0o644) << 16
             target.writestr(info, source.read(member))
     return buffer.getvalue()

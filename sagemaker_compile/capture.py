@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 from sagemaker_compile import sdk
 from sagemaker_compile.exceptions import CompileError, PipelineSourceError
+from sagemaker_compile.functions import CapturedFunction
 from sagemaker_compile.image_tables import KnownImage, known_images
 from sagemaker_compile.offline import OfflineSession, offline_session
 from sagemaker_compile.sources import Source
@@ -32,7 +33,7 @@ class Capture:
     :param files: the content of each uploaded file, by its S3 URI.
     :param folders: the S3 URIs of uploaded folders.
     :param images: the images in the definition that the SDK knows, by URI.
-    :param lambda_functions: the ARNs of the Lambda functions that the SDK would deploy.
+    :param functions: the Lambda functions that the SDK would deploy, by ARN.
     :param allowed_arguments: ``ALLOWED_ARGUMENTS`` of the source, sorted.
     :param external_code: ``EXTERNAL_CODE`` of the source, sorted.
     """
@@ -41,7 +42,7 @@ class Capture:
     files: Mapping[str, bytes]
     folders: frozenset[str]
     images: Mapping[str, KnownImage]
-    lambda_functions: frozenset[str]
+    functions: Mapping[str, CapturedFunction]
     allowed_arguments: tuple[str, ...]
     external_code: tuple[str, ...]
 
@@ -52,7 +53,10 @@ class Capture:
             "files": {uri: base64.b64encode(content).decode() for uri, content in self.files.items()},
             "folders": sorted(self.folders),
             "images": {uri: asdict(image) for uri, image in self.images.items()},
-            "lambda_functions": sorted(self.lambda_functions),
+            "functions": {
+                arn: {"settings": item.settings, "code": base64.b64encode(item.code).decode()}
+                for arn, item in self.functions.items()
+            },
         }
 
     @classmethod
@@ -63,7 +67,10 @@ class Capture:
             files={uri: base64.b64decode(content) for uri, content in document["files"].items()},
             folders=frozenset(document["folders"]),
             images={uri: KnownImage(**image) for uri, image in document["images"].items()},
-            lambda_functions=frozenset(document["lambda_functions"]),
+            functions={
+                arn: CapturedFunction(item["settings"], base64.b64decode(item["code"]))
+                for arn, item in document["functions"].items()
+            },
             allowed_arguments=tuple(document["allowed_arguments"]),
             external_code=tuple(document["external_code"]),
         )
@@ -100,7 +107,7 @@ def capture(source: Source) -> Capture:
             files=uploads.files,
             folders=uploads.folders,
             images=known_images(definition),
-            lambda_functions=frozenset(offline.lambda_functions() if ":function:" in definition else ()),
+            functions=offline.functions,
             allowed_arguments=_names(module, "ALLOWED_ARGUMENTS", "Training.NewMember"),
             external_code=_names(module, "EXTERNAL_CODE", "s3://bucket/code/sourcedir.tar.gz"),
         )

@@ -1,15 +1,32 @@
-"""The command ``compile``; pyproject.toml adds it to ``sagemaker-pipelines`` by an entry point."""
+"""The commands ``new`` and ``compile``, which pyproject.toml adds to ``sagemaker-pipelines``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sagemaker_compile.exceptions import PipelineSourceError
+from sagemaker_compile.project import write_project
 from sagemaker_compile.sources import select_sources
 from sagemaker_pipelines.exceptions import SageMakerPipelinesError
+
+
+def new_command(
+    name: Annotated[str, typer.Argument(help="The folder of the pipeline, such as my_pipeline.")],
+    folder: Annotated[Path, typer.Option(help="The folder of the project.")] = Path(),
+) -> None:
+    """Write a small, complete project, or add a pipeline to one; nothing is overwritten."""
+    with _reported():
+        written, kept = write_project(name, folder)
+    for path in written:
+        typer.echo(f"wrote {folder / path}")
+    for path in kept:
+        typer.echo(f"kept {folder / path}, which was there already")
+    typer.echo(f"{folder / 'README.md'} says what to do next.")
 
 
 def compile_command(
@@ -35,9 +52,16 @@ def compile_command(
     ] = False,
 ) -> None:
     """Compile pipelines of the SageMaker Python SDK to definitions, without a network or an account."""
-    try:
+    with _reported():
         _compile(names or [], sources, out, python, check=check)
-    except (PipelineSourceError, SageMakerPipelinesError) as error:
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """End the command with a message if the user can mend what is wrong."""
+    try:
+        yield
+    except (PipelineSourceError, SageMakerPipelinesError, OSError) as error:
         typer.secho(f"Error: {error}", fg="red", err=True)
         raise typer.Exit(1) from None
 

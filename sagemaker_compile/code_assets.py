@@ -99,7 +99,7 @@ class CodeAssets:
 
     def _file(self, uri: str) -> str:
         name = PurePosixPath(uri).name
-        return self._add(name, _portable(name, self._files[uri]))
+        return self._uri(self.add(name, _portable(name, self._files[uri])))
 
     def _folder(self, uri: str) -> str:
         members = {
@@ -112,10 +112,17 @@ class CodeAssets:
         digests = "".join(f"{_sha256(content)}  {path}\n" for path, content in members.items())
         folder = _sha256(digests.encode())
         for path, content in members.items():
-            self._add(path, content, folder)
+            self.add(path, content, folder)
         return f"s3://{ARTIFACT_BUCKET}/{NAME_PREFIX}assets/{folder}"
 
-    def _add(self, name: str, content: bytes, folder: str = "") -> str:
+    def add(self, name: str, content: bytes, folder: str = "") -> Asset:
+        """Collect one asset, and return it.
+
+        :param name: its file name, or its path in the folder that it belongs to.
+        :param content: its content, as every machine has it.
+        :param folder: the hash of the folder; empty if the file is an asset of its own.
+        :raise CompileError: if its content depends on where the pipeline is deployed.
+        """
         if stand_ins := found_stand_ins(content):
             raise CompileError(
                 f"The uploaded file {name} contains {', '.join(stand_ins)}, whose value is known only where "
@@ -126,6 +133,10 @@ class CodeAssets:
         asset = Asset(name, f"assets/{digest}/{PurePosixPath(name).name}", digest, folder)
         self.assets.add(asset)
         self.contents[asset.path] = content
+        return asset
+
+    @staticmethod
+    def _uri(asset: Asset) -> str:
         return f"s3://{ARTIFACT_BUCKET}/{asset.key(NAME_PREFIX)}"
 
 

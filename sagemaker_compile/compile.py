@@ -13,6 +13,7 @@ from sagemaker_compile.capture import Capture, capture
 from sagemaker_compile.code_assets import CodeAssets
 from sagemaker_compile.exceptions import CompileError
 from sagemaker_compile.folder import Compiled
+from sagemaker_compile.function_assets import function_entries
 from sagemaker_compile.image_tables import placeholder_names
 from sagemaker_compile.sources import Source
 from sagemaker_compile.stand_ins import REGION, with_placeholders
@@ -48,13 +49,15 @@ def compile_pipeline(source: Source, captured: Capture | None = None) -> Compile
     # The uploads come first, because their new URIs contain stand-ins.
     built = code.replaced(built)
     code.check_code(built, captured.external_code)
-    _check_repeatable(built, captured)
+    _check_repeatable(built)
+    allowed = captured.allowed_arguments
+    functions = function_entries(built, captured.functions, code, allowed=allowed)
     images = placeholder_names(captured.images)
     replacements = {uri: f"${{{IMAGE_PREFIX}{name}}}" for uri, name in images.items()} | _REGION
-    definition = json.loads(with_placeholders(json.dumps(built), replacements))
+    definition, functions = json.loads(with_placeholders(json.dumps([built, functions]), replacements))
     # Without a session, which would read the settings of this machine.
     model = ServiceModel(create_loader().load_service_model("sagemaker", "service-2"), "sagemaker")
-    check(definition, model, name=source.name, allowed=captured.allowed_arguments)
+    check(definition, model, name=source.name, allowed=allowed)
     annotate(parameters_of(definition), source.annotations())
     assets = sorted(code.assets, key=lambda asset: (asset.path, asset.folder, asset.name))
     document = {
@@ -65,10 +68,12 @@ def compile_pipeline(source: Source, captured: Capture | None = None) -> Compile
         "definition": definition,
         "images": {images[uri]: image.regions for uri, image in captured.images.items()},
         "assets": [_entry(asset) for asset in assets],
-        "placeholders": sorted(find_placeholders(definition)),
+        "placeholders": sorted(find_placeholders([definition, functions])),
     }
-    if captured.allowed_arguments:
-        document["allowed_arguments"] = list(captured.allowed_arguments)
+    if functions:
+        document["functions"] = functions
+    if allowed:
+        document["allowed_arguments"] = list(allowed)
     return Compiled(source.name, canonical(document), code.contents)
 
 
@@ -84,18 +89,13 @@ def _entry(asset: Asset) -> dict[str, str]:
     return {name: value for name, value in vars(asset).items() if value}
 
 
-def _check_repeatable(definition: Mapping[str, Any], captured: Capture) -> None:
-    """Refuse steps of which a definition holds only a part, or never the same twice."""
+def _check_repeatable(definition: Mapping[str, Any]) -> None:
+    """Refuse steps that are never the same twice."""
     for step in iter_steps(definition):
-        if step.get("FunctionArn") in captured.lambda_functions:
-            raise CompileError(
-                f"Step {step['Name']} deploys the Lambda function {step['FunctionArn'].rpartition(':')[2]} "
-                "when the pipeline is built, and an upsert deploys pipelines only. Deploy the function with "
-                "your other infrastructure, and give its ARN: Lambda(function_arn=...)."
-            )
         if _SIGNATURE in json.dumps(own_part(step)):
             raise CompileError(
                 f"Step {step['Name']} is a function with @step, which the SDK pickles and signs with a new "
-                "key each time, so the definition would never be the same twice. Move the function to a "
-                "script, and run it with a processor or a ModelTrainer."
+                "key each time, so the definition would never be the same twice. Deploy the pipeline with "
+                "the SDK (pipeline.upsert), and take it over with `sagemaker-pipelines adopt NAME`. Or move "
+                "the function to a script, and run it with a processor or a ModelTrainer."
             )

@@ -4,7 +4,8 @@
 
     PipelineSourceError
     ├── UnknownPipelineError    no folder of the sources defines this pipeline
-    └── CompileError            a pipeline cannot be compiled
+    ├── CompileError            a pipeline cannot be compiled
+    └── ProjectError            a project cannot be written
 """
 
 from __future__ import annotations
@@ -20,3 +21,7 @@ class UnknownPipelineError(PipelineSourceError):
 
 class CompileError(PipelineSourceError):
     """A pipeline cannot be compiled."""
+
+
+class ProjectError(PipelineSourceError):
+    """A project cannot be written; nothing was written."""

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from botocore.client import BaseClient
 from moto import mock_aws  # noqa: TID253 - stands in for AWS while the SDK builds a definition
 
 from sagemaker_compile import sdk
+from sagemaker_compile.functions import CapturedFunction, FunctionRecorder
 from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, REGION, ROLE_ARN
 
 #: Prefixes of the variables that change how the SDK or boto3 behave.
@@ -42,11 +43,13 @@ class OfflineSession:
 
     :param session: the session for pipelines that take one.
     :param folders: the S3 URIs of the folders uploaded so far.
+    :param functions: the Lambda functions deployed so far, by ARN.
     """
 
-    def __init__(self, session: Any, folders: list[str]) -> None:
+    def __init__(self, session: Any, folders: list[str], functions: Mapping[str, CapturedFunction]) -> None:
         self.session = session
         self._folders = folders
+        self.functions = functions
 
     def uploads(self) -> Uploads:
         """Return what was uploaded so far, to any bucket."""
@@ -58,11 +61,6 @@ class OfflineSession:
                     answer = s3.get_object(Bucket=bucket, Key=item["Key"])
                     files[f"s3://{bucket}/{item['Key']}"] = answer["Body"].read()
         return Uploads(files, frozenset(self._folders))
-
-    def lambda_functions(self) -> set[str]:
-        """Return the ARNs of the Lambda functions that the SDK created."""
-        pages = boto3.client("lambda").get_paginator("list_functions").paginate()
-        return {item["FunctionArn"] for page in pages for item in page["Functions"]}
 
 
 @contextmanager
@@ -97,10 +95,11 @@ def offline_session() -> Iterator[OfflineSession]:
     with offline_environment(), mock_aws(), default, _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _take_role()
-        with _adapted_calls(), sdk.repeatable() as folders:
+        recorder = FunctionRecorder(_read_object)
+        with _adapted_calls(recorder), sdk.repeatable() as folders:
             boto3.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
             session = sdk.pipeline_session(boto3.Session(), ARTIFACT_BUCKET)
-            yield OfflineSession(session, folders)
+            yield OfflineSession(session, folders, recorder.functions)
 
 
 def _take_role() -> None:
@@ -118,20 +117,26 @@ def _take_role() -> None:
     boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
 
 
-@contextmanager
-def _adapted_calls() -> Iterator[None]:
-    """Create the bucket of an upload, such as that of ``code_location``, and functions with any role.
+def _read_object(bucket: str, key: str) -> bytes:
+    content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content
 
-    Compiling refuses functions by their step, but moto would refuse the role of another account first.
+
+@contextmanager
+def _adapted_calls(recorder: FunctionRecorder) -> Iterator[None]:
+    """Create the bucket of an upload, such as that of ``code_location``, and record functions.
+
+    moto would refuse the role of another account, and knows nothing of what runs them.
     """
     call = BaseClient._make_api_call
+    recorded = {"CreateFunction": recorder.create, "UpdateFunctionCode": recorder.update}
 
     def make_api_call(self: Any, operation: str, parameters: Any) -> Any:
         if operation in _UPLOADS:
             # In this region, to create a bucket that exists changes nothing.
             call(self, "CreateBucket", {"Bucket": parameters["Bucket"]})
-        if operation == "CreateFunction":
-            parameters = {**parameters, "Role": ROLE_ARN}
+        if operation in recorded and self.meta.service_model.service_name == "lambda":
+            return recorded[operation](parameters)
         return call(self, operation, parameters)
 
     with patch.object(BaseClient, "_make_api_call", make_api_call):

@@ -18,7 +18,7 @@ class Source:
     """A pipeline's sources.
 
     :param name: the pipeline's name: that of its folder, with hyphens for underscores.
-    :param description: the first paragraph of the docstring of its ``pipeline.py``.
+    :param description: the first paragraph of the docstring of its ``pipeline.py``; may be empty.
     :param folder: the folder, an absolute path.
     """
 
@@ -48,7 +48,7 @@ class Source:
         return importlib.import_module(self.module)
 
     def annotations(self) -> dict[str, Any]:
-        """Return what ``parameters.toml`` says about the parameters; empty if there is no such file.
+        """Return what ``parameters.toml`` says about the parameters; empty if the file does not exist.
 
         :raise CompileError: if it is not TOML.
         """
@@ -66,7 +66,7 @@ class Source:
 def find_sources(folder: Path) -> dict[str, Source]:
     """Return the pipelines of a folder by name, sorted.
 
-    :raise CompileError: if a ``pipeline.py`` is not Python, or has no docstring.
+    :raise CompileError: if a ``pipeline.py`` is not Python.
     """
     found = {}
     for path in sorted(folder.resolve().glob("*/pipeline.py")):
@@ -101,6 +101,4 @@ def _description(path: Path) -> str:
         docstring = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
     except (OSError, SyntaxError, ValueError) as error:
         raise CompileError(f"{path} cannot be read: {error}. Correct it, or move it away.") from error
-    if not docstring:
-        raise CompileError(f"{path} has no docstring: say in its first sentence what the pipeline does.")
-    return " ".join(docstring.split("\n\n", 1)[0].split())
+    return " ".join((docstring or "").split("\n\n", 1)[0].split())

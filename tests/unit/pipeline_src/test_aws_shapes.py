@@ -13,10 +13,14 @@ from stack.definitions import DEFINITIONS
 
 #: Step type to the operation that SageMaker calls, and the name that it adds to the arguments.
 OPERATIONS = {
+    "Endpoint": ("CreateEndpoint", None),
+    "EndpointConfig": ("CreateEndpointConfig", None),
     "Model": ("CreateModel", "ModelName"),
     "Processing": ("CreateProcessingJob", "ProcessingJobName"),
+    "QualityCheck": ("CreateProcessingJob", "ProcessingJobName"),
     "RegisterModel": ("CreateModelPackage", None),
     "Training": ("CreateTrainingJob", "TrainingJobName"),
+    "Tuning": ("CreateHyperParameterTuningJob", "HyperParameterTuningJobName"),
     "Transform": ("CreateTransformJob", "TransformJobName"),
 }
 
@@ -34,11 +38,12 @@ def _resolved(value: Any, parameters: dict[str, Any]) -> Any:
     return {key: _resolved(item, parameters) for key, item in value.items()}
 
 
-@pytest.mark.parametrize("name", ["abalone", "scoring"])
+@pytest.mark.parametrize("name", ["abalone", "abalone-tuned", "comparison", "scoring"])
 def test_every_job_s_arguments_fit_its_request_also_with_key_network_and_tags(name: str) -> None:
     envelope = Envelope.load(DEFINITIONS / f"{name}.json")
     model = boto3.Session(region_name="us-east-1").client("sagemaker").meta.service_model
-    values = {"artifact_bucket": "b", "name_prefix": "dev-", "role_arn": "arn:aws:iam::123456789012:role/r"}
+    role = "arn:aws:iam::123456789012:role/r"
+    values = {"account_id": "1", "artifact_bucket": "b", "name_prefix": "dev-", "role_arn": role}
     definition = with_job_settings(
         envelope.fill(values, region="us-east-1"),
         kms_key_id="alias/key",

@@ -158,10 +158,11 @@ def test_scoring_fails_when_rows_are_missing(scoring: Envelope) -> None:
     assert not gate.passes(1, 0)
 
 
-@pytest.mark.parametrize("name", ["abalone", "scoring"])
+@pytest.mark.parametrize("name", ["abalone", "abalone-tuned", "comparison", "scoring"])
 def test_a_filled_definition_is_as_sound_as_the_compiled_one(name: str) -> None:
     envelope = Envelope.load(DEFINITIONS / f"{name}.json")
     values = {
+        "account_id": "123456789012",
         "artifact_bucket": "sagemaker-eu-west-1-123456789012",
         "name_prefix": "dev-",
         "role_arn": "arn:aws:iam::123456789012:role/SageMaker",

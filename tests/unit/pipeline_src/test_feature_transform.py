@@ -104,6 +104,14 @@ def test_a_bad_row_is_refused_with_its_file_line_and_column(tmp_path: Path, text
         read_table([path], [SEX, LENGTH, RINGS])
 
 
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08", "M,1,9\n".encode("utf-16")])
+def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(BadDataError, match=r"rows\.csv\.gz, after line 0: .*; expected CSV as UTF-8 text\."):
+        read_table([path], [SEX, LENGTH, RINGS])
+
+
 def test_files_are_read_in_the_order_of_their_paths_and_markers_are_left_out(tmp_path: Path) -> None:
     for name in ("dt=2026-01-02/a.csv", "dt=2026-01-01/a.csv", "_SUCCESS", ".hidden"):
         path = tmp_path / name

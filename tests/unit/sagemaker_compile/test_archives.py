@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sagemaker_compile.archives import is_ignored, normalized
+from sagemaker_compile.archives import is_ignored, normalized, normalized_zip
 from sagemaker_compile.exceptions import CompileError
 
 
@@ -121,12 +121,22 @@ def zipped(path: str, *, year: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_zip_of_the_sdk_is_written_again_and_a_workbook_is_not() -> None:
+def test_the_code_of_a_function_is_written_again_and_a_workbook_is_not() -> None:
     old, new = zipped("index.py", year=2001), zipped("index.py", year=2026)
-    assert normalized("code", old) == normalized("code", new) != new
-    with zipfile.ZipFile(io.BytesIO(normalized("code", new))) as archive:
+    assert normalized_zip("double", old) == normalized_zip("double", new) != new
+    with zipfile.ZipFile(io.BytesIO(normalized_zip("double", new))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {"index.py": b"x = 1\n"}
     assert normalized("data.xlsx", new) == new
+
+
+def test_a_link_in_the_code_of_a_function_is_refused() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        link = zipfile.ZipInfo("double.py")
+        link.external_attr = 0o120777 << 16
+        target.writestr(link, "../elsewhere.py")
+    with pytest.raises(CompileError, match=r"'double' holds the link double\.py, expected files only"):
+        normalized_zip("double", buffer.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,12 @@ def test_a_project_of_sdk_v3_with_code_folders_and_requirements(tmp_path: Path) 
     first = compiled(copy("sdk_v3", tmp_path / "one"), PYTHONHASHSEED="1")
     second = compiled(used_copy("sdk_v3", tmp_path / "elsewhere" / "two"), PYTHONHASHSEED="2")
     assert first == second
-    assert checked(tmp_path / "one", "ratings").images.keys() == {
+    ratings = checked(tmp_path / "one", "ratings")
+    assert "baseline.csv" in {asset.name for asset in ratings.assets}
+    assert {"eu-west-1", "us-east-1"} <= ratings.images["model-monitor"].keys()
+    assert ratings.images.keys() == {
         "clarify",
+        "model-monitor",
         "pytorch-inference-2.0-cpu-py310",
         "pytorch-training-2.0-cpu-py310",
         "sklearn",

@@ -1,15 +1,17 @@
-"""Tune two networks, register one of them with inference code, and check the data for bias."""
+"""Tune two networks, register one of them with inference code, and check the data for bias and drift."""
 
 from pathlib import Path
 
 from sagemaker.core import image_uris
 from sagemaker.core.clarify import BiasConfig, DataConfig
+from sagemaker.core.model_monitor import DatasetFormat
 from sagemaker.core.parameter import ContinuousParameter
 from sagemaker.core.workflow.pipeline_context import PipelineSession
 from sagemaker.mlops.workflow.check_job_config import CheckJobConfig
 from sagemaker.mlops.workflow.clarify_check_step import ClarifyCheckStep, DataBiasCheckConfig
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.quality_check_step import DataQualityCheckConfig, QualityCheckStep
 from sagemaker.mlops.workflow.steps import TuningStep
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
@@ -75,4 +77,14 @@ def get_pipeline(region, role, default_bucket, pipeline_name="Ratings"):
         ),
         check_job_config=CheckJobConfig(role=role, sagemaker_session=session),
     )
-    return Pipeline(pipeline_name, steps=[*tuned, register, bias], sagemaker_session=session)
+    # The SDK uploads the data set, and names the output after the time of day.
+    drift = QualityCheckStep(
+        "Drift",
+        quality_check_config=DataQualityCheckConfig(
+            baseline_dataset=str(Path(__file__).parent / "baseline.csv"),
+            dataset_format=DatasetFormat.csv(),
+        ),
+        check_job_config=CheckJobConfig(role=role, sagemaker_session=session),
+        model_package_group_name="ratings",
+    )
+    return Pipeline(pipeline_name, steps=[*tuned, register, bias, drift], sagemaker_session=session)

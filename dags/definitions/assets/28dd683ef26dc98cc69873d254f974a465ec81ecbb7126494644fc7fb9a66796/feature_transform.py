@@ -90,7 +90,7 @@ def read_table(files: Sequence[Path], columns: Sequence[Column]) -> Table:
     """
     table: Table = {column.name: [] for column in columns}
     for path in files:
-        for line, cells in _rows(path):
+        for line, cells in csv_rows(path):
             if len(cells) != len(columns):
                 raise BadDataError(
                     f"{path.name}, line {line}: {len(cells)} columns, expected {len(columns)} "
@@ -106,11 +106,20 @@ def read_table(files: Sequence[Path], columns: Sequence[Column]) -> Table:
     return table
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row of a CSV file, with the number of its line.
+
+    :raise BadDataError: when the file is not text, such as one that is compressed.
+    """
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
-        for cells in reader:
-            yield reader.line_num, cells
+        try:
+            for cells in reader:
+                yield reader.line_num, cells
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise BadDataError(
+                f"{path.name}, after line {reader.line_num}: {error}; expected CSV as UTF-8 text."
+            ) from error
 
 
 @dataclass(frozen=True)

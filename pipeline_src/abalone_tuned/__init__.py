@@ -1,0 +1,1 @@
+"""Predict the age of abalone with a tuned model, and serve it."""

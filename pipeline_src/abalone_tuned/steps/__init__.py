@@ -1,0 +1,1 @@
+"""Scripts of the abalone pipeline's processing steps."""

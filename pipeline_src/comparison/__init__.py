@@ -1,0 +1,1 @@
+"""Compare two model packages on the same labelled rows."""

@@ -1,0 +1,1 @@
+"""Scripts of the comparison pipeline's processing steps."""
