@@ -1,8 +1,8 @@
 """### Score raw abalone rows with a registered model package.
 
 `abalone_train` triggers this DAG with the package that it has registered. When you trigger it by hand, an
-empty `ModelPackageArn` means the newest Approved package, and an empty `OutputPrefix` means a new prefix
-for the run.
+empty `ModelPackageArn` means the champion, which is the newest Approved package, and an empty `OutputPrefix`
+means a new prefix for the run.
 """
 
 import json
@@ -14,28 +14,34 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sagemaker_pipelines import (
     SageMakerPipelineHook,
-    newest_approved_model_package,
+    model_package_to_score_with,
     read_gate,
     sagemaker_pipeline_dag,
     task_value,
 )
+from sagemaker_pipelines.exceptions import ModelPackageError
 
 
 @task
 def choose_inputs() -> dict[str, str]:
-    """Return the parameters that the form leaves open."""
+    """Return the parameters that the form leaves open, and why this model package was chosen."""
     context = get_current_context()
     params, run_id = context["params"], context["run_id"]
     hook = SageMakerPipelineHook()
     settings = hook.settings
-    group = f"{settings.name_prefix}abalone"
-    package = params["ModelPackageArn"] or newest_approved_model_package(hook.client, group)
-    if package is None:
-        raise AirflowFailException(
-            f"The group {group} has no Approved model package: approve one, or fill in ModelPackageArn."
+    try:
+        chosen = model_package_to_score_with(
+            hook.client, f"{settings.name_prefix}abalone", params["ModelPackageArn"]
         )
+    except ModelPackageError as error:
+        raise AirflowFailException(str(error)) from error
+    hook.log.info("%s", chosen.reason)
     prefix = f"s3://{settings.artifact_bucket}/{settings.name_prefix}scoring/runs/{run_id}"
-    return {"ModelPackageArn": package, "OutputPrefix": params["OutputPrefix"] or prefix}
+    return {
+        "ModelPackageArn": chosen.arn,
+        "OutputPrefix": params["OutputPrefix"] or prefix,
+        "reason": chosen.reason,
+    }
 
 
 @task

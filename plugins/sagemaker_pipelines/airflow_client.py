@@ -15,7 +15,7 @@ from sagemaker_pipelines.exceptions import AirflowRequestError
 from sagemaker_pipelines.messages import cut
 
 _PAGE = 100
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30
 # Airflow on SQLite answers 500 or 503 while its database is locked; a gateway answers 502 and 504 while it
 # restarts. A POST is sent again only by those who can tell what an earlier one created.
 _TRANSIENT = frozenset({500, 502, 503, 504})
@@ -191,17 +191,18 @@ class AirflowClient:
         self.call("PATCH", _run_path(dag_id, run_id), json={"state": "failed"})
 
     def xcoms(self, run: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-        """Return what a run's tasks have pushed under these keys since the run was queued.
+        """Return what a run's tasks have pushed first under these keys since the run was queued.
 
-        Older values were pushed before the run was cleared, and belong to an earlier execution.
+        Older values were pushed before the run was cleared, and belong to an earlier execution. Later ones
+        belong to what follows a training, such as the comparison of its model with the champion.
         """
         path = f"{_run_path(run['dag_id'], run['dag_run_id'])}/taskInstances"
         queued = datetime.fromisoformat(run["queued_at"]) if run.get("queued_at") else None
         values: dict[str, Any] = {}
-        for entry in self._items(f"{path}/~/xcomEntries", "xcom_entries"):
-            if entry["key"] not in keys or entry["map_index"] >= 0:
-                continue
-            if queued is not None and datetime.fromisoformat(entry["timestamp"]) < queued:
+        entries = self._items(f"{path}/~/xcomEntries", "xcom_entries")
+        for entry in sorted(entries, key=lambda entry: str(entry["timestamp"])):
+            is_old = queued is not None and datetime.fromisoformat(entry["timestamp"]) < queued
+            if is_old or entry["key"] not in keys or entry["key"] in values or entry["map_index"] >= 0:
                 continue
             values[entry["key"]] = self.xcom(run["dag_id"], run["dag_run_id"], entry["task_id"], entry["key"])
         return values
@@ -230,6 +231,14 @@ class AirflowClient:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer = self._client.request(method, url, **arguments)
+            except httpx.ReadTimeout as error:
+                if method != "POST" and attempt < _ATTEMPTS:
+                    continue
+                # As with a gateway's timeout, nobody knows whether the request had an effect.
+                raise AirflowRequestError(
+                    f"Airflow has not answered {method} {url} within {_TIMEOUT_SECONDS} s. Try again later.",
+                    httpx.codes.GATEWAY_TIMEOUT,
+                ) from error
             except httpx.HTTPError as error:
                 raise AirflowRequestError(
                     f"Airflow does not answer at {url}: {error!r}. Set its address with --airflow-url."

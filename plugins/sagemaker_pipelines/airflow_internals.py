@@ -120,6 +120,9 @@ class PacedSensorMixin:
         return self.seconds_to_next_poke()
 
 
+# An attempt has left XComs of its own in these states; the last one is between two attempts.
+_ATTEMPT_ENDED = ("success", "failed", "up_for_retry")
+
 # The page's route runs in the API server. Its documented helper for plugins is requires_access_dag(); the
 # public REST API lists XComs without their values, so a page with 100 runs would need 200 requests. These
 # would be replaced by lists of XComs with values in that API. Workers load this module too, and import none
@@ -185,7 +188,7 @@ def newest_runs(dag_id: str, *, run_id: str | None, offset: int, limit: int) -> 
 
 
 def xcom_times(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
-    """Return when each XCom of some runs was pushed, without reading its value.
+    """Return when each XCom of some runs was pushed, as :func:`xcom_values` chooses them, without its value.
 
     :param dag_run_ids: the runs' keys in Airflow's database.
     :param keys: the XComs' keys.
@@ -196,25 +199,28 @@ def xcom_times(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
 
 
 def xcom_values(dag_run_ids: list[int], keys: frozenset[str]) -> list[Any]:
-    """Return the XComs of some runs, by run and task.
+    """Return the XComs of some runs, by run and task, of the tasks whose last attempt has ended.
 
-    Each row has ``dag_run_id``, ``task_id``, ``map_index``, ``key``, ``value`` and ``timestamp``. A value is
-    what is stored: JSON, or what a custom XCom backend makes of it, which is not called.
+    Each row has ``dag_run_id``, ``task_id``, ``map_index``, ``key`` and ``value``. A value is what is stored:
+    JSON, or what a custom XCom backend makes of it, which is not called.
 
     :param dag_run_ids: the runs' keys in Airflow's database.
     :param keys: the XComs' keys.
     """
     from airflow.models.xcom import XComModel as X
 
-    return _xcoms(dag_run_ids, keys, X.dag_run_id, X.task_id, X.map_index, X.key, X.value, X.timestamp)
+    return _xcoms(dag_run_ids, keys, X.dag_run_id, X.task_id, X.map_index, X.key, X.value)
 
 
 def _xcoms(dag_run_ids: list[int], keys: frozenset[str], *columns: Any) -> list[Any]:
+    from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    query = select(*columns).where(XComModel.dag_run_id.in_(dag_run_ids), XComModel.key.in_(keys))
+    # A task that was cleared keeps its XComs until it runs again, and keeps them if it never does.
+    query = select(*columns).join(XComModel.task).where(TaskInstance.state.in_(_ATTEMPT_ENDED))
+    query = query.where(XComModel.dag_run_id.in_(dag_run_ids), XComModel.key.in_(keys))
     query = query.order_by(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index, XComModel.key)
     with create_session() as session:
         return list(session.execute(query))

@@ -12,20 +12,22 @@
     ├── SettingsError              an environment's settings are malformed or incomplete
     ├── AccessError                AWS could not be called for a long time; the message names the cure
     ├── EnvironmentConflictError   what would be deployed belongs to another environment
+    ├── PromotionError             another environment must not get this definition or model package
     ├── UpsertError                other writers kept changing the pipeline while it was deployed
-    ├── NoTaskStateStoreError      Airflow has no store where a start could be kept for its next attempt
+    ├── NoTaskStateStoreError      Airflow has no store where a task could keep what its next attempt needs
     ├── MissingDataError           S3 objects that an execution would read do not exist
     ├── IntervalError              a run has no valid interval, or it does not select a single partition
     ├── UnknownStatusError         AWS returned a status that is not in the table
     ├── UnreadableMessageError     a message in a queue is not a known event
     ├── AirflowRequestError        Airflow's REST API refused a request, or did not answer
     ├── ScheduleError              a schedule of EventBridge Scheduler cannot be created as requested
+    ├── ModelPackageError          a model package does not exist, or its approval status does not fit
+    │   └── SupersededError        the champion has changed since the package was compared with it
     ├── ExecutionError             an execution did not end well
     │   ├── ExecutionFailedError   it failed; the causes name step, reason and log
     │   ├── ExecutionRunningError  its outcome was requested before it had ended
     │   └── ExecutionStoppedError  somebody stopped it
     └── EvaluationError            the gate's metric or threshold cannot be read
-
 
 Every error keeps its constructor's arguments in ``args``, so that it survives pickling between
 Airflow's processes.
@@ -118,16 +120,11 @@ class EnvironmentConflictError(SageMakerPipelinesError):
     :param environment: the environment that tried to deploy it.
     """
 
-    def __init__(self, what: str, owner: str, environment: str) -> None:
-        super().__init__(what, owner, environment)
-        self.what = what
-        self.owner = owner
-        self.environment = environment
-
     def __str__(self) -> str:
-        name = self.owner.partition("@")[0]
+        what, owner, environment = self.args
+        name = owner.partition("@")[0]
         return (
-            f"{self.what} belongs to the environment {self.owner!r}, but this is {self.environment!r}. "
+            f"{what} belongs to the environment {owner!r}, but this is {environment!r}. "
             "Nothing was changed. Give each environment its own name_prefix. If both are the same "
             "environment, because its Airflow database was created again or two Airflows share it, use the "
             f'setting environment = "{name}" (below service_config.sagemaker in the extra of the connection, '
@@ -135,24 +132,24 @@ class EnvironmentConflictError(SageMakerPipelinesError):
         )
 
 
+class PromotionError(SageMakerPipelinesError):
+    """Another environment must not get this definition or model package; nothing was changed there."""
+
+
 class UpsertError(SageMakerPipelinesError):
     """A pipeline could not be deployed, because other writers kept changing it at the same time."""
 
 
 class NoTaskStateStoreError(SageMakerPipelinesError):
-    """Airflow has no store where a start could be kept for its next attempt.
+    """Airflow has no store where a task could keep what its next attempt needs.
 
-    :param task_id: the start task.
+    :param task_id: the task.
     """
-
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
 
     def __str__(self) -> str:
         return (
-            f"{self.task_id} started nothing: its context has no task_state_store, without which a retry "
-            "would start a second execution. Run it as a task of Airflow 3.3 or newer; if your code calls "
+            f"{self.args[0]} did nothing: its context has no task_state_store, without which a retry would "
+            "do everything a second time. Run it as a task of Airflow 3.3 or newer; if your code calls "
             "execute() itself, pass a task_state_store in the context."
         )
 
@@ -187,15 +184,10 @@ class UnknownStatusError(SageMakerPipelinesError):
     :param known: the statuses in the table.
     """
 
-    def __init__(self, what: str, status: str, known: Sequence[str]) -> None:
-        super().__init__(what, status, list(known))
-        self.what = what
-        self.status = status
-        self.known = list(known)
-
     def __str__(self) -> str:
+        what, status, known = self.args
         return (
-            f"The {self.what} has the status {self.status!r}; expected one of {', '.join(self.known)}. "
+            f"The {what} has the status {status!r}; expected one of {', '.join(known)}. "
             "It does not count as a success. Check it in SageMaker, and update this package."
         )
 
@@ -277,7 +269,7 @@ class EvaluationError(SageMakerPipelinesError):
 
 
 class UnreadableMessageError(SageMakerPipelinesError):
-    """A message in a queue is not an event of S3 or of a pipeline execution."""
+    """A message in a queue is not a known event."""
 
 
 class AirflowRequestError(SageMakerPipelinesError):
@@ -298,3 +290,11 @@ class AirflowRequestError(SageMakerPipelinesError):
 
 class ScheduleError(SageMakerPipelinesError):
     """A schedule of EventBridge Scheduler cannot be created as requested."""
+
+
+class ModelPackageError(SageMakerPipelinesError):
+    """A model package does not exist, or its approval status does not fit."""
+
+
+class SupersededError(ModelPackageError):
+    """The champion has changed since a model package was compared with it; nothing was written."""

@@ -31,6 +31,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "0.5",
                         "default": "1.0",
                     },
+                    "settle_seconds": {
+                        "description": "How long a trigger tells its task nothing, so that the executor has "
+                        "reported the end of the process that deferred it.",
+                        "version_added": "0.2.0",
+                        "type": "float",
+                        "example": "2",
+                        "default": "5.0",
+                    },
                 },
             }
         },

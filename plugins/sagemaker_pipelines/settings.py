@@ -120,6 +120,11 @@ class PipelineSettings:
         }
         return {name: value for name, value in values.items() if value is not None}
 
+    @property
+    def location_fields(self) -> dict[str, str]:
+        """The values of the fields ``{artifact_bucket}`` and ``{name_prefix}`` of a URI or a name."""
+        return {"artifact_bucket": self.artifact_bucket or "", "name_prefix": self.name_prefix}
+
 
 def account_of(arn: str) -> str:
     """Return the id of the account in an ARN; an empty string if it has none."""

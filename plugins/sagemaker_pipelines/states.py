@@ -52,6 +52,10 @@ STEP_PHASES: Mapping[str, Phase] = MappingProxyType(
     }
 )
 
+#: Every ModelApprovalStatus.
+APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
+APPROVAL_STATUSES = (APPROVED, REJECTED, PENDING)
+
 
 def execution_phase(status: str) -> Phase:
     """Return what a PipelineExecutionStatus means.

@@ -53,7 +53,7 @@ def test_every_dag_parses_without_connection_region_or_sdk(parsed: dict[str, Any
     assert (
         set(parsed["dags"])
         == {path.stem for path in DAGS.glob("*.py")}
-        == {"abalone_train", "abalone_score", "sagemaker_sweep"}
+        == {"abalone_train", "abalone_challenger", "abalone_tuned", "abalone_score", "sagemaker_sweep"}
     )
 
 

@@ -27,6 +27,7 @@ from sagemaker_pipelines.dag.timetables import timetable_of
 from sagemaker_pipelines.definition import Envelope, Parameter
 from sagemaker_pipelines.exceptions import DefinitionError, SageMakerPipelinesError
 from stack.settings import ROOT
+from tests.documents import blocks
 
 ABALONE = ROOT / "dags" / "definitions" / "abalone.json"
 SCORING = ROOT / "dags" / "definitions" / "scoring.json"
@@ -54,6 +55,14 @@ def test_an_argument_of_the_dag_is_refused_with_its_place() -> None:
         TypeError, match=r"'max_active_runs' is not an argument.*dag_options={'max_active_runs'"
     ):
         made(max_active_runs=3)
+
+
+def test_the_form_belongs_to_the_dag_alone() -> None:
+    dag = made(schedule="@daily", inputs={"InputData": DAILY}, default_args={"params": {"Owner": "team"}})
+    assert dag.params["MseThreshold"] == 6.0
+    assert dag.params["Owner"] == "team"
+    # Airflow would copy and store it once for each task.
+    assert not {name for task in dag.tasks for name in task.params} - {"Owner"}
 
 
 @pytest.mark.parametrize("bound", [0, -1, True, "5", float("nan"), float("inf")])
@@ -93,6 +102,33 @@ def test_a_gate_on_the_best_metric_of_a_tuning_job_has_its_threshold_in_the_form
     assert "branch_on_validation_rmse" in task_ids(dag)
     assert dag.params["MseThreshold"] == 6.0
     assert dag.get_task("steps.AbaloneMSECond").upstream_task_ids >= {"steps.Tune"}
+
+
+def test_a_quality_check_has_its_flags_in_the_form_and_a_mirror(tmp_path: Path) -> None:
+    """What a check needs of other steps is not only in its arguments."""
+    envelope = json.loads(ABALONE.read_text())
+    definition = envelope["definition"]
+    definition["Parameters"].append({"Name": "SkipCheck", "Type": "Boolean", "DefaultValue": True})
+    processing = next(step for step in definition["Steps"] if step["Name"] == "AbaloneEval")
+    check = {
+        "Name": "Check",
+        "Type": "QualityCheck",
+        "Arguments": {
+            key: processing["Arguments"][key] for key in ("AppSpecification", "ProcessingResources")
+        },
+        "CheckType": "DATA_QUALITY",
+        "SkipCheck": {"Get": "Parameters.SkipCheck"},
+    }
+    baseline = {"Get": "Steps.Check.CalculatedBaselineConstraints"}
+    later = {**check, "Name": "Later", "SuppliedBaselineConstraints": baseline}
+    definition["Steps"] += [check, later]
+    path = tmp_path / "checked.json"
+    path.write_text(json.dumps(envelope))
+    dag = made(path)
+    assert dag.params.get_param("SkipCheck").schema["type"] == "boolean"
+    assert dag.params["SkipCheck"] is True
+    mirror = dag.get_task("steps.Later")
+    assert (mirror.operator_name, mirror.upstream_task_ids) == ("QualityCheck step", {"steps.Check"})
 
 
 def test_without_a_notifier_nobody_is_told() -> None:
@@ -251,12 +287,21 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(item)
 
 
-def test_the_readmes_example_is_a_dag() -> None:
-    text = (ROOT / "README.md").read_text()
-    code = text.partition("```python\n")[2].partition("```")[0]
-    assert len(code.strip().splitlines()) <= 16
+def test_the_documented_partitions_are_inputs_of_a_dag() -> None:
+    names: dict[str, Any] = {"Partitions": Partitions}
+    daily, manifest = blocks("intervals.md", "python")
+    exec(daily, names)
+    dag = sagemaker_pipeline_dag("daily", definition=ABALONE, schedule="@daily", inputs=names["inputs"])
+    assert "select_inputs" in dag.task_ids
+    exec(manifest, names)
+    assert names["inputs"]["Rows"].manifest == names["manifests"]
+
+
+def test_the_documented_example_is_a_dag() -> None:
+    (code,) = blocks("first_pipeline.md", "python")
+    assert len(code.splitlines()) <= 16
     names: dict[str, Any] = {"__file__": str(ROOT / "dags" / "example.py")}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "first_pipeline.md", "exec"), names)
     (dag,) = [value for value in names.values() if isinstance(value, DAG)]
     assert task_ids(dag) >= CORE
     assert dag.start_date == datetime(2026, 1, 1, tzinfo=UTC)

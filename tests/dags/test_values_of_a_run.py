@@ -34,6 +34,7 @@ from sagemaker_pipelines.definition.limits import PARAMETER_NAME
 from sagemaker_pipelines.exceptions import ParameterError
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from stack.settings import ROOT
+from tests.documents import blocks
 from tests.unit.sagemaker_pipelines.samples import ARN, gated_definition
 
 THRESHOLD = {"Name": "MseThreshold", "Type": "Float", "DefaultValue": 6.0}
@@ -44,7 +45,7 @@ NAMES = st.one_of(
 
 
 def envelope_file(folder: Path, *parameters: Mapping[str, Any], name: str = "gated") -> Path:
-    """Write a compiled definition with a gate and these parameters besides."""
+    """Write a compiled definition that has a gate, and also these parameters."""
     definition = gated_definition()
     definition["Parameters"] = [*parameters, THRESHOLD]
     definition["Steps"][0]["Arguments"]["ProcessingResources"]["ClusterConfig"]["InstanceCount"] = 1
@@ -420,11 +421,11 @@ def test_what_the_dag_or_the_interval_chose_is_never_left_out(tmp_path: Path) ->
 
 
 def test_the_example_in_the_documentation_reads_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "docs" / "record.md").read_text()
+    (example,) = blocks("record.md", "python")
     monkeypatch.chdir(ROOT / "dags")
     names: dict[str, Any] = {}
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    exec(compile(text.partition("```python\n")[2].partition("```")[0], "record.md", "exec"), names)
+    exec(compile(example, "record.md", "exec"), names)
     steps = [
         Step(name=name, status="Succeeded", started=start, ended=start + timedelta(seconds=seconds))
         for name, seconds in (("Prepare", 3), ("Train", 7))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os.path import commonpath
 
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.objects import is_absent
+from sagemaker_pipelines.definition import Asset
+from sagemaker_pipelines.exceptions import DefinitionError
 
 
 def missing_objects(client: SageMakerClient, bucket: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -50,3 +52,30 @@ def _has_checksum(client: SageMakerClient, bucket: str, key: str, content: bytes
         raise
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
     return bool(head.get("ChecksumSHA256") == checksum)
+
+
+def assets_to_upload(
+    client: SageMakerClient, bucket: str, assets: Sequence[Asset], contents: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Return the contents of the assets that S3 does not have, by key.
+
+    Code that was adopted where it is never replaces what is there: another pipeline may use it.
+
+    :param client: calls AWS.
+    :param bucket: the artifact bucket.
+    :param assets: the assets of the definition.
+    :param contents: the content of each, by key.
+    :raises DefinitionError: S3 has other code where the code was adopted.
+    """
+    missing = missing_objects(client, bucket, contents)
+    stored = {asset.key(client.settings.name_prefix) for asset in assets if asset.stored_key}
+    for key in sorted(stored & {*missing}):
+        uri = f"s3://{bucket}/{key}"
+        if not client.object_exists(uri):
+            continue
+        if client.read_object(uri) != missing.pop(key):
+            raise DefinitionError(
+                f"{uri} is not the code that the definition was adopted with, and is not replaced. Adopt "
+                "the pipeline again, or move the object away."
+            )
+    return missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.job_data import job_data
+from sagemaker_pipelines.aws.jobs import billed_seconds, cluster_of, described_job, has_job
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
 from sagemaker_pipelines.definition.instances import JOBS, UNCOUNTED
@@ -93,21 +94,6 @@ def billed_jobs(
     return known
 
 
-def has_job(step: Step) -> bool:
-    """Return whether a step has a job that bills."""
-    return step.type in _DESCRIBE and step.arn is not None
-
-
-def described_job(client: SageMakerClient, step: Step) -> Mapping[str, Any]:
-    """Return the answer of the Describe operation of a step's job.
-
-    That of a tuning job also has the times, instances and data of its training jobs.
-    """
-    operation, key, _ = _DESCRIBE[str(step.type)]
-    job: Mapping[str, Any] = getattr(client.sagemaker, operation)(**{key: step.job_name})
-    return {**job, **_training_jobs(client, job)} if step.type == "Tuning" else job
-
-
 def bill_of(
     region: str,
     prices: Prices,
@@ -125,15 +111,12 @@ def bill_of(
     :param job: the answer of the job's Describe operation.
     :param earlier: see :func:`with_bills`.
     """
-    _, _, resources = _DESCRIBE[str(step.type)]
-    cluster: Mapping[str, Any] = job
-    for part in resources:
-        cluster = cluster.get(part, {})
+    cluster = cluster_of(step, job)
     # A heterogeneous cluster has groups; of several types, the price is not known.
     groups = cluster.get("InstanceGroups") or [cluster]
     instance = " + ".join(sorted({str(group.get("InstanceType", "")) for group in groups}))
     count = sum(int(group.get("InstanceCount") or 1) for group in groups)
-    seconds, source = _seconds(job)
+    seconds, source = billed_seconds(job)
     trained = float(job.get("TrainingTimeInSeconds") or 0)
     saving = 1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0
     saved = trained * saving * count if saving > 0 else 0.0
@@ -242,58 +225,3 @@ def _earlier(step: Step, created: datetime | None) -> float:
     if step.attempts < 2 or step.started is None or created is None:
         return 0.0
     return round(max(0.0, (created - step.started).total_seconds()), 3)
-
-
-def _training_jobs(client: SageMakerClient, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a training job's description has: of all training jobs the times, of the best the model."""
-    name = job["HyperParameterTuningJobName"]
-    best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    summaries = client.pages(
-        "list_training_jobs_for_hyper_parameter_tuning_job",
-        "TrainingJobSummaries",
-        HyperParameterTuningJobName=name,
-    )
-    found = [client.sagemaker.describe_training_job(TrainingJobName=s["TrainingJobName"]) for s in summaries]
-    seconds = [_seconds(training)[0] for training in found]
-    trained = [
-        training.get("TrainingTimeInSeconds", own) for training, own in zip(found, seconds, strict=True)
-    ]
-    return {
-        "BillableTimeInSeconds": sum(seconds),
-        "TrainingTimeInSeconds": sum(trained),
-        "ResourceConfig": found[0]["ResourceConfig"] if found else {},
-        "InputDataConfig": job.get("TrainingJobDefinition", {}).get("InputDataConfig", []),
-        "ModelArtifacts": next(
-            (t.get("ModelArtifacts", {}) for t in found if t.get("TrainingJobName") == best), {}
-        ),
-    }
-
-
-def _seconds(job: Mapping[str, Any]) -> tuple[float, str]:
-    if "BillableTimeInSeconds" in job:
-        return float(job["BillableTimeInSeconds"]), "BillableTimeInSeconds"
-    start, end = (
-        next((job[f"{kind}{moment}Time"] for kind in _DESCRIBE if job.get(f"{kind}{moment}Time")), None)
-        for moment in ("Start", "End")
-    )
-    if start is None:
-        return 0.0, "not started"
-    if end is None:
-        return max(0.0, (datetime.now(UTC) - start).total_seconds()), "start until now"
-    return (end - start).total_seconds(), "start to end"
-
-
-# By job type: the operation, the parameter that names the job, and the path to its instances.
-_PROCESSING = ("describe_processing_job", "ProcessingJobName", ("ProcessingResources", "ClusterConfig"))
-_DESCRIBE = {
-    "Processing": _PROCESSING,
-    "QualityCheck": _PROCESSING,
-    "ClarifyCheck": _PROCESSING,
-    "Training": ("describe_training_job", "TrainingJobName", ("ResourceConfig",)),
-    "Transform": ("describe_transform_job", "TransformJobName", ("TransformResources",)),
-    "Tuning": (
-        "describe_hyper_parameter_tuning_job",
-        "HyperParameterTuningJobName",
-        ("ResourceConfig",),
-    ),
-}

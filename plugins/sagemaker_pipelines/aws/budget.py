@@ -10,15 +10,9 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines.aws.billing import (
-    Earlier,
-    Total,
-    bill_of,
-    described_job,
-    has_job,
-    readable_prices,
-)
+from sagemaker_pipelines.aws.billing import Earlier, Total, bill_of, readable_prices
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.jobs import described_job, has_job
 from sagemaker_pipelines.aws.prices import Prices
 from sagemaker_pipelines.aws.steps import Bill, Step, money
 from sagemaker_pipelines.definition.instances import StepInstances, step_instances, uncounted_steps
@@ -150,6 +144,7 @@ class Budget:
         # By job and attempt: the step with its bill, and since when it has been running.
         self._billed: dict[tuple[str | None, int, bool], tuple[Step, datetime | None]] = {}
         self._told: set[str] = set()
+        self._ended: dict[str, Mapping[str, Any]] = {}
 
     def excess(self, steps: Iterable[Step]) -> str | None:
         """Return which bound has been passed, with both figures; None while it holds.
@@ -207,7 +202,7 @@ class Budget:
         return replace(billed, bill=replace(billed.bill, seconds=seconds))
 
     def _bill(self, step: Step) -> Bill:
-        job = described_job(self._client, step)
+        job = described_job(self._client, step, self._ended)
         return bill_of(self._client.region, self._prices, self._execution_began(), step, job, self._earlier)
 
     @cached_property

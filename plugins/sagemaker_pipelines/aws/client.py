@@ -1,4 +1,4 @@
-"""Call SageMaker, S3 and CloudWatch Logs for pipelines and their executions."""
+"""Call SageMaker, S3, Lambda and CloudWatch Logs for pipelines and their executions."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ class SageMakerClient:
         """The boto3 client of CloudWatch Logs."""
         return self.account.boto3_client("logs")
 
+    @cached_property
+    def functions(self) -> Any:
+        """The boto3 client of Lambda."""
+        return self.account.boto3_client("lambda")
+
     @property
     def region(self) -> str:
         """The region in which SageMaker is called."""
@@ -68,7 +73,7 @@ class SageMakerClient:
     def reconnect(self) -> None:
         """Discard the clients, so that the next call uses credentials that were renewed in the meantime."""
         self.account.renew()
-        for name in ("sagemaker", "s3", "logs"):
+        for name in ("sagemaker", "s3", "logs", "functions"):
             self.__dict__.pop(name, None)
 
     def pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:

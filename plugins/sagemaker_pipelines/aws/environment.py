@@ -64,11 +64,16 @@ def settled(what: str, owner: str | None, environment: str) -> str:
     """
     if owner is None:
         return environment
-    name, _, owner_id = owner.partition("@")
-    own_name, _, own_id = environment.partition("@")
-    if name != own_name or (owner_id and own_id and owner_id != own_id):
+    if not is_owner(owner, environment):
         raise EnvironmentConflictError(what, owner, environment)
     return owner
+
+
+def is_owner(owner: str | None, environment: str) -> bool:
+    """Return whether the environment that something is marked with is this one; see :func:`settled`."""
+    name, _, owner_id = (owner or "").partition("@")
+    own_name, _, own_id = environment.partition("@")
+    return name == own_name and not (owner_id and own_id and owner_id != own_id)
 
 
 def claim_prefix(client: SageMakerClient, *, bucket: str, environment: str) -> None:

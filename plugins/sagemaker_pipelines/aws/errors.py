@@ -50,6 +50,17 @@ _TRANSIENT_EXCEPTIONS = (
     ConnectionError,
     TimeoutError,
 )
+# HeadObject and HeadBucket have no other code than the status.
+_DENIED_CODES = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    }
+)
 
 _RENEW = (
     "Renew the credentials (`aws sso login`, a new session token or web-identity token), or correct the "
@@ -163,6 +174,11 @@ def _refuse_broken_answer(operation_model: Any, response_dict: Mapping[str, Any]
         ) from error
 
 
+def is_denied(error: ClientError) -> bool:
+    """Return whether AWS says that the caller lacks a permission."""
+    return code_of(error) in _DENIED_CODES
+
+
 def is_missing(error: ClientError) -> bool:
     """Return whether AWS says that the resource does not exist."""
     detail = error.response["Error"]
@@ -177,8 +193,8 @@ def is_missing_object(error: ClientError) -> bool:
 
 
 def is_conflict(error: ClientError) -> bool:
-    """Return whether another writer was faster: the pipeline exists already, or was updated concurrently."""
+    """Return whether another writer was faster: it exists already, or was updated concurrently."""
     detail = error.response["Error"]
-    return detail["Code"] == "ConflictException" or (
+    return detail["Code"] in {"ConflictException", "ResourceConflictException"} or (
         detail["Code"] == "ValidationException" and "must be unique" in detail.get("Message", "")
     )

@@ -209,7 +209,7 @@ def read_metric(client: SageMakerClient, uri: str, json_path: str) -> float:
     :raises EvaluationError: the file is missing or not JSON, the path is wrong, or the value is NaN,
         infinite, text or a boolean.
     """
-    return _finite(_at_path(_read_json(client, uri), json_path, uri), json_path, uri)
+    return _finite(_at_path(read_report(client, uri), json_path, uri), json_path, uri)
 
 
 def _finite(value: Any, what: str, source: str) -> float:
@@ -230,7 +230,11 @@ def _finite(value: Any, what: str, source: str) -> float:
     return number
 
 
-def _read_json(client: SageMakerClient, uri: str) -> Any:
+def read_report(client: SageMakerClient, uri: str) -> Any:
+    """Return the JSON document of a report in S3.
+
+    :raises EvaluationError: the file is missing or not JSON.
+    """
     try:
         content = client.read_object(uri)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""The orphan sweep's calls to SageMaker: what is running, and what was left behind."""
+"""The orphan sweep's calls to SageMaker and Lambda: what is running, and what was left behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
-from sagemaker_pipelines.aws.errors import is_missing
+from sagemaker_pipelines.aws.environment import environment_of, is_owner
+from sagemaker_pipelines.aws.errors import code_of, is_missing
+from sagemaker_pipelines.definition import iter_steps, parse_definition
 
 
 def executions(
@@ -68,6 +70,47 @@ def models_in_use(client: SageMakerClient) -> set[str]:
                 str(variant["ModelName"]) for variant in described.get(variants, ()) if "ModelName" in variant
             }
     return names
+
+
+def functions(
+    client: SageMakerClient, name_prefix: str, *, environment: str, created_before: datetime
+) -> list[dict[str, Any]]:
+    """Return the configurations of an environment's Lambda functions that none of its pipelines calls.
+
+    Only the newest version of each pipeline counts. A caller that may not list functions deploys none.
+
+    :param client: calls AWS.
+    :param name_prefix: the prefix of pipelines and functions.
+    :param environment: the environment's name; functions of others do not count.
+    :param created_before: functions that were changed later are ignored.
+    """
+    try:
+        pages = [*client.functions.get_paginator("list_functions").paginate()]
+    except ClientError as error:
+        if code_of(error) != "AccessDeniedException":
+            raise
+        client.log.info("Lambda functions are not checked: %s", error)
+        return []
+    own = [
+        function
+        for page in pages
+        for function in page["Functions"]
+        if function["FunctionName"].startswith(name_prefix)
+        and is_owner(environment_of(function.get("Description")), environment)
+        and datetime.fromisoformat(function["LastModified"]) < created_before
+    ]
+    called = _called_functions(client, name_prefix) if own else set()
+    return [function for function in own if function["FunctionArn"] not in called]
+
+
+def _called_functions(client: SageMakerClient, name_prefix: str) -> set[str]:
+    called = set()
+    for pipeline in client.pipelines(name_prefix):
+        # It may have been deleted since it was listed.
+        described = client.describe_pipeline(pipeline["PipelineName"])
+        for step in iter_steps(parse_definition(described["PipelineDefinition"])) if described else ():
+            called.add(str(step.get("FunctionArn")))
+    return called
 
 
 def delete_model(client: SageMakerClient, model_name: str) -> None:

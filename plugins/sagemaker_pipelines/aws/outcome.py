@@ -110,7 +110,7 @@ def failure_cause(client: SageMakerClient, step: Step, *, in_full: bool = True) 
     log_stream: str | None = None
     tail: tuple[str, ...] = ()
     if step.log_group and step.job_name and in_full:
-        log_stream, tail = _log_tail(client, step.log_group, step.job_name)
+        log_stream, tail = _log_tail(client, step.log_group, step)
     return FailureCause(
         step_name=step.name,
         reason=cut(step.reason or NO_REASON, MAX_REASON if in_full else MAX_LATER_REASON),
@@ -139,13 +139,13 @@ def _is_rejection(
     return {step.name for step in failed} <= set(rejection_steps)
 
 
-def _log_tail(client: SageMakerClient, group: str, job_name: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return the newest log stream of a job and its last lines.
+def _log_tail(client: SageMakerClient, group: str, step: Step) -> tuple[str | None, tuple[str, ...]]:
+    """Return the newest log stream of a step's job and its last lines.
 
     If the log cannot be read, this only logs a warning: the failure itself matters more.
     """
     try:
-        streams = client.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job_name}/")
+        streams = client.logs.describe_log_streams(logGroupName=group, **step.log_stream_filter)
         newest = max(
             streams["logStreams"], key=lambda stream: stream.get("lastEventTimestamp", 0), default=None
         )
@@ -158,7 +158,7 @@ def _log_tail(client: SageMakerClient, group: str, job_name: str) -> tuple[str |
             startFromHead=False,
         )
     except (ClientError, BotoCoreError) as error:
-        client.log.warning("Cannot read the log of %s in %s: %s", job_name, group, error)
+        client.log.warning("Cannot read the log of %s in %s: %s", step.job_name, group, error)
         return None, ()
     return newest["logStreamName"], tuple(
         cut(event["message"].rstrip(), MAX_LOG_LINE) for event in events["events"]

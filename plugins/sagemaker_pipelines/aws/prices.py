@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
@@ -99,7 +100,14 @@ class Prices:
         entries = document.get("prices", [])
         if not isinstance(entries, list):
             entries = [entries]
-        return cls(_price(entry, f"{path}, entry {number}") for number, entry in enumerate(entries, 1))
+        prices = [_price(entry, f"{path}, entry {number}") for number, entry in enumerate(entries, 1)]
+        for (key, listed), count in Counter((price.key, price.source == SOURCE) for price in prices).items():
+            if count > 1 and not listed:
+                raise SettingsError(
+                    f"{path} has {count} prices of {key[1]} for {key[2]} in {key[0]}; expected one by hand. "
+                    "Remove those that do not hold."
+                )
+        return cls(prices)
 
     def find(self, region: str, instance: str, component: str) -> Price | None:
         """Return a price; None if it is unknown."""

@@ -42,6 +42,7 @@ class ExecutionRecord:
     :param status: its PipelineExecutionStatus, as AWS writes it.
     :param display_name: its PipelineExecutionDisplayName.
     :param rejected: whether its gate rejected the model.
+    :param resumes: how often the task that waits has resumed it; None if that is not known.
     :param started: when it was created, ISO 8601.
     :param ended: when it ended, ISO 8601; None while it is running.
     :param pipeline_version_id: the version of the pipeline that it runs; None if AWS does not say.
@@ -67,6 +68,7 @@ class ExecutionRecord:
     status: str
     display_name: str | None = None
     rejected: bool = False
+    resumes: int | None = None
     started: str | None = None
     ended: str | None = None
     pipeline_version_id: int | None = None
@@ -147,6 +149,7 @@ def execution_record(
     pipeline_execution_arn: str,
     *,
     rejected: bool = False,
+    resumes: int | None = None,
     cause: FailureCause | None = None,
     earlier: Earlier = MappingProxyType({}),
 ) -> ExecutionRecord:
@@ -155,6 +158,7 @@ def execution_record(
     :param client: calls AWS.
     :param pipeline_execution_arn: the execution, which may still be running.
     :param rejected: whether its gate rejected the model.
+    :param resumes: how often the task that waits has resumed it.
     :param cause: the step that failed first, or that rejected the model.
     :param earlier: see :func:`~sagemaker_pipelines.aws.billing.with_bills`.
     :raises ClientError: the execution itself or its steps cannot be read.
@@ -178,6 +182,7 @@ def execution_record(
         status=status,
         display_name=described.get("PipelineExecutionDisplayName"),
         rejected=rejected,
+        resumes=resumes,
         started=_iso(described.get("CreationTime")),
         ended=_iso(described.get("LastModifiedTime")) if is_end(status) else None,
         pipeline_version_id=described.get("PipelineVersionId"),

@@ -14,6 +14,7 @@ from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.states import Phase, step_phase
 
 MAX_REASON = 3072
+MAX_DESCRIPTION = 200
 # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 _LOG_GROUPS = {
     "Processing": "/aws/sagemaker/ProcessingJobs",
@@ -107,6 +108,7 @@ class Step:
     :param arn: the ARN of what it created: a job, a model, a model package.
     :param reason: why it failed: the message of a Fail step, or the FailureReason of any other step.
     :param outcome: the outcome of a Condition step: ``True`` or ``False``, as AWS writes it.
+    :param description: its StepDescription.
     :param is_cache_hit: whether its result comes from the cache.
     :param is_taken_over: whether a selective execution took its result from another execution.
     :param source: the execution that the result comes from, if it is a cache hit or was taken over.
@@ -126,6 +128,7 @@ class Step:
     arn: str | None = None
     reason: str | None = None
     outcome: str | None = None
+    description: str | None = None
     is_cache_hit: bool = False
     is_taken_over: bool = False
     source: str | None = None
@@ -151,6 +154,7 @@ class Step:
             arn=metadata.get("Arn") or metadata.get("CheckJobArn") or None,
             reason=(kind == "Fail" and metadata.get("ErrorMessage")) or answer.get("FailureReason") or None,
             outcome=metadata.get("Outcome"),
+            description=cut(answer.get("StepDescription") or "", MAX_DESCRIPTION) or None,
             is_cache_hit="CacheHitResult" in answer,
             is_taken_over="SelectiveExecutionResult" in answer,
             source=result.get("SourcePipelineExecutionArn"),
@@ -210,14 +214,24 @@ class Step:
 
     @property
     def log_group(self) -> str | None:
-        """The CloudWatch log group of its job; None if it has no job."""
+        """The CloudWatch log group of its job or endpoint; None if it has none."""
+        if self.type == "Endpoint" and self.arn:
+            # An ARN has the endpoint's name in lower case; a name with capitals has another group.
+            return f"/aws/sagemaker/Endpoints/{self.job_name}"
         return _LOG_GROUPS.get(self.type or "") if self.arn else None
+
+    @property
+    def log_stream_filter(self) -> dict[str, str]:
+        """The arguments of DescribeLogStreams that find its streams in its group; an endpoint has all."""
+        return {} if self.type == "Endpoint" else {"logStreamNamePrefix": f"{self.job_name}/"}
 
     def __str__(self) -> str:
         """Return it as a log line."""
         text = f"Step {self.name}: {self.status}"
         if self.seconds is not None:
             text += f" after {self.seconds:.1f} s"
+        if self.description:
+            text += f" ({self.description})"
         if self.is_cache_hit:
             text += f" (cache hit from {self.source})"
         if self.attempts > 1:

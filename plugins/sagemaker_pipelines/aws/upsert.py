@@ -8,11 +8,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.assets import missing_objects
+from sagemaker_pipelines.aws.assets import assets_to_upload
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.definition_check import check_definition
 from sagemaker_pipelines.aws.definition_diff import definition_diff
-from sagemaker_pipelines.aws.deployable import deployable, required
+from sagemaker_pipelines.aws.deployable import deployable, deployable_functions, required
 from sagemaker_pipelines.aws.environment import (
     ENVIRONMENT_TAG,
     claim_prefix,
@@ -23,6 +23,7 @@ from sagemaker_pipelines.aws.environment import (
     unmarked,
 )
 from sagemaker_pipelines.aws.errors import is_conflict, is_missing
+from sagemaker_pipelines.aws.functions import function_changes
 from sagemaker_pipelines.aws.resources import check_code, warn_of_regions
 from sagemaker_pipelines.aws.versions import UpsertResult, first_version_id, latest_version_id
 from sagemaker_pipelines.definition import (
@@ -96,15 +97,16 @@ class PipelineUpsert:
         self.definition = deployable(envelope, self.settings, region=client.region, tags=self.tags)
         check_definition(client, self.definition, name=self.pipeline_name, allowed=envelope.allowed_arguments)
         warn_of_regions(client, self.definition, name=self.pipeline_name)
+        self.functions = deployable_functions(envelope, self.settings, region=client.region)
         self.hash = definition_hash(self.definition)
 
     def run(self) -> UpsertResult:
-        """Create the pipeline, or update it if it differs, and upload the assets that S3 does not have.
+        """Create the pipeline and its functions, or update what differs, and upload missing assets.
 
         Before a pipeline is written, S3 has to have the code that its definition names. If nothing differs,
-        this makes two read calls to SageMaker and, for assets, one list call to S3, and writes nothing. It
-        never overwrites other writers silently: the version that is returned has exactly this definition,
-        and the log names the versions that others wrote in the meantime.
+        this makes two read calls to SageMaker, one list call to S3 for assets and one read call for each
+        function, and writes nothing. It never overwrites other writers silently: the version that is returned
+        has exactly this definition, and the log names the versions that others wrote in the meantime.
 
         :raises MissingCodeError: S3 does not have code that the definition names.
         :raises UpsertError: other writers kept creating and changing the pipeline.
@@ -130,21 +132,24 @@ class PipelineUpsert:
 
     def _write(self, deployed: Mapping[str, Any] | None, version: int | None) -> UpsertResult:
         assets = self._assets()
-        missing = self._to_upload(assets)
+        missing = assets_to_upload(self.client, self.bucket, self.envelope.assets, assets) if assets else {}
         differs = deployed is None or self._differs(deployed)
+        functions = function_changes(self.client, self.functions, environment=self.environment)
         if differs:
             check_code(self.client, self.definition, uploaded={f"s3://{self.bucket}/{key}" for key in assets})
-        if (differs or missing) and self._uses_bucket:
+        if (differs or missing or functions) and self._uses_bucket:
             claim_prefix(self.client, bucket=self.bucket, environment=self.environment)
         for key, content in missing.items():
             self._put(key, content)
             self.client.log.info("Uploaded asset s3://%s/%s", self.bucket, key)
+        for change in functions:
+            change.apply(self.client)
         if deployed is None:
             return self._create()
         if differs:
             return self._update(deployed, version)
         self.client.log.info("Pipeline %s is up to date (version %s)", self.pipeline_name, version)
-        return self._result(deployed["PipelineArn"], version, changed=bool(missing))
+        return self._result(deployed["PipelineArn"], version, changed=bool(missing or functions))
 
     def _create(self) -> UpsertResult:
         answer = self.client.sagemaker.create_pipeline(
@@ -239,24 +244,6 @@ class PipelineUpsert:
             asset.key(self.settings.name_prefix): self.envelope.asset_path(asset).read_bytes()
             for asset in self.envelope.assets
         }
-
-    def _to_upload(self, assets: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Return the assets that S3 does not have.
-
-        Code that was adopted where it is never replaces what is there: another pipeline may use it.
-        """
-        missing = missing_objects(self.client, self.bucket, assets) if assets else {}
-        stored = {asset.key(self.settings.name_prefix) for asset in self.envelope.assets if asset.stored_key}
-        for key in sorted(stored & {*missing}):
-            uri = f"s3://{self.bucket}/{key}"
-            if not self.client.object_exists(uri):
-                continue
-            if self.client.read_object(uri) != missing.pop(key):
-                raise DefinitionError(
-                    f"{uri} is not the code that the definition was adopted with, and is not replaced. Adopt "
-                    "the pipeline again, or move the object away."
-                )
-        return missing
 
     def _put(self, key: str, body: bytes) -> None:
         # S3 checks the upload against the checksum, refuses a damaged one, and stores the checksum.

@@ -109,10 +109,10 @@ def gate_lines(client: SageMakerClient, pipeline_execution_arn: str) -> list[str
 
 
 def _detail(step: Step) -> str:
-    """Return why a step failed, or the outcome of a Condition; an empty string for any other step."""
+    """Return why a step failed, the outcome of a Condition, or what the definition says about the step."""
     try:
         if step.phase is Phase.FAILED:
             return step.reason or ""
     except UnknownStatusError:
         return ""
-    return f"outcome: {step.outcome}" if step.outcome else ""
+    return f"outcome: {step.outcome}" if step.outcome else step.description or ""

@@ -20,10 +20,13 @@ from sagemaker_pipelines.cli import (
     doctor,
     executions,
     logs,
+    models,
     pipelines,
     prices,
+    promote,
     schedule,
 )
+from sagemaker_pipelines.cli.smoke import command as smoke
 
 app = typer.Typer(
     name="sagemaker-pipelines",
@@ -31,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (pipelines, adopt, executions, logs, backfill, prices, doctor):
+for module in (pipelines, adopt, executions, logs, models, promote, backfill, prices, doctor, smoke):
     app.add_typer(module.app)
 app.add_typer(schedule.app, name="schedule")
 for entry_point in entry_points(group="sagemaker_pipelines.commands"):

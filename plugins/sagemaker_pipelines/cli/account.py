@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +68,11 @@ def connection_of(conn_id: str) -> str | None:
             f"shows, or define it here with AIRFLOW_CONN_{conn_id.upper()}."
         ) from None
     return conn_id
+
+
+def person() -> str:
+    """Return who calls the command."""
+    return f"{getpass.getuser()} on {socket.gethostname()}"
 
 
 def choose(profile: str | None, endpoint_url: str | None, settings: Path | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.aws.errors import code_of, cure_of, is_missing, is_missing_object
+from sagemaker_pipelines.aws.errors import cure_of, is_denied, is_missing, is_missing_object
 
 _NETWORK = (
     "Check the network, the region, and the endpoint (--endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in "
@@ -30,7 +30,6 @@ _ADVICE: Mapping[type[Exception], str] = {
     botocore_errors.ConfigParseError: "Correct this file.",
     botocore_errors.ParamValidationError: "Correct this argument.",
 }
-_DENIED = {"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"}
 
 
 def with_advice(error: Exception) -> str:
@@ -48,7 +47,7 @@ def _advice(error: Exception) -> str | None:
     if known is not None:
         return known
     if isinstance(error, ClientError):
-        if code_of(error) in _DENIED:
+        if is_denied(error):
             return "Allow this user or role to do it; docs/deployment.md lists the policies."
         if is_missing(error) or is_missing_object(error):
             return (

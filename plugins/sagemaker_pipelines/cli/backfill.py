@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sagemaker_pipelines.cli.account import client_of
-from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, print_table, reported
+from sagemaker_pipelines.cli.output import (
+    FAILED,
+    AirflowUrl,
+    AsJson,
+    ConnId,
+    Password,
+    Region,
+    Token,
+    Username,
+    print_json,
+    print_table,
+    reported,
+)
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.cli.backfills import Backfill, BackfillReport
@@ -16,12 +28,6 @@ app = typer.Typer()
 BackfillId = Annotated[
     int, typer.Argument(help="The backfill's id, as `airflow backfill` and the UI show it.")
 ]
-AirflowUrl = Annotated[
-    str, typer.Option(envvar="AIRFLOW__API__BASE_URL", help="Airflow's address, as in [api] base_url.")
-]
-Token = Annotated[str | None, typer.Option(envvar="AIRFLOW_TOKEN", help="A bearer token of Airflow's API.")]
-Username = Annotated[str | None, typer.Option(envvar="AIRFLOW_USERNAME", help="Or the user to log in as.")]
-Password = Annotated[str | None, typer.Option(envvar="AIRFLOW_PASSWORD", help="The password of that user.")]
 _URL = "http://localhost:8080"
 _COLUMNS = (
     *("date", "run", "seconds", "execution", "status"),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from sagemaker_pipelines.aws.errors import is_denied
 from sagemaker_pipelines.aws.objects import stored_objects
-from sagemaker_pipelines.cli.policy import Names, statements
+from sagemaker_pipelines.cli.policy import AIRFLOW_POLICY, FUNCTIONS_POLICY, Names, statements
 from sagemaker_pipelines.definition.resources import EcrImage
 
 State = Literal["ok", "missing", "unknown"]
@@ -28,8 +31,10 @@ class Account:
     :param data_uris: S3 URIs of objects or prefixes that the pipelines read.
     :param code_uris: S3 URIs of code that is not uploaded with the definitions.
     :param image_uris: images in ECR that the definitions name literally.
+    :param function_role_arns: the roles of the Lambda functions that the definitions deploy.
     :param topic_arn: the SNS topic of the notifications; None disables them.
     :param name_prefix: the prefix of pipelines and model package groups; may be empty.
+    :param policies: the files of the policies whose actions the caller needs.
     """
 
     bucket: str
@@ -38,7 +43,9 @@ class Account:
     data_uris: tuple[str, ...] = ()
     code_uris: tuple[str, ...] = ()
     image_uris: tuple[str, ...] = ()
+    function_role_arns: tuple[str, ...] = ()
     topic_arn: str | None = None
+    policies: tuple[Path, ...] = (AIRFLOW_POLICY,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,25 @@ class Finding:
     state: State
     text: str
     cure: str = ""
+
+
+@dataclass(frozen=True)
+class _RoleUser:
+    """A service that assumes a role: its name, its principal, the check, and the policy of a new role."""
+
+    service: str
+    principal: str
+    check: str
+    policy: str
+
+
+_SAGEMAKER = _RoleUser(
+    "SageMaker",
+    "sagemaker.amazonaws.com",
+    "role",
+    "AmazonSageMakerFullAccess and with access to the bucket",
+)
+_LAMBDA = _RoleUser("Lambda", "lambda.amazonaws.com", "function role", "AWSLambdaBasicExecutionRole")
 
 
 class Doctor:
@@ -74,7 +100,9 @@ class Doctor:
         yield identity
         if identity.state != "ok":
             return
-        yield self._guard("role", self._role)
+        yield self._guard("role", partial(self._role, _SAGEMAKER, self._account.role_arn))
+        for arn in self._account.function_role_arns:
+            yield self._guard(_LAMBDA.check, partial(self._role, _LAMBDA, arn))
         yield self._guard("bucket", self._bucket)
         for uri in self._account.data_uris:
             yield self._guard("data", partial(self._data, uri))
@@ -93,8 +121,7 @@ class Doctor:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             text = f"{error.operation_name}: {code}: {error.response['Error'].get('Message', '')}"
-            denied = code in ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
-            cure = f"allow the caller to call {error.operation_name}" if denied else ""
+            cure = f"allow the caller to call {error.operation_name}" if is_denied(error) else ""
             return Finding(name=name, state="unknown", text=text, cure=cure or "see the message of AWS")
         except ResponseParserError:
             text = "the endpoint does not support this call, AWS does"
@@ -111,21 +138,21 @@ class Doctor:
             return Finding(name="connection", state="missing", text=str(error), cure=cure)
         return Finding(name="connection", state="ok", text=f"calls are made as {identity['Arn']}")
 
-    def _role(self) -> Finding:
-        arn = self._account.role_arn
+    def _role(self, user: _RoleUser, arn: str) -> Finding:
         try:
             role = self._client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchEntity":
                 raise
-            cure = "create it with AmazonSageMakerFullAccess and with access to the bucket"
-            return Finding(name="role", state="missing", text=f"{arn} does not exist", cure=cure)
+            cure = f"create it with {user.policy}"
+            return Finding(name=user.check, state="missing", text=f"{arn} does not exist", cure=cure)
         document = role["AssumeRolePolicyDocument"]
         trust = json.loads(unquote(document)) if isinstance(document, str) else document
-        if "sagemaker.amazonaws.com" not in json.dumps(trust):
-            cure = "add sagemaker.amazonaws.com as a principal of sts:AssumeRole to its trust policy"
-            return Finding(name="role", state="missing", text=f"SageMaker may not assume {arn}", cure=cure)
-        return Finding(name="role", state="ok", text=f"{arn}, which SageMaker may assume")
+        if user.principal not in json.dumps(trust):
+            cure = f"add {user.principal} as a principal of sts:AssumeRole to its trust policy"
+            text = f"{user.service} may not assume {arn}"
+            return Finding(name=user.check, state="missing", text=text, cure=cure)
+        return Finding(name=user.check, state="ok", text=f"{arn}, which {user.service} may assume")
 
     def _bucket(self) -> Finding:
         name, s3 = self._account.bucket, self._client("s3")
@@ -190,17 +217,26 @@ class Doctor:
             role_arn=self._account.role_arn,
             topic_arn=self._account.topic_arn or "",
         )
+        policies = [
+            *(statements(path, names=names) for path in self._account.policies),
+            *(
+                statements(FUNCTIONS_POLICY, names=replace(names, role_arn=role))
+                for role in self._account.function_role_arns
+            ),
+        ]
         denied = [
             action
-            for statement in statements(names=names)
+            for statement in chain.from_iterable(policies)
             if self._account.topic_arn or statement["Action"] != ["sns:Publish"]
             for action in self._denied(caller, statement)
         ]
+        more = (FUNCTIONS_POLICY,) if self._account.function_role_arns else ()
+        listed = " with ".join(f"docs/iam/{path.name}" for path in (*self._account.policies, *more))
         if denied:
             text = f"{caller} may not {', '.join(dict.fromkeys(denied))}"
-            cure = "allow these actions as docs/iam/airflow.json does"
+            cure = f"allow these actions as {listed} does"
             return Finding(name="permissions", state="missing", text=text, cure=cure)
-        text = f"{caller} may do everything that docs/iam/airflow.json lists"
+        text = f"{caller} may do everything that is listed in {listed}"
         return Finding(name="permissions", state="ok", text=text)
 
     def _denied(self, caller: str, statement: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -12,12 +12,13 @@ import typer
 
 from sagemaker_pipelines.cli.account import client_of
 from sagemaker_pipelines.cli.output import FAILED, AsJson, ConnId, Region, print_json, reported
+from sagemaker_pipelines.cli.policy import AIRFLOW_POLICY
 from sagemaker_pipelines.definition import Envelope, parameters_of
 from sagemaker_pipelines.definition.resources import code_uris, images_of
 from sagemaker_pipelines.exceptions import SettingsError
 
 if TYPE_CHECKING:
-    from sagemaker_pipelines.cli.checks import Account
+    from sagemaker_pipelines.cli.checks import Account, Finding
 
 app = typer.Typer()
 _COLOURS = {"ok": "green", "missing": "red", "unknown": "yellow"}
@@ -44,21 +45,33 @@ def doctor(
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        for finding in findings:
-            state = typer.style(f"{finding.state:<8}", fg=_COLOURS[finding.state])
-            typer.echo(f"{state} {finding.name:<12} {finding.text}")
-            if finding.cure:
-                typer.echo(f"{'':<22}{finding.cure}")
+        print_findings(findings)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(FAILED)
 
 
-def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Account, Callable[[str], Any]]:
+def print_findings(findings: Iterable[Finding], *, err: bool = False) -> None:
+    """Print the results of the checks, each problem with its cure.
+
+    :param findings: the results.
+    :param err: whether to print to standard error.
+    """
+    for finding in findings:
+        state = typer.style(f"{finding.state:<8}", fg=_COLOURS[finding.state])
+        typer.echo(f"{state} {finding.name:<12} {finding.text}", err=err)
+        if finding.cure:
+            typer.echo(f"{'':<22}{finding.cure}", err=err)
+
+
+def account_of(
+    conn_id: str, region: str | None, definitions: Path, *, policies: tuple[Path, ...] = (AIRFLOW_POLICY,)
+) -> tuple[Account, Callable[[str], Any]]:
     """Return what the account should have, and a function that returns the client of a service.
 
     :param conn_id: the Airflow connection; without Airflow, boto3 finds the credentials.
     :param region: the region; None uses the connection's.
     :param definitions: the folder of the definitions.
+    :param policies: the policies whose actions the caller needs.
     :raises SettingsError: the bucket or the role is not set, or a setting is malformed.
     """
     from sagemaker_pipelines.cli.checks import Account
@@ -77,6 +90,7 @@ def account_of(conn_id: str, region: str | None, definitions: Path) -> tuple[Acc
         name_prefix=settings.name_prefix,
         **named_in(definitions, settings.placeholder_values, region=client.region),
         topic_arn=settings.notification_target,
+        policies=policies,
     )
     return account, cache(client.account.boto3_client)
 
@@ -91,11 +105,16 @@ def named_in(definitions: Path, values: Mapping[str, str], *, region: str) -> di
     :param values: the values of the placeholders.
     :param region: the region of the images.
     """
+    from sagemaker_pipelines.aws.deployable import with_account
+
     envelopes = [Envelope.load(path) for path in sorted(definitions.glob("*.json"))]
-    parameters = [p for e in envelopes for p in parameters_of(e.fill(values, region=region))]
+    filled = [(e, with_account(e, values)) for e in envelopes]
+    functions = [f for e, known in filled for f in e.fill_functions(known, region=region)]
+    parameters = [p for e, known in filled for p in parameters_of(e.fill(known, region=region))]
     data = [str(p.default) for p in parameters if p.name.endswith("Data")]
     return {
         "data_uris": tuple(dict.fromkeys(uri for uri in data if uri.startswith("s3://"))),
         "code_uris": tuple(dict.fromkeys(uri for e in envelopes for uri in code_uris(e.definition))),
+        "function_role_arns": tuple(dict.fromkeys(str(f.settings["Role"]) for f in functions)),
         "image_uris": tuple(dict.fromkeys(uri for e in envelopes for uri in images_of(e.definition))),
     }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import secrets
-import socket
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sagemaker_pipelines.cli.account import client_of
+from sagemaker_pipelines.cli.account import client_of, person
 from sagemaker_pipelines.cli.output import (
     FAILED,
     AsJson,
@@ -188,7 +186,7 @@ def _request(
         pipeline_name=name,
         token=_digest(token),
         parameters=values,
-        description=f"Started by {_who()}",
+        description=f"Started by {person()}",
         display_name=display_name,
         pipeline_version_id=version,
     )
@@ -200,11 +198,7 @@ def _resumed_description(client: SageMakerClient, arn: str) -> str:
     The previous description follows, because a start finds its execution by the generation in it.
     """
     before = client.describe_execution(arn).get("PipelineExecutionDescription", "")
-    return f"Resumed by {_who()}. Before: {before}"[:3072]
-
-
-def _who() -> str:
-    return f"{getpass.getuser()} on {socket.gethostname()}"
+    return f"Resumed by {person()}. Before: {before}"[:3072]
 
 
 def _selection(client: SageMakerClient, source: str | None, from_step: str) -> dict[str, Any]:

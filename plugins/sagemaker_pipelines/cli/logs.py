@@ -69,9 +69,9 @@ class _Reader:
 
     def _of_job(self, step: Step, group: str) -> Iterator[dict[str, Any]]:
         try:
-            streams = self._client.logs.describe_log_streams(
-                logGroupName=group, logStreamNamePrefix=f"{step.job_name}/"
-            )["logStreams"]
+            streams = self._client.logs.describe_log_streams(logGroupName=group, **step.log_stream_filter)[
+                "logStreams"
+            ]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise

@@ -36,6 +36,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 ConnId = Annotated[str, typer.Option("--conn-id", help="The Airflow connection of the AWS account.")]
 Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; may be repeated.")]
 Region = Annotated[str | None, typer.Option(help="The AWS region; by default the connection's.")]
+AirflowUrl = Annotated[
+    str, typer.Option(envvar="AIRFLOW__API__BASE_URL", help="Airflow's address, as in [api] base_url.")
+]
+Token = Annotated[str | None, typer.Option(envvar="AIRFLOW_TOKEN", help="A bearer token of Airflow's API.")]
+Username = Annotated[str | None, typer.Option(envvar="AIRFLOW_USERNAME", help="Or the user to log in as.")]
+Password = Annotated[str | None, typer.Option(envvar="AIRFLOW_PASSWORD", help="The password of that user.")]
 
 
 def print_json(value: Any) -> None:

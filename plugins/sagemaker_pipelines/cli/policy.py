@@ -1,4 +1,4 @@
-"""The IAM policy of Airflow's role: ``airflow.json`` next to this file and in ``docs/iam/``."""
+"""The IAM policies of Airflow's role and of ``smoke``, which are here and in ``docs/iam/``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 AIRFLOW_POLICY = Path(__file__).with_name("airflow.json")
+#: In addition, to deploy the Lambda functions of definitions.
+FUNCTIONS_POLICY = Path(__file__).with_name("airflow-functions.json")
+#: In addition, for whoever runs ``smoke``.
+SMOKE_POLICY = Path(__file__).with_name("smoke.json")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,12 @@ from sagemaker_pipelines.cli.executions import pair
 from sagemaker_pipelines.cli.output import AsJson, ConnId, Params, Region, print_json, print_table, reported
 from sagemaker_pipelines.cli.targets import envelope_of
 from sagemaker_pipelines.definition import Envelope, check_parameters, parameters_of
-from sagemaker_pipelines.definition.instances import StepInstances, step_instances
+from sagemaker_pipelines.definition.instances import (
+    StepInstances,
+    lasting_steps,
+    step_instances,
+    uncounted_steps,
+)
 from sagemaker_pipelines.exceptions import ParameterError, SettingsError
 
 if TYPE_CHECKING:
@@ -113,9 +118,12 @@ def estimate(
     total = _summed(rows)
     if as_json:
         looked_at = max(map(len, before.values()), default=0)
-        print_json({"pipeline": name, "executions": looked_at, "steps": rows, "total": total})
+        shown = {"pipeline": name, "executions": looked_at, "steps": rows, "total": total}
+        print_json({**shown, "uncounted": _uncounted(definition)})
         return
     print_table(_COLUMNS, [[_shown(row[key]) for key in _KEYS] for row in [*rows, total]])
+    for step, reason in _uncounted(definition).items():
+        typer.echo(f"Not counted: {step}; {reason}.", err=True)
 
 
 _KEYS = (
@@ -167,6 +175,14 @@ def _last_bills(client: SageMakerClient, pipeline_name: str, last: int) -> dict[
             if step.bill is not None and step.bill.seconds:
                 found.setdefault(step.name, []).append(step.bill.instance_seconds)
     return found
+
+
+def _uncounted(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return why the bill of a step is not counted, by the step's name."""
+    return {
+        **dict.fromkeys(uncounted_steps(definition), "what it bills is not known here"),
+        **dict.fromkeys(lasting_steps(definition), "what it deploys bills until it is deleted"),
+    }
 
 
 def _estimated(region: str, prices: Prices, found: StepInstances, before: list[float]) -> dict[str, Any]:

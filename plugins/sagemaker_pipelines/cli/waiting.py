@@ -41,7 +41,7 @@ def wait_for(
 
     try:
         with reported():
-            ended = _follow(client, arn, timeout)
+            ended = follow(client, arn, timeout)
     except KeyboardInterrupt:
         _interrupted(client, arn, stop_on_interrupt)
         raise typer.Exit(INTERRUPTED) from None
@@ -59,7 +59,7 @@ def wait_for(
         raise typer.Exit(code)
 
 
-def _follow(client: SageMakerClient, arn: str, timeout: float | None) -> bool:
+def follow(client: SageMakerClient, arn: str, timeout: float | None) -> bool:
     """Show a bar and each step's changes on standard error; return whether the execution has ended."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

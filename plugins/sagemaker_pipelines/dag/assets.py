@@ -8,10 +8,14 @@ from typing import Any
 from airflow.sdk import Asset, AssetWatcher
 
 from sagemaker_pipelines.exceptions import UnknownStatusError
-from sagemaker_pipelines.states import execution_phase
+from sagemaker_pipelines.states import APPROVED, execution_phase
 from sagemaker_pipelines.triggers.events import (
     S3ObjectCreatedTrigger,
+    SageMakerCallbackMessageTrigger,
+    SageMakerModelMonitorTrigger,
+    SageMakerModelPackageTrigger,
     SageMakerPipelineExecutionEndedTrigger,
+    SqsEventTrigger,
 )
 
 
@@ -28,8 +32,7 @@ def s3_partition_asset(
     :param kwargs: see :class:`~sagemaker_pipelines.triggers.events.SqsEventTrigger`.
     """
     trigger = S3ObjectCreatedTrigger(queue=queue, uri_prefix=uri_prefix, uri_suffix=uri_suffix, **kwargs)
-    watcher = AssetWatcher(name=f"sqs {queue.rpartition('/')[2]}", trigger=trigger)
-    return Asset(name=name or uri_prefix, uri=uri_prefix, watchers=[watcher])
+    return _watched(trigger, name or uri_prefix, uri_prefix)
 
 
 def pipeline_execution_asset(
@@ -55,11 +58,78 @@ def pipeline_execution_asset(
     trigger = SageMakerPipelineExecutionEndedTrigger(
         queue=queue, pipeline_name=pipeline_name, statuses=statuses, include_own=include_own, **kwargs
     )
-    watcher = AssetWatcher(name=f"sqs {queue.rpartition('/')[2]}", trigger=trigger)
     short = pipeline_name.rpartition("/")[2]
-    return Asset(
-        name=name or f"executions of {short}", uri=f"x-sagemaker-pipeline://{short}", watchers=[watcher]
+    return _watched(trigger, name or f"executions of {short}", f"x-sagemaker-pipeline://{short}")
+
+
+def pipeline_callback_asset(queue: str, *, name: str | None = None, **kwargs: Any) -> Asset:
+    """Return an Airflow asset that is updated by every message of a Callback step.
+
+    :param queue: URL or name of the SQS queue that the steps send to.
+    :param name: the asset's name; None uses the queue's name.
+    :param kwargs: see :class:`~sagemaker_pipelines.triggers.events.SqsEventTrigger`.
+    """
+    short = queue.rpartition("/")[2]
+    trigger = SageMakerCallbackMessageTrigger(queue=queue, **kwargs)
+    return _watched(trigger, name or f"callbacks in {short}", f"x-sagemaker-callback://{short}")
+
+
+def model_package_asset(
+    queue: str,
+    *,
+    model_package_group_name: str,
+    approval_statuses: Sequence[str] = (APPROVED,),
+    name: str | None = None,
+    **kwargs: Any,
+) -> Asset:
+    """Return an Airflow asset that is updated whenever a model package of a group is approved, by any tool.
+
+    :param queue: URL or name of the SQS queue that an EventBridge rule sends to.
+    :param model_package_group_name: the group.
+    :param approval_statuses: the ModelApprovalStatus values that update it.
+    :param name: the asset's name; None uses the group's name.
+    :param kwargs: see :class:`~sagemaker_pipelines.triggers.events.SqsEventTrigger`.
+    """
+    trigger = SageMakerModelPackageTrigger(
+        queue=queue,
+        model_package_group_name=model_package_group_name,
+        approval_statuses=approval_statuses,
+        **kwargs,
     )
+    return _watched(
+        trigger,
+        name or f"model packages of {model_package_group_name}",
+        f"x-sagemaker-model-package-group://{model_package_group_name}",
+    )
+
+
+def model_monitor_asset(
+    queue: str,
+    *,
+    reports: str | None = None,
+    alarm_name: str | None = None,
+    name: str | None = None,
+    **kwargs: Any,
+) -> Asset:
+    """Return an Airflow asset that is updated when the data of a model drift.
+
+    :param queue: URL or name of the SQS queue that receives the notifications of the reports' bucket, or that
+        an EventBridge rule for the alarm sends to.
+    :param reports: the S3 prefix below which a monitoring schedule of SageMaker writes its reports, such as
+        ``"s3://bucket/monitoring/"``; each ``constraint_violations.json`` with a violation is an event with
+        its hour.
+    :param alarm_name: a CloudWatch alarm on the schedule's metrics, which is an event when it goes off.
+    :param name: the asset's name; None uses the prefix or the alarm's name.
+    :param kwargs: see :class:`~sagemaker_pipelines.triggers.events.SqsEventTrigger`.
+    """
+    trigger = SageMakerModelMonitorTrigger(queue=queue, reports=reports, alarm_name=alarm_name, **kwargs)
+    uri = reports or f"x-cloudwatch-alarm://{alarm_name}"
+    return _watched(trigger, name or f"drift in {reports or alarm_name}", uri)
+
+
+def _watched(trigger: SqsEventTrigger, name: str, uri: str) -> Asset:
+    watcher = AssetWatcher(name=f"sqs {trigger.queue.rpartition('/')[2]}", trigger=trigger)
+    return Asset(name=name, uri=uri, watchers=[watcher])
 
 
 def _check_ended(status: str) -> None:

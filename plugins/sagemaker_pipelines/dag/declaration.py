@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import DAG, Asset, TaskGroup
 
+from sagemaker_pipelines.dag import failing
+from sagemaker_pipelines.dag.approving import Approval, check_approval
+from sagemaker_pipelines.dag.champion import Champion, plan_comparison
+from sagemaker_pipelines.dag.comparing import ComparisonDrawing
 from sagemaker_pipelines.dag.fitting import (
     check_arguments,
     check_bounds,
@@ -16,8 +20,8 @@ from sagemaker_pipelines.dag.fitting import (
     check_form,
     check_names,
     check_pipeline_name,
-    check_schedulable,
     gate_for,
+    set_form,
 )
 from sagemaker_pipelines.dag.forms import (
     MAX_COST,
@@ -29,14 +33,16 @@ from sagemaker_pipelines.dag.forms import (
     form_values,
     run_params,
 )
-from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate, notify_failure
+from sagemaker_pipelines.dag.gating import RESULT, Notifier, PipelineTasks, follow_gate
 from sagemaker_pipelines.dag.mirroring import draw_steps
+from sagemaker_pipelines.dag.pending import pending_fields, pending_params
+from sagemaker_pipelines.dag.selecting import select_inputs
 from sagemaker_pipelines.dag.timetables import CONTINUOUS, timetable_of, watched_assets
 from sagemaker_pipelines.data.partitions import Partitions
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
-from sagemaker_pipelines.operators.partitions import IfMissing, SageMakerSelectPartitionsOperator
+from sagemaker_pipelines.operators.partitions import IfMissing
 from sagemaker_pipelines.operators.pipeline import SageMakerStartPipelineExecutionOperator
 from sagemaker_pipelines.operators.upsert import SageMakerUpsertPipelineOperator
 from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSensor
@@ -97,13 +103,12 @@ def sagemaker_pipeline_dag(
         ),
         **run_params(
             interval=bool(inputs or outputs),
-            backfill=bool(backfill_params),
+            backfill=bool(backfill_params or tasks.get("champion") or tasks.get("approval")),
             **{name: tasks.get(name) for name in ("max_instance_seconds", "max_cost")},
         ),
+        **pending_fields(envelope, tasks.get("champion"), tasks.get("approval")),
         **(params or {}),
     }
-    if schedule is not None:
-        check_schedulable(dag_id, form)
     options: dict[str, Any] = {
         "description": envelope.description,
         "doc_md": f"{envelope.description}\n",  # Airflow takes a text that ends in .md for a path.
@@ -116,8 +121,7 @@ def sagemaker_pipeline_dag(
         dag_id,
         schedule=timetable_of(schedule, timezone),
         start_date=start_date,
-        params=form,
-        default_args={"retries": retries, **_default_args(notifier, default_args)},
+        default_args={"retries": retries, **failing.default_args(notifier, default_args)},
         **options,
     )
     with dag:
@@ -129,8 +133,10 @@ def sagemaker_pipeline_dag(
             pipeline_params=pipeline_params,
             backfill_params=backfill_params,
             assets=assets,
+            form=form,
             **tasks,
         )
+    set_form(dag, form, scheduled=schedule is not None)
     return dag
 
 
@@ -156,7 +162,7 @@ def sagemaker_pipeline_task_group(
     :return: the group, for ``>>``; ``group["start_pipeline"]`` is one of its tasks.
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
-    with TaskGroup(group_id, default_args=_default_args(notifier, default_args)) as group:
+    with TaskGroup(group_id, default_args=failing.default_args(notifier, default_args)) as group:
         sagemaker_pipeline_tasks(definition, notifier=notifier, **tasks)
     return group
 
@@ -178,17 +184,20 @@ def sagemaker_pipeline_tasks(
     notifier: Notifier | None = SageMakerSnsNotifier,
     scoring_dag: str | None = None,
     scoring_conf: Mapping[str, object] | None = None,
+    champion: Champion | None = None,
+    approval: Approval | Literal["automatic"] | None = None,
     assets: Sequence[Asset] = (),
     before: Sequence[Any] = (),
     timeout: timedelta = timedelta(hours=6),
     max_instance_seconds: float | None = None,
     max_cost: float | None = None,
     mirror_steps: bool = True,
+    form: Mapping[str, Any] | None = None,
 ) -> PipelineTasks:
     """Create the tasks of a definition in the current DAG or task group.
 
-    A parameter gets the value of the form's field with the same name, or its default if there is no such
-    field. The form may also have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params`.
+    A parameter gets the value of the form's field with the same name, or else its default.
+    The form may also have the fields of :func:`~sagemaker_pipelines.dag.forms.run_params`.
 
     :param definition: see :func:`sagemaker_pipeline_dag`.
     :param pipeline_name: the name to deploy under; None means the definition's with the environment's prefix.
@@ -205,6 +214,9 @@ def sagemaker_pipeline_tasks(
     :param notifier: see :func:`sagemaker_pipeline_dag`.
     :param scoring_dag: the DAG to trigger, once for each execution, when the gate is passed.
     :param scoring_conf: its conf; by default ``{"ModelPackageArn": <the registered package>}``. Templated.
+    :param champion: what a model that passes the gate is compared with. With a champion or an approval,
+        models are always registered as pending.
+    :param approval: who approves a model before it is scored: a person, or ``"automatic"``, the verdict.
     :param assets: the Airflow assets in the DAG's schedule whose watchers may see an event twice. A run
         without new events is skipped, and only the partitions of new events are read.
     :param before: tasks that have to end before the start.
@@ -212,17 +224,23 @@ def sagemaker_pipeline_tasks(
     :param max_instance_seconds: see the sensor; a form with the field ``MaxInstanceSeconds`` replaces it.
     :param max_cost: see the sensor; a form with the field ``MaxCost`` replaces it.
     :param mirror_steps: whether to draw the steps as tasks in the group ``steps``, if there are at most 50.
+    :param form: the fields of the trigger form; None means the params that the DAG has now.
     :raises ValueError: an argument does not fit the definition; the message says what would fit.
     """
     envelope = Envelope.load(definition)
     check_bounds(max_instance_seconds=max_instance_seconds, max_cost=max_cost)
+    check_approval(approval)
     check_pipeline_name(envelope, pipeline_name)
     check_names(envelope, inputs, outputs, pipeline_params, backfill_params, data_parameters)
     check_data_types(envelope, inputs or {})
-    found = gate_for(envelope, gate, needed=scoring_dag is not None or result is not None)
+    needs_gate = any(each is not None for each in (scoring_dag, result, champion, approval))
+    found = gate_for(envelope, gate, needed=needs_gate)
+    pending = pending_params(envelope, champion, approval, pipeline_params, backfill_params)
+    pipeline_params = {**(pipeline_params or {}), **pending}
+    plan = plan_comparison(champion, definition, envelope, found)
     targets = {**(outputs or {}), **({RESULT: result} if result is not None else {})}
     events = SelectNewEventsOperator(task_id="select_events", assets=assets) if assets else None
-    select = _select(inputs or {}, targets, if_missing, events) if inputs or targets else None
+    select = select_inputs(inputs or {}, targets, if_missing, events) if inputs or targets else None
     by_interval = [*(inputs or {}), *(outputs or {})]
     upsert = SageMakerUpsertPipelineOperator(
         task_id="upsert_pipeline",
@@ -230,7 +248,8 @@ def sagemaker_pipeline_tasks(
         pipeline_name=pipeline_name,
         pipeline_version_id=form_value(PIPELINE_VERSION_ID),
     )
-    check_form(envelope, upsert.dag.params, by_interval=by_interval, set_elsewhere=pipeline_params or ())
+    fields = upsert.dag.params if form is None else form
+    check_form(envelope, fields, by_interval=by_interval, set_elsewhere=pipeline_params or ())
     unless_pinned: Any = UnlessPinned(str(definition))
     bounds = {
         "max_instance_seconds": form_value(MAX_INSTANCE_SECONDS, otherwise=max_instance_seconds),
@@ -265,7 +284,8 @@ def sagemaker_pipeline_tasks(
         timeout=timeout.total_seconds(),
         **bounds,
     )
-    for task in (*before, upsert, events, select):
+    comparison = ComparisonDrawing(plan, timeout, bounds, mirror_steps) if plan else None
+    for task in (*before, upsert, events, select, comparison and comparison.check()):
         if task is not None:
             task >> start
     start >> wait
@@ -273,26 +293,7 @@ def sagemaker_pipeline_tasks(
     tasks = PipelineTasks(upsert, select, start, wait, select_events=events, steps=mirrors)
     if found is None:
         return tasks
-    return follow_gate(tasks, envelope, found, notifier, scoring_dag, scoring_conf, result is not None)
-
-
-def _default_args(notifier: Notifier | None, given: Mapping[str, Any] | None) -> Any:
-    failure = {} if notifier is None else {"on_failure_callback": notify_failure(notifier)}
-    return {**failure, **(given or {})}
-
-
-def _select(
-    inputs: Mapping[str, Partitions],
-    outputs: Mapping[str, Partitions],
-    if_missing: IfMissing,
-    events: SelectNewEventsOperator | None,
-) -> SageMakerSelectPartitionsOperator:
-    return SageMakerSelectPartitionsOperator(
-        task_id="select_inputs",
-        inputs=inputs,
-        outputs=outputs,
-        values={name: form_value(name) for name in {**inputs, **outputs} if name != RESULT},
-        events=events.output if events is not None else None,
-        strict_conf=True,
-        if_missing=if_missing,
+    kept = result is not None
+    return follow_gate(
+        tasks, envelope, found, notifier, scoring_dag, scoring_conf, kept, comparison, approval
     )

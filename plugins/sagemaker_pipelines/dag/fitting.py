@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
-from airflow.sdk import Param
+from airflow.sdk import DAG, Param, ParamsDict  # type: ignore[attr-defined]  # Its stub lacks ParamsDict.
 from airflow.sdk.exceptions import ParamValidationError
 
 from sagemaker_pipelines.dag.forms import RUN_FIELDS
@@ -61,7 +61,7 @@ def check_names(envelope: Envelope, *given: Any) -> None:
         if name not in known:
             raise ValueError(
                 f"{name!r} is not a parameter of the definition {envelope.name!r}; expected one of "
-                f"{', '.join(sorted(known))}. Correct the name."
+                f"{', '.join(sorted(known)) or '(none declared)'}. Correct the name, or remove it."
             )
 
 
@@ -121,8 +121,9 @@ def check_form(
                 "form has no field for it. Add params=form_params(...) to the DAG, or set its value with "
                 f"pipeline_params={{{name!r}: ...}}."
             )
+    fields = ParamsDict(form)
     for name in by_interval:
-        if name in form and form.get_param(name).has_value and (value := form[name]) not in (None, ""):
+        if name in fields and fields.get_param(name).has_value and (value := fields[name]) not in (None, ""):
             raise ValueError(
                 f"The form fills in {name} with {masked({name: value})[name]!r}, so no interval would ever "
                 "select a value. Expected an empty field. Create it with form_params(..., by_interval=[...])."
@@ -140,8 +141,8 @@ def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Ga
     if gate is False:
         if needed:
             raise ValueError(
-                "gate is False, but scoring_dag and result need a gate. Leave out gate=False, or leave out "
-                "scoring_dag and result."
+                "gate is False, but scoring_dag, result, champion and approval need a gate. Leave out "
+                "gate=False, or leave out these."
             )
         return None
     try:
@@ -152,13 +153,27 @@ def gate_for(envelope: Envelope, gate: bool | str | None, *, needed: bool) -> Ga
         raise ValueError(f"The definition {envelope.name!r} has no such gate: {error}") from error
 
 
-def check_schedulable(dag_id: str, form: Mapping[str, Any]) -> None:
-    """Refuse a form with fields that would have no valid value in a scheduled run, which nobody fills in.
+def set_form(dag: DAG, form: Mapping[str, Any], *, scheduled: bool) -> None:
+    """Give a DAG its form, after its tasks: Airflow copies the params that it has into each task it makes.
 
-    :param dag_id: the DAG with the schedule.
+    :param dag: the DAG, with its tasks.
     :param form: its params.
-    :raises ValueError: there are such fields; the message names each of them.
+    :param scheduled: whether the DAG has a schedule of any kind.
+    :raises ValueError: the DAG has a schedule, and fields would have no valid value in its runs, which nobody
+        fills in; the message names each of them.
     """
+    fields = ParamsDict(form)
+    fields.update(dag.params)  # from default_args
+    try:
+        dag.params = fields  # Airflow checks them if the DAG runs by the clock.
+    except ValueError:
+        _refuse_open_fields(dag.dag_id, form)
+        raise
+    if scheduled and not dag.timetable.can_be_scheduled:
+        _refuse_open_fields(dag.dag_id, form)
+
+
+def _refuse_open_fields(dag_id: str, form: Mapping[str, Any]) -> None:
     open_fields = []
     for name, field in form.items():
         try:

@@ -121,7 +121,7 @@ def run_params(
             type="boolean",
             title=REGISTER_IN_BACKFILL,
             section="Run",
-            description="Whether a backfill also registers the model, notifies and triggers scoring.",
+            description="Whether a backfill also registers the model and does what follows, such as scoring.",
         )
     return fields
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from airflow.sdk import BaseOperator, TaskGroup, literal
 
-from sagemaker_pipelines.aws.billing import billed_text
+from sagemaker_pipelines.dag.approving import AUTOMATIC, Approval, approval_task
+from sagemaker_pipelines.dag.comparing import ComparisonDrawing, ComparisonTasks
+from sagemaker_pipelines.dag.results import Billed, GateValue, ScoringRunId
 from sagemaker_pipelines.definition import Envelope, Gate, iter_steps
-from sagemaker_pipelines.notifications.sending import send
-from sagemaker_pipelines.operators.evaluation import (
-    GATE_KEYS,
-    XCOM_GATE,
-    SageMakerMetricBranchOperator,
-    pushed_gate,
-)
+from sagemaker_pipelines.operators.approval import SageMakerApproveModelPackageOperator
+from sagemaker_pipelines.operators.comparison import XCOM_COMPARISON, SageMakerCompareModelsOperator
+from sagemaker_pipelines.operators.evaluation import SageMakerMetricBranchOperator
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from sagemaker_pipelines.operators.notification import NotifyOperator
 from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOperator
@@ -30,14 +27,9 @@ from sagemaker_pipelines.task.publishing import XCOM_EXECUTION
 from sagemaker_pipelines.task.runs import REGISTER_IN_BACKFILL
 from sagemaker_pipelines.task.values import form_value, task_value
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 RESULT = "result_uri"
 
 Notifier = Callable[..., Any]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,10 +43,13 @@ class PipelineTasks:
     :param branch: ``branch_on_<metric>``; None without a gate.
     :param notify_rejected: ``notify_rejected``; None without a gate or a notifier.
     :param notify_awaiting_approval: ``notify_awaiting_approval``; None unless the definition registers a
-        model.
+        model, and with an approval.
     :param trigger_scoring: ``trigger_scoring``; None without a scoring DAG.
     :param select_events: ``select_events``; None without watched Airflow assets.
     :param steps: the group ``steps`` with a mirror of each step; None if there are no mirrors.
+    :param compare: ``compare_with_champion.compare_models``; None without a champion.
+    :param notify_champion_stays: ``notify_champion_stays``; None without a champion or a notifier.
+    :param approve: ``approve_model``; None without an approval.
     """
 
     upsert: SageMakerUpsertPipelineOperator
@@ -67,6 +62,9 @@ class PipelineTasks:
     trigger_scoring: TriggerDagRunOnceOperator | None = None
     select_events: SelectNewEventsOperator | None = None
     steps: TaskGroup | None = None
+    compare: SageMakerCompareModelsOperator | None = None
+    notify_champion_stays: NotifyOperator | None = None
+    approve: SageMakerApproveModelPackageOperator | None = None
 
     @property
     def last(self) -> BaseOperator:
@@ -82,6 +80,8 @@ def follow_gate(
     scoring_dag: str | None,
     scoring_conf: Mapping[str, object] | None,
     result: bool,
+    comparison: ComparisonDrawing | None = None,
+    approval: Approval | Literal["automatic"] | None = None,
 ) -> PipelineTasks:
     """Create the branch and the tasks that follow it.
 
@@ -92,6 +92,8 @@ def follow_gate(
     :param scoring_dag: the DAG to trigger when the gate is passed.
     :param scoring_conf: its conf.
     :param result: whether ``select_inputs`` says where to store the verdict.
+    :param comparison: creates the tasks that compare the model with its champion.
+    :param approval: who approves the model before it is scored.
     """
     metric = gate.label
     registers = any(step.get("Type") == "RegisterModel" for step in iter_steps(envelope.definition))
@@ -109,20 +111,57 @@ def follow_gate(
         follow_in_backfill=form_value(REGISTER_IN_BACKFILL, otherwise=False),
     )
     tasks.wait >> branch
-    tasks = replace(tasks, branch=branch)
+    compared = comparison.follow(branch) if comparison is not None else None
+    tasks = replace(tasks, branch=branch, compare=compared.compare if compared else None)
     values = _values(tasks, branch, envelope.name, scoring_dag)
     if notifier is not None:
         tasks = replace(tasks, notify_rejected=_notify_rejected(values, notifier))
-        if registers:
+        if registers and approval is None:
             tasks = replace(tasks, notify_awaiting_approval=_notify_awaiting(values, notifier))
+        if compared:
+            tasks = replace(tasks, notify_champion_stays=_notify_champion_stays(values, notifier))
+    if approval is not None:
+        about = {
+            "model_package_arn": GateValue(branch.task_id, "model_package_arn"),
+            "gate": values["gate"],
+            "comparison": values["comparison"],
+            "pipeline_execution_arn": values["execution"],
+        }
+        tasks = replace(tasks, approve=approval_task(approval, notifier, **about))
     if scoring_dag is not None:
         tasks = replace(tasks, trigger_scoring=_trigger(tasks, branch, scoring_dag, scoring_conf))
-    branch.accepted, branch.rejected = _ids(tasks.trigger_scoring), _ids(tasks.notify_rejected)
-    branch.awaiting_approval = _ids(tasks.notify_awaiting_approval) or None
-    for task in (tasks.notify_rejected, tasks.notify_awaiting_approval, tasks.trigger_scoring):
-        if task is not None:
-            branch >> task
+    _connect(tasks, branch, compared, automatic=approval == AUTOMATIC)
     return tasks
+
+
+def _connect(
+    tasks: PipelineTasks,
+    branch: SageMakerMetricBranchOperator,
+    compared: ComparisonTasks | None,
+    *,
+    automatic: bool,
+) -> None:
+    """Let the tasks follow the branch: comparison, approval, scoring, and their notifications."""
+    approve = tasks.approve
+    branch.accepted, branch.rejected = _ids(approve or tasks.trigger_scoring), _ids(tasks.notify_rejected)
+    branch >> [task for task in (tasks.notify_rejected, approve) if task is not None]
+    if tasks.trigger_scoring is not None:
+        (approve or branch) >> tasks.trigger_scoring
+    awaiting = _ids(approve or tasks.notify_awaiting_approval)
+    branch.awaiting_approval = awaiting or None
+    # What a model that awaits its approval leads to follows the comparison, if there is one.
+    before: BaseOperator = branch
+    if compared:
+        branch.awaiting_approval = [compared.find.task_id]
+        before = compared.compare
+        before.won, before.lost = awaiting, _ids(tasks.notify_champion_stays)
+        if approve is not None:
+            before >> approve
+            # The rule rejects a model that does not win; a person is not asked about it.
+            before.lost += _ids(approve) if automatic else []
+    before >> [
+        task for task in (tasks.notify_awaiting_approval, tasks.notify_champion_stays) if task is not None
+    ]
 
 
 def _trigger(
@@ -131,65 +170,14 @@ def _trigger(
     scoring_dag: str,
     scoring_conf: Mapping[str, object] | None,
 ) -> TriggerDagRunOnceOperator:
-    package: dict[str, Any] = {"ModelPackageArn": _GateValue(branch.task_id, "model_package_arn")}
-    run_id: Any = _ScoringRunId(tasks.start.task_id)
+    package: dict[str, Any] = {"ModelPackageArn": GateValue(branch.task_id, "model_package_arn")}
+    run_id: Any = ScoringRunId(tasks.start.task_id)
     return TriggerDagRunOnceOperator(
         task_id="trigger_scoring",
         trigger_dag_id=scoring_dag,
         trigger_run_id=run_id,
         conf=dict(scoring_conf if scoring_conf is not None else package),
     )
-
-
-@dataclass(frozen=True)
-class _GateValue:
-    """Resolves to what the branch pushed.
-
-    :param branch_task_id: the branch.
-    :param entry: the entry to return, as text; None returns the whole gate.
-    """
-
-    branch_task_id: str
-    entry: str | None = None
-
-    def resolve(self, context: Context) -> Any:
-        def pushed(key: str) -> Any:
-            return task_value(self.branch_task_id, key=key, otherwise=None).resolve(context)
-
-        gate = pushed(XCOM_GATE) or pushed_gate(
-            {key: v for key in GATE_KEYS if (v := pushed(key)) is not None}
-        )
-        if not gate:
-            raise ValueError(
-                f"The task {self.branch_task_id!r} has pushed no gate to XCom; expected that of its "
-                "last attempt in this DAG run. Clear that task, so that it runs again."
-            )
-        return gate if self.entry is None else gate.get(self.entry) or ""
-
-
-@dataclass(frozen=True)
-class _ScoringRunId:
-    """Resolves to the same scoring run for each execution, even if the task is retried or cleared.
-
-    :param start_task_id: the task that started the execution.
-    """
-
-    start_task_id: str
-
-    def resolve(self, context: Context) -> str:
-        execution = task_value(self.start_task_id).resolve(context).rpartition("/")[2]
-        return f"{context['dag'].dag_id}__{execution}"
-
-
-@dataclass(frozen=True)
-class _Billed:
-    """Resolve to what the execution of a wait bills, as text; None if the wait has not pushed its record."""
-
-    wait_task_id: str
-
-    def resolve(self, context: Context) -> str | None:
-        record = task_value(self.wait_task_id, key=XCOM_EXECUTION, otherwise=None).resolve(context)
-        return billed_text(record) if record else None
 
 
 def _values(
@@ -204,15 +192,18 @@ def _values(
         "name": literal(name),
         "execution": task_value(tasks.start.task_id),
         "cause": task_value(tasks.wait.task_id, "cause", key=XCOM_EXECUTION, otherwise=None),
-        "billed": _Billed(tasks.wait.task_id),
-        "gate": _GateValue(branch.task_id),
+        "billed": Billed(tasks.wait.task_id),
+        "gate": GateValue(branch.task_id),
         "scoring_dag": literal(scoring_dag),
+        "comparison": task_value(tasks.compare.task_id, key=XCOM_COMPARISON, otherwise=None)
+        if tasks.compare
+        else None,
     }
 
 
 _READING = "{{ values.gate.metric | upper }} {{ '%.4f' % values.gate.value }}"
 _THRESHOLD = "threshold {{ '%g' % values.gate.threshold }}"
-_LINKS = """
+LINKS = """
 Run: {{ dag_run.run_id }}
 Execution: {{ values.execution or 'unknown' }}
 {% if values.billed %}Billed: {{ values.billed }}
@@ -227,7 +218,7 @@ def _notify_rejected(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
         notifier=notifier(
             subject=f"{{{{ values.name }}}} rejected: {_READING}",
             message=f"{{{{ values.name }}}} rejected: {_READING}, {_THRESHOLD}. "
-            f"{{{{ values.cause.reason if values.cause else '' }}}}\n{_LINKS}",
+            f"{{{{ values.cause.reason if values.cause else '' }}}}\n{LINKS}",
         ),
     )
 
@@ -240,53 +231,23 @@ def _notify_awaiting(values: Mapping[str, Any], notifier: Notifier) -> NotifyOpe
         notifier=notifier(
             subject="{{ values.name }} awaiting approval",
             message=f"{{{{ values.name }}}} awaiting approval: {_READING}, {_THRESHOLD}. "
-            f"Approve {{{{ values.gate.model_package_arn }}}}{then}.\n{_LINKS}",
+            "{% if values.comparison %}Comparison: {{ values.comparison.reason }}. {% endif %}"
+            f"Approve {{{{ values.gate.model_package_arn }}}}{then}.\n{LINKS}",
         ),
     )
 
 
-def notify_failure(notifier: Notifier) -> Any:
-    """Return the callback for the failure of any task in the DAG or task group of the start.
-
-    :param notifier: makes a notifier from ``subject`` and ``message``.
-    """
-    return _FailureCallback(
-        notifier(
-            subject="{{ dag.dag_id }} failed in {{ ti.task_id }}",
-            message="{{ dag.dag_id }} failed in {{ ti.task_id }}: {{ exception }}\n" + _LINKS,
-        )
+def _notify_champion_stays(values: Mapping[str, Any], notifier: Notifier) -> NotifyOperator:
+    return NotifyOperator(
+        task_id="notify_champion_stays",
+        values=values,
+        notifier=notifier(
+            subject="{{ values.name }}: the champion stays",
+            message="The champion {{ values.comparison.champion.arn }} stays: "
+            "{{ values.comparison.reason }}. "
+            f"{{{{ values.gate.model_package_arn }}}} is not scored.\n{LINKS}",
+        ),
     )
-
-
-@dataclass(frozen=True)
-class _FailureCallback:
-    """Sends a notification for each failure; Airflow gives all tasks the same callback.
-
-    :param notifier: the notifier; its templates may read ``values.execution``, the ARN, and
-        ``values.billed``, what it bills if the wait has pushed its record.
-    """
-
-    notifier: Any
-
-    def __call__(self, context: Context) -> None:
-        send(self.notifier, {**context, "values": _values_of_failure(context)})
-
-
-def _values_of_failure(context: Context) -> dict[str, Any]:
-    """Return the execution of the failed task's group, and in a mapped group that of the same instance."""
-    values: dict[str, Any] = {"execution": None, "billed": None}
-    group: Any = context["task"].task_group
-
-    def full_id(name: str) -> str:
-        return str(group.child_id(name)) if group is not None else name
-
-    try:
-        values["execution"] = task_value(full_id("start_pipeline"), otherwise=None).resolve(context)
-        values["billed"] = _Billed(full_id("wait_for_pipeline")).resolve(context)
-    except Exception as error:
-        # A notification without these lines is better than none.
-        log.warning("The notification cannot name the execution: %s", error)
-    return values
 
 
 def _ids(task: BaseOperator | None) -> list[str]:

@@ -54,9 +54,9 @@ class Partitions:
         for uri in (self.template, self.manifest):
             if uri is not None and not uri.startswith("s3://"):
                 raise ValueError(f"{uri!r} is not an S3 URI: begin it with s3://.")
-        if unknown := {match[1] for match in _FIELD.finditer(self.manifest or "")} - _ENVIRONMENT_FIELDS:
+        if unknown_in_manifest := unknown_fields(self.manifest or ""):
             raise ValueError(
-                f"The manifest {self.manifest!r} has the field {min(unknown)!r}; expected any of "
+                f"The manifest {self.manifest!r} has the field {unknown_in_manifest[0]!r}; expected any of "
                 f"{', '.join(sorted(_ENVIRONMENT_FIELDS))}. Remove the field: the name of a manifest is made "
                 "from its content."
             )
@@ -93,11 +93,11 @@ class Partitions:
 
     def folder(self, environment: Mapping[str, str]) -> str:
         """Return the URI of the folder that all partitions share, with its slash."""
-        return _in_environment(self._shared, environment)
+        return in_environment(self._shared, environment)
 
     def manifest_folder(self, environment: Mapping[str, str]) -> str:
         """Return the URI of the folder for manifests, with its slash; empty if there are no manifests."""
-        return _in_environment(f"{self.manifest.removesuffix('/')}/", environment) if self.manifest else ""
+        return in_environment(f"{self.manifest.removesuffix('/')}/", environment) if self.manifest else ""
 
     def prefix(self, interval: RunInterval, environment: Mapping[str, str]) -> str:
         """Return the URI for the results of an interval, which is determined by its start.
@@ -141,6 +141,11 @@ class Partitions:
         return _FIELD.sub(value, self.template)
 
 
+def unknown_fields(template: str) -> list[str]:
+    """Return the fields of a template that :func:`in_environment` does not fill in."""
+    return sorted({match[1] for match in _FIELD.finditer(template)} - _ENVIRONMENT_FIELDS)
+
+
 def only(uris: Sequence[str]) -> str:
     """Return the only URI in a list.
 
@@ -155,7 +160,11 @@ def only(uris: Sequence[str]) -> str:
     return uris[0]
 
 
-def _in_environment(template: str, environment: Mapping[str, str]) -> str:
+def in_environment(template: str, environment: Mapping[str, str]) -> str:
+    """Return a template whose fields ``artifact_bucket`` and ``name_prefix`` are filled in.
+
+    :raises KeyError: it has another field.
+    """
     return _FIELD.sub(lambda match: environment[match[1]], template)
 
 

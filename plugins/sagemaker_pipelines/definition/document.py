@@ -17,10 +17,16 @@ from sagemaker_pipelines.reading import parse_portable_json
 
 VERSION = "2020-12-01"
 
-#: Every type of the SDK's ``StepTypeEnum`` (sagemaker 3.27.0).
+#: Every type of the SDK's ``StepTypeEnum`` (sagemaker 3.27.0) and of ``PipelineExecutionStepMetadata``
+#: (botocore 1.43.117).
 STEP_TYPES = frozenset(
     {
+        "Athena",
         "AutoML",
+        "BedrockCustomModel",
+        "BedrockCustomModelDeployment",
+        "BedrockModelImport",
+        "BedrockProvisionedModelThroughput",
         "Callback",
         "ClarifyCheck",
         "Cleanup",

@@ -17,6 +17,7 @@ from sagemaker_pipelines.definition.files import (
     read_annotations,
     read_document,
 )
+from sagemaker_pipelines.definition.functions import Function
 from sagemaker_pipelines.definition.parameters import Parameter, parameters_of
 from sagemaker_pipelines.definition.placeholders import (
     IMAGE_PREFIX,
@@ -76,6 +77,7 @@ class Envelope:
     :param allowed_arguments: names of arguments that are not checked (see :func:`check`).
     :param role_arn: the role of the pipeline, possibly with placeholders; None means the environment's.
     :param origin: the pipeline or file of a definition that was not compiled; None if it was compiled.
+    :param functions: the Lambda functions that are deployed with the definition.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Envelope:
     allowed_arguments: tuple[str, ...] = ()
     role_arn: str | None = None
     origin: str | None = None
+    functions: tuple[Function, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path) -> Envelope:
@@ -145,6 +148,7 @@ class Envelope:
                 allowed_arguments=tuple(document.get("allowed_arguments", ())),
                 role_arn=document.get("role_arn"),
                 origin=document.get("origin"),
+                functions=tuple(Function(**item) for item in document.get("functions", ())),
             )
             annotate(parameters_of(envelope.definition), envelope.annotations)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -190,6 +194,19 @@ class Envelope:
         :raise PlaceholderError: a placeholder has no value, or an image is not available in the region; the
             message names them.
         """
+        definition: dict[str, Any] = substitute(self.definition, self._filled(values, region))
+        return definition
+
+    def fill_functions(self, values: Mapping[str, str], *, region: str) -> tuple[Function, ...]:
+        """Return the Lambda functions as they are deployed; see :meth:`fill`.
+
+        :raise PlaceholderError: a placeholder has no value, or the prefix makes an impossible name.
+        """
+        filled = self._filled(values, region)
+        return tuple(function.filled(filled) for function in self.functions)
+
+    def _filled(self, values: Mapping[str, str], region: str) -> dict[str, str]:
+        """Return the value of every placeholder."""
         given = {"region": region, **values}
         filled = {name: given[name] for name in self.placeholders if name in given}
         for name in self.placeholders:
@@ -204,8 +221,7 @@ class Envelope:
             )
         if "name_prefix" in filled:
             self.pipeline_name(filled["name_prefix"])
-        definition: dict[str, Any] = substitute(self.definition, filled)
-        return definition
+        return filled
 
     def image(self, name: str, region: str) -> str:
         """Return the URI of an image in a region.
@@ -258,7 +274,7 @@ class Envelope:
         return roles.pop() if len(roles) == 1 else None
 
     def _check_placeholders(self, path: Path) -> None:
-        found = find_placeholders([self.definition, self.role_arn])
+        found = find_placeholders([self.definition, self.role_arn, *map(vars, self.functions)])
         # Other text in ${...} is a shell's variable, unless the envelope says that it is a placeholder.
         used = tuple(sorted(name for name in found if name in self.placeholders or is_placeholder(name)))
         if used != self.placeholders:

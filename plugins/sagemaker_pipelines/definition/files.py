@@ -121,7 +121,7 @@ def annotations_path(path: Path) -> Path:
 
 
 def read_annotations(path: Path) -> dict[str, Any]:
-    """Return the annotations of a plain definition's parameters; empty if there is no file with them.
+    """Return the annotations of a plain definition's parameters; empty if it has no file with them.
 
     :param path: the definition's file.
     :raises DefinitionError: the file with the annotations is not TOML.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from sagemaker_pipelines.definition.document import iter_steps, locate_steps, own_part, value_at
@@ -15,7 +16,20 @@ from sagemaker_pipelines.reading import finite_number
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DEFAULT_MAX_SECONDS = 86_400.0
 #: Types of steps whose jobs bill, but not in a form that is counted here.
-UNCOUNTED = frozenset({"AutoML", "EMR", "EMRServerless", "Job"})
+UNCOUNTED = frozenset(
+    {
+        "Athena",
+        "AutoML",
+        "BedrockCustomModel",
+        "BedrockCustomModelDeployment",
+        "BedrockModelImport",
+        "BedrockProvisionedModelThroughput",
+        "EMR",
+        "EMRServerless",
+        "Job",
+    }
+)
+_LASTING = frozenset({"BedrockCustomModelDeployment", "Endpoint", "InferenceComponent"})
 _PROCESSING = ("Processing", "ProcessingResources.ClusterConfig", "StoppingCondition")
 #: By type of step: the component of the price list, the paths of its instances and of its longest runtime.
 #: A transform job has no longest runtime.
@@ -38,7 +52,7 @@ class StepInstances:
     :param instance_type: such as ``ml.m5.xlarge``; None if an expression gives it.
     :param instance_count: how many; None if an expression gives it.
     :param max_seconds: the longest runtime of the job; None if it has none, or an expression gives it.
-    :param jobs: how many such jobs the step runs at most.
+    :param jobs: how many such jobs the step runs at most, retries included; None if that is not known.
     :param parameter: the parameter that gives the type; None if the definition has it.
     """
 
@@ -99,6 +113,14 @@ def uncounted_steps(definition: Mapping[str, Any]) -> dict[str, str]:
     return {step["Name"]: step["Type"] for step in iter_steps(definition) if step.get("Type") in UNCOUNTED}
 
 
+def lasting_steps(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return the types of the steps that leave something that bills until it is deleted, by name.
+
+    :param definition: the definition as parsed JSON.
+    """
+    return {step["Name"]: step["Type"] for step in iter_steps(definition) if step.get("Type") in _LASTING}
+
+
 class _Resolver:
     """Resolves the expressions that read one parameter.
 
@@ -133,13 +155,12 @@ def _of_step(step: Mapping[str, Any], resolver: _Resolver, runs: int | None) -> 
     component, resources, condition = JOBS[step["Type"]]
     arguments = step.get("Arguments", {})
     cluster = value_at(arguments, resources)
-    jobs: float | None = runs
+    jobs = _product(runs, _attempts(step))
     if step["Type"] == "Tuning":
         # The SDK writes this form.
         cluster = cluster or value_at(arguments, "TrainingJobDefinition.HyperParameterTuningResourceConfig")
         limits = value_at(arguments, "HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs")
-        limit = resolver.number(limits)
-        jobs = None if limit is None or runs is None else limit * runs
+        jobs = _product(jobs, resolver.number(limits))
     for group in (cluster or {}).get("InstanceGroups") or [cluster or {}]:
         count = resolver.number(group.get("InstanceCount", 1))
         yield StepInstances(
@@ -151,6 +172,27 @@ def _of_step(step: Mapping[str, Any], resolver: _Resolver, runs: int | None) -> 
             jobs=None if jobs is None else int(jobs),
             parameter=resolver.parameter(group.get("InstanceType")),
         )
+
+
+def _product(*factors: float | None) -> float | None:
+    """Return the product, None if a factor is unknown."""
+    known = [factor for factor in factors if factor is not None]
+    return prod(known) if len(known) == len(factors) else None
+
+
+def _attempts(step: Mapping[str, Any]) -> int | None:
+    """Return how many jobs the retry policies of a step allow; None if only time limits them.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html
+    """
+    limits = [
+        # Without a limit of either kind, SageMaker retries five times.
+        policy.get("MaxAttempts", None if "ExpireAfterMin" in policy else 5)
+        for policy in step.get("RetryPolicies") or ()
+        # The other types are about a job that could not be created, which bills nothing.
+        if any(str(kind).startswith("SageMaker.") for kind in policy.get("ExceptionType", ()))
+    ]
+    return None if None in limits else 1 + sum(limits)
 
 
 def _max_seconds(condition: Any, resolver: _Resolver) -> float | None:

@@ -106,6 +106,17 @@ def lint_arguments(
         yield from walker.needs(arguments)
 
 
+def lint_request(kind: str, request: Mapping[str, Any], shape: Any, operation: str) -> Iterator[Problem]:
+    """Yield the problems of a request that is not a step's arguments.
+
+    :param kind: what it creates, with which the names of its members begin: ``Function.Runtime``.
+    :param request: the request, with placeholders or filled.
+    :param shape: the operation's input.
+    :param operation: its name.
+    """
+    return _Walker("", kind, {}, Call(operation)).walk(shape, request, _Place("", kind))
+
+
 @dataclass(frozen=True)
 class _Walker:
     """Compare the arguments of one step with their shape.
@@ -252,7 +263,7 @@ class _Walker:
 
     def _override(self, place: _Place) -> str:
         """Return the name that allows a problem; empty for types without a Create call."""
-        return place.name if self.kind in CALLS else ""
+        return place.name if self.call.operation else ""
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

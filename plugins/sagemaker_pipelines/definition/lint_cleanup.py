@@ -7,7 +7,7 @@ from typing import Any
 
 from sagemaker_pipelines.definition.document import iter_steps, objects, value_at
 from sagemaker_pipelines.definition.graph import dependencies
-from sagemaker_pipelines.definition.problem import Problem
+from sagemaker_pipelines.definition.problem import Problem, name_another
 
 
 def lint_cleanup(name: str, own: Mapping[str, Any], definition: Mapping[str, Any]) -> Iterator[Problem]:
@@ -17,7 +17,8 @@ def lint_cleanup(name: str, own: Mapping[str, Any], definition: Mapping[str, Any
     :param own: the step.
     :param definition: the whole definition.
     """
-    known = [str(step.get("Name")) for step in iter_steps(definition)]
+    types = {str(step.get("Name")): step.get("Type") for step in iter_steps(definition)}
+    known = [*types]
     before = [*dependencies(own)]
     for source in objects(value_at(own, "Arguments.Resources.S3")):
         wanted = source.get("StepName")
@@ -25,7 +26,7 @@ def lint_cleanup(name: str, own: Mapping[str, Any], definition: Mapping[str, Any
             yield Problem(
                 name,
                 f"it deletes the outputs of the step {wanted!r}, which does not exist",
-                f"name one of {', '.join(sorted({*known} - {name}))}",
+                name_another({*known} - {name}),
             )
         elif wanted not in before:
             # The SDK 3.27.0 adds it (mlops/workflow/cleanup_step.py).
@@ -33,4 +34,11 @@ def lint_cleanup(name: str, own: Mapping[str, Any], definition: Mapping[str, Any
                 name,
                 f"it deletes the outputs of the step {wanted!r} without waiting for it",
                 "add this step to DependsOn",
+            )
+        elif types[wanted] in ("Processing", "Transform") and not source.get("S3Uris"):
+            # "Set `s3_uris` to delete exact objects written by a Processing or Transform step" (as above).
+            yield Problem(
+                name,
+                f"it deletes the outputs of the {types[wanted]} step {wanted!r} without S3Uris",
+                "name the objects to delete: S3CleanupSource(step, s3_uris=[...])",
             )

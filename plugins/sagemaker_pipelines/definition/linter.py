@@ -17,7 +17,7 @@ from sagemaker_pipelines.definition.lint_cleanup import lint_cleanup
 from sagemaker_pipelines.definition.lint_expressions import lint_expressions
 from sagemaker_pipelines.definition.lint_for_each import lint_for_each
 from sagemaker_pipelines.definition.lint_parameters import lint_parameters
-from sagemaker_pipelines.definition.problem import Problem
+from sagemaker_pipelines.definition.problem import Problem, name_another
 from sagemaker_pipelines.definition.step_shapes import ServiceModel
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
 
@@ -118,5 +118,5 @@ def _dependencies(name: str, own: Mapping[str, Any], known: set[str]) -> Iterato
             yield Problem(
                 name,
                 f"DependsOn names the step {dependency!r}, which does not exist",
-                f"name one of {', '.join(sorted(known - {name}))}, or remove it",
+                name_another(known - {name}),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 
@@ -26,3 +27,11 @@ class Problem:
         place = f"step {self.step}: " if self.step else ""
         override = f" (override: {self.name})" if self.name else ""
         return f"{place}{self.message}; {self.fix}{override}."
+
+
+def name_another(steps: Set[str]) -> str:
+    """Return the fix for the name of a step that does not exist.
+
+    :param steps: the names of the steps that may be named instead; there may be none.
+    """
+    return f"name one of {', '.join(sorted(steps))}, or remove it" if steps else "remove it"

@@ -138,6 +138,17 @@ _CLEANED = _structure(["StepName"], S3Uris=_list(_TEXT), StepName=_TEXT)
 
 #: What the classes in sagemaker/mlops/workflow of the SDK 3.27.0 write, for types without a Create call.
 _OWN: Mapping[str, OwnShape] = {
+    # The SDK 3.27.0 has no class for them, and no public source shows their arguments.
+    **dict.fromkeys(
+        [
+            "Athena",
+            "BedrockCustomModel",
+            "BedrockCustomModelDeployment",
+            "BedrockModelImport",
+            "BedrockProvisionedModelThroughput",
+        ],
+        _OBJECT,
+    ),
     # A Callback's message has them under "arguments"; a Lambda's function receives them as its event.
     **dict.fromkeys(["Callback", "Lambda"], OwnShape(type_name="map", key=_TEXT, value=_ANYTHING)),
     "Cleanup": _structure(["Resources"], Resources=_structure(["S3"], S3=_list(_CLEANED))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -84,11 +84,5 @@ def _failure(conn_id: str) -> str | None:
     try:
         return None if connection_is_missing(conn_id) else "the first answer said that it does not exist"
     except Exception as error:
+        # Whatever it is, it is the reason.
         return f"{type(error).__name__}: {error}"
-
-
-class CheckedAwsHook(CheckedConnectionMixin, AwsBaseHook):
-    """The provider's hook for any service, with a checked connection."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)

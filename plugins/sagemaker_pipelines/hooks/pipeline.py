@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +16,7 @@ from botocore.exceptions import BotoCoreError
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import refuse_broken_answers
 from sagemaker_pipelines.exceptions import SettingsError
-from sagemaker_pipelines.hooks.connection import CheckedAwsHook, CheckedConnectionMixin
+from sagemaker_pipelines.hooks.connection import CheckedConnectionMixin
 from sagemaker_pipelines.masking import masked
 from sagemaker_pipelines.settings import PipelineSettings, table
 
@@ -35,6 +37,8 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self.default_config = Config()
+        # A session of boto3 must not make clients in two threads at once.
+        self._making = threading.RLock()
 
     @cached_property
     def client(self) -> SageMakerClient:
@@ -88,25 +92,53 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
 
         :raises SettingsError: the endpoint is not a URL.
         """
-        if service == "sagemaker":
-            return self.conn
-        # The provider's own s3_hook and logs_hook use the connection, but not the hook's region.
-        hook = CheckedAwsHook(
-            aws_conn_id=self.aws_conn_id,
-            client_type=service,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.config,
-        )
-        return refuse_broken_answers(hook.conn)
+        return self.conn if service == "sagemaker" else self._further_client(service, self.config)
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """Return boto3's session of the connection, one for all clients of this hook in its region."""
+        if deferrable or region_name != self.region_name:
+            return super().get_session(region_name=region_name, deferrable=deferrable)
+        return self._session
+
+    @cached_property
+    def _session(self) -> Any:
+        return super().get_session(region_name=self.region_name)
 
     def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
         """Return the provider's new boto3 client of SageMaker, made to refuse broken answers.
 
         :raises SettingsError: the endpoint is not a URL.
         """
+        return self._made(lambda: super(SageMakerPipelineHook, self).get_client_type(*args, **kwargs))
+
+    def kill_client(self) -> Any:
+        """Return another client of SageMaker, with short timeouts, for use in a signal handler.
+
+        The hook's own client may be in the middle of a call then, and hold its locks.
+        """
+        short = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+        return self._further_client("sagemaker", self.config.merge(short))
+
+    def _further_client(self, service: str, config: Config) -> Any:
+        """Return a client whose user agent names the same operator as that of the hook's first client.
+
+        The provider would look for the operator once more, which reads the source of every function on the
+        stack and takes as long as making the client.
+        """
+        agent = Config(user_agent_extra=self.conn.meta.config.user_agent_extra)
+        return self._made(
+            lambda: self.get_session(region_name=self.region_name).client(
+                service,
+                endpoint_url=self.conn_config.get_service_endpoint_url(service),
+                config=config.merge(agent),
+                verify=self.verify,
+            )
+        )
+
+    def _made(self, make: Callable[[], Any]) -> Any:
         try:
-            client = super().get_client_type(*args, **kwargs)
+            with self._making:
+                client = make()
         except ValueError as error:
             if isinstance(error, BotoCoreError):
                 raise
@@ -116,23 +148,11 @@ class SageMakerPipelineHook(CheckedConnectionMixin, SageMakerHook):
             ) from error
         return refuse_broken_answers(client)
 
-    def kill_client(self) -> Any:
-        """Return another client of SageMaker, with short timeouts, for use in a signal handler.
-
-        The hook's own client may be in the middle of a call then, and hold its locks.
-        """
-        return self.get_client_type(
-            region_name=self.region_name,
-            config=self.config.merge(
-                Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-            ),
-        )
-
     def masked(self, value: Any) -> Any:
         """Return JSON types, with the values masked that Airflow masks."""
         return masked(value)
 
     def renew(self) -> None:
         """Read the connection and its credentials again for the next client."""
-        for name in ("conn", "conn_config"):
+        for name in ("conn", "conn_config", "_session"):
             self.__dict__.pop(name, None)

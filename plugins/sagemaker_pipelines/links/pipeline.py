@@ -118,7 +118,7 @@ class SageMakerStepLogLink(BaseAwsLink):
             "region_name": hook.conn_region_name,
             "aws_domain": cls.get_aws_domain(hook.conn_partition),
             "log_group": _console_quote(step.log_group),
-            "job_name": _console_quote(str(step.job_name)),
+            "job_name": _console_quote(str(step.job_name) if step.log_stream_filter else ""),
         }
 
 

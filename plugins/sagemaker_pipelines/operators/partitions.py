@@ -192,8 +192,7 @@ class SageMakerSelectPartitionsOperator(AwsBaseOperator[SageMakerPipelineHook]):
 
     @property
     def _environment(self) -> dict[str, str]:
-        settings = self.hook.settings
-        return {"artifact_bucket": settings.artifact_bucket or "", "name_prefix": settings.name_prefix}
+        return self.hook.settings.location_fields
 
     def _is_open(self, name: str) -> bool:
         return self.values.get(name) in (None, "", "None")

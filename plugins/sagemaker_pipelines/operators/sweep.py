@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws import leftovers
 from sagemaker_pipelines.aws.client import SageMakerClient
+from sagemaker_pipelines.aws.environment import environment_name
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.reading import finite_number
@@ -26,6 +27,7 @@ from sagemaker_pipelines.task.sweeping import (
     Judge,
     SweepReport,
     SweptExecution,
+    SweptFunction,
     SweptModel,
 )
 from sagemaker_pipelines.task.waiting import is_set
@@ -37,7 +39,7 @@ STOP_SECONDS = 20.0
 
 
 class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
-    """Report executions that this Airflow started but no longer watches, and models that were left behind.
+    """Report executions that this Airflow started but no longer watches, and models and functions left over.
 
     An execution belongs to this Airflow if its description contains the id of this Airflow, or if the XCom of
     the start task names it. An execution without such proof counts as foreign and is never stopped. An
@@ -58,8 +60,8 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
         for example after its database was reset. Templated.
     :param notifier: called if an orphan or a model is found; its templates can use the report as ``sweep``
         and its table as ``sweep_text``.
-    :return: ``{"orphans": [...], "foreign": [...], "models": [...], "watched", "young", "others",
-        "problems"}``, see :class:`~sagemaker_pipelines.task.sweeping.SweepReport`.
+    :return: ``{"orphans": [...], "foreign": [...], "models": [...], "functions": [...], "watched", "young",
+        "others", "problems"}``, see :class:`~sagemaker_pipelines.task.sweeping.SweepReport`.
     :raises AirflowException: something could not be stopped or deleted; everything else was, and the XCom
         ``report`` contains the report.
     """
@@ -111,6 +113,7 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
         )
         sweep.look(self._pipelines(), stop=is_set(self.stop_orphans))
         sweep.look_for_models(delete=is_set(self.delete_models))
+        sweep.look_for_functions(self._prefix, environment_name(self.hook.client, airflow_id(context)))
         report = sweep.report
         self.log.info("%s", report.as_text())
         if self.notifier is not None and (report.orphans or report.models):
@@ -123,8 +126,11 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
     def _pipelines(self) -> list[str]:
         if self.pipelines is not None:
             return list(self.pipelines)
-        prefix = self.hook.settings.name_prefix if self.name_prefix is None else self.name_prefix
-        return [str(pipeline["PipelineName"]) for pipeline in self.hook.client.pipelines(prefix)]
+        return [str(pipeline["PipelineName"]) for pipeline in self.hook.client.pipelines(self._prefix)]
+
+    @property
+    def _prefix(self) -> str:
+        return self.hook.settings.name_prefix if self.name_prefix is None else self.name_prefix
 
 
 class _Sweep:
@@ -196,6 +202,19 @@ class _Sweep:
                 model = models.pop(model_arn)
                 if model["ModelName"] not in in_use:
                     self._report_model(model, arn, delete=delete)
+
+    def look_for_functions(self, name_prefix: str, environment: str) -> None:
+        """Find the Lambda functions that no pipeline of the environment calls."""
+        self.report.functions = [
+            SweptFunction(
+                function_name=function["FunctionName"],
+                function_arn=function["FunctionArn"],
+                modified_at=function["LastModified"],
+            )
+            for function in leftovers.functions(
+                self._client, name_prefix, environment=environment, created_before=self._until
+            )
+        ]
 
     def _report_model(self, model: Mapping[str, Any], arn: str, *, delete: bool) -> None:
         swept = SweptModel(

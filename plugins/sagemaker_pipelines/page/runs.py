@@ -9,6 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from sagemaker_pipelines.airflow_internals import newest_runs, xcom_times, xcom_values
+from sagemaker_pipelines.links.pipeline import (
+    SageMakerFailedStepLogLink,
+    SageMakerPipelineExecutionLink,
+    SageMakerStepLogLink,
+)
 from sagemaker_pipelines.operators.evaluation import GATE_KEYS, pushed_gate
 
 #: At most this many runs in one answer.
@@ -19,8 +24,13 @@ _EXECUTION = "execution"
 #: The XComs by which a DAG is known to run pipelines.
 PIPELINE_KEYS = frozenset({_EXECUTION, _BILLED})
 _STEP = "step"
-_ALIVE = ("queued", "running")
-_KEYS = frozenset({_EXECUTION, _BILLED, *GATE_KEYS})
+# Airflow has pushed the URLs of a task's links under these keys; an empty one is no link.
+_STEP_LOG = SageMakerStepLogLink().xcom_key
+_LINKS = {
+    "execution": SageMakerPipelineExecutionLink().xcom_key,
+    "cause": SageMakerFailedStepLogLink().xcom_key,
+}
+_KEYS = frozenset({_EXECUTION, _BILLED, *GATE_KEYS, *_LINKS.values()})
 _RUN_MEMBERS = ("dag_id", "run_id", "state", "run_type", "backfill_id", "partition_key")
 _RUN_TIMES = (
     "logical_date",
@@ -47,7 +57,7 @@ class PipelineRuns:
         self.more = len(found) > limit
         self._runs = found[:limit]
         self._ids = [run.id for run in self._runs]
-        self._keys = _KEYS if run_id is None else _KEYS | {_STEP}
+        self._keys = _KEYS if run_id is None else _KEYS | {_STEP, _STEP_LOG}
 
     def etag(self) -> str:
         """Return a text that changes whenever the answer does, without reading any record."""
@@ -58,20 +68,17 @@ class PipelineRuns:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer: ``runs``, each with its ``executions``, and whether there are ``more``."""
-        # A run that was cleared and goes on keeps the XComs of its earlier execution until a task runs again.
-        since = {run.id: run.queued_at for run in self._runs if run.state in _ALIVE and run.queued_at}
-        rows = [
-            row
-            for row in xcom_values(self._ids, self._keys)
-            if row.dag_run_id not in since or row.timestamp >= since[row.dag_run_id]
-        ]
+        rows = xcom_values(self._ids, self._keys)
         pushed = {key: list(group) for key, group in groupby(rows, lambda row: row.dag_run_id)}
         runs = [{**_run(run), "executions": executions(pushed.get(run.id, ()))} for run in self._runs]
         return {"runs": runs, "more": self.more}
 
 
 def executions(rows: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return the executions of one run, each with ``task_id``, ``map_index``, ``execution`` and ``gate``.
+    """Return the executions of one run, each with its ``task_id``, ``map_index`` and the members below.
+
+    ``execution`` and ``gate`` are what the tasks pushed; ``links`` has the URLs of the ``execution``, of the
+    log of the ``cause``, and of the logs of the ``steps`` by name, as far as there are any.
 
     A DAG may have several pipelines, each in a task group of its own: a gate belongs to the execution that it
     names, and that of an older version to the execution in its group.
@@ -81,20 +88,30 @@ def executions(rows: Iterable[Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     gates: list[tuple[str, Mapping[str, Any]]] = []
     steps: dict[str, list[Any]] = {}
+    logs: dict[str, dict[str, str]] = {}
     for (task_id, map_index), group in groupby(rows, lambda row: (row.task_id, row.map_index)):
         values = {row.key: _decoded(row.value) for row in group}
         if gate := pushed_gate(values):
             gates.append((task_id, gate))
         if isinstance(step := values.get(_STEP), dict):
-            steps.setdefault(_group(_group(task_id)), []).append(step)
+            pipeline = _group(_group(task_id))
+            steps.setdefault(pipeline, []).append(step)
+            if url := values.get(_STEP_LOG):
+                logs.setdefault(pipeline, {})[step["name"]] = url
         if (record := _record(values)) is not None:
-            found.append({"task_id": task_id, "map_index": map_index, "execution": record, "gate": None})
+            links = {name: url for name, key in _LINKS.items() if (url := values.get(key))}
+            found.append(_execution(task_id, record, map_index=map_index, links=links))
     for task_id, gate in gates:
         _attach(found, task_id, gate)
-    return found or [
-        {"task_id": group, "map_index": -1, "execution": {"steps": seen}, "gate": None}
-        for group, seen in steps.items()
-    ]
+    # Without a record, the wait's id is unknown, and only its group counts.
+    found = found or [_execution(f"{name}." if name else "", {"steps": seen}) for name, seen in steps.items()]
+    for each in found:
+        each["links"]["steps"] = logs.get(_group(each["task_id"]), {})
+    return found
+
+
+def _execution(task_id: str, record: Mapping[str, Any], **members: Any) -> dict[str, Any]:
+    return {"task_id": task_id, "map_index": -1, "execution": record, "gate": None, "links": {}, **members}
 
 
 def _record(values: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -114,7 +131,7 @@ def _attach(found: list[dict[str, Any]], task_id: str, gate: Mapping[str, Any]) 
         if same or (not arn and _group(each["task_id"]) == _group(task_id) and each["gate"] is None):
             each["gate"] = gate
             return
-    found.append({"task_id": task_id, "map_index": -1, "execution": {}, "gate": gate})
+    found.append(_execution(task_id, {}, gate=gate))
 
 
 def _group(task_id: str) -> str:

@@ -41,6 +41,7 @@ def airflow_id(context: Context) -> str | None:
         known = _settled(accessor["value"])
         reason: object = "Airflow returns no value, but does not say that the variable does not exist"
     except Exception as error:
+        # An execution without this mark is better than none.
         known, reason = None, error
     if known is None:
         log.warning(

@@ -148,7 +148,8 @@ class StartInputs:
                 if name not in defaults:
                     raise ParameterError(
                         f"data_parameters has {name!r}, which is not a parameter of {self.pipeline_name}; "
-                        f"expected one of {', '.join(sorted(defaults))}. Correct the name."
+                        f"expected one of {', '.join(sorted(defaults)) or '(none declared)'}. Correct the "
+                        "name, or remove it."
                     )
                 uris.setdefault(name, str(defaults[name]))
         if missing := {name: uri for name, uri in uris.items() if not self._exists(name, uri)}:

@@ -50,6 +50,7 @@ class ExecutionRecordMixin(KillMixin):
                 self.client,
                 pipeline_execution_arn,
                 rejected=rejected,
+                resumes=known.resumes if known is not None else None,
                 cause=cause,
                 earlier=known.earlier if known is not None else {},
             )

@@ -172,3 +172,34 @@ class WaitRecord(_Record):
             return self
         token = secrets.token_hex(32)
         return replace(self, resumes=self.resumes + 1, resume_token=token, resume_delivered=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRecord(_Record):
+    """A question to a person about a model package, and its answer.
+
+    Airflow asks again in every attempt, and forgets the answer when an attempt fails. The answer is therefore
+    stored here before it is written to the registry, and a later attempt writes it without asking again.
+
+    :param fingerprint: which evidence the question is about.
+    :param champion_arn: the champion when it was asked; None if there was none.
+    :param decision_id: the id of the decision.
+    :param approved: the answer; None as long as there is none.
+    :param decided_by: who answered.
+    :param decided_at: when, ISO 8601.
+    :param reason: why, as they wrote it.
+    """
+
+    KEY = "sagemaker_pipelines.approval"
+
+    fingerprint: str
+    champion_arn: str | None
+    decision_id: str
+    approved: bool | None = None
+    decided_by: str = ""
+    decided_at: str = ""
+    reason: str = ""
+
+    def answers(self, fingerprint: str) -> bool:
+        """Return whether the question about this evidence has been answered."""
+        return self.approved is not None and self.fingerprint == fingerprint

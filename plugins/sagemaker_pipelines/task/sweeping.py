@@ -190,6 +190,20 @@ class SweptModel:
     deleted: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class SweptFunction:
+    """A Lambda function that an upsert deployed, and that no pipeline of the environment calls any more.
+
+    :param function_name: its name.
+    :param function_arn: its ARN.
+    :param modified_at: when it was last changed, ISO 8601.
+    """
+
+    function_name: str
+    function_arn: str
+    modified_at: str
+
+
 @dataclass(kw_only=True)
 class SweepReport:
     """What a sweep has found.
@@ -197,6 +211,7 @@ class SweepReport:
     :ivar orphans: executions of this Airflow that nothing watches.
     :ivar foreign: executions that look like ours, with no proof that this Airflow started them.
     :ivar models: models that executions of this Airflow left behind.
+    :ivar functions: Lambda functions of the environment that no pipeline calls.
     :ivar watched: number of executions that a task watches.
     :ivar young: number of executions below the minimum age.
     :ivar others: number of running executions that this package did not start.
@@ -206,6 +221,7 @@ class SweepReport:
     orphans: list[SweptExecution] = field(default_factory=list)
     foreign: list[SweptExecution] = field(default_factory=list)
     models: list[SweptModel] = field(default_factory=list)
+    functions: list[SweptFunction] = field(default_factory=list)
     watched: int = 0
     young: int = 0
     others: int = 0
@@ -239,6 +255,11 @@ class SweepReport:
                 f"  {what:8} {model.created_at}  {model.model_name}\n"
                 f"           of {model.pipeline_execution_arn}"
             )
+        lines.extend(
+            f"  function {function.modified_at}  {function.function_name}\n"
+            "           no pipeline calls it: delete it with `aws lambda delete-function`"
+            for function in self.functions
+        )
         return "\n".join([*lines, *(f"  problem  {problem}" for problem in self.problems)])
 
 

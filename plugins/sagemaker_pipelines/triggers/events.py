@@ -1,4 +1,4 @@
-"""Wake a DAG when data arrives or an execution ends: the triggers of Airflow's asset watchers."""
+"""Wake a DAG when data arrives, an execution ends or a model is approved: triggers of asset watchers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from sagemaker_pipelines.airflow_internals import SharedStreamProducer
-from sagemaker_pipelines.data.events import EXECUTION, S3, Event
+from sagemaker_pipelines.data.events import ALARM, CALLBACK, EXECUTION, MODEL_PACKAGE, S3, Event
 from sagemaker_pipelines.data.ledger import EventLedger
 from sagemaker_pipelines.hooks.queue import MAX_WAIT_SECONDS, SqsQueueHook
+from sagemaker_pipelines.reading import parse_json
+from sagemaker_pipelines.states import APPROVAL_STATUSES, APPROVED
 from sagemaker_pipelines.triggers.base import AwsTrigger
 from sagemaker_pipelines.triggers.queue import QueueMessage, SqsQueueProducer
+from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 UNMATCHED = ("keep", "delete")
+# The report that Model Monitor writes if the data violate a constraint.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-interpreting-violations.html
+VIOLATIONS = "/constraint_violations.json"
 # How task/logical_start.py marks the executions of Airflow.
 _OWN_DESCRIPTION = "Airflow dag_id="
 
@@ -58,6 +64,10 @@ class SqsEventTrigger(AwsTrigger, BaseEventTrigger):
     @abstractmethod
     def takes(self, event: Event) -> bool:
         """Return whether the event matches this watcher."""
+
+    async def confirms(self, event: Event) -> bool:
+        """Return whether an event that it takes is one to fire for, where only its object can tell."""
+        return True
 
     def shared_stream_key(self) -> Hashable:
         """Return the key that watchers must have in common to share a receive loop."""
@@ -104,7 +114,8 @@ class SqsEventTrigger(AwsTrigger, BaseEventTrigger):
                     )
                     continue
                 self._ledger.record(event)
-                yield TriggerEvent(event.payload)  # type: ignore[no-untyped-call]
+                if await self.confirms(event):
+                    yield TriggerEvent(event.payload)  # type: ignore[no-untyped-call]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Refuse to run outside an asset watcher, where nothing would confirm what is stored."""
@@ -176,6 +187,99 @@ class SageMakerPipelineExecutionEndedTrigger(SqsEventTrigger):
             return False
         names = (event.payload["pipeline_name"], event.payload["pipeline_arn"])
         return self.pipeline_name is None or self.pipeline_name in names
+
+
+class SageMakerCallbackMessageTrigger(SqsEventTrigger):
+    """Fire for every message of a Callback step: when it begins to wait, and when it is stopped."""
+
+    def takes(self, event: Event) -> bool:
+        """Return whether it is such a message."""
+        return event.kind == CALLBACK
+
+
+class SageMakerModelPackageTrigger(SqsEventTrigger):
+    """Fire for every model package of a group that reaches one of the given approval statuses.
+
+    :param model_package_group_name: the group.
+    :param approval_statuses: the ModelApprovalStatus values to fire for.
+    :param kwargs: see :class:`SqsEventTrigger`.
+    """
+
+    arguments = (*SqsEventTrigger.arguments, "model_package_group_name", "approval_statuses")
+
+    def __init__(
+        self,
+        *,
+        model_package_group_name: str,
+        approval_statuses: Sequence[str] = (APPROVED,),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if unknown := sorted({*approval_statuses} - {*APPROVAL_STATUSES}):
+            raise ValueError(
+                f"approval_statuses has {unknown[0]!r}; expected {', '.join(APPROVAL_STATUSES)}. Correct it."
+            )
+        self.model_package_group_name = model_package_group_name
+        self.approval_statuses = list(approval_statuses)
+
+    def takes(self, event: Event) -> bool:
+        """Return whether it is a package of the group, in one of the statuses."""
+        return (
+            event.kind == MODEL_PACKAGE
+            and event.payload.get("model_package_group_name") == self.model_package_group_name
+            and event.payload.get("approval_status") in self.approval_statuses
+        )
+
+
+class SageMakerModelMonitorTrigger(SqsEventTrigger):
+    """Fire for every report that has violations, and whenever an alarm goes off.
+
+    The connection reads the reports.
+
+    :param reports: the S3 prefix below which a monitoring schedule writes its reports; None for none.
+    :param alarm_name: the CloudWatch alarm on the schedule's metrics; None for none.
+    :param kwargs: see :class:`SqsEventTrigger`.
+    """
+
+    arguments = (*SqsEventTrigger.arguments, "reports", "alarm_name")
+
+    def __init__(self, *, reports: str | None = None, alarm_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not reports and not alarm_name:
+            raise ValueError(
+                "Neither reports nor alarm_name is set; expected the S3 prefix of Model Monitor's reports, "
+                "the name of a CloudWatch alarm, or both. Set one."
+            )
+        if reports and not reports.startswith("s3://"):
+            raise ValueError(f"reports is {reports!r}; expected an S3 URI such as 's3://bucket/reports/'.")
+        self.reports = reports
+        self.alarm_name = alarm_name
+
+    def takes(self, event: Event) -> bool:
+        """Return whether it is such a report, or the alarm in the state ALARM."""
+        if event.kind == ALARM:
+            return (event.payload["alarm_name"], event.payload["state"]) == (self.alarm_name, "ALARM")
+        if event.kind != S3 or self.reports is None:
+            return False
+        return event.subject.startswith(self.reports) and event.subject.endswith(VIOLATIONS)
+
+    async def confirms(self, event: Event) -> bool:
+        """Return whether a report has violations: Model Monitor also writes one that has none.
+
+        What cannot be read counts as a violation, because a drift that is missed costs more than a look.
+        """
+        try:
+            if event.kind != S3 or await in_thread(
+                lambda: parse_json(self.hook().client.read_object(event.subject))["violations"],
+                purpose=LOOK,
+                connection=self.connection,
+            ):
+                return True
+        except Exception as error:
+            self.log.warning("%s cannot be read, and counts as a violation: %s", event.subject, error)
+            return True
+        self.log.info("Dropped because it reports no violation: %s", event.subject)
+        return False
 
 
 def _check(queue: str, unmatched: str, wait_time_seconds: int, visibility_timeout: int | None) -> None:

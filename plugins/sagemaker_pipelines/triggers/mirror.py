@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
 from airflow.triggers.base import (
     TaskFailedEvent,
     TaskSkippedEvent,
@@ -16,22 +17,19 @@ from airflow.triggers.base import (
 )
 from asgiref.sync import sync_to_async
 
-from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
 from sagemaker_pipelines.aws.outcome import failure_cause
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.pipeline import SageMakerPipelineExecutionLink, SageMakerStepLogLink
 from sagemaker_pipelines.states import SUCCEEDED, Phase
-from sagemaker_pipelines.triggers.base import AwsTrigger
+from sagemaker_pipelines.triggers.base import TASK_IS_OVER, AwsTrigger
 from sagemaker_pipelines.triggers.poller import watching
 from sagemaker_pipelines.triggers.room import giving_way
 from sagemaker_pipelines.triggers.step_lists import MIRROR_DELAY_SECONDS
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 from sagemaker_pipelines.triggers.waits import Wait
 
-#: The states in which the task that waits does not resume the execution any more.
-WAIT_IS_OVER = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
-#: Those in which it may resume it.
+#: The states in which the task that waits may resume the execution.
 WAIT_IS_ACTIVE = frozenset({"running", "deferred", "restarting"})
 # How often a mirror of a failed execution asks whether the wait resumes it, seconds.
 ASK_SECONDS = (3.0, 30.0)
@@ -102,7 +100,7 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
             if event is not None:
                 return event
             # The execution failed or was stopped. The steps count once they were read after the wait's end.
-            if state in WAIT_IS_OVER:
+            if state in TASK_IS_OVER:
                 return await self._ended(wait, was_accepted=state == "success")
             state = await self._next_state(pauses, room)
 
@@ -113,7 +111,7 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
         """
         while not room.is_set():
             state = await self._state_of_wait()
-            if state in WAIT_IS_OVER:
+            if state in TASK_IS_OVER:
                 return state
             with suppress(TimeoutError):
                 await asyncio.wait_for(room.wait(), next(pauses))
@@ -184,18 +182,23 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
         return TaskFailedEvent
 
     async def _xcoms(self, arn: str, step: Step, hook: SageMakerPipelineHook) -> dict[str, Any]:
-        """Return the step and its links for XCom."""
-        links = {
-            SageMakerPipelineExecutionLink.key: lambda: SageMakerPipelineExecutionLink.values(hook, arn),
-            SageMakerStepLogLink.key: lambda: SageMakerStepLogLink.values(hook, step),
-        }
+        """Return the step for XCom, and its links in the form in which Airflow's UI reads them.
+
+        Airflow makes the URLs of a task's links at its end in the worker, and a mirror has none.
+        """
+        links: list[tuple[BaseAwsLink, Callable[[], dict[str, Any] | None]]] = [
+            (execution := SageMakerPipelineExecutionLink(), lambda: execution.values(hook, arn)),
+            (log := SageMakerStepLogLink(), lambda: log.values(hook, step)),
+        ]
         xcoms: dict[str, Any] = {"step": hook.masked(step.as_dict())}
-        for key, values in links.items():
+        for link, read in links:
             try:
-                xcoms[key] = await self._in_thread(values)
+                if (values := await self._in_thread(read)) is not None:
+                    xcoms[link.xcom_key] = link.format_link(**values)
             except Exception as error:
+                # A mirror without a link is better than none.
                 self.log.warning("A link is missing: %s", error)
-        return {key: value for key, value in xcoms.items() if value is not None}
+        return xcoms
 
     def _find(self, steps: Sequence[Step]) -> Step | None:
         return next((step for step in steps if step.name == self.step_name), None)
@@ -209,29 +212,20 @@ class SageMakerStepMirrorTrigger(AwsTrigger):
         return f"{step}; {done} of {len(children)} children succeeded"
 
     async def _pulled_arn(self) -> str | None:
-        ti = self._ti()
-        arn: str | None = await sync_to_async(ti.xcom_pull)(
-            task_ids=self.start_task_id, map_indexes=ti.map_index
+        arn: str | None = await sync_to_async(self.ti.xcom_pull)(
+            task_ids=self.start_task_id, map_indexes=self.ti.map_index
         )
         return arn
 
     async def _state_of_wait(self) -> str | None:
         """Return the state of the task that waits; None if it has none, or Airflow does not answer."""
-        ti = self._ti()
         try:
-            states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-                dag_id=ti.dag_id, task_ids=[self.wait_task_id], run_ids=[ti.run_id], map_index=ti.map_index
-            )
+            states = await self.task_states([self.wait_task_id], map_index=self.ti.map_index)
         except Exception as error:
+            # Whatever it is, Airflow is asked again.
             self.log.warning("Airflow did not say whether the execution may be resumed: %s", error)
             return None
-        found = list(states.get(ti.run_id, {}).values())
-        return str(found[0]) if found and found[0] else None
-
-    def _ti(self) -> Any:
-        if self.task_instance is None:
-            raise RuntimeError("the trigger has no task instance")
-        return self.task_instance
+        return str(states[0]) if states and states[0] else None
 
     async def _in_thread(self, call: Any) -> Any:
         return await in_thread(call, purpose=LOOK, connection=self.connection)

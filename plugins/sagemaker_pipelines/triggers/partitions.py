@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,11 @@ from airflow.triggers.base import TriggerEvent
 
 from sagemaker_pipelines.aws.pacing import Patience, delay_after
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from sagemaker_pipelines.triggers.base import AwsTrigger
+from sagemaker_pipelines.triggers.base import WorkerTrigger
 from sagemaker_pipelines.triggers.threads import LOOK, in_thread
 
 
-class SageMakerPartitionsTrigger(AwsTrigger):
+class SageMakerPartitionsTrigger(WorkerTrigger):
     """Fire when every URI holds data or the deadline has passed.
 
     The payload is ``{"event": "ready" | "timeout" | "error", "missing": [...], "message"}``.
@@ -46,7 +46,7 @@ class SageMakerPartitionsTrigger(AwsTrigger):
         self.deadline = deadline
         self.version = version
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    async def watch(self) -> AsyncGenerator[TriggerEvent, None]:
         """Poll until nothing is missing any more."""
         hook, missing, began, patience = self.hook(), self.uris, time.time(), Patience()
         while missing:
@@ -61,6 +61,7 @@ class SageMakerPartitionsTrigger(AwsTrigger):
                 try:
                     patience.endure(error)
                 except Exception as final:
+                    # Whatever it is, the trigger tells its task.
                     yield self._event("error", missing, f"{type(final).__name__}: {final}")
                     return
                 self.log.warning("S3 did not answer; retrying: %s", error)

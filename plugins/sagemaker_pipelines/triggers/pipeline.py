@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from airflow.sdk import TaskInstanceState
 from airflow.triggers.base import TriggerEvent
-from asgiref.sync import sync_to_async
 
-from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
 from sagemaker_pipelines.aws.budget import Bounds, Budget
 from sagemaker_pipelines.aws.errors import is_transient
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.states import STOPPING
-from sagemaker_pipelines.triggers.base import AwsTrigger
+from sagemaker_pipelines.triggers.base import WorkerTrigger
 from sagemaker_pipelines.triggers.poller import watching
 from sagemaker_pipelines.triggers.threads import KILL, LOOK, in_thread
 
@@ -31,7 +29,7 @@ STOP_SECONDS = 18.0
 BOUNDS_SECONDS = 15.0
 
 
-class SageMakerPipelineExecutionTrigger(AwsTrigger):
+class SageMakerPipelineExecutionTrigger(WorkerTrigger):
     """Fire once when a pipeline execution has ended in any way, or when the deadline has passed.
 
     The event says what was seen and does not judge it. The task judges it, with the same code as in the
@@ -87,7 +85,7 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         # The event loop alone does not keep the task from being garbage collected.
         self._kill_work: asyncio.Future[None] | None = None
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    async def watch(self) -> AsyncGenerator[TriggerEvent, None]:
         """Poll until the execution has ended, together with the other waits of this triggerer."""
         async with watching(
             self.connection,
@@ -159,14 +157,8 @@ class SageMakerPipelineExecutionTrigger(AwsTrigger):
         await self._stop()
 
     async def _is_still_deferred(self) -> bool:
-        ti = self.task_instance
-        if ti is None:
-            raise RuntimeError("the trigger has no task instance")
-        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
-        )
-        # A mapped task instance is named by task id and map index.
-        return TaskInstanceState.DEFERRED in states.get(ti.run_id, {}).values()
+        states = await self.task_states([self.ti.task_id], map_index=self.ti.map_index)
+        return TaskInstanceState.DEFERRED in states
 
     async def _stop(self) -> bool:
         return await in_thread(self._stop_now, purpose=KILL, connection=self.connection)

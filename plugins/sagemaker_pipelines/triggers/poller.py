@@ -23,7 +23,7 @@ from sagemaker_pipelines.triggers.waits import Wait
 
 # For all waits together, no matter how many there are: the seconds between two pages of
 # ListPipelineExecutions.
-SECONDS_PER_PAGE = 4.5
+SECONDS_PER_PAGE = 2.25
 _REMEMBERED_DURATIONS = 20
 
 

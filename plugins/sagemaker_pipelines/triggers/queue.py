@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sagemaker_pipelines.airflow_internals import AdvanceItem, SharedStreamProducer
-from sagemaker_pipelines.data.events import Event, parse_message
+from sagemaker_pipelines.data.events import Event
+from sagemaker_pipelines.data.messages import parse_message
 from sagemaker_pipelines.exceptions import UnreadableMessageError
 from sagemaker_pipelines.hooks.queue import SqsQueue, SqsQueueHook
 

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from functools import partial
-
-from airflow.providers.common.compat.sdk import conf
-from airflow.sdk.exceptions import AirflowConfigException
 
 from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.pacing import backoff, delay_after
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.aws.survey import MAX_DESCRIBED
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from sagemaker_pipelines.triggers.base import option
 from sagemaker_pipelines.triggers.threads import LOOK, T, in_thread
 from sagemaker_pipelines.triggers.waits import Wait
 
-log = logging.getLogger(__name__)
-
 # Without mirrors, the steps of one of many waits are read in this interval, for its log.
-SECONDS_PER_LOG = 10.0
+SECONDS_PER_LOG = 20.0
 # The longest time between two lists of the steps of an execution with mirrors.
 MIRROR_DELAY_SECONDS = 30.0
 
 
 def lists_per_second() -> float:
     """Return Airflow's option ``[sagemaker_pipelines] step_lists_per_second``, default 1."""
-    try:
-        return max(0.01, float(conf.getfloat("sagemaker_pipelines", "step_lists_per_second", fallback=1.0)))
-    except (AirflowConfigException, ValueError) as error:
-        # Otherwise mirrors would wait for ever for a list that nobody makes.
-        log.warning(
-            "[sagemaker_pipelines] step_lists_per_second is not a number (%s); 1 is used. Correct it and "
-            "restart the triggerer.",
-            error,
-        )
-        return 1.0
+    return max(0.01, option("step_lists_per_second", 1.0))
 
 
 class StepLists:
@@ -168,10 +154,14 @@ class StepLists:
         faults = self._faults.get(arn, (0, 0.0))[0] + 1
         self._faults[arn] = faults, time.monotonic() + backoff(1 / lists_per_second(), faults)
         self._hook = None
+        line = f"AWS did not list the steps (fault {faults} in a row); retrying: {error}"
         for wait in self._of(arn):
             if wait.step_name is not None:
-                line = f"AWS did not list the steps (fault {faults} in a row); retrying: {error}"
                 wait.endure(error, line)
+            elif wait.needs_steps:
+                # Its bounds are not compared meanwhile; the execution goes on.
+                wait.lines.append(line)
+                wait.wake()
 
     def _retry_at(self, arn: str) -> float:
         return self._faults.get(arn, (0, 0.0))[1]

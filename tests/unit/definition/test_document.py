@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import botocore.session
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,11 @@ def test_the_step_types_and_execution_variables_are_the_sdk_s() -> None:
         from sagemaker.core.workflow.execution_variables import ExecutionVariables
         from sagemaker.mlops.workflow.steps import StepTypeEnum
 
-    assert {item.value for item in StepTypeEnum} == STEP_TYPES
+    # What each member of the metadata is the type of, if the two have different names.
+    types = {"AutoMLJob": "AutoML", "ProcessingJob": "Processing", "TrainingJob": "Training"}
+    types |= {"TransformJob": "Transform", "TuningJob": "Tuning"}
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    metadata = model.shape_for("PipelineExecutionStepMetadata").members
+    assert {item.value for item in StepTypeEnum} | {types.get(name, name) for name in metadata} == STEP_TYPES
     variables = {item.name for name, item in vars(ExecutionVariables).items() if name.isupper()}
     assert variables == EXECUTION_VARIABLES

@@ -113,3 +113,17 @@ def test_a_tuning_job_in_the_sdks_form_counts() -> None:
     }
     (found,) = step_instances(definition(tuning))
     assert (found.instance_type, found.instance_count) == ("ml.m5.large", 3)
+
+
+@pytest.mark.parametrize(
+    ("policies", "jobs"),
+    [
+        ([{"ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"], "MaxAttempts": 3}], 4),
+        ([{"ExceptionType": ["SageMaker.CAPACITY_ERROR"]}], 6),
+        ([{"ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"], "ExpireAfterMin": 60}], None),
+        ([{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 3}], 1),
+    ],
+)
+def test_retries_of_a_job_count(policies: list[dict[str, Any]], jobs: int | None) -> None:
+    (found,) = step_instances(definition({**training("Train"), "RetryPolicies": policies}))
+    assert found.jobs == jobs

@@ -11,6 +11,7 @@ from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.definition.step_shapes import CALLS, step_shape
 from sagemaker_pipelines.exceptions import InvalidDefinitionError
 from stack.definitions import DEFINITIONS
+from tests.documents import blocks
 from tests.unit.definition.samples import MODEL, ROLE, definition_of, processing, training
 
 Arguments = dict[str, Any]
@@ -188,6 +189,15 @@ def test_a_problem_is_allowed_by_the_name_that_it_has() -> None:
     assert str(problem).endswith(f"(override: {problem.name}).")
     assert lint(definition, MODEL, allowed=[problem.name]) == []
     assert lint(definition, MODEL, allowed=["Training.Other", ""]) == [problem]
+
+
+def test_the_documented_override_allows_its_argument() -> None:
+    names: dict[str, Any] = {}
+    (override,) = blocks("arguments.md", "python")
+    exec(override, names)
+    definition = definition_of(training(NewMember="x"))
+    assert len(lint(definition, MODEL)) == 1
+    assert lint(definition, MODEL, allowed=names["ALLOWED_ARGUMENTS"]) == []
 
 
 def test_what_a_newer_sagemaker_may_take_is_a_warning_where_that_is_asked_for() -> None:

@@ -147,6 +147,13 @@ def test_only_the_loop_can_be_selected_for_a_start() -> None:
             ),
             "Clean: it deletes the outputs of the step 'Gone', which does not exist",
         ),
+        (
+            lambda made, a, body: (
+                made["Steps"][0].update(Type="Processing"),
+                made["Steps"][4]["Arguments"]["Resources"]["S3"][0].pop("S3Uris"),
+            ),
+            "Clean: it deletes the outputs of the Processing step 'First' without S3Uris; name the objects",
+        ),
     ],
 )
 def test_a_mistake_is_named(change: Any, message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import shlex
 import shutil
 import warnings
 from pathlib import Path
@@ -12,18 +12,21 @@ from typing import Any
 import boto3
 import pytest
 from airflow.sdk import DAG
+from typer.testing import CliRunner
 
 from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
+from sagemaker_pipelines.cli import app
 from sagemaker_pipelines.definition import Envelope
 from stack.settings import ROOT
+from tests.documents import blocks
 
 __all__ = ["local_runtime"]
 
 PAGE = ROOT / "docs" / "coming_from.md"
-TEXT = PAGE.read_text()
 CHURN = ROOT / "tests" / "projects" / "sdk_v2" / "churn.json"
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-(WALK, SDK, SDK_SCRIPT, SDK_DAG, PROVIDER, OPERATORS, EVENTBRIDGE, SCHEDULED) = BLOCKS
+(WALK, SDK, SDK_SCRIPT, SDK_DAG, PROVIDER, OPERATORS, EVENTBRIDGE, SCHEDULED) = blocks(
+    "coming_from.md", "python"
+)
 
 
 def run(code: str, **names: Any) -> dict[str, Any]:
@@ -121,6 +124,19 @@ def test_the_sdk_s_script_runs_and_its_successor_writes_the_same_definition(
     )
 
 
-def test_every_link_leads_somewhere() -> None:
-    for link in re.findall(r"\]\((?!http|#)([^)#]+)", TEXT):
-        assert (PAGE.parent / link).exists(), link
+def test_the_command_adopts_a_deployed_pipeline(
+    local_runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"region_name": "us-east-1", "endpoint_url": local_runtime.endpoint_url}
+    connection = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.chdir(tmp_path)
+    step = {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    local_runtime.create_pipeline({"Version": "2020-12-01", "Steps": [step]}, "churn")
+    (command,) = [block for block in blocks("coming_from.md", "sh") if " adopt " in block]
+    program, *arguments = shlex.split(command)
+    assert program == "sagemaker-pipelines"
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert Envelope.load("dags/definitions/churn.json").definition["Steps"] == [step]
+    assert Path("dags/churn_dag.py").exists()

@@ -155,12 +155,45 @@ def test_every_airflow_variable_is_an_option_that_airflow_has(compose: dict[str,
             assert match[2].lower() in known[match[1].lower()], name
 
 
-def test_all_airflow_services_share_one_environment(compose: dict[str, Service]) -> None:
-    shared = compose["scheduler"].environment
+def test_all_airflow_services_share_one_environment_but_for_secrets(compose: dict[str, Service]) -> None:
+    shared = compose["dag-processor"].environment
     own = {name: compose[name].environment.items() - shared.items() for name in (*AIRFLOW, "init")}
-    assert {name for name, extra in own.items() if extra} == {"worker", "init"}
-    assert dict(own["worker"]) == {"DUMB_INIT_SETSID": "0"}
-    assert [name for name, _ in own["init"]] == ["AIRFLOW_ADMIN_PASSWORD"]
+    secrets = tuple(REQUIRED.values())
+    plain = {
+        name: {key for key, value in extra if not any(secret in value for secret in secrets)}
+        for name, extra in own.items()
+    }
+    assert {name: keys for name, keys in plain.items() if keys} == {
+        "worker": {"DUMB_INIT_SETSID", "AIRFLOW_CONN_AWS_DEFAULT"},
+        "triggerer": {"AIRFLOW_CONN_AWS_DEFAULT"},
+    }
+
+
+def test_a_secret_reaches_only_the_services_that_use_it(compose: dict[str, Service]) -> None:
+    database = {*AIRFLOW, "init", "postgres"}
+    uses = {
+        "AIRFLOW_FERNET_KEY": AIRFLOW - {"worker"},
+        "AIRFLOW_API_SECRET_KEY": {"api-server", "triggerer", "worker"},
+        "AIRFLOW_JWT_SECRET": {"api-server", "scheduler"},
+        "AIRFLOW_ADMIN_PASSWORD": {"init"},
+        "POSTGRES_PASSWORD": database,
+        "REDIS_PASSWORD": {"redis", "scheduler", "worker"},
+    }
+    found = {
+        secret: {name for name, service in compose.items() if value in json.dumps(service.raw)}
+        for secret, value in REQUIRED.items()
+    }
+    assert found == uses
+    credentials = {name for name, service in compose.items() if "env_file" in service.raw}
+    assert credentials == {"worker", "triggerer"}
+
+
+def test_every_service_has_a_limit_of_memory_and_of_processes(compose: dict[str, Service]) -> None:
+    for service in compose.values():
+        assert re.fullmatch(r"[1-9]g", service.raw["mem_limit"]), service.name
+        assert service.raw["pids_limit"] >= 512
+    more = services(REQUIRED | {"AIRFLOW_WORKER_MEMORY": "8g", "LOCAL_RUNTIME_MEMORY": "9g"})
+    assert (more["worker"].raw["mem_limit"], more["local-runtime"].raw["mem_limit"]) == ("8g", "9g")
 
 
 def connections() -> Iterator[tuple[str, dict[str, Any]]]:

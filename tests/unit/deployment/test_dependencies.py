@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -24,8 +25,9 @@ OURS = {
     "stack",
     "tests",
 }
-# A module of the checkout, one that step scripts find in their container, and one next to its importer.
-OURS |= {"benchmarks", "feature_transform", "sagemaker_local_endpoint"}
+# Modules of the checkout, those that step scripts find in their container, and those next to their importer.
+OURS |= {"benchmarks", "evaluate", "feature_transform", "sagemaker_local_endpoint"}
+OURS |= {"sagemaker_pipelines_plugin", "words"}
 # What runs in the environment of another image, with the packages of that image.
 ELSEWHERE = {ROOT / "sagemaker_local_runtime" / "images" / "pytorch.py"}
 # What needs an extra of the package, which a cluster does not have to install.
@@ -86,7 +88,7 @@ def test_every_import_of_a_folder_is_a_declared_dependency(folder: str, files: t
     missing: dict[str, str] = {}
     for path in (ROOT / folder).rglob("*.py"):
         # Copies of step scripts, and projects with packages of their own.
-        if "assets" in path.parts or "projects" in path.parts or path in ELSEWHERE:
+        if {"assets", "projects", "template"} & {*path.parts} or path in ELSEWHERE:
             continue
         if path in OPTIONAL and files == OF_THE_CLUSTER:
             continue
@@ -100,3 +102,10 @@ def test_an_import_within_a_function_counts(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text("import os.path\ndef f():\n    from yaml.nodes import Node\n")
     assert set(imports(tmp_path / "module.py")) == {"os", "yaml"}
     assert "pyyaml" in distributions("yaml")
+
+
+def test_every_package_of_the_lock_has_the_hashes_of_its_files() -> None:
+    blocks = re.split(r"\n(?=\S)", (ROOT / "constraints.txt").read_text().strip())
+    assert len(blocks) > 300
+    for block in blocks:
+        assert re.fullmatch(r"\S+==\S+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", block), block

@@ -19,7 +19,9 @@ TEXT = DOCKERFILE.read_text()
 
 
 def requirements(name: str) -> dict[str, Requirement]:
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line.removesuffix(" \\") for line in (ROOT / name).read_text().splitlines() if line[:1].isalnum()
+    ]
     return {canonicalize_name(found.name): found for found in map(Requirement, lines)}
 
 
@@ -65,7 +67,13 @@ def test_hadolint_would_refuse_an_unpinned_base(tmp_path: Path) -> None:
 def test_the_base_image_has_the_locked_airflow_and_the_projects_python() -> None:
     locked = requirements("requirements.txt")["apache-airflow"].specifier
     assert f"FROM apache/airflow:slim-{str(locked).removeprefix('==')}-python3.11 AS airflow" in TEXT
-    assert re.search(r"^FROM python:3\.11\.\d+-slim-bookworm AS local-runtime$", TEXT, re.MULTILINE)
+    assert re.search(r"^FROM python:3\.11\.\d+-slim-\w+ AS local-runtime$", TEXT, re.MULTILINE)
+
+
+def test_the_local_runtimes_image_has_no_python_with_a_known_fault_of_tarfile() -> None:
+    """3.11.18 mends CVE-2026-114583, the last one: https://docs.python.org/3.11/whatsnew/changelog.html."""
+    (patch,) = re.findall(r"^FROM python:3\.11\.(\d+)-", TEXT, re.MULTILINE)
+    assert int(patch) >= 18
 
 
 def test_each_image_ends_as_an_ordinary_user() -> None:
@@ -93,12 +101,12 @@ def test_the_cluster_installs_what_the_laptop_has_without_the_sdk() -> None:
     assert "sagemaker" not in closure(list(cluster.values()))
 
 
-def test_everything_the_images_install_is_locked() -> None:
+def test_everything_that_is_installed_is_locked_with_its_hashes() -> None:
     locked = requirements("constraints.txt")
-    for name in ("requirements-cluster.txt", "requirements-local.txt"):
-        for wanted in requirements(name).values():
+    for path in ROOT.glob("requirements*.txt"):
+        for wanted in requirements(path.name).values():
             found = locked[canonicalize_name(wanted.name)]
-            assert found.specifier == wanted.specifier, wanted
+            assert found.specifier == wanted.specifier, f"{path.name}: {wanted}; run `make lock`"
     assert closure(list(requirements("requirements-cluster.txt").values())) <= locked.keys()
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -26,16 +27,50 @@ from tests.iam import POLICIES, allowed_actions, statements
 NAMES = sorted(path.stem for path in POLICIES.glob("*.json"))
 PERMISSIONS = [name for name in NAMES if not name.endswith("-trust")]
 # S3 names a permission otherwise than the operation that needs it.
-S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket", "HeadBucket": "ListBucket"}
+S3_ACTIONS = {
+    "HeadObject": "GetObject",
+    "ListObjectsV2": "ListBucket",
+    "HeadBucket": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    # With the id of a version, as everywhere here.
+    "DeleteObject": "DeleteObjectVersion",
+}
 # What IAM checks with another call, and the call that the provider's notifier makes for ours.
 BEHIND = {"iam:PassRole", "sns:Publish"}
+# What Airflow's connection needs for features that not every environment uses is in policies of their own.
+AIRFLOW = (
+    "airflow",
+    "airflow-callbacks",
+    "airflow-functions",
+    "promotion-source",
+    "promotion-target",
+)
 # https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html
 STEP_ACTIONS = {
+    "Lambda": {"lambda:InvokeFunction"},
     "Processing": {"CreateProcessingJob", "DescribeProcessingJob", "StopProcessingJob"},
     "Training": {"CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob"},
     "Transform": {"CreateTransformJob", "DescribeTransformJob", "StopTransformJob"},
     "Model": {"CreateModel"},
     "RegisterModel": {"CreateModelPackage", "CreateModelPackageGroup", "DescribeModelPackage"},
+    "Tuning": {
+        "CreateHyperParameterTuningJob",
+        "CreateTrainingJob",
+        "DescribeHyperParameterTuningJob",
+        "DescribeTrainingJob",
+        "ListTrainingJobsForHyperParameterTuningJob",
+        "StopHyperParameterTuningJob",
+        "StopTrainingJob",
+    },
+    "QualityCheck": {
+        "CreateProcessingJob",
+        "DescribeModelPackage",
+        "DescribeProcessingJob",
+        "ListModelPackages",
+        "StopProcessingJob",
+    },
+    "EndpointConfig": {"CreateEndpointConfig", "DescribeEndpointConfig"},
+    "Endpoint": {"CreateEndpoint", "DescribeEndpoint", "InvokeEndpoint", "UpdateEndpoint"},
     "Condition": set(),
     "Fail": set(),
 }
@@ -46,7 +81,7 @@ def operations() -> dict[str, set[str]]:
     """For each boto3 method of the services that the package calls, the actions it may be."""
     session = botocore.session.get_session()
     found: dict[str, set[str]] = {}
-    for service in ("sagemaker", "s3", "logs", "sns"):
+    for service in ("sagemaker", "s3", "logs", "sns", "lambda"):
         for operation in session.get_service_model(service).operation_names:
             action = S3_ACTIONS.get(operation, operation) if service == "s3" else operation
             found.setdefault(xform_name(operation), set()).add(f"{service}:{action}")
@@ -62,11 +97,21 @@ def called(source: str) -> Iterator[str]:
             yield node.value
 
 
+def allowed_to_airflow() -> set[str]:
+    """Return what the policies allow together; how queues are read is tested with the events."""
+    actions = set().union(*(allowed_actions(name) for name in AIRFLOW))
+    return {action for action in actions if not action.startswith("sqs:")}
+
+
 def source_calls() -> dict[str, set[str]]:
+    paths = (ROOT / "plugins" / "sagemaker_pipelines").rglob("*.py")
+    # But not what a person runs.
+    return calls_of(path for path in paths if path.name != "checks.py" and path.parent.name != "smoke")
+
+
+def calls_of(paths: Iterable[Path]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for path in (ROOT / "plugins" / "sagemaker_pipelines").rglob("*.py"):
-        if path.name == "checks.py":  # the doctor's, whom a person runs
-            continue
+    for path in paths:
         for name in set(called(path.read_text())) & operations().keys():
             if "_" not in name:  # `search` is a regular expression's method here
                 continue
@@ -76,31 +121,49 @@ def source_calls() -> dict[str, set[str]]:
 
 def test_every_call_in_the_package_is_allowed() -> None:
     calls = source_calls()
-    assert {"start_pipeline_execution", "stop_pipeline_execution", "get_object", "add_tags"} <= calls.keys()
+    assert {
+        "create_function",
+        "start_pipeline_execution",
+        "stop_pipeline_execution",
+        "get_object",
+        "add_tags",
+    } <= calls.keys()
     for name, actions in calls.items():
-        assert actions & allowed_actions("airflow"), f"{name}: docs/iam/airflow.json allows none of {actions}"
+        assert actions & allowed_to_airflow(), f"{name}: docs/iam/airflow*.json allows none of {actions}"
 
 
 def test_airflow_may_do_nothing_that_no_call_needs() -> None:
     needed = set().union(*source_calls().values()) | BEHIND
-    assert allowed_actions("airflow") - needed == set()
+    assert allowed_to_airflow() - needed == set()
+
+
+def test_a_smoke_run_may_do_what_it_calls_and_no_more() -> None:
+    """In addition to Airflow; the runs are compared with the policies by what they really call."""
+    calls = calls_of((ROOT / "plugins" / "sagemaker_pipelines" / "cli" / "smoke").glob("*.py"))
+    allowed = allowed_actions("airflow") | allowed_actions("smoke")
+    for name, actions in calls.items():
+        assert actions & allowed, f"{name}: docs/iam/smoke.json allows none of {actions}"
+    assert allowed_actions("smoke") - set().union(*calls.values()) == set()
+    assert not allowed_actions("smoke") & allowed_actions("airflow")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dags" / "definitions").glob("*.json")), ids=lambda p: p.stem)
 def test_the_execution_role_may_run_every_step_of_the_compiled_definitions(path: Any) -> None:
-    allowed = allowed_actions("sagemaker-execution")
+    allowed = allowed_actions("sagemaker-execution") | allowed_actions("sagemaker-execution-steps")
     for step in iter_steps(Envelope.load(path).definition):
         for action in STEP_ACTIONS[step["Type"]]:
-            assert f"sagemaker:{action}" in allowed, (step["Name"], action)
+            name = action if ":" in action else f"sagemaker:{action}"
+            assert name in allowed, (step["Name"], name)
 
 
-def test_no_job_may_write_what_an_upsert_has_written() -> None:
-    """A job runs code of the definition's author; the next execution would run what it put there."""
+def test_no_job_may_write_what_airflow_has_written() -> None:
+    """A job runs code of the definition's author: it shall change neither later executions nor decisions."""
     envelope = Envelope.load(ROOT / "dags" / "definitions" / "abalone.json")
     written = [
         *(asset.key("dev-") for asset in envelope.assets),
         "dev-sagemaker-pipelines-environment.json",
         f"dev-{envelope.name}/definitions/0123abcd.json",
+        f"dev-decisions/dev-{envelope.name}/1/0123abcd.json",
     ]
     (denied,) = [s for s in statements("sagemaker-execution") if s["Effect"] == "Deny"]
     assert {"s3:PutObject", "s3:DeleteObject"} <= set(denied["Action"])
@@ -163,20 +226,32 @@ def test_all_resources_are_meant_only_where_an_action_knows_no_others(name: str)
                 assert forms == {"*"}, action
 
 
-@pytest.mark.parametrize("name", ["airflow", "sagemaker-execution"])
+@pytest.mark.parametrize("name", [*AIRFLOW, "sagemaker-execution", "sagemaker-execution-steps", "smoke"])
 def test_two_environments_of_one_account_have_disjoint_permissions(name: str) -> None:
     """What an environment owns stands below its name prefix; jobs have names that SageMaker gives."""
     for statement in statements(name):
         for resource in statement["Resource"]:
             kind = resource.split(":", 5)[-1]
-            if re.match(r"(pipeline|model-package|model-package-group)/|example-ml-artifacts/", kind):
-                assert re.match(r"[\w-]+/dev-", kind), resource
+            if re.match(
+                r"(pipeline|model-package|model-package-group|endpoint)/|example-ml-\w+/|function:",
+                kind,
+            ):
+                prefix = "prod" if name == "promotion-target" else "dev"
+                assert re.match(rf"[\w-]+[/:]{prefix}-", kind), resource
 
 
-def test_a_role_is_passed_to_sagemaker_alone() -> None:
-    for name in ("airflow", "sagemaker-execution"):
-        (passing,) = [s for s in statements(name) if s["Action"] == ["iam:PassRole"]]
-        assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        ("airflow", "sagemaker"),
+        ("airflow-functions", "lambda"),
+        ("promotion-target", "sagemaker"),
+        ("sagemaker-execution", "sagemaker"),
+    ],
+)
+def test_a_role_is_passed_to_one_service_alone(name: str, service: str) -> None:
+    (passing,) = [s for s in statements(name) if s["Action"] == ["iam:PassRole"]]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("-trust")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from moto import mock_aws  # noqa: TID253 - tests of the hook need an S3
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
-from tests.unit.sagemaker_pipelines.samples import BUCKET, ROLE, SCRIPT, gated_definition
+from tests.unit.sagemaker_pipelines.samples import BUCKET, ROLE, SCRIPT, gated_definition, write_envelope
 from tests.unit.sagemaker_pipelines.stand_in import judgements
 
 
@@ -27,28 +26,17 @@ def _judgements(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(name, function)
 
 
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let triggers tell at once what has happened: no executor reports anything here."""
+    monkeypatch.setenv("AIRFLOW__SAGEMAKER_PIPELINES__SETTLE_SECONDS", "0")
+
+
 @pytest.fixture
 def envelope_path(tmp_path: Path) -> Path:
     """A compiled envelope with one asset."""
-    digest = hashlib.sha256(SCRIPT.encode()).hexdigest()
-    asset = tmp_path / "assets" / digest / "evaluate.py"
-    asset.parent.mkdir(parents=True)
-    asset.write_text(SCRIPT)
-    path = tmp_path / "gated.json"
-    path.write_text(
-        json.dumps(
-            {
-                "envelope_version": 1,
-                "name": "gated",
-                "description": "Evaluate and gate.",
-                "definition": gated_definition(),
-                "images": {"sklearn": {"us-east-1": "1.dkr.ecr.us-east-1.amazonaws.com/sklearn:1.9-0"}},
-                "assets": [{"name": asset.name, "path": f"assets/{digest}/{asset.name}", "sha256": digest}],
-                "placeholders": ["artifact_bucket", "image:sklearn", "name_prefix", "role_arn"],
-            }
-        )
-    )
-    return path
+    image = "1.dkr.ecr.us-east-1.amazonaws.com/sklearn:1.9-0"
+    return write_envelope(tmp_path, SCRIPT, image, lambda _: gated_definition())
 
 
 @pytest.fixture

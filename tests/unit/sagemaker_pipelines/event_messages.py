@@ -7,6 +7,7 @@ from typing import Any
 
 PIPELINE = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/abalone"
 EXECUTION = f"{PIPELINE}/execution/abc123"
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/abalone/2"
 
 
 def s3_notification(
@@ -74,8 +75,83 @@ def execution_changed(
     )
 
 
+def package_changed(
+    status: str = "Approved",
+    *,
+    modified: str = "2026-01-03T00:09:59Z",
+    time: str = "2026-01-03T00:10:00Z",
+    arn: str = PACKAGE,
+) -> str:
+    _, group, version = arn.rsplit("/", 2)
+    detail = {
+        "ModelPackageGroupName": group,
+        "ModelPackageVersion": int(version),
+        "ModelPackageArn": arn,
+        "CreationTime": "2026-01-03T00:00:00Z",
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+        "CertifyForMarketplace": False,
+        "ModelApprovalStatus": status,
+        "LastModifiedTime": modified,
+    }
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "844e2571-85d4-695f-b930-0153b71dcb42",
+            "detail-type": "SageMaker Model Package State Change",
+            "source": "aws.sagemaker",
+            "account": "123456789012",
+            "time": time,
+            "region": "us-east-1",
+            "resources": [arn],
+            "detail": detail,
+        }
+    )
+
+
+def alarm_changed(state: str = "ALARM", *, name: str = "abalone-drift", reason_data: object = None) -> str:
+    measured = {
+        "version": "1.0",
+        "statistic": "Maximum",
+        "period": 3600,
+        "threshold": 0.0,
+        "evaluatedDatapoints": [
+            {"timestamp": "2026-01-03T05:00:00.000+0000", "value": 1.0},
+            {"timestamp": "2026-01-03T04:00:00.000+0000", "value": 2.0},
+        ],
+    }
+    arn = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "c4c1c1c9-6542-e61b-6ef0-8c4d36933a92",
+            "detail-type": "CloudWatch Alarm State Change",
+            "source": "aws.cloudwatch",
+            "account": "123456789012",
+            "time": "2026-01-03T06:04:40Z",
+            "region": "us-east-1",
+            "resources": [arn],
+            "detail": {
+                "alarmName": name,
+                "previousState": {"value": "OK", "timestamp": "2026-01-03T03:00:00.000+0000"},
+                "state": {
+                    "value": state,
+                    "reason": "Threshold Crossed",
+                    "reasonData": json.dumps(measured) if reason_data is None else reason_data,
+                    "timestamp": "2026-01-03T06:04:40.985+0000",
+                },
+            },
+        }
+    )
+
+
 def through_sns(message: str) -> str:
     return json.dumps({"Type": "Notification", "MessageId": "1", "TopicArn": "arn", "Message": message})
 
 
 S3_TEST = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "ml-data"})
+
+
+def callback_message(status: str = "Executing", *, token: str = "abcDEF1234", **more: Any) -> str:
+    message = {"token": token, "pipelineExecutionArn": EXECUTION, "status": status}
+    return json.dumps({**message, "arguments": {"Train": "s3://ml-data/train"}, **more})

@@ -400,7 +400,7 @@ class World:
         ti = SimpleNamespace(dag_id=DAG_ID, run_id=RUN_ID, task_id="any", map_index=-1)
         trigger._task_instance = ti
         trigger.hook = lambda: self.sagemaker
-        states = "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states"
+        states = "sagemaker_pipelines.triggers.base.RuntimeTaskInstance.get_task_states"
         with patch(states, lambda **_: {RUN_ID: {"any": state}}):
             asyncio.run(trigger.on_kill())
 

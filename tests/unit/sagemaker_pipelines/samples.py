@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 BUCKET = "artifacts"
@@ -11,6 +14,32 @@ PIPELINE_ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/dev-gated"
 ARN = f"{PIPELINE_ARN}/execution/abcdefgh1234"
 JOB_ARN = "arn:aws:sagemaker:us-east-1:123456789012:processing-job/job-1"
 SCRIPT = "print('evaluate')\n"
+
+
+def write_envelope(folder: Path, script: str, image: str, define: Callable[[str], dict[str, Any]]) -> Path:
+    """Write a compiled envelope with one asset, and return its path.
+
+    :param define: makes the definition of the asset's hash.
+    """
+    digest = hashlib.sha256(script.encode()).hexdigest()
+    asset = folder / "assets" / digest / "evaluate.py"
+    asset.parent.mkdir(parents=True)
+    asset.write_text(script)
+    path = folder / "gated.json"
+    path.write_text(
+        json.dumps(
+            {
+                "envelope_version": 1,
+                "name": "gated",
+                "description": "Evaluate and gate.",
+                "definition": define(digest),
+                "images": {"sklearn": {"us-east-1": image}},
+                "assets": [{"name": asset.name, "path": f"assets/{digest}/{asset.name}", "sha256": digest}],
+                "placeholders": ["artifact_bucket", "image:sklearn", "name_prefix", "role_arn"],
+            }
+        )
+    )
+    return path
 
 
 def gated_definition() -> dict[str, Any]:

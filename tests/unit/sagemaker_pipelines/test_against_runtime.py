@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.models.trigger import Trigger
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sagemaker_local_runtime.server import LocalServer
@@ -32,7 +34,9 @@ from tests.unit.sagemaker_pipelines.samples import (
     TaskStateStore,
     context_of,
     gated_definition,
+    write_envelope,
 )
+from tests.unit.sagemaker_pipelines.test_upgrades import VERSIONS
 from tests.waiting import until
 
 # It does what the Mode parameter asks for.
@@ -103,25 +107,7 @@ def runnable_definition(digest: str) -> dict[str, Any]:
 @pytest.fixture
 def definition(tmp_path: Path) -> Path:
     """A compiled definition that runs."""
-    digest = hashlib.sha256(SCRIPT.encode()).hexdigest()
-    asset = tmp_path / "assets" / digest / "evaluate.py"
-    asset.parent.mkdir(parents=True)
-    asset.write_text(SCRIPT)
-    path = tmp_path / "gated.json"
-    path.write_text(
-        json.dumps(
-            {
-                "envelope_version": 1,
-                "name": "gated",
-                "description": "Evaluate and gate.",
-                "definition": runnable_definition(digest),
-                "images": {"sklearn": {"us-east-1": IMAGE}},
-                "assets": [{"name": asset.name, "path": f"assets/{digest}/{asset.name}", "sha256": digest}],
-                "placeholders": ["artifact_bucket", "image:sklearn", "name_prefix", "role_arn"],
-            }
-        )
-    )
-    return path
+    return write_envelope(tmp_path, SCRIPT, IMAGE, runnable_definition)
 
 
 @pytest.fixture
@@ -189,6 +175,34 @@ def test_a_rejected_execution_is_no_failure(version: int, monkeypatch: pytest.Mo
     assert record.cause is not None
     assert (record.cause.step_name, record.cause.reason) == ("Reject", "MSE too high")
     assert branch(arn, monkeypatch)[0] == "notify"
+
+
+async def fired(path: str, stored: str) -> dict[str, Any]:
+    """Return what a trigger tells that Airflow's database holds."""
+    module, _, name = path.rpartition(".")
+    trigger = getattr(import_module(module), name)(**Trigger._decrypt_kwargs(stored))
+    async for event in trigger.run():
+        return dict(event.payload)
+    raise AssertionError("no event")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("commit", VERSIONS)
+def test_a_wait_that_an_earlier_version_deferred_is_ended_by_this_one(version: int, commit: str) -> None:
+    """The trigger has the earlier version's class and arguments; only the execution is a living one."""
+    arn = run(TaskStateStore(), version, wait=False, MseThreshold=3)
+    path, arguments = next(
+        (path, arguments)
+        for path, arguments in VERSIONS[commit]["triggers"]
+        if "pipeline_execution_arn" in arguments and arguments["aws_conn_id"] == "aws_default"
+    )
+    stored = Trigger.encrypt_kwargs(arguments | {"pipeline_execution_arn": arn, "waiter_delay": 0.1})
+    event = asyncio.run(asyncio.wait_for(fired(path, stored), 300))
+    ti = TaskInstance()
+    wait = SageMakerPipelineExecutionSensor(task_id="wait", pipeline_exec_arn=arn, deferrable=True)
+    wait.execute_complete(context_of(TaskStateStore(), ti=ti), event)
+    record = ExecutionRecord.read(ti.pushed["execution"])
+    assert (record.pipeline_execution_arn, record.status, record.rejected) == (arn, "Failed", True)
 
 
 def test_a_broken_step_is_told_with_the_tail_of_its_log(version: int) -> None:

@@ -19,13 +19,16 @@ RUN = {"dag_id": "train", "dag_run_id": "backfill__1+00:00", "queued_at": "2026-
 class Answers:
     """What is asked, in order, and the answers."""
 
-    def __init__(self, *answers: httpx.Response) -> None:
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.asked: list[httpx.Request] = []
         self._answers = list(answers)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
-        return self._answers.pop(0)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def client(monkeypatch: pytest.MonkeyPatch, answers: Answers, **options: Any) -> AirflowClient:
@@ -47,18 +50,27 @@ def test_a_user_is_logged_in_and_the_token_is_sent(monkeypatch: pytest.MonkeyPat
     assert answers.asked[1].url.path == "/api/v2/backfills/7"
 
 
-@pytest.mark.parametrize("status", [500, 503])
-def test_a_locked_database_is_asked_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    answers = Answers(httpx.Response(status, json={"detail": "Database is locked."}), ok(BACKFILL))
+BUSY = httpx.Response(503, json={"detail": "Database is locked."})
+SLOW = httpx.ReadTimeout("timed out")
+
+
+@pytest.mark.parametrize("first", [BUSY, httpx.Response(500), SLOW])
+def test_an_airflow_that_is_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch, first: Any) -> None:
+    answers = Answers(first, ok(BACKFILL))
     assert client(monkeypatch, answers).backfill(7) == BACKFILL
     assert len(answers.asked) == 2
+
+
+def test_an_airflow_that_stays_busy_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AirflowRequestError, match=r"has not answered GET .* within 30 s"):
+        client(monkeypatch, Answers(*[SLOW] * 8)).backfill(7)
 
 
 @pytest.mark.parametrize("status", [200, 409])
 def test_a_trigger_is_sent_again_for_the_same_run(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     answers = Answers(
-        httpx.Response(503, json={"detail": "Database is locked."}),
-        httpx.Response(500, json={"detail": "Database error"}),
+        BUSY,
+        SLOW,
         httpx.Response(status, json={"detail": "It exists."}),
     )
     run_id = client(monkeypatch, answers).trigger("train", {"a": 1})
@@ -144,3 +156,15 @@ def test_what_was_pushed_before_the_run_was_cleared_is_left_out(monkeypatch: pyt
     found = client(monkeypatch, answers).xcoms(RUN, frozenset({"metric", "verdict"}))
     assert found == {"verdict": "accepted"}
     assert answers.asked[1].url.raw_path.startswith(b"/api/v2/dags/train/dagRuns/backfill__1%2B00%3A00/")
+
+
+def test_what_follows_the_training_does_not_replace_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(task_id: str, hour: int) -> dict[str, Any]:
+        pushed = f"2026-01-06T{hour:02}:00:00Z"
+        return {"key": "execution", "task_id": task_id, "map_index": -1, "timestamp": pushed}
+
+    entries = [entry("compare_with_champion.wait_for_pipeline", 3), entry("wait_for_pipeline", 2)]
+    answers = Answers(ok({"xcom_entries": entries, "total_entries": 2}), ok({"value": "record"}))
+    assert client(monkeypatch, answers).xcoms(RUN, frozenset({"execution"})) == {"execution": "record"}
+    assert len(answers.asked) == 2
+    assert b"/taskInstances/wait_for_pipeline/" in answers.asked[1].url.raw_path

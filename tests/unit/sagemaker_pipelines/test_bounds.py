@@ -145,6 +145,7 @@ def test_what_jobs_billed_before_a_resume_counts(version: int, client: SageMaker
         with pytest.raises(ExecutionFailedError):
             sensor(arn, max_instance_seconds=3600).execute(context_of(store, ti=ti))
         records.append(ti.pushed["execution"])
+    assert [record["resumes"] for record in records] == [0, 1, 2]
     billed = sum(record["instance_seconds"] for record in records)
     assert records[-1]["instance_seconds_upper_bound"] == pytest.approx(billed)
     assert records[-1]["instance_seconds"] < billed

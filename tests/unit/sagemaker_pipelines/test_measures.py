@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+from botocore.exceptions import ClientError
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -23,6 +24,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sagemaker_pipelines import measures
 from sagemaker_pipelines.aws.record import ExecutionRecord
 from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.exceptions import ExecutionFailedError
+from sagemaker_pipelines.task.resuming import resume_execution
 from tests.unit.sagemaker_pipelines.operators.test_evaluation import branch
 from tests.unit.sagemaker_pipelines.samples import ARN, TaskStateStore, context_of
 from tests.unit.sagemaker_pipelines.sensors.test_pipeline import (
@@ -35,6 +38,8 @@ from tests.unit.sagemaker_pipelines.sensors.test_pipeline import (
     sensor,
 )
 from tests.unit.sagemaker_pipelines.statsd_server import StatsdServer
+from tests.unit.sagemaker_pipelines.test_once import Endpoint, start
+from tests.unit.sagemaker_pipelines.test_once import sensor as sensor_of
 from tests.unit.sagemaker_pipelines.triggers.test_poller import Account, waits
 
 PACKAGE = Path(measures.__file__).parent
@@ -81,6 +86,35 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[StatsdServer]:
         yield server
     monkeypatch.undo()
     stats.initialize(factory=get_stats_factory(), export_legacy_names=False)
+
+
+def test_a_start_is_counted_once_and_a_clear_again(statsd: StatsdServer) -> None:
+    endpoint, store = Endpoint(), TaskStateStore()
+    for clear_number in (0, 0, 1):
+        start(endpoint).execute(context_of(store, max_tries=clear_number, clear_number=clear_number))
+    assert len(endpoint.executions) == 2
+    assert statsd.lines() == [f"starts,{TAG}:1|c"] * 2
+
+
+def test_a_start_that_is_refused_is_not_counted(statsd: StatsdServer) -> None:
+    endpoint = Endpoint()
+    endpoint.refusals.append("AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        start(endpoint).execute(context_of(TaskStateStore()))
+    assert statsd.lines() == []
+
+
+def test_a_retry_that_resumes_is_counted(statsd: StatsdServer) -> None:
+    endpoint, store = Endpoint(), TaskStateStore()
+    arn = start(endpoint).execute(context_of(TaskStateStore()))
+    endpoint.end("Failed")
+    with pytest.raises(ExecutionFailedError):
+        sensor_of(endpoint).execute(context_of(store))
+    with pytest.raises(TaskDeferred):
+        sensor_of(endpoint, deferrable=True).execute(context_of(store))
+    # Somebody else's resume, which this one finds running, is not ours.
+    resume_execution(endpoint, arn, token="another", description=None)
+    assert [line for line in statsd.lines() if line.startswith("resumes")] == [f"resumes,{TAG}:1|c"]
 
 
 @pytest.mark.parametrize(

@@ -448,7 +448,7 @@ def test_a_killed_try_resumes_nothing_while_it_goes_on(
 def test_without_a_task_state_store_nothing_is_started(endpoint: Endpoint) -> None:
     context = context_of(TaskStateStore())
     context["task_state_store"] = None
-    with pytest.raises(AirflowFailException, match=r"start_pipeline started nothing: .* task_state_store"):
+    with pytest.raises(AirflowFailException, match=r"start_pipeline did nothing: .* task_state_store"):
         start(endpoint).execute(context)
     assert endpoint.calls == []
 

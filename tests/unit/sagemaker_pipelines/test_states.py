@@ -6,12 +6,23 @@ import botocore.session
 import pytest
 
 from sagemaker_pipelines.exceptions import UnknownStatusError
-from sagemaker_pipelines.states import EXECUTION_PHASES, STEP_PHASES, Phase, execution_phase, step_phase
+from sagemaker_pipelines.states import (
+    APPROVAL_STATUSES,
+    EXECUTION_PHASES,
+    STEP_PHASES,
+    Phase,
+    execution_phase,
+    step_phase,
+)
 
 
 @pytest.mark.parametrize(
     ("shape", "table"),
-    [("PipelineExecutionStatus", EXECUTION_PHASES), ("StepStatus", STEP_PHASES)],
+    [
+        ("PipelineExecutionStatus", EXECUTION_PHASES),
+        ("StepStatus", STEP_PHASES),
+        ("ModelApprovalStatus", APPROVAL_STATUSES),
+    ],
 )
 def test_the_table_has_exactly_the_statuses_that_botocore_knows(shape: str, table: dict[str, Phase]) -> None:
     service = botocore.session.get_session().get_service_model("sagemaker")

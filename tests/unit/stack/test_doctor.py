@@ -13,9 +13,10 @@ from botocore.exceptions import NoCredentialsError
 
 from sagemaker_pipelines.cli.checks import Account, Doctor, Finding
 from sagemaker_pipelines.cli.doctor import named_in
-from sagemaker_pipelines.cli.policy import Names, statements
+from sagemaker_pipelines.cli.policy import FUNCTIONS_POLICY, Names, statements
 from stack.bootstrap import bootstrap
 from stack.settings import ROOT, StackSettings
+from tests.e2e.mirrors.step_types import BEST, write
 from tests.iam import allowed_actions
 
 
@@ -27,6 +28,18 @@ def account(settings: StackSettings) -> Account:
         data_uris=(f"s3://{settings.bucket}/abalone/data/train/abalone.csv",),
         topic_arn=settings.topic_arn,
     )
+
+
+def create_role(settings: StackSettings, name: str, service: str) -> None:
+    trust = {"Version": "2012-10-17", "Statement": [{"Principal": {"Service": f"{service}.amazonaws.com"}}]}
+    iam = settings.target.boto3_client("iam")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+
+
+def fill(settings: StackSettings) -> None:
+    """Create what a local runtime has; the account here is one of plain moto."""
+    bootstrap(settings)
+    create_role(settings, "SageMakerExecutionRole", "sagemaker")
 
 
 def examine(settings: StackSettings, account: Account) -> dict[str, Finding]:
@@ -45,7 +58,7 @@ def test_an_empty_account_lacks_role_bucket_data_and_topic_and_each_has_a_cure(
 
 
 def test_a_bootstrapped_account_has_everything(settings: StackSettings, account: Account) -> None:
-    bootstrap(settings)
+    fill(settings)
     found = examine(settings, account)
     for name in ("connection", "role", "bucket", "data", "topic", "SageMaker"):
         assert found[name].state == "ok", found[name]
@@ -54,7 +67,7 @@ def test_a_bootstrapped_account_has_everything(settings: StackSettings, account:
 def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
     settings: StackSettings, account: Account
 ) -> None:
-    bootstrap(settings)
+    fill(settings)
     s3 = settings.target.boto3_client("s3")
     s3.put_object(Bucket=settings.bucket, Key="m=10/rows.csv", Body=b"1,2\n")
     for uri, state in (("m=1", "missing"), ("m=10", "ok"), ("m=10/", "ok"), ("m=10/rows.csv", "ok")):
@@ -63,7 +76,7 @@ def test_a_folder_of_data_is_not_found_by_the_beginning_of_its_name(
 
 
 def test_code_and_images_of_plain_definitions_are_checked(settings: StackSettings, account: Account) -> None:
-    bootstrap(settings)
+    fill(settings)
     uri = f"s3://{settings.bucket}/code/run.py"
     image = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:1.7-1"
     asked = replace(account, code_uris=(uri,), image_uris=(image,))
@@ -91,11 +104,39 @@ def test_what_plain_definitions_name_is_found_beside_compiled_ones(tmp_path: Pat
     ]
 
 
+def test_the_roles_of_the_functions_that_definitions_deploy_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "tuned.json", BEST)
+    role = "arn:aws:iam::111122223333:role/r"
+    values = {"artifact_bucket": "ml", "role_arn": role, "name_prefix": "", "account_id": "111122223333"}
+    assert named_in(tmp_path, values, region="eu-west-1")["function_role_arns"] == (role,)
+
+
 def test_a_role_that_sagemaker_may_not_assume_is_found(settings: StackSettings, account: Account) -> None:
-    trust = {"Version": "2012-10-17", "Statement": [{"Principal": {"Service": "ec2.amazonaws.com"}}]}
-    iam = settings.target.boto3_client("iam")
-    iam.create_role(RoleName="SageMakerExecutionRole", AssumeRolePolicyDocument=json.dumps(trust))
+    create_role(settings, "SageMakerExecutionRole", "ec2")
     assert examine(settings, account)["role"].text == f"SageMaker may not assume {settings.role_arn}"
+
+
+def test_the_role_of_a_function_has_to_be_one_that_lambda_may_assume(
+    settings: StackSettings, account: Account
+) -> None:
+    fill(settings)
+    asked = replace(account, function_role_arns=(settings.role_arn,))
+    found = examine(settings, asked)
+    assert (found["role"].state, found["function role"].state) == ("ok", "missing")
+    assert found["function role"].text == f"Lambda may not assume {settings.role_arn}"
+    create_role(settings, "functions", "lambda")
+    arn = f"arn:aws:iam::{settings.account_id}:role/functions"
+    assert examine(settings, replace(account, function_role_arns=(arn,)))["function role"].state == "ok"
+
+
+def test_who_deploys_functions_needs_more_permissions(settings: StackSettings, account: Account) -> None:
+    asked_for = replace(account, function_role_arns=("arn:aws:iam::1:role/functions",))
+    finding, asked = permissions(settings, asked_for)
+    assert finding.state == "ok"
+    assert asked == allowed_actions("airflow") | allowed_actions("airflow-functions")
+    finding, _ = permissions(settings, asked_for, denied="lambda:CreateFunction")
+    assert finding.text.endswith("may not lambda:CreateFunction")
+    assert "airflow-functions.json" in finding.cure
 
 
 def test_without_credentials_nothing_else_is_asked(account: Account) -> None:
@@ -125,10 +166,16 @@ def test_only_read_only_calls_are_made(settings: StackSettings, account: Account
 
 
 class Iam:
-    """IAM that grants the caller docs/iam/airflow.json with the account's names, but for one action."""
+    """IAM that grants the caller docs/iam/airflow*.json with the account's names, but for one action.
 
-    def __init__(self, names: Names, denied: str | None) -> None:
-        self.granted = list(statements(names=names))
+    :param names: the account's, and the same with the role of each function.
+    """
+
+    def __init__(self, names: list[Names], denied: str | None) -> None:
+        self.granted = [
+            *statements(names=names[0]),
+            *(found for role in names[1:] for found in statements(FUNCTIONS_POLICY, names=role)),
+        ]
         self.denied = denied
         self.asked: set[str] = set()
 
@@ -167,7 +214,7 @@ cached_client = cache(lambda settings, service: settings.target.boto3_client(ser
 def permissions(
     settings: StackSettings, account: Account, denied: str | None = None
 ) -> tuple[Finding, set[str]]:
-    names = Names(
+    example = Names(
         partition="aws",
         account_id=settings.account_id,
         region=settings.region,
@@ -176,6 +223,7 @@ def permissions(
         role_arn=account.role_arn,
         topic_arn=account.topic_arn or "",
     )
+    names = [example, *(replace(example, role_arn=role) for role in account.function_role_arns)]
     iam = Iam(names, denied)
     clients = {"iam": iam, **{service: cached_client(settings, service) for service in ("sts", "s3")}}
     doctor = Doctor(clients.__getitem__, account)

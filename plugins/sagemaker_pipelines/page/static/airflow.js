@@ -1,5 +1,7 @@
 // What comes from Airflow: data under the viewer's own session, its theme, and its pages.
 
+import { el } from "./dom.js";
+
 // The page is at <base>/sagemaker-pipelines/, also where the base has a path.
 const BASE = new URL("..", document.baseURI);
 
@@ -52,8 +54,15 @@ export function openOutside(event) {
   if (window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const link = window.parent.document.createElement("a");
-  link.href = event.currentTarget.href;
+  for (const name of ["href", "target", "rel"]) link[name] = event.currentTarget[name];
   link.click();
+}
+
+/** Return a link to a page of AWS's in a new tab; null without an address. */
+export function awsLink(url, text) {
+  // The address is what a task has pushed, and must not be a script.
+  if (typeof url !== "string" || !url.startsWith("https://")) return null;
+  return el("a", { href: url, target: "_blank", rel: "noopener noreferrer", onclick: openOutside }, text);
 }
 
 /** Follow Airflow's theme: the frame around this page shows it as a class. Without a frame, the system's. */

@@ -2,7 +2,7 @@
 
 import { svg } from "./dom.js";
 
-export const MARGIN = { left: 56, right: 16, top: 14, bottom: 28 };
+export const MARGIN = { left: 64, right: 16, top: 14, bottom: 28 };
 
 /** Return a linear scale from a domain to a range. */
 export function linear([low, high], [from, to]) {
@@ -10,11 +10,21 @@ export function linear([low, high], [from, to]) {
   return (value) => from + ((value - low) / span) * (to - from);
 }
 
-/** Return round values in a domain, about as many as asked for. */
-export function ticks([low, high], count) {
-  const rough = (high - low || 1) / count;
+const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+
+function round(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  return [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+}
+
+/** Return the next round number of seconds, which may be minutes or hours. */
+export function roundTime(rough) {
+  return (rough > 1 && TIMES.find((each) => each >= rough)) || round(rough);
+}
+
+/** Return round values in a domain, at most about as many as asked for. */
+export function ticks([low, high], count, rounded = round) {
+  const step = rounded((high - low || 1) / count);
   const found = [];
   for (let i = Math.ceil(low / step); i * step <= high + step / 1e6; i += 1) found.push(i * step);
   return found;
@@ -28,8 +38,8 @@ export function domain(values, { zero = false } = {}) {
 }
 
 /** Return horizontal grid lines with their values. */
-export function valueAxis(scale, range, width, format) {
-  return ticks(range, 4).map((value) =>
+export function valueAxis(scale, range, width, format, rounded) {
+  return ticks(range, 4, rounded).map((value) =>
     svg(
       "g",
       { class: "tick", transform: `translate(0,${scale(value)})` },

@@ -2,7 +2,7 @@
 
 import { MARGIN, domain, labelAxis, linear, valueAxis } from "./axes.js";
 import { svg } from "./dom.js";
-import { day, duration, number } from "./format.js";
+import { day, number } from "./format.js";
 import { moment, verdictText } from "./rows.js";
 
 const RADIUS = 5;
@@ -13,6 +13,9 @@ export function mark(verdict, x, y, size = RADIUS) {
     const s = size * 0.9;
     const d = `M${x - s},${y - s}L${x + s},${y + s}M${x - s},${y + s}L${x + s},${y - s}`;
     return svg("path", { class: "mark rejected", d });
+  }
+  if (verdict === "failed") {
+    return svg("rect", { class: "mark failed", x: x - size, y: y - size, width: 2 * size, height: 2 * size });
   }
   if (verdict === "awaiting_approval") {
     const d = `M${x},${y - size * 1.3}L${x + size * 1.3},${y}L${x},${y + size * 1.3}L${x - size * 1.3},${y}Z`;
@@ -30,13 +33,16 @@ function columns(count, width) {
 /** Return a chart of the metric, whose points link to their runs; the rows are newest first. */
 export function metricChart(rows, { width, axis, href }) {
   const height = 260;
-  const points = rows.filter((row) => row.metric !== null).sort((a, b) => moment(a, axis) - moment(b, axis));
-  const values = points.flatMap((row) => [row.metric, ...(row.threshold === null ? [] : [row.threshold])]);
+  const points = rows.filter((row) => row.metric !== null || failed(row)).sort((a, b) => moment(a, axis) - moment(b, axis));
+  const values = points.flatMap((row) => [row.metric, row.threshold].filter((value) => value !== null));
   const range = domain(values);
   const y = linear(range, [height - MARGIN.bottom, MARGIN.top]);
   const times = points.map((row) => moment(row, axis));
   const place = columns(points.length, width);
-  const line = points.map((row, i) => `${i ? "L" : "M"}${place(i)},${y(row.metric)}`).join("");
+  // A failed execution has no metric; its mark stands on the axis.
+  const level = (row) => (row.metric === null ? height - MARGIN.bottom - RADIUS : y(row.metric));
+  const spots = points.map((row, i) => [place(i), y(row.metric)]).filter((_, i) => points[i].metric !== null);
+  const line = spots.map(([x, at], i) => `${i ? "L" : "M"}${x},${at}`).join("");
   return svg(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Metric and threshold" },
@@ -45,14 +51,23 @@ export function metricChart(rows, { width, axis, href }) {
     thresholds(points, place, y, width),
     svg("path", { class: "metric", d: line }),
     points.map((row, i) => {
-      const bound = row.threshold === null ? "" : `, threshold ${number(row.threshold)}`;
-      const text = `${new Date(times[i]).toISOString().slice(0, 16).replace("T", " ")} UTC: `
-        + `${row.gate.metric ?? "metric"} ${number(row.metric)}${bound}, ${verdictText(row.verdict)}`;
-      const hit = svg("circle", { class: "hit", cx: place(i), cy: y(row.metric), r: 12 });
+      const text = `${new Date(times[i]).toISOString().slice(0, 16).replace("T", " ")} UTC: ${described(row)}`;
+      const hit = svg("circle", { class: "hit", cx: place(i), cy: level(row), r: 12 });
       const title = svg("title", {}, text);
-      return svg("a", { href: href(row), "aria-label": text }, title, hit, mark(row.verdict, place(i), y(row.metric)));
+      const kind = row.metric === null ? "failed" : row.verdict;
+      return svg("a", { href: href(row), "aria-label": text }, title, hit, mark(kind, place(i), level(row)));
     }),
   );
+}
+
+function failed(row) {
+  return row.status === "Failed";
+}
+
+function described(row) {
+  if (row.metric === null) return `failed${row.record.cause ? ` in ${row.record.cause.step_name}` : ""}`;
+  const bound = row.threshold === null ? "" : `, threshold ${number(row.threshold)}`;
+  return `${row.gate.metric ?? "metric"} ${number(row.metric)}${bound}, ${verdictText(row.verdict)}`;
 }
 
 // The threshold that held at each point reaches halfway to the points beside it.
@@ -72,7 +87,7 @@ export function stepSeconds(step) {
 }
 
 /** Return bars of the rows, stacked by step; the rows are newest first. */
-export function stackedChart(rows, { width, axis, names, value, format = duration, label, href }) {
+export function stackedChart(rows, { width, axis, names, value, format, rounded, label, href }) {
   const height = 220;
   const bars = [...rows].sort((a, b) => moment(a, axis) - moment(b, axis));
   const sums = bars.map((row) => row.steps.reduce((all, step) => all + value(step), 0));
@@ -83,7 +98,7 @@ export function stackedChart(rows, { width, axis, names, value, format = duratio
   return svg(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": label },
-    valueAxis(y, range, width, format),
+    valueAxis(y, range, width, format, rounded),
     labelAxis(bars.map((row) => day(new Date(moment(row, axis)))), place, width, height),
     bars.map((row, i) => {
       const text = `${day(new Date(moment(row, axis)))}: ${format(sums[i])} in all`;

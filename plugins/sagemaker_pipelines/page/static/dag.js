@@ -1,6 +1,7 @@
 // One DAG: its metric, what its executions took and cost, and the table of them.
 
 import { airflowUrl, openOutside, pipelineRuns } from "./airflow.js";
+import { roundTime } from "./axes.js";
 import { metricChart, stackedChart, stepSeconds } from "./charts.js";
 import { el, section, wide } from "./dom.js";
 import { billed, duration, money, number } from "./format.js";
@@ -8,7 +9,7 @@ import { previous, rowsOf, stepNames, total } from "./rows.js";
 import { csvButton, executionsTable, filters } from "./table.js";
 
 const MEASURES = {
-  duration: { text: "Duration", value: stepSeconds, format: duration },
+  duration: { text: "Duration", value: stepSeconds, format: duration, rounded: roundTime },
   instance: { text: "Instance-seconds", value: (step) => step.bill?.instance_seconds ?? 0, format: (value) => `${number(value)} s` },
   cost: { text: "Cost", value: (step) => step.bill?.cost ?? 0, format: (value) => money(value) },
 };
@@ -92,7 +93,7 @@ class View {
   metric() {
     const measured = this.shown.filter((row) => row.metric !== null);
     if (measured.length === 0) return null;
-    const draw = (width) => metricChart(measured, { width, axis: this.axis, href: this.href });
+    const draw = (width) => metricChart(this.shown, { width, axis: this.axis, href: this.href });
     const name = measured[0].gate.metric;
     return section(name && name !== "metric" ? `${name} and its threshold` : "Metric and threshold", wide(draw), metricLegend());
   }
@@ -101,7 +102,9 @@ class View {
     const timed = this.shown.filter((row) => row.steps.length);
     if (timed.length === 0) return null;
     // Steps that take no time, such as conditions, would only use up the colours.
-    const slow = new Set(timed.flatMap((row) => row.steps.filter((step) => stepSeconds(step) >= 0.1)).map((step) => step.name));
+    const all = timed.flatMap((row) => row.steps);
+    const longest = Math.max(...all.map(stepSeconds));
+    const slow = new Set(all.filter((step) => stepSeconds(step) >= longest / 100).map((step) => step.name));
     const names = stepNames(timed).filter((name) => slow.has(name));
     const priced = timed.some((row) => typeof row.record.cost === "number");
     const select = el("select", { "aria-label": "Measure" }, Object.entries(MEASURES)
@@ -109,8 +112,8 @@ class View {
       .map(([value, { text }]) => el("option", { value }, text)));
     const box = el("div", {});
     const draw = () => {
-      const { text, value, format } = MEASURES[select.value];
-      const options = { axis: this.axis, names, value, format, href: this.href, label: `${text} by step` };
+      const { text, value, format, rounded } = MEASURES[select.value];
+      const options = { axis: this.axis, names, value, format, rounded, href: this.href, label: `${text} by step` };
       box.replaceChildren(wide((width) => stackedChart(timed, { width, ...options })));
     };
     select.addEventListener("change", draw);
@@ -143,7 +146,7 @@ function tiles(rows) {
     "div",
     { class: "tiles" },
     tile("Last metric", number(measured?.metric ?? null), bound === null || bound === undefined ? "" : `threshold ${number(bound)}`),
-    tile("Accepted", count((row) => row.verdict && row.verdict !== "rejected"), `of ${count((row) => row.verdict)} measured`),
+    tile("Passed", count((row) => row.verdict && row.verdict !== "rejected"), `of ${count((row) => row.verdict)} measured`),
     tile("Rejected", count((row) => row.verdict === "rejected")),
     tile("Failed", count((row) => row.status === "Failed")),
     tile("Billed", billed(total(rows)), `${rows.length} runs`),
@@ -158,6 +161,7 @@ function metricLegend() {
     item("accepted", "accepted"),
     item("awaiting", "awaiting approval"),
     item("rejected", "rejected"),
+    item("bad", "failed, without a metric"),
     item("threshold", "threshold of that execution"),
   );
 }

@@ -3,9 +3,14 @@
 /** Return seconds as a short text. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
-  if (seconds < 60) return `${trim(seconds, seconds < 10 ? 1 : 0)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${trim(seconds, seconds < 10 ? 1 : 0)} s`;
+  return whole < 3600 ? parts(whole, "min", "s") : parts(Math.round(whole / 60), "h", "min");
+}
+
+function parts(total, large, small) {
+  const rest = total % 60;
+  return `${Math.floor(total / 60)} ${large}${rest ? ` ${rest} ${small}` : ""}`;
 }
 
 function trim(value, digits) {
@@ -52,11 +57,26 @@ export function money(value, currency) {
 /** Return what an execution or a step bills: money where its price is known, else instance-seconds. */
 export function billed(record) {
   if (!record || Object.keys(record).length === 0) return "–";
-  const known = typeof record.cost === "number";
-  const seconds = record.instance_seconds;
-  if (known) return money(record.cost, record.currency);
+  const { cost, instance_seconds: seconds, currency } = record;
+  const least = record.at_least ? "≥ " : "";
+  if (typeof cost === "number") return least + range(cost, record.cost_upper_bound, (value) => money(value, currency));
   if (typeof seconds !== "number") return "unknown";
-  return `${record.at_least ? "≥ " : ""}${number(Math.round(seconds))} instance-s`;
+  const whole = (value) => number(Math.round(value));
+  return `${least}${range(seconds, record.instance_seconds_upper_bound, whole)} instance-s`;
+}
+
+// SageMaker no longer names the jobs before a resume, so that what they billed has an upper bound only.
+function range(low, high, format) {
+  const [least, most] = [format(low), format(high ?? low)];
+  return least === most ? least : `${least} to ${most}`;
+}
+
+/** Return what a step bills. */
+export function billedStep({ bill }) {
+  const earlier = bill.earlier_instance_seconds ?? 0;
+  const dear = (earlier / 3600) * (bill.price_per_hour ?? 0);
+  const bounds = { instance_seconds_upper_bound: bill.instance_seconds + earlier, cost_upper_bound: bill.cost + dear };
+  return billed({ ...bill, ...bounds });
 }
 
 /** Return a text of at most so many characters, with its end, in which paths and URIs differ. */

@@ -1,8 +1,8 @@
 // The steps of one execution over time.
 
-import { linear, ticks } from "./axes.js";
+import { linear, roundTime, ticks } from "./axes.js";
 import { svg } from "./dom.js";
-import { billed, cut, duration } from "./format.js";
+import { billedStep, cut, duration } from "./format.js";
 
 const ROW = 30;
 
@@ -13,7 +13,7 @@ export function notes(step) {
     step.is_cache_hit ? "from the cache" : null,
     step.is_taken_over ? "taken over" : null,
     step.outcome ? `outcome ${step.outcome}` : null,
-    step.bill ? billed(step.bill) : null,
+    step.bill ? billedStep(step) : null,
   ].filter(Boolean);
 }
 
@@ -36,12 +36,12 @@ export function gantt(steps, width) {
   return svg(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": "Steps over time" },
-    ticks([0, seconds], width > 640 ? 6 : 3).map((value) =>
+    ticks([0, seconds], width > 640 ? 6 : 3, roundTime).map((value) =>
       svg(
         "g",
         { class: "tick", transform: `translate(${x(value)},0)` },
         svg("line", { y1: 0, y2: height - 24 }),
-        svg("text", { y: height - 8, "text-anchor": "middle" }, duration(value)),
+        svg("text", { y: height - 8, "text-anchor": x(value) > width - 36 ? "end" : "middle" }, duration(value)),
       ),
     ),
     timed.map((step, i) => bar(step, i, { x, begin, left, end: ends[i], notes: right > 100 })),
@@ -58,7 +58,7 @@ function bar(step, i, { x, begin, left, end, notes: withNotes }) {
     "g",
     { transform: `translate(0,${ROW * i})`, "data-step": step.name },
     svg("title", {}, text),
-    svg("text", { class: "name", x: left - 10, y: 19, "text-anchor": "end" }, cut(step.name, Math.floor(left / 7))),
+    svg("text", { class: "name", x: left - 10, y: 19, "text-anchor": "end" }, cut(step.name, Math.floor((left - 10) / 7.4))),
     svg("rect", { class: `bar ${look(step)}`, x: from, y: 5, width: Math.max(3, to - from), height: 19, rx: 3 }),
     withNotes ? svg("text", { class: "note", x: Math.max(from + 3, to) + 8, y: 19 }, cut(shown, 58)) : null,
   );

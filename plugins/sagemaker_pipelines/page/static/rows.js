@@ -5,12 +5,12 @@ const VERDICTS = { accepted: "Accepted", rejected: "Rejected", awaiting_approval
 /** Return the rows of runs, in their order; a run without an execution has one row. */
 export function rowsOf(runs) {
   return runs.flatMap((run) => {
-    const none = [{ task_id: null, execution: null, gate: null }];
+    const none = [{ task_id: null, execution: null, gate: null, links: {} }];
     return (run.executions.length ? run.executions : none).map((each) => row(run, each));
   });
 }
 
-function row(run, { task_id: taskId, execution, gate }) {
+function row(run, { task_id: taskId, execution, gate, links }) {
   const record = execution ?? {};
   const verdict = gate?.verdict ?? (record.rejected ? "rejected" : null);
   const [started, ended] = [record.started ?? run.start_date, record.ended ?? run.end_date];
@@ -19,6 +19,7 @@ function row(run, { task_id: taskId, execution, gate }) {
     taskId,
     record,
     gate,
+    links,
     group: taskId?.includes(".") ? taskId.slice(0, taskId.lastIndexOf(".")) : null,
     verdict,
     status: status(run, record, verdict),
@@ -62,6 +63,14 @@ export function changedParameters(row, before) {
   return Object.entries(now).filter(([name, value]) => then[name] !== value);
 }
 
+/** Return the names of the parameters that differ in each of several rows, such as the paths of a day. */
+export function usualChanges(rows, before) {
+  const compared = rows.filter((row) => row.record.parameters && before.get(row));
+  if (compared.length < 3) return new Set();
+  const names = compared.map((row) => new Set(changedParameters(row, before.get(row)).map(([name]) => name)));
+  return new Set([...names[0]].filter((name) => names.every((each) => each.has(name))));
+}
+
 /** Return the row of the same pipeline's execution before each row, by row; the rows are newest first. */
 export function previous(rows) {
   const found = new Map();
@@ -87,8 +96,14 @@ export function total(rows) {
     records.every((record) => typeof record[name] === "number")
       ? records.reduce((all, record) => all + record[name], 0)
       : null;
-  const seconds = records.reduce((all, record) => all + (record.instance_seconds ?? 0), 0);
-  const cost = records.length ? sum("cost") : null;
-  const unknown = records.some((record) => typeof record.instance_seconds !== "number");
-  return { cost, currency: records[0]?.currency, instance_seconds: records.length ? seconds : null, at_least: unknown };
+  if (records.length === 0) return {};
+  const seconds = (read) => records.reduce((all, record) => all + (read(record) ?? record.instance_seconds ?? 0), 0);
+  return {
+    cost: sum("cost"),
+    cost_upper_bound: sum("cost_upper_bound"),
+    currency: records[0].currency,
+    instance_seconds: seconds((record) => record.instance_seconds),
+    instance_seconds_upper_bound: seconds((record) => record.instance_seconds_upper_bound),
+    at_least: records.some((record) => typeof record.instance_seconds !== "number"),
+  };
 }

@@ -1,8 +1,8 @@
 // One run: the steps over time, why it failed, what it ran with and what came out.
 
-import { airflowUrl, openOutside, pipelineRuns, tasks } from "./airflow.js";
+import { airflowUrl, awsLink, openOutside, pipelineRuns, tasks } from "./airflow.js";
 import { el, facts, section, table, wide } from "./dom.js";
-import { billed, dateTime, duration, interval, number } from "./format.js";
+import { billed, billedStep, dateTime, duration, interval, number } from "./format.js";
 import { gantt, notes } from "./gantt.js";
 import { graph } from "./graph.js";
 import { rowsOf, verdictText } from "./rows.js";
@@ -14,7 +14,8 @@ export async function runView(dagId, runId) {
   const [run] = answer.runs;
   if (!run) return { nodes: [el("p", { class: "empty" }, "Airflow has no such run.")], running: false };
   const known = await tasks(dagId).catch(() => []);
-  const rows = rowsOf([run]);
+  // What trains a model comes before what compares it, whatever their tasks are called.
+  const rows = rowsOf([run]).sort((one, other) => new Date(one.started) - new Date(other.started));
   const nodes = [head(run), ...rows.flatMap((row) => execution(row, known))];
   return { nodes, running: ["running", "queued"].includes(run.state), etag: answer.etag };
 }
@@ -28,17 +29,18 @@ function head(run) {
 }
 
 function execution(row, known) {
-  const { record, gate } = row;
+  const { record, gate, links } = row;
   if (row.taskId === null) return [el("p", { class: "empty" }, nothing(row.run))];
   if (record.stored_elsewhere) return [el("p", { class: "empty" }, "A custom XCom backend keeps this record, and the page cannot read it.")];
   const drawn = graph(known, row.group, row.steps);
   return [
     summary(row),
-    record.cause ? cause(record.cause) : null,
+    record.cause ? cause(record.cause, links.cause ?? links.steps[record.cause.step_name]) : null,
     row.steps.some((step) => step.started) ? section("Steps", wide((width) => gantt(row.steps, width)), stepLegend()) : null,
     drawn ? section("Graph", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Graph" }, drawn)) : null,
-    el("div", { class: "columns" }, gate ? gateFacts(row) : null, data(row), parameters(record)),
-    row.steps.length ? stepTable(row.steps) : null,
+    el("div", { class: "columns" }, gate ? gateFacts(row) : null, parameters(record)),
+    data(row),
+    row.steps.length ? stepTable(row.steps, links.steps) : null,
     record.steps_left_out ? el("p", { class: "muted" }, `${record.steps_left_out} more steps had no room in the record.`) : null,
   ].filter(Boolean);
 }
@@ -49,7 +51,7 @@ function nothing(run) {
 }
 
 function summary(row) {
-  const { record } = row;
+  const { record, links } = row;
   const prices = record.price_date ? ` at the prices of ${record.price_date}` : "";
   return el(
     "div",
@@ -58,17 +60,19 @@ function summary(row) {
       ["Status", pill(row.status)],
       ["Started", dateTime(row.started)],
       ["Duration", duration(row.seconds)],
+      ["Resumed", record.resumes ? `${record.resumes} × by a retry of its task; steps that had succeeded were kept` : null],
       ["Billed", `${billed(record)}${prices}`],
       ["Version", record.pipeline_version_id],
       ["Run", row.run.run_id],
       ["Execution", record.pipeline_execution_arn],
+      ["In AWS", awsLink(links.execution, "SageMaker Studio")],
     ]),
   );
 }
 
-function cause(found) {
+function cause(found, url) {
   const log = found.log_tail?.length ? el("pre", { tabindex: 0, "aria-label": "Log" }, found.log_tail.join("\n")) : null;
-  const source = found.log_group ? el("p", { class: "muted small" }, `${found.log_group}, ${found.log_stream ?? "no stream yet"}`) : null;
+  const source = found.log_group ? el("p", { class: "muted small" }, `${found.log_group}, ${found.log_stream ?? "no stream yet"} `, awsLink(url, "CloudWatch")) : null;
   return el(
     "section",
     { class: `cause ${found.is_fail_step ? "warn" : "bad"}`, role: "note" },
@@ -107,7 +111,7 @@ function parameters(record) {
   return section("Parameters", facts(plain), left);
 }
 
-function stepTable(steps) {
+function stepTable(steps, logs) {
   const heads = ["Step", "Type", "Status", "Duration", "Instances", "Billed", "Notes"];
   return section("Steps in numbers", table("Steps", heads, steps.map((step) => [
     step.name,
@@ -115,8 +119,8 @@ function stepTable(steps) {
     pill(step.status),
     duration(step.seconds),
     step.bill ? `${step.bill.instance_count} × ${step.bill.instance_type}` : "–",
-    step.bill ? billed(step.bill) : "–",
-    [...notes({ ...step, bill: null }), step.reason].filter(Boolean).join("; "),
+    step.bill ? billedStep(step) : "–",
+    [awsLink(logs[step.name], "Log"), " ", [...notes({ ...step, bill: null }), step.reason].filter(Boolean).join("; ")],
   ])));
 }
 

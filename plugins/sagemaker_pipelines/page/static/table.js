@@ -1,8 +1,9 @@
 // The table of executions with its filters, and the same rows as CSV.
 
+import { awsLink } from "./airflow.js";
 import { el, table } from "./dom.js";
 import { billed, cut, dateTime, duration, interval, number, tail } from "./format.js";
-import { changedParameters, previous, verdictText } from "./rows.js";
+import { changedParameters, usualChanges, verdictText } from "./rows.js";
 
 /** Return a status as a coloured label. */
 export function pill(status) {
@@ -10,17 +11,31 @@ export function pill(status) {
   return el("span", { class: `pill ${kinds[status] ?? "plain"}` }, status);
 }
 
-function changes(row, before) {
+function changes(row, before, usual) {
   const changed = changedParameters(row, before);
   if (changed.length === 0) return row.record.parameters && before ? "none" : "–";
   const all = changed.map(([name, value]) => `${name} = ${value}`);
-  const shown = changed.slice(0, 2).map(([name, value]) => `${cut(name, 30)} = ${tail(value, 24)}`);
-  return el("span", { title: all.join("\n") }, shown.join(", "), all.length > 2 ? ` +${all.length - 2}` : "");
+  const told = changed.filter(([name]) => !usual.has(name));
+  const shown = told.slice(0, 2).map(([name, value]) => `${cut(name, 30)} = ${tail(value, 24)}`).join(", ");
+  const rest = changed.filter(([name]) => usual.has(name)).map(([name]) => cut(name, 30)).join(", ");
+  const more = told.length > 2 ? ` +${told.length - 2} ` : " ";
+  return el("span", { title: all.join("\n") }, shown, more, el("span", { class: "muted" }, rest));
+}
+
+function failure({ cause, resumes }) {
+  const why = cause && !cause.is_fail_step ? `${cause.step_name}: ${cut(cause.reason, 160)}` : null;
+  return [why ? el("div", { class: "reason" }, why) : null, resumes ? el("div", {}, `resumed ${resumes} ×`) : null];
+}
+
+function links({ execution, cause }) {
+  return [awsLink(execution, "Studio"), " ", awsLink(cause, "Log")];
 }
 
 /** Return the table of some rows; `before` has each row's earlier one. */
 export function executionsTable(rows, before, href) {
-  const heads = ["Data interval (UTC)", "Started", "Status", "Metric", "Threshold", "Verdict", "Duration", "Billed", "Version", "Changed parameters"];
+  const usual = usualChanges(rows, before);
+  const linked = rows.some((row) => row.links.execution || row.links.cause);
+  const heads = ["Data interval (UTC)", "Started", "Status", "Metric", "Threshold", "Verdict", "Duration", "Billed", "Version", linked ? "In AWS" : null, "Cause, changed parameters"].filter(Boolean);
   return table("Executions", heads, rows.map((row) => [
     el("a", { href: href(row), title: row.run.run_id }, interval(row.run) === "–" ? cut(row.run.run_id, 26) : interval(row.run)),
     dateTime(row.started),
@@ -31,8 +46,9 @@ export function executionsTable(rows, before, href) {
     duration(row.seconds),
     billed(row.record),
     row.record.pipeline_version_id ?? "–",
-    changes(row, before.get(row)),
-  ]));
+    linked ? links(row.links) : null,
+    [failure(row.record), changes(row, before.get(row), usual)],
+  ].filter((cell) => cell !== null)));
 }
 
 /** Return the controls that choose rows, and call back with a test for a row when they change. */
@@ -75,10 +91,14 @@ const COLUMNS = {
   metric: (row) => row.metric,
   threshold: (row) => row.threshold,
   verdict: (row) => row.verdict,
+  resumes: (row) => row.record.resumes,
   instance_seconds: (row) => row.record.instance_seconds,
+  instance_seconds_upper_bound: (row) => row.record.instance_seconds_upper_bound,
   cost: (row) => row.record.cost,
+  cost_upper_bound: (row) => row.record.cost_upper_bound,
   currency: (row) => row.record.currency,
   price_date: (row) => row.record.price_date,
+  cause: (row) => row.record.cause && `${row.record.cause.step_name}: ${row.record.cause.reason}`,
   parameters: (row) => row.record.parameters && JSON.stringify(row.record.parameters),
 };
 

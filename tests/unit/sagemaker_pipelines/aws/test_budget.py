@@ -112,3 +112,25 @@ def test_a_job_that_replaces_another_is_billed_anew(client: Any) -> None:
     }
     assert budget.excess([Step(**step, arn="arn:job/first")]) is None
     assert budget.excess([Step(**step, arn="arn:job/second")]) is not None
+
+
+def test_an_ended_job_of_a_tuning_job_is_described_once(client: Any) -> None:
+    began = datetime.now(UTC) - timedelta(hours=1)
+    described = []
+
+    def train(TrainingJobName: str) -> dict[str, Any]:
+        described.append(TrainingJobName)
+        ended = {"TrainingEndTime": began} if TrainingJobName == "first" else {}
+        return {"CreationTime": began, "ResourceConfig": {}, "BillableTimeInSeconds": 25, **ended}
+
+    client.sagemaker = SimpleNamespace(
+        describe_training_job=train,
+        describe_hyper_parameter_tuning_job=lambda **named: {**named, "CreationTime": began},
+    )
+    client.pages = lambda *_, **__: [{"TrainingJobName": name} for name in ("first", "second")]
+    client.describe_execution = lambda arn: {"CreationTime": began}
+    budget = Budget(client, "arn", Bounds(max_instance_seconds=49), {})
+    tuning = Step(name="Tune", status="Executing", type="Tuning", arn="arn:job/tune")
+    for _ in range(2):
+        assert str(budget.excess([tuning])).startswith("50 instance-seconds were billed")
+    assert described == ["first", "second", "second"]

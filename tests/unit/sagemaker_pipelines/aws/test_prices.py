@@ -69,6 +69,7 @@ def test_a_price_by_hand_stays_and_a_listed_one_is_replaced() -> None:
         (("2026-11-20", '"2026-11-20"'), "expected a date without quotes"),
         (("region", "regoin"), "entry 1 has no region"),
         (("[[prices]]", "[[prices]]\nper_day = 1"), "entry 1 has 'per_day'"),
+        (("[[prices]]", f"{ENTRY}\n[[prices]]"), "has 2 prices of .* for Training in .*; expected one"),
         (("[[prices]]", "[[prices"), "Cannot read the prices in"),
     ],
 )

@@ -83,6 +83,7 @@ def test_it_has_everything_about_an_execution(client: SageMakerClient, sagemaker
         "display_name": "nightly",
         "status": "Succeeded",
         "rejected": False,
+        "resumes": None,
         "started": START.isoformat(),
         "ended": END.isoformat(),
         "pipeline_version_id": 7,

@@ -216,6 +216,7 @@ def test_the_dag_calls_the_account_and_region_that_adopt_called(
         assert (task.aws_conn_id, task.region_name) == ("aws_ml", REGION)
 
 
+@pytest.mark.thorough
 def test_code_in_another_bucket_becomes_an_asset_and_changes_the_definition(
     runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +297,7 @@ def test_adopted_code_never_replaces_other_code(
     assert runtime.get(f"s3://{BUCKET}/{key}") == b"print(2)\n"
 
 
+@pytest.mark.thorough
 def test_files_that_differ_are_replaced_only_on_request(runtime: LocalRuntime, tmp_path: Path) -> None:
     deploy(runtime, "again")
     arguments = ("adopt", "again", "--out", tmp_path, "--dags", tmp_path)

@@ -122,11 +122,13 @@ def test_what_is_neither_a_definition_nor_a_name_exits_with_2(command: str, targ
     assert f"'{target}'; expected the path of a compiled definition" in result.stderr
 
 
+@pytest.mark.thorough
 def test_the_log_is_followed_to_the_end(runtime: LocalRuntime) -> None:
     arn = started("--param", "Seconds=1")
     assert run("logs", arn, "--follow").stdout.count("counted 1") == 1
 
 
+@pytest.mark.thorough
 def test_the_same_token_is_one_execution(runtime: LocalRuntime) -> None:
     assert started("--token", "nightly-2026-11-23") == started("--token", "nightly-2026-11-23")
     assert started() != started()
@@ -145,12 +147,14 @@ def test_a_failed_execution_exits_with_1_and_can_be_resumed(runtime: LocalRuntim
     assert told("status", arn)["steps"][0]["status"] == "Failed"
 
 
+@pytest.mark.thorough
 def test_a_stopped_execution_exits_with_4(runtime: LocalRuntime) -> None:
     arn = started("--param", "Seconds=3600")
     assert told("stop", arn)["status"] in {"Stopping", "Stopped"}
     assert run("wait", arn).exit_code == 4
 
 
+@pytest.mark.thorough
 def test_a_wait_that_takes_too_long_exits_with_5_and_stops_nothing(runtime: LocalRuntime) -> None:
     arn = started("--param", "Seconds=3600")
     assert run("wait", arn, "--timeout", "0.5").exit_code == 5
@@ -181,6 +185,7 @@ def test_an_interrupted_wait_exits_with_130_and_stops_if_asked(
     run("stop", arn)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -220,6 +225,7 @@ def test_a_definition_is_upserted_shown_and_started_by_its_file(
     assert "too many" in result.stderr
 
 
+@pytest.mark.thorough
 def test_a_plain_definition_is_deployed_shown_and_started_like_a_compiled_one(
     runtime: LocalRuntime, tmp_path: Path
 ) -> None:
@@ -246,6 +252,7 @@ def test_the_default_of_a_secret_is_masked(envelope: Path) -> None:
     assert "hunter2" not in run("show", str(envelope)).stdout
 
 
+@pytest.mark.thorough
 def test_without_airflow_plain_credentials_do_and_nothing_is_left_behind(
     runtime: LocalRuntime, tmp_path: Path
 ) -> None:

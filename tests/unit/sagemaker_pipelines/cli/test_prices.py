@@ -192,3 +192,17 @@ def test_an_estimate_refuses_a_parameter_that_does_not_exist(runtime: LocalRunti
     done = run("estimate", "dev-count", "-p", "Secnods=1")
     assert done.exit_code == 2
     assert "Secnods" in done.stderr
+
+
+def test_an_estimate_names_what_it_does_not_count(runtime: LocalRuntime, tmp_path: Path) -> None:
+    names = {"EndpointName": "e", "EndpointConfigName": "c"}
+    steps = [
+        {"Name": "Deploy", "Type": "Endpoint", "Arguments": names},
+        {"Name": "Query", "Type": "Athena", "Arguments": {}},
+    ]
+    path = tmp_path / "deploy.json"
+    path.write_text(json.dumps({"Version": "2020-12-01", "Parameters": PARAMETERS, "Steps": [COUNT, *steps]}))
+    done = run("estimate", str(path))
+    assert "Not counted: Deploy; what it deploys bills until it is deleted." in done.stderr
+    assert "Not counted: Query; what it bills is not known here." in done.stderr
+    assert list(json.loads(run("estimate", str(path), "--json").stdout)["uncounted"]) == ["Query", "Deploy"]

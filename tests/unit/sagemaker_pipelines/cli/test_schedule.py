@@ -80,6 +80,7 @@ def test_a_schedule_is_created_changed_shown_listed_and_removed(runtime: LocalRu
     assert run("show", "nightly").exit_code == 1
 
 
+@pytest.mark.thorough
 def test_a_secret_is_kept_in_the_schedule_and_shown_nowhere(runtime: LocalRuntime) -> None:
     password = {"Name": "DbPassword", "Type": "String", "DefaultValue": "hunter2"}
     runtime.create_pipeline(DEFINITION | {"Parameters": [password]}, "dev-secret")
@@ -94,6 +95,7 @@ def test_a_secret_is_kept_in_the_schedule_and_shown_nowhere(runtime: LocalRuntim
     assert not [result.output for result in (made, again, refused, *shown) if "hunter2" in result.output]
 
 
+@pytest.mark.thorough
 def test_text_tells_what_changes_and_a_dry_run_writes_nothing(runtime: LocalRuntime) -> None:
     put_json()
     told = put("--pipeline", "dev-abalone", "--rate", "12 hours", "--dry-run")

@@ -7,14 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from sagemaker_pipelines.data.events import parse_message, triggering_events
+from sagemaker_pipelines.data.events import triggering_events
 from sagemaker_pipelines.data.ledger import EventLedger
+from sagemaker_pipelines.data.messages import parse_message
 from sagemaker_pipelines.exceptions import UnreadableMessageError
 from tests.unit.sagemaker_pipelines.event_messages import (
     EXECUTION,
+    PACKAGE,
     PIPELINE,
     S3_TEST,
+    alarm_changed,
+    callback_message,
     execution_changed,
+    package_changed,
     s3_notification,
     s3_on_eventbridge,
     through_sns,
@@ -51,12 +56,59 @@ def test_a_partition_in_the_key_gives_its_interval(key: str, interval: tuple[str
     assert (event.payload.get("interval_start"), event.payload.get("interval_end")) == interval
 
 
+def test_a_callback_step_is_read_with_its_arguments_and_its_stop_is_always_later() -> None:
+    ((waits,), (stops,)) = map(parse_message, (callback_message(), callback_message("Stopping")))
+    assert (waits.kind, waits.subject, stops.subject) == ("callback", "abcDEF1234", "abcDEF1234")
+    assert waits.payload["arguments"] == {"Train": "s3://ml-data/train"}
+    assert waits.payload["pipeline_execution_arn"] == EXECUTION
+    ledger = EventLedger()
+    ledger.record(stops)
+    assert not ledger.is_new(waits)
+    assert not ledger.is_new(stops)
+
+
+@pytest.mark.parametrize("wrong", [{"token": "short"}, {"token": 1}, {"status": "Done"}, {"arguments": 1}])
+def test_a_callback_message_that_aws_would_not_send_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UnreadableMessageError, match="expected all members of its kind"):
+        parse_message(json.dumps({**json.loads(callback_message()), **wrong}))
+
+
 def test_an_execution_is_read_with_its_status() -> None:
     (event,) = parse_message(execution_changed("Failed"))
     assert (event.kind, event.subject) == ("execution", EXECUTION)
     assert event.payload["pipeline_name"] == "abalone"
     assert event.payload["pipeline_arn"] == PIPELINE
     assert event.payload["status"] == "Failed"
+
+
+def test_a_model_package_is_read_with_its_approval() -> None:
+    (event,) = parse_message(package_changed("Rejected"))
+    assert (event.kind, event.subject) == ("model_package", PACKAGE)
+    known = ("model_package_group_name", "model_package_version", "approval_status", "model_package_status")
+    assert [event.payload[name] for name in known] == ["abalone", 2, "Rejected", "Completed"]
+
+
+def test_an_alarm_is_read_with_the_interval_of_its_values() -> None:
+    (event,) = parse_message(alarm_changed())
+    assert (event.kind, event.subject.rpartition(":")[2]) == ("alarm", "abalone-drift")
+    known = ("alarm_name", "state", "previous_state", "reason", "interval_start", "interval_end")
+    assert [event.payload[name] for name in known] == [
+        *("abalone-drift", "ALARM", "OK", "Threshold Crossed"),
+        *("2026-01-03T04:00:00+00:00", "2026-01-03T06:00:00+00:00"),
+    ]
+
+
+def test_an_alarm_without_its_values_has_no_interval() -> None:
+    (event,) = parse_message(alarm_changed(reason_data='{"version": "1.0"}'))
+    assert "interval_start" not in event.payload
+
+
+def test_a_report_of_model_monitor_is_read_with_its_hour() -> None:
+    folder = "monitoring/abalone/hourly/2026/01/03/05/"
+    (event,) = parse_message(s3_notification(f"{folder}constraint_violations.json"))
+    assert event.payload["partition_uri"] == f"s3://ml-data/{folder}"
+    assert event.payload["interval_start"] == "2026-01-03T05:00:00+00:00"
+    assert event.payload["interval_end"] == "2026-01-03T06:00:00+00:00"
 
 
 @pytest.mark.parametrize("body", [S3_TEST, s3_notification(name="ObjectRemoved:Delete")])
@@ -104,6 +156,9 @@ def one(body: str) -> object:
         # RetryPipelineExecution ends the same execution once more.
         (execution_changed("Failed"), execution_changed("Failed", end="2026-01-03T01:00:00Z"), True),
         (execution_changed("Succeeded"), execution_changed("Failed", end="2026-01-02T23:00:00Z"), False),
+        (package_changed(), package_changed(time="2026-01-03T00:10:07Z"), False),
+        (package_changed(), package_changed("Rejected", modified="2026-01-03T00:00:00Z"), False),
+        (package_changed("Rejected"), package_changed(modified="2026-01-03T01:00:00Z"), True),
     ],
 )  # fmt: skip
 def test_the_ledger_drops_duplicates_and_what_comes_too_late(first: str, second: str, is_new: bool) -> None:

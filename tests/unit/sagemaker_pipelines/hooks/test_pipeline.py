@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook, SessionFactory
 
 from sagemaker_pipelines.exceptions import SettingsError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
@@ -60,6 +61,43 @@ def test_a_hook_that_reconnects_reads_the_credentials_that_the_connection_has_no
     hook.client.reconnect()
     assert hook.get_session().get_credentials().access_key == "renewed"
     assert {hook.client.region, hook.client.s3.meta.region_name} == {"eu-west-1"}
+
+
+def test_all_clients_share_a_session_and_the_name_of_their_caller(
+    connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = SageMakerPipelineHook(aws_conn_id=connection)
+    asked = []
+    create, look = SessionFactory.create_session, AwsGenericHook._get_caller
+
+    def count_sessions(self: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append("session")
+        return create(self, *args, **kwargs)
+
+    def count_looks(self: Any, *args: Any) -> Any:
+        asked.append("caller")
+        return look(self, *args)
+
+    monkeypatch.setattr(SessionFactory, "create_session", count_sessions)
+    monkeypatch.setattr(AwsGenericHook, "_get_caller", count_looks)
+
+    class Operator:
+        def execute(self) -> list[Any]:
+            return [hook.conn, hook.kill_client(), hook.boto3_client("s3"), hook.boto3_client("logs")]
+
+    clients = Operator().execute()
+    assert sorted(asked) == ["caller", "session"]
+    assert len({client.meta.config.user_agent_extra for client in clients}) == 1
+    assert "Caller/Operator " in clients[0].meta.config.user_agent_extra
+    assert [client.meta.service_model.service_name for client in clients] == [
+        "sagemaker",
+        "sagemaker",
+        "s3",
+        "logs",
+    ]
+    hook.renew()
+    assert hook.boto3_client("s3") is not clients[2]
+    assert asked.count("session") == 2
 
 
 def test_s3_and_logs_are_in_the_hooks_own_region(connection: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import Asset
 
-from sagemaker_pipelines.data.events import parse_message
+from sagemaker_pipelines.data.messages import parse_message
 from sagemaker_pipelines.operators.events import SelectNewEventsOperator
 from tests.unit.sagemaker_pipelines.event_messages import s3_notification
 from tests.unit.sagemaker_pipelines.samples import TaskStateStore

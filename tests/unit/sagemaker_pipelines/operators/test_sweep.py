@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import BaseNotifier
+from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
 from sagemaker_pipelines.operators.sweep import SageMakerSweepOperator
 from sagemaker_pipelines.task.logical_start import LogicalStart
+from tests.runtime.functions import create_function
 from tests.unit.sagemaker_pipelines.samples import AirflowOfRuns
 
 DEPLOYMENT = "1234567890abcdef"
@@ -249,3 +251,30 @@ def test_an_age_that_is_no_number_fails_before_any_call(runtime: LocalRuntime, v
     with pytest.raises(ValueError, match="min_age_minutes is"):
         sweep(min_age_minutes=value)
     assert runtime.calls() == before
+
+
+def test_functions_of_the_environment_that_no_pipeline_calls_are_reported(runtime: LocalRuntime) -> None:
+    own = "Called by pipelines. [environment: aws_default@1234567890abcdef]"
+    names = {"dev-called": own, "dev-left": own, "left": own, "dev-theirs": "Theirs. [environment: other]"}
+    arns = {
+        name: create_function(runtime, "def run(event, context):\n    return {}\n", name, Description=mark)
+        for name, mark in {**names, "dev-unmarked": "By hand."}.items()
+    }
+    step = {"Name": "Call", "Type": "Lambda", "FunctionArn": arns["dev-called"], "Arguments": {}}
+    runtime.create_pipeline({"Version": "2020-12-01", "Steps": [step]}, "dev-calls")
+    (found,) = sweep()["functions"]
+    assert (found["function_name"], found["function_arn"]) == ("dev-left", arns["dev-left"])
+    assert sweep(min_age_minutes=60)["functions"] == []
+
+
+def test_a_sweep_without_permission_for_functions_goes_on(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListFunctions")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("botocore.paginate.PageIterator._make_request", denied)
+        patched.setattr(SageMakerSweepOperator, "_pipelines", lambda self: [])
+        patched.setattr("sagemaker_pipelines.aws.leftovers.models", lambda *_, **__: {})
+        assert sweep()["functions"] == []

@@ -67,6 +67,29 @@ def test_the_steps_of_mirrors_stand_in_until_there_is_a_record() -> None:
     assert found["execution"] == {"status": "Succeeded"}
 
 
+def test_links_belong_to_their_execution_and_an_empty_one_is_none() -> None:
+    urls = {"Execution": "https://studio", "Log": "https://failed-log", "StepLog": "https://step-log"}
+    found = executions(
+        [
+            stored("a.steps.Train", "step", {"name": "Train"}),
+            stored("a.steps.Train", "_link_SageMakerStepLogLink", urls["StepLog"]),
+            stored("a.wait", "_link_SageMakerFailedStepLogLink", urls["Log"]),
+            stored("a.wait", "_link_SageMakerPipelineExecutionLink", urls["Execution"]),
+            stored("a.wait", "execution", {"status": "Failed"}),
+            stored("b.wait", "_link_SageMakerPipelineExecutionLink", ""),
+            stored("b.wait", "execution", {"status": "Succeeded"}),
+        ]
+    )
+    assert [each["links"] for each in found] == [
+        {
+            "execution": "https://studio",
+            "cause": "https://failed-log",
+            "steps": {"Train": "https://step-log"},
+        },
+        {"steps": {}},
+    ]
+
+
 def test_what_a_custom_xcom_backend_keeps_elsewhere_is_said_and_not_fetched() -> None:
     (found,) = executions([Row("wait", "execution", "s3://bucket/xcom/1.json")])
     assert found["execution"] == {"stored_elsewhere": True}

@@ -12,17 +12,28 @@ import pytest
 from airflow.triggers.shared_stream import SharedStreamManager
 
 from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
-from sagemaker_pipelines.dag.assets import pipeline_execution_asset, s3_partition_asset
+from sagemaker_pipelines.dag.assets import (
+    model_monitor_asset,
+    model_package_asset,
+    pipeline_execution_asset,
+    s3_partition_asset,
+)
+from sagemaker_pipelines.data.messages import parse_message
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.triggers import queue as queue_module
 from sagemaker_pipelines.triggers.events import (
     S3ObjectCreatedTrigger,
+    SageMakerModelMonitorTrigger,
+    SageMakerModelPackageTrigger,
     SageMakerPipelineExecutionEndedTrigger,
     SqsEventTrigger,
 )
+from stack.settings import ROOT
 from tests.unit.sagemaker_pipelines.event_messages import (
     S3_TEST,
+    alarm_changed,
     execution_changed,
+    package_changed,
     s3_notification,
     s3_on_eventbridge,
 )
@@ -125,6 +136,10 @@ def watcher(queue: str = "data", **kwargs: Any) -> S3ObjectCreatedTrigger:
         SageMakerPipelineExecutionEndedTrigger(
             queue="q", pipeline_name="abalone", statuses=("Failed",), include_own=True, region_name="r"
         ),
+        SageMakerModelPackageTrigger(
+            queue="q", model_package_group_name="abalone", approval_statuses=("Rejected",)
+        ),
+        SageMakerModelMonitorTrigger(queue="q", reports="s3://ml-data/monitoring/", alarm_name="drift"),
     ],
 )
 def test_a_trigger_survives_serialization(trigger: SqsEventTrigger) -> None:
@@ -165,11 +180,70 @@ def test_statuses_in_which_an_execution_goes_on_are_refused() -> None:
         pipeline_execution_asset("q", pipeline_name="abalone", statuses=["Done"])
 
 
+def test_an_approval_status_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="'Done'; expected Approved, Rejected, PendingManualApproval"):
+        model_package_asset("q", model_package_group_name="abalone", approval_statuses=["Done"])
+
+
+def test_drift_that_nothing_would_report_is_refused() -> None:
+    with pytest.raises(ValueError, match="Neither reports nor alarm_name is set"):
+        model_monitor_asset("q")
+    with pytest.raises(ValueError, match="reports is 'monitoring/'; expected an S3 URI"):
+        model_monitor_asset("q", reports="monitoring/")
+
+
+@pytest.mark.parametrize(
+    ("message", "taken"),
+    [
+        (s3_notification("monitoring/2026/01/03/05/constraint_violations.json"), True),
+        (s3_notification("monitoring/2026/01/03/05/statistics.json"), False),
+        (s3_notification("other/2026/01/03/05/constraint_violations.json"), False),
+        (alarm_changed(), True),
+        (alarm_changed(reason_data="cut off {"), True),
+        (alarm_changed("OK"), False),
+        (alarm_changed(name="other"), False),
+        (package_changed(), False),
+    ],
+)
+def test_violations_and_the_alarm_are_drift(message: str, taken: bool) -> None:
+    monitor = SageMakerModelMonitorTrigger(
+        queue="q", reports="s3://ml-data/monitoring/", alarm_name="abalone-drift"
+    )
+    (event,) = parse_message(message)
+    assert monitor.takes(event) is taken
+
+
+@pytest.mark.thorough
+def test_a_report_without_violations_is_no_drift(queue: Queue, local_runtime: LocalRuntime) -> None:
+    """Model Monitor writes one for each hour; one that cannot be read may be of any kind."""
+    one = b'{"violations": [{"feature_name": "sex"}]}'
+    reports = {"none": b'{"violations": []}', "one": one, "bad": b"{", "gone": None}
+    keys = {name: f"monitoring/{name}/constraint_violations.json" for name in reports}
+    for name, body in reports.items():
+        if body is not None:
+            local_runtime.put(keys[name], body)
+
+    async def test() -> list[str]:
+        bucket = local_runtime.bucket
+        trigger = SageMakerModelMonitorTrigger(queue="data", reports=f"s3://{bucket}/monitoring/", **SOON)
+        queue.send(*(s3_notification(key, bucket=bucket) for key in keys.values()))
+        async with Triggerer(trigger) as triggerer:
+            await until(lambda: queue.count() == 0)
+        return [payload["subject"].split("/")[-2] for _, payload in triggerer.fired]
+
+    assert sorted(asyncio.run(test())) == ["bad", "gone", "one"]
+
+
 def test_an_asset_is_named_by_what_it_watches() -> None:
     data = s3_partition_asset("https://sqs.us-east-1.amazonaws.com/1/data", uri_prefix=PREFIX)
     assert (data.name, data.uri, data.watchers[0].name) == (PREFIX, PREFIX.rstrip("/"), "sqs data")
     executions = pipeline_execution_asset("q", pipeline_name="arn:aws:sagemaker:r:1:pipeline/abalone")
     assert (executions.name, executions.uri) == ("executions of abalone", "x-sagemaker-pipeline://abalone")
+    packages = model_package_asset("q", model_package_group_name="abalone")
+    assert packages.name == "model packages of abalone"
+    assert packages.uri == "x-sagemaker-model-package-group://abalone"
+    assert model_monitor_asset("q", reports=PREFIX).name == f"drift in {PREFIX}"
+    assert model_monitor_asset("q", alarm_name="low").uri == "x-cloudwatch-alarm://low"
 
 
 def test_one_loop_serves_all_watchers_and_a_message_goes_when_it_is_stored(
@@ -271,6 +345,36 @@ def test_only_the_pipelines_own_ends_fire(queue: Queue) -> None:
         async with Triggerer(trigger) as triggerer:
             await until(lambda: triggerer.fired and queue.count() == 0)
         assert [payload["end_time"] for _, payload in triggerer.fired] == ["2026-01-03T00:20:00Z"]
+
+    run(test)
+
+
+def test_an_approval_in_any_tool_fires_once_for_its_group(queue: Queue, local_runtime: LocalRuntime) -> None:
+    """The whole way: the registry's event, the documented rule, the queue."""
+    arn_of = {"QueueUrl": queue.url, "AttributeNames": ["QueueArn"]}
+    target = queue.sqs.get_queue_attributes(**arn_of)["Attributes"]["QueueArn"]
+    rule = (ROOT / "docs" / "events" / "model-packages-rule.json").read_text()
+    events, sagemaker = local_runtime.client("events"), local_runtime.client("sagemaker")
+    events.put_rule(Name="packages", EventPattern=rule)
+    events.put_targets(Rule="packages", Targets=[{"Id": "queue", "Arn": target}])
+
+    def approve(group: str) -> str:
+        sagemaker.create_model_package_group(ModelPackageGroupName=group)
+        arn: str = sagemaker.create_model_package(ModelPackageGroupName=group)["ModelPackageArn"]
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+        return arn
+
+    async def test() -> None:
+        trigger = SageMakerModelPackageTrigger(
+            queue=queue.url, model_package_group_name="abalone", unmatched="delete", **SOON
+        )
+        async with Triggerer(trigger) as triggerer:
+            await asyncio.to_thread(approve, "other")
+            queue.send(package_changed(arn="arn:aws:sagemaker:us-east-1:1:model-package/other/1"))
+            arn = await asyncio.to_thread(approve, "abalone")
+            await until(lambda: triggerer.fired and queue.count() == 0)
+        ((_, payload),) = triggerer.fired
+        assert (payload["model_package_arn"], payload["approval_status"]) == (arn, "Approved")
 
     run(test)
 

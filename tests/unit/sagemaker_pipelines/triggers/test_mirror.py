@@ -15,6 +15,7 @@ from airflow.triggers.base import TriggerEvent
 from sagemaker_pipelines.airflow_internals import RuntimeTaskInstance
 from sagemaker_pipelines.aws.pacing import delay_after
 from sagemaker_pipelines.aws.steps import Step
+from sagemaker_pipelines.links.pipeline import SageMakerStepLogLink
 from sagemaker_pipelines.triggers import mirror, poller, room, step_lists
 from sagemaker_pipelines.triggers.mirror import SageMakerStepMirrorTrigger
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
@@ -144,6 +145,22 @@ def test_it_succeeds_with_its_step_while_the_execution_goes_on(scenario: Callabl
         "name": "Train", "status": "Succeeded", "type": "Training", "attempts": 2,
         "is_cache_hit": True, "source": ARN,
     }  # fmt: skip
+
+
+def test_it_leaves_the_address_of_its_log_where_airflows_ui_looks(scenario: Callable[..., Any]) -> None:
+    job = "arn:aws:sagemaker:us-east-1:123456789012:training-job/job-1"
+    account = Account("Succeeded", step("Succeeded", arn=job))
+
+    async def story(run: Run) -> TriggerEvent:
+        return await run.mirror()
+
+    event = scenario(account, story)
+    links = {key: value for key, value in event.xcoms.items() if key != "step"}
+    # There is no link to Studio without its domain.
+    assert links == {
+        SageMakerStepLogLink().xcom_key: "https://console.aws.amazon.com/cloudwatch/home?region=us-east-1"
+        "#logsV2:log-groups/log-group/$252Faws$252Fsagemaker$252FTrainingJobs$3FlogStreamNameFilter$3Djob-1"
+    }
 
 
 @pytest.mark.parametrize(

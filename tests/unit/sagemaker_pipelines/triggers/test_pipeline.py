@@ -125,7 +125,7 @@ def killed(
     monkeypatch.setattr(trigger, "hook", lambda: hook)
     trigger._task_instance = DeferredTask()
     monkeypatch.setattr(
-        "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states",
+        "sagemaker_pipelines.triggers.base.RuntimeTaskInstance.get_task_states",
         states or (lambda **_: {"run": {"wait": state}}),
     )
     asyncio.run(trigger.on_kill())
@@ -147,9 +147,7 @@ def test_on_kill_stops_although_airflow_cancels_it_every_second(monkeypatch: pyt
         time.sleep(0.2)
         return {"run": {"wait": "failed"}}
 
-    monkeypatch.setattr(
-        "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states", slow_states
-    )
+    monkeypatch.setattr("sagemaker_pipelines.triggers.base.RuntimeTaskInstance.get_task_states", slow_states)
 
     async def cancelled_again_and_again() -> None:
         task = asyncio.ensure_future(asyncio.wait_for(trigger.on_kill(), 30))
@@ -228,7 +226,7 @@ def test_on_kill_waits_for_the_connection_and_then_says_that_the_execution_goes_
     monkeypatch.setattr(trigger, "hook", lambda: hook)
     trigger._task_instance = DeferredTask()
     monkeypatch.setattr(
-        "sagemaker_pipelines.triggers.pipeline.RuntimeTaskInstance.get_task_states",
+        "sagemaker_pipelines.triggers.base.RuntimeTaskInstance.get_task_states",
         lambda **_: {"run": {"wait": "failed"}},
     )
     monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.ASK_AGAIN_SECONDS", 0)
