@@ -1,4 +1,4 @@
-"""The commands behind `make run`, `make demo`, `make up` and `make down`."""
+"""The commands behind `make run`, `make demo`, `make demo-champion`, `make up` and `make down`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,14 @@ def demo(mse_threshold: Threshold = 6.0) -> None:
     from stack.demo import demo as run_demo
 
     run_demo(StackSettings.from_environment(), Console(), threshold=mse_threshold)
+
+
+@app.command()
+def demo_champion() -> None:
+    """Train three generations of a model, compare each with the champion, and decide, through Airflow."""
+    from stack.demo_champion import demo_champion as run_demo
+
+    run_demo(StackSettings.from_environment(), Console())
 
 
 @app.command()

@@ -82,6 +82,7 @@ def _speed_settings() -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+        "AIRFLOW__SAGEMAKER_PIPELINES__SETTLE_SECONDS": "2",
     }
 
 
@@ -96,6 +97,8 @@ def _laptop_settings() -> dict[str, str]:
         # Otherwise a stack that is started occasionally would run yesterday's interval at each unpause.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__API__WORKERS": "1",
+        # A task fails after a few answers that come late, and one worker on a busy laptop answers late.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
         # On a laptop, nobody waits five minutes for a retry.
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
         # On macOS the system's proxy look-up is not safe after a fork, and Airflow forks.

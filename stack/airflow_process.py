@@ -9,7 +9,13 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
+
+LOOK_SECONDS = 0.3
+CLEAN_SECONDS = 2.0
 
 
 def main() -> int:
@@ -17,7 +23,9 @@ def main() -> int:
     from airflow.__main__ import main as airflow
 
     if "triggerer" in sys.argv:
-        _notice_that_the_runner_has_ended()
+        _hurry_the_triggerer()
+    elif {"scheduler", "dag-processor"} & set(sys.argv):
+        _import_for_the_forks()
     try:
         airflow()  # type: ignore[no-untyped-call]
     except SystemExit as end:
@@ -25,20 +33,50 @@ def main() -> int:
     return 0
 
 
-def _notice_that_the_runner_has_ended() -> None:
-    """Let the triggerer check its child process every second while it stops, as it does while it works.
+def _import_for_the_forks() -> None:
+    """Import what every task and every DAG file imports, because each of them runs in a fork."""
+    import sagemaker_pipelines
 
-    When Airflow 3.3 stops, it waits up to ten seconds for the next output of the child. If the child closes
-    its last file just before it ends, no output comes, and nothing else wakes the parent.
+    for module in ("boto3", "airflow.sdk.execution_time.task_runner"):
+        import_module(module)
+    for name in sagemaker_pipelines.__all__:
+        getattr(sagemaker_pipelines, name)
+
+
+def _hurry_the_triggerer() -> None:
+    """Let the triggerer look for news more often than once a second, and build its API before it starts.
+
+    A trigger's way through the triggerer takes three of its looks, so that a mirror whose step has ended took
+    3 s. It builds the API, for seconds, when the first trigger asks for something. And when Airflow 3.3
+    stops, it waits up to ten seconds for the next output of its child: if the child closes its last file just
+    before it ends, no output comes, and nothing else wakes the parent.
     """
-    from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
+    module: Any = import_module("airflow.jobs.triggerer_job_runner")
+    supervisor = module.TriggerRunnerSupervisor
+    run, service, clean = supervisor.run, supervisor._service_subprocess, supervisor.clean_unused
+    cleaned = time.monotonic()
 
-    service = TriggerRunnerSupervisor._service_subprocess
+    def build_and_run(self: Any) -> None:
+        self.client.get("health")
+        run(self)
 
-    def look(self: TriggerRunnerSupervisor, max_wait_time: float, *args: Any, **kwargs: Any) -> Any:
-        return service(self, min(max_wait_time, 1.0), *args, **kwargs)
+    def look(self: Any, max_wait_time: float, *args: Any, **kwargs: Any) -> Any:
+        return service(self, min(max_wait_time, LOOK_SECONDS), *args, **kwargs)
 
-    TriggerRunnerSupervisor._service_subprocess = look  # type: ignore[method-assign,assignment]
+    def clean_seldom(self: Any) -> None:
+        # It writes, even if there is nothing to clean, and SQLite has one writer.
+        nonlocal cleaned
+        if time.monotonic() - cleaned >= CLEAN_SECONDS:
+            clean(self)
+            cleaned = time.monotonic()
+
+    supervisor.run, supervisor._service_subprocess = build_and_run, look
+    supervisor.clean_unused = clean_seldom
+    # All that its child uses of anyio.
+    anyio = module.anyio
+    module.anyio = SimpleNamespace(
+        Event=anyio.Event, move_on_after=lambda _: anyio.move_on_after(LOOK_SECONDS)
+    )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
-"""Fill an empty account: bucket, role, notification topic with a queue, and the abalone data.
+"""Fill an empty account: bucket, notification topic with a queue, and the abalone data.
 
 It leaves alone what already exists and is right. The local runtime keeps S3 objects across a restart, but
-forgets topics, queues and roles, so this runs at every start of a stack. ``python -m stack.bootstrap`` runs
+forgets topics and queues, so this runs at every start of a stack. ``python -m stack.bootstrap`` runs
 it for a local runtime that is already up.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import date, timedelta
 from pathlib import Path
-
-from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.target import create_bucket
 from stack.exceptions import MissingDataError
@@ -22,16 +19,6 @@ DATA_FILE = ROOT / "data" / "abalone" / "abalone.csv"
 HOLDOUT_EVERY = 10
 FIRST_PARTITION = date(2026, 1, 1)
 PARTITIONS = 30
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 
 
 def bootstrap(settings: StackSettings, *, data_file: Path = DATA_FILE) -> list[str]:
@@ -42,7 +29,6 @@ def bootstrap(settings: StackSettings, *, data_file: Path = DATA_FILE) -> list[s
     :return: the S3 URIs that were uploaded; empty if all of them were already there.
     :raises MissingDataError: the data file does not exist.
     """
-    create_role(settings)
     create_notifications(settings)
     return upload(settings, split_data(data_file))
 
@@ -50,7 +36,8 @@ def bootstrap(settings: StackSettings, *, data_file: Path = DATA_FILE) -> list[s
 def split_data(data_file: Path) -> dict[str, bytes]:
     """Return the objects below ``<pipeline>/data/``: all training rows, the same by day, and the hold-out.
 
-    Every tenth row is held out, without its label (the last column). Training never sees these rows.
+    Every tenth row is held out: without its label, the last column, to be scored, and with it, to compare
+    models. Training never sees these rows.
 
     :raises MissingDataError: the data file does not exist.
     """
@@ -61,9 +48,14 @@ def split_data(data_file: Path) -> dict[str, bytes]:
             f"{data_file} is missing, and the stack needs it to upload its rows to S3. It is part of the "
             "repository: restore it with `git checkout data`."
         ) from error
-    held_out = [row.rpartition(",")[0] for row in rows[HOLDOUT_EVERY - 1 :: HOLDOUT_EVERY]]
+    labelled = rows[HOLDOUT_EVERY - 1 :: HOLDOUT_EVERY]
+    held_out = [row.rpartition(",")[0] for row in labelled]
     train = [row for index, row in enumerate(rows) if index % HOLDOUT_EVERY != HOLDOUT_EVERY - 1]
-    objects = {"train/abalone.csv": _csv(train), "holdout/holdout.csv": _csv(held_out)}
+    objects = {
+        "train/abalone.csv": _csv(train),
+        "holdout/holdout.csv": _csv(held_out),
+        "labelled/holdout.csv": _csv(labelled),
+    }
     for day in range(PARTITIONS):
         part = train[day * len(train) // PARTITIONS : (day + 1) * len(train) // PARTITIONS]
         objects[f"train/dt={FIRST_PARTITION + timedelta(days=day)}/abalone.csv"] = _csv(part)
@@ -86,22 +78,11 @@ def upload(settings: StackSettings, objects: dict[str, bytes], *, pipeline: str 
     return uploaded
 
 
-def create_role(settings: StackSettings) -> None:
-    """Create the execution role unless it exists."""
-    iam = settings.target.boto3_client("iam")
-    name = settings.role_arn.rpartition("/")[2]
-    try:
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "EntityAlreadyExists":
-            raise
-
-
-def create_notifications(settings: StackSettings) -> str:
+def create_notifications(settings: StackSettings, queue_name: str = QUEUE_NAME) -> str:
     """Create the topic and a queue that receives its messages; return the URL of the queue."""
     sns, sqs = settings.target.boto3_client("sns"), settings.target.boto3_client("sqs")
     topic = sns.create_topic(Name=TOPIC_NAME)["TopicArn"]
-    queue: str = sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
+    queue: str = sqs.create_queue(QueueName=queue_name)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     # Subscribing the same queue again returns the existing subscription.
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"])

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
@@ -14,59 +11,21 @@ from rich.markup import escape
 
 from sagemaker_pipelines.aws.view import Progress, gate_lines, show, steps_lines, title
 from sagemaker_pipelines.exceptions import AirflowRequestError
-from stack.exceptions import RunFailedError, StackError, StartTimeoutError
+from stack.exceptions import StackError
 from stack.lifecycle import ALL_PROCESSES, Stack
 from stack.notifications import receive
 from stack.predictions import predictions_lines, predictions_of
+from stack.runs import Demonstration, FollowedRun, coloured
 from stack.settings import StackSettings
 
 TRAIN, SCORE = "abalone_train", "abalone_score"
 # The page's route below Airflow's address, which the plugin registers.
 PAGE = "/plugin/sagemaker-pipelines"
 BRANCHES = ("trigger_scoring", "notify_rejected", "notify_awaiting_approval")
-DAGS_SECONDS = 60.0
-RUN_SECONDS = 600.0
-POLL_SECONDS = 0.3
-LOG_LINES = 15
-_COLOURS = {
-    "success": "green",
-    "failed": "red",
-    "upstream_failed": "red",
-    "running": "cyan",
-    "skipped": "magenta",
-}
 
 
-@dataclass(frozen=True, kw_only=True)
-class FollowedRun:
-    """A DAG run that has ended.
-
-    :param run_id: the run.
-    :param state: ``"success"`` or ``"failed"``.
-    :param tasks: the state of each task.
-    :param execution_arn: the execution that its start task started; None if it started none.
-    """
-
-    run_id: str
-    state: str
-    tasks: dict[str, str]
-    execution_arn: str | None
-
-
-class Demo:
-    """A demonstration on a stack that is up.
-
-    :param stack: the stack.
-    :param console: where to print.
-    :param progress: prints the lines while the runs go on.
-    """
-
-    def __init__(self, stack: Stack, console: Console, progress: Progress) -> None:
-        self._stack = stack
-        self._api = stack.api
-        self._console = console
-        self._progress = progress
-        self._client = stack.settings.target.sagemaker
+class Demo(Demonstration):
+    """The demonstration of training and scoring."""
 
     def run(self, *, threshold: float) -> None:
         """Run the training DAG and what it triggers, and print the summary.
@@ -74,68 +33,18 @@ class Demo:
         :param threshold: the gate's MseThreshold.
         :raises RunFailedError: a run failed; the message has the ends of the logs of the failed tasks.
         """
-        self._await_dags()
-        for dag_id in (TRAIN, SCORE):
-            self._api.unpause(dag_id)
+        self._runs.unpause(TRAIN, SCORE)
         conf = {"ModelApprovalStatus": "Approved", "MseThreshold": threshold}
         run_id = self._api.trigger(TRAIN, conf)
         self._progress.line(f"{TRAIN} triggered: {run_id}")
-        train = self._follow(TRAIN, run_id)
+        train = self._runs.follow(TRAIN, run_id, until=("trigger_scoring", "success"))
         score = None
         if train.tasks.get("trigger_scoring") == "success":
-            score = self._follow(SCORE, self._api.xcom(TRAIN, run_id, "trigger_scoring", "trigger_run_id"))
+            scoring_run = self._api.xcom(TRAIN, run_id, "trigger_scoring", "trigger_run_id")
+            score = self._runs.follow(SCORE, scoring_run)
+        # The mirrors of its steps may end after the scoring has begun.
+        train = self._runs.follow(TRAIN, run_id)
         self._summarise(train, score)
-
-    def _await_dags(self) -> None:
-        """Wait until the DAG processor has read both files; raise their import errors."""
-        deadline = time.monotonic() + DAGS_SECONDS
-        while not {TRAIN, SCORE} <= self._api.dag_ids():
-            for error in self._api.import_errors():
-                raise StackError(f"{error['filename']} does not import:\n{error['stack_trace']}")
-            self._stack.processes.require_alive(ALL_PROCESSES)
-            if time.monotonic() > deadline:
-                log = self._stack.processes.log_path("airflow-dag-processor")
-                raise StartTimeoutError(
-                    f"Airflow has not read {TRAIN} and {SCORE} from {self._stack.settings.dags_folder} "
-                    f"within {DAGS_SECONDS:.0f} s. See {log}."
-                )
-            time.sleep(POLL_SECONDS)
-
-    def _follow(self, dag_id: str, run_id: str) -> FollowedRun:
-        """Print the changes of a run until it has ended."""
-        deadline = time.monotonic() + RUN_SECONDS
-        arn: str | None = None
-        while True:
-            state = self._api.run(dag_id, run_id)["state"]
-            instances = self._api.task_instances(dag_id, run_id)
-            tasks = {task["task_id"]: task["state"] or "none" for task in instances}
-            for task_id, task_state in tasks.items():
-                # The mirrors show what the lines of the steps below show.
-                if task_state not in ("none", "scheduled", "queued") and not task_id.startswith("steps."):
-                    self._progress.state(dag_id, task_id, task_state, shown=_coloured(task_state))
-            if arn is None and tasks.get("start_pipeline") == "success":
-                arn = self._api.xcom(dag_id, run_id, "start_pipeline")
-            if arn:
-                self._progress.steps(arn.split("/")[1], self._client.list_steps(arn))
-            if state in ("success", "failed"):
-                break
-            self._stack.processes.require_alive(ALL_PROCESSES)
-            if time.monotonic() > deadline:
-                raise RunFailedError(f"{dag_id} {run_id} is still {state} after {RUN_SECONDS:.0f} s: {tasks}")
-            time.sleep(POLL_SECONDS)
-        if state == "failed":
-            raise RunFailedError(self._cause(dag_id, run_id, instances))
-        return FollowedRun(run_id=run_id, state=state, tasks=tasks, execution_arn=arn)
-
-    def _cause(self, dag_id: str, run_id: str, instances: list[dict[str, Any]]) -> str:
-        """Return the failed tasks and the ends of their logs."""
-        failed = {task["task_id"]: task["try_number"] for task in instances if task["state"] == "failed"}
-        lines = [f"{dag_id} {run_id} failed in {', '.join(failed) or 'no task'}"]
-        for task_id, try_number in failed.items():
-            with contextlib.suppress(AirflowRequestError):
-                log = self._api.log(dag_id, run_id, task_id, try_number)
-                lines += ["", f"--- {task_id}", *log.splitlines()[-LOG_LINES:]]
-        return "\n".join(lines)
 
     def _summarise(self, train: FollowedRun, score: FollowedRun | None) -> None:
         lines = [""]
@@ -145,7 +54,7 @@ class Demo:
                 lines += [*steps_lines(heading, self._client.list_steps(arn)), ""]
         if train.execution_arn:
             lines += gate_lines(self._client, train.execution_arn)
-        lines.append("branch: " + ", ".join(f"{n} {_coloured(train.tasks.get(n, 'none'))}" for n in BRANCHES))
+        lines.append("branch: " + ", ".join(f"{n} {coloured(train.tasks.get(n, 'none'))}" for n in BRANCHES))
         lines += self._notifications(train.run_id)
         if (
             score
@@ -166,11 +75,6 @@ class Demo:
                 yield from (f"  {escape(line)}" for line in message["Message"].splitlines() if line)
 
 
-def _coloured(state: str) -> str:
-    colour = _COLOURS.get(state)
-    return f"[{colour}]{state}[/]" if colour else state
-
-
 def demo(settings: StackSettings, console: Console, *, threshold: float) -> None:
     """Run the demonstration on the running stack, or on one that is started for it and stopped afterwards.
 
@@ -181,15 +85,27 @@ def demo(settings: StackSettings, console: Console, *, threshold: float) -> None
     progress = Progress(console)
     stack = Stack.of(settings, report=progress.line)
     borrowed = stack.is_up()
+    with started(stack, keep=borrowed):
+        Demo(stack, console, progress).run(threshold=threshold)
+    if not borrowed:
+        console.print("The stack is stopped. `make up` starts it again, with the runs above.")
+
+
+@contextlib.contextmanager
+def started(stack: Stack, *, keep: bool = False) -> Iterator[None]:
+    """Start a stack unless it is up, and stop it afterwards.
+
+    :param stack: the stack.
+    :param keep: whether to leave it running.
+    :raises StackError: a process died, or does not answer.
+    """
     stack.up()
     try:
-        Demo(stack, console, progress).run(threshold=threshold)
+        yield
     except (AirflowRequestError, BotoCoreError) as error:
         # If a process does not answer because it died, its log says more.
         stack.processes.require_alive(ALL_PROCESSES)
         raise StackError(str(error)) from error
     finally:
-        if not borrowed:
+        if not keep:
             stack.down()
-    if not borrowed:
-        console.print("The stack is stopped. `make up` starts it again, with the runs above.")

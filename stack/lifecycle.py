@@ -108,7 +108,7 @@ class Stack:
         for name in AIRFLOW_PROCESSES:
             self.processes.start(self._airflow_spec(name, env))
         self.processes.wait_until(
-            lambda: self._airflow_healthy(began),
+            lambda: self._task_api_answers() and self._airflow_healthy(began),
             ALL_PROCESSES,
             what="Starting Airflow",
             timeout=START_SECONDS,
@@ -177,6 +177,16 @@ class Stack:
             url = f"{self.settings.runtime_url}/_local_runtime/health"
             answer = httpx.get(url, timeout=5, trust_env=False)  # loopback never goes through a proxy
             return process is not None and answer.status_code == 200 and answer.json()["pid"] == process.pid
+        return False
+
+    def _task_api_answers(self) -> bool:
+        """Return whether the API of the tasks answers; Airflow builds it, for seconds, at its first request.
+
+        So it is built while the other processes start, and not while the first task waits for it.
+        """
+        with contextlib.suppress(httpx.HTTPError):
+            url = f"{self.settings.airflow_url}/execution/health"
+            return httpx.get(url, timeout=START_SECONDS, trust_env=False).status_code == 200
         return False
 
     def _airflow_healthy(self, since: datetime | None) -> bool:

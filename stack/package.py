@@ -1,8 +1,10 @@
-"""Build the files to deploy: a wheel of the Airflow package, and the files of an MWAA environment.
+"""Build the files to deploy: a wheel of each distribution, and the files of an MWAA environment.
 
 ::
 
     dist/airflow_sagemaker_pipelines-<version>-py3-none-any.whl
+    dist/sagemaker_pipelines_compile-<version>-py3-none-any.whl
+    dist/sagemaker_pipelines_local_runtime-<version>-py3-none-any.whl
     dist/mwaa/dags/            the DAG files, their compiled definitions, and constraints.txt
     dist/mwaa/plugins.zip      the Airflow package and its registration, with .airflowignore
     dist/mwaa/requirements.txt without the SageMaker SDK; all versions are constrained
@@ -22,6 +24,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -36,6 +39,8 @@ MWAA_DAGS = "/usr/local/airflow/dags"
 # https://docs.aws.amazon.com/mwaa/latest/userguide/airflow-versions.html
 MWAA_AIRFLOW = "3.3.1"
 MWAA_PYTHON = "3.12"
+#: The folder of each distribution: the Airflow package first.
+DISTRIBUTIONS = (".", "sagemaker_compile", "sagemaker_local_runtime")
 _NEVER = {"__pycache__", ".DS_Store"}
 # The oldest time that a zip file can store.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -44,34 +49,37 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 def build(
     dist: Path, *, airflow: str = MWAA_AIRFLOW, python: str = MWAA_PYTHON, root: Path = ROOT
 ) -> list[Path]:
-    """Build the wheel and the MWAA files, and replace those of an earlier build.
+    """Build the wheels and the MWAA files, and replace those of an earlier build.
 
     :param dist: the folder to write to.
     :param airflow: the exact version of MWAA's Airflow.
     :param python: the version of MWAA's Python, such as ``3.12``.
     :param root: the checkout.
-    :return: the wheel and the ``mwaa`` folder.
+    :return: the wheels and the ``mwaa`` folder.
     :raises PackageError: the build fails, or no versions fit this Airflow and Python.
     """
     return [
-        build_wheel(dist, root=root),
+        *(build_wheel(dist, root=root / folder) for folder in DISTRIBUTIONS),
         build_mwaa(dist / "mwaa", airflow=airflow, python=python, root=root),
     ]
 
 
 def build_wheel(dist: Path, *, root: Path = ROOT) -> Path:
-    """Build the wheel of the Airflow package and return its path.
+    """Build the wheel of a distribution, by default the Airflow package, and return its path.
 
+    :param dist: the folder to write to; an older wheel of the distribution is removed.
+    :param root: the folder of its ``pyproject.toml``.
     :raises PackageError: the build backend fails; the message has its output.
     """
     dist.mkdir(parents=True, exist_ok=True)
-    for old in dist.glob("*.whl"):
+    wheels = f"{_project(root)['name'].replace('-', '_')}-*.whl"
+    for old in dist.glob(wheels):
         old.unlink()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist.resolve())]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackageError(f"The wheel could not be built:\n{done.stdout}{done.stderr}")
-    (wheel,) = dist.glob("*.whl")
+    (wheel,) = dist.glob(wheels)
     return wheel
 
 
@@ -145,8 +153,12 @@ def mwaa_requirements(constraints: str, *, root: Path = ROOT) -> str:
 
 
 def _dependencies(root: Path) -> list[str]:
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return list(project["dependencies"])
+    return list(_project(root)["dependencies"])
+
+
+def _project(root: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project
 
 
 def _write_zip(path: Path, folder: Path) -> None:
