@@ -8,6 +8,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+#: For Airflow's processes. A machine that does much else must not fail a task that lives: the laptop's 15 s
+#: are for workers that are killed.
+PATIENT = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+    "AIRFLOW__SAGEMAKER_PIPELINES__SETTLE_SECONDS": "8",
+}
+
 # Nothing takes as long, except on a machine that does much else, and there it must not fail.
 GENEROUS_SECONDS = 180.0
 

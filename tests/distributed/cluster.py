@@ -10,10 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 
 from sagemaker_pipelines.airflow_client import AirflowClient
+from sagemaker_pipelines.page.app import PREFIX
 from stack.processes import ProcessSpec, ProcessTable
 from tests.distributed.containers import SEARCH_PATH, Containers, as_postgres, service_of
 
@@ -119,6 +122,15 @@ class Cluster:
     def log_in(self) -> None:
         """Take a token with the password that ``init`` wrote."""
         self.api.log_in("admin", self.containers.values["AIRFLOW_ADMIN_PASSWORD"])
+
+    def page(self, path: str) -> Any:
+        """Return what the plugin's page fetches below ``api/``, with the session of a browser."""
+        body = {"username": "admin", "password": self.containers.values["AIRFLOW_ADMIN_PASSWORD"]}
+        url = self.url("api-server")
+        with httpx.Client(timeout=60, trust_env=False) as browser:
+            token = browser.post(f"{url}/auth/token", json=body).raise_for_status().json()["access_token"]
+            browser.cookies.set("_token", token)
+            return browser.get(f"{url}/{PREFIX}/api/{path}").raise_for_status().json()
 
     def _end(self, host: str) -> int:
         family = self._family(host)

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.timeout(2400),
     pytest.mark.skipif(
         bool(MISSING),
-        reason=f"LEFT OUT, for want of {', '.join(MISSING)}: the cluster that loses part by part "
+        reason=f"LEFT OUT, because {', '.join(MISSING)} is missing: the cluster that loses part by part "
         "(Debian: apt-get install postgresql redis-server)",
     ),
 ]
@@ -164,6 +164,19 @@ def test_every_run_succeeds_with_exactly_one_execution(
     arns = watch.arns(dag_id, list(states))
     assert sorted(arns) == sorted(execution["PipelineExecutionArn"] for execution in found)
     assert statuses == {"Succeeded": len(BURST)}
+
+
+def test_the_mirrors_and_the_page_show_every_run(watch: Watch, say: Say) -> None:
+    states = watch.states(TRAIN)
+    tasks = [task for run_id in states for task in watch.api.task_instances(TRAIN, run_id)]
+    mirrors = Counter(task["state"] for task in tasks if task["task_id"].startswith("steps."))
+    shown = {run["run_id"]: run["executions"] for run in watch.cluster.page(f"dags/{TRAIN}/runs")["runs"]}
+    say(f"mirrors of {TRAIN}: {dict(mirrors)}; the page shows {len(shown)} runs")
+    assert set(mirrors) <= {"success", "skipped"}
+    assert mirrors["success"] >= len(BURST)
+    assert {run_id: len(executions) for run_id, executions in shown.items()} == dict.fromkeys(states, 1)
+    recorded = [executions[0]["execution"]["pipeline_execution_arn"] for executions in shown.values()]
+    assert sorted(recorded) == sorted(watch.arns(TRAIN, list(states)))
 
 
 def test_every_host_that_is_left_is_healthy(watch: Watch, say: Say) -> None:

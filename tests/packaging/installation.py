@@ -23,7 +23,7 @@ PYPROJECT = str(ROOT / "pyproject.toml")
 #: The versions of Airflow that are tested, and how uv finds the oldest and the newest of what else is needed.
 AIRFLOWS = ["3.3.0", "3.3.1", "3.3.2"]
 RESOLUTIONS = {"oldest": "lowest-direct", "newest": "highest"}
-DAGS = {"abalone_train", "abalone_score", "sagemaker_sweep"}
+DAGS = {"abalone_train", "abalone_challenger", "abalone_tuned", "abalone_score", "sagemaker_sweep"}
 SOURCES = {
     ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts).removesuffix(".__init__")
     for path in (ROOT / "plugins" / "sagemaker_pipelines").rglob("*.py")
@@ -131,5 +131,6 @@ def uv(*arguments: str, given: str | None = None) -> str:
 def locked(*names: str) -> list[str]:
     """Return the requirements of these packages in the versions that this checkout is tested with."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = {Requirement(line).name: line.partition(" ;")[0] for line in lines if "==" in line}
+    found = [line.removesuffix(" \\").partition(" ;")[0] for line in lines if line[:1].isalnum()]
+    pins = {Requirement(pin).name: pin for pin in found}
     return [pins[name] for name in names]

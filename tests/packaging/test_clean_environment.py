@@ -53,7 +53,7 @@ def installation(
         with zipfile.ZipFile(dist / "mwaa" / "plugins.zip") as archive:
             archive.extractall(plugins)
     else:
-        (wheel,) = dist.glob("*.whl")
+        (wheel,) = dist.glob("airflow_*.whl")
         install(python, "--no-deps", "--target", str(site), str(wheel))
     env = airflow_variables(home, dags=dist / "mwaa" / "dags", plugins=plugins)
     env["PYTHONPATH"] = str(site) if request.param == "wheel" else ""

@@ -23,12 +23,10 @@ from stack.settings import ROOT
 from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
 
 PACKAGE = ROOT / "plugins" / "sagemaker_pipelines"
-SOURCES = {path.relative_to(ROOT / "plugins").as_posix() for path in PACKAGE.rglob("*.py")}
-DATA = {
-    *(path.relative_to(ROOT / "plugins").as_posix() for path in (PACKAGE / "page" / "static").iterdir()),
-    "sagemaker_pipelines/py.typed",
-    "sagemaker_pipelines/cli/airflow.json",
-    "sagemaker_pipelines/definition/aws_images.json",
+SOURCES = {
+    path.relative_to(ROOT / "plugins").as_posix()
+    for path in PACKAGE.rglob("*")
+    if path.is_file() and path.suffix != ".pyc"
 }
 
 
@@ -47,22 +45,28 @@ def archive(path: Path) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def wheel_file(dist: Path, name: str) -> str:
-    (wheel,) = dist.glob("*.whl")
+def wheel_file(dist: Path, name: str, *, name_of: str = "airflow_*.whl") -> str:
+    (wheel,) = dist.glob(name_of)
     (body,) = (body for path, body in archive(wheel).items() if path.endswith(f".dist-info/{name}"))
     return body.decode()
 
 
 def test_the_wheel_has_the_airflow_package_and_nothing_else(dist: Path) -> None:
-    (wheel,) = dist.glob("*.whl")
+    (wheel,) = dist.glob("airflow_*.whl")
     code = {name for name in archive(wheel) if ".dist-info/" not in name}
-    assert code == SOURCES | {*DATA, "sagemaker_pipelines_plugin.py"}
+    assert code == SOURCES | {"sagemaker_pipelines_plugin.py"}
 
 
 @pytest.mark.parametrize(
     ("package", "command"),
     [
-        ("sagemaker_compile", {"compile": "sagemaker_compile.cli:compile_command"}),
+        (
+            "sagemaker_compile",
+            {
+                "compile": "sagemaker_compile.cli:compile_command",
+                "new": "sagemaker_compile.cli:new_command",
+            },
+        ),
         ("sagemaker_local_runtime", {"local": "sagemaker_local_runtime.cli:app"}),
     ],
 )
@@ -76,7 +80,7 @@ def test_each_other_package_is_a_wheel_of_its_own_that_adds_its_command(
     ).stdout.split()
     assert code == set(tracked) - {f"{package}/pyproject.toml"}
     entries = ConfigParser()
-    entries.read_string(wheel_file(tmp_path, "entry_points.txt"))
+    entries.read_string(wheel_file(tmp_path, "entry_points.txt", name_of="*.whl"))
     assert dict(entries["sagemaker_pipelines.commands"]) == command
 
 
@@ -102,8 +106,7 @@ def test_the_wheel_requires_an_airflow_that_pip_would_not_take_older(dist: Path)
 
 def test_plugins_zip_holds_what_the_plugins_folder_holds(dist: Path) -> None:
     names = archive(dist / "mwaa" / "plugins.zip").keys()
-    own = {*DATA, ".airflowignore", "sagemaker_pipelines_plugin.py"}
-    assert names == SOURCES | own
+    assert names == SOURCES | {".airflowignore", "sagemaker_pipelines_plugin.py"}
 
 
 def test_the_mwaa_folder_has_the_dags_with_their_definitions(dist: Path) -> None:
@@ -118,15 +121,17 @@ def test_the_mwaa_folder_has_the_dags_with_their_definitions(dist: Path) -> None
 
 def test_the_same_sources_give_the_same_bytes(dist: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    shutil.copytree(ROOT / "plugins", tmp_path / "root" / "plugins")
-    shutil.copytree(ROOT / "dags", tmp_path / "root" / "dags")
+    for name in ("plugins", "dags", "sagemaker_compile", "sagemaker_local_runtime"):
+        shutil.copytree(ROOT / name, tmp_path / "root" / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "root")
     shutil.copytree(ROOT / "stack" / "mwaa", tmp_path / "root" / "stack" / "mwaa")
     for path in (tmp_path / "root").rglob("*.py"):
         os.utime(path, (1, 1))
-    wheel, mwaa = build(again, root=tmp_path / "root")
-    assert wheel.read_bytes() == next(dist.glob("*.whl")).read_bytes()
+    *wheels, mwaa = build(again, root=tmp_path / "root")
+    assert {wheel.name: wheel.read_bytes() for wheel in wheels} == {
+        wheel.name: wheel.read_bytes() for wheel in dist.glob("*.whl")
+    }
     assert (mwaa / "plugins.zip").read_bytes() == (dist / "mwaa" / "plugins.zip").read_bytes()
 
 
@@ -142,7 +147,7 @@ def test_what_an_earlier_build_left_is_replaced(tmp_path: Path) -> None:
 
 def pins(text: str) -> dict[str, str]:
     """Return the versions in a requirements or constraints file, by name."""
-    found = [Requirement(line) for line in text.splitlines() if line[:1].isalpha()]
+    found = [Requirement(line.removesuffix(" \\")) for line in text.splitlines() if line[:1].isalpha()]
     return {pin.name: next(iter(pin.specifier)).version for pin in found}
 
 

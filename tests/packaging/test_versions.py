@@ -31,7 +31,7 @@ from tests.packaging.installation import (
 )
 
 # What the tests of the package import, and the options in pyproject.toml need.
-TEST_TOOLS = ["pytest", "pytest-randomly", "pytest-timeout", "pytest-xdist", "hypothesis", "moto"]
+TEST_TOOLS = ["pytest", "pytest-randomly", "pytest-timeout", "pytest-xdist", "hypothesis", "moto", "statsd"]
 # A machine that does other work needs minutes for the unit tests of one combination.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
@@ -70,7 +70,7 @@ def installation(
     python = new_environment(home / "venv")
     tools = [pin.replace("moto==", "moto[server]==") for pin in locked(*TEST_TOOLS)]
     versions = ["--resolution", RESOLUTIONS[combination.others], f"apache-airflow=={combination.airflow}"]
-    install(python, "-r", PYPROJECT, *versions, *tools)
+    install(python, "-r", PYPROJECT, "--extra", "openlineage", *versions, *tools)
     install(python, "--no-deps", str(wheel))
     (home / "plugins").mkdir()
     return Installation(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.testing import Endpoint
+from sagemaker_local_runtime.testing_client import Endpoint
 from stack.airflow_env import aws_connection
 from stack.bootstrap import DATA_FILE, split_data
 from stack.lifecycle import Stack

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.testing import Endpoint
+from sagemaker_local_runtime.testing_client import Endpoint
 from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
 from stack.processes import ProcessSpec, free_port
@@ -93,11 +93,11 @@ class Harness:
             _signal_group(group, signal.SIGKILL)
         self.endpoint.close()
 
-    def trigger(self, dag_id: str, *, point: str = "", task: str = "") -> str:
+    def trigger(self, dag_id: str, *, point: str = "", task: str = "", **conf: str) -> str:
         """Start a run whose id is also its executions' display name."""
         self._runs += 1
         run_id = f"run-{self._runs}-{dag_id.replace('_', '-')}"
-        return self.api.trigger(dag_id, {"point": point, "task": task}, run_id=run_id)
+        return self.api.trigger(dag_id, {"point": point, "task": task, **conf}, run_id=run_id)
 
     def until(self, ready: Callable[[], Any], what: str) -> Any:
         """Return the first true answer.

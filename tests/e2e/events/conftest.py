@@ -11,15 +11,24 @@ from typing import Any
 import pytest
 
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.testing import Endpoint
+from sagemaker_local_runtime.testing_client import Endpoint
 from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.crash.harness import ENDED, SOON, Harness
+from tests.waiting import PATIENT
 
 BUCKET, PREFIX, PIPELINE = "example-ml-artifacts", "abalone/data/train/", "abalone"
-DAGS = ("train_on_new_data", "look_at_executions", "read_arrivals")
+WATCHED = (
+    "train_on_new_data",
+    "look_at_executions",
+    "read_arrivals",
+    "check_abalone_data_callbacks",
+    "hold_callbacks",
+    "late_callbacks",
+)
+DAGS = (*WATCHED, "check_abalone_data", "hold", "late")
 # Short, so that what a killed triggerer has received comes again within the test.
 VISIBILITY_SECONDS = "10"
 
@@ -33,7 +42,8 @@ class EventStack(Harness):
     def __init__(self, folder: Path) -> None:
         dags = folder / "dags"
         shutil.copytree(Path(__file__).parent / "dags", dags)
-        shutil.copy(ROOT / "docs" / "examples" / "new_data.py", dags)
+        for example in ("new_data.py", "data_check.py"):
+            shutil.copy(ROOT / "docs" / "examples" / example, dags)
         self.settings = StackSettings(
             state_dir=folder / "stack",
             airflow_port=free_port(),
@@ -42,8 +52,7 @@ class EventStack(Harness):
         )
         self._env = {
             **SOON,
-            # No worker is killed here, and a busy machine shall not fail a task that lives.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+            **PATIENT,
             # The laptop's setting lets no schedule make runs, and a schedule is what an asset is here.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True",
         }
@@ -64,7 +73,7 @@ class EventStack(Harness):
                 self.api.unpause(dag_id)
             # Whichever test comes first may stop the triggerer.
             self.until(
-                lambda: self.endpoint.calls().get("sqs:ReceiveMessage", 0) >= len(DAGS), "the watchers"
+                lambda: self.endpoint.calls().get("sqs:ReceiveMessage", 0) >= len(WATCHED), "the watchers"
             )
         except BaseException:
             self.close()
@@ -74,7 +83,8 @@ class EventStack(Harness):
     def _prepare_account(self) -> None:
         data, executions = self._create_queue("abalone-data"), self._create_queue("abalone-executions")
         self.endpoint.client("s3").create_bucket(Bucket=BUCKET)
-        self._create_queue("arrivals")
+        for queue in ("arrivals", "abalone-checks", "hold", "late"):
+            self._create_queue(queue)
         notify = {"QueueArn": data, "Events": ["s3:ObjectCreated:*"]}
         self.endpoint.client("s3").put_bucket_notification_configuration(
             Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [notify]}
@@ -110,8 +120,11 @@ class EventStack(Harness):
 
     def send(self, body: str, queue: str = "abalone-data") -> None:
         """Send a message by hand."""
-        sqs = self.endpoint.client("sqs")
-        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody=body)
+        self.endpoint.client("sqs").send_message(QueueUrl=self.queue_url(queue), MessageBody=body)
+
+    def queue_url(self, queue: str) -> str:
+        """Return the URL of a queue."""
+        return str(self.endpoint.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"])
 
     def messages(self, queue: str = "abalone-data") -> tuple[int, int]:
         """Return how many messages wait, and how many are received and not deleted."""
@@ -121,7 +134,7 @@ class EventStack(Harness):
     def _messages(self, queue: str) -> tuple[int, int]:
         sqs = self.endpoint.client("sqs")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        url = self.queue_url(queue)
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
 

@@ -58,12 +58,14 @@ def test_a_triggerer_killed_before_the_message_is_deleted_makes_no_second_execut
     events: EventStack,
 ) -> None:
     events.endpoint.add_fault("sqs:DeleteMessageBatch", "error500", count=100_000)
-    partition = events.deliver("2026-01-04")
-    events.until(lambda: events.asset_events(partition) == 1, "the event to be stored")
-    trained(events, partition)
-    assert sum(events.messages()) == 1
-    events.kill(TRIGGERER)
-    events.endpoint.clear_faults()
+    try:
+        partition = events.deliver("2026-01-04")
+        events.until(lambda: events.asset_events(partition) == 1, "the event to be stored")
+        trained(events, partition)
+        assert sum(events.messages()) == 1
+        events.kill(TRIGGERER)
+    finally:
+        events.endpoint.clear_faults()
     events.start(TRIGGERER)
     events.until(lambda: events.asset_events(partition) == 2, "the duplicate")
     emptied(events)

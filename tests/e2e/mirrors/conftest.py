@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.testing import Endpoint
+from sagemaker_local_runtime.testing_client import Endpoint
 from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import StackSettings
 from tests.e2e.crash.harness import ENDED, SOON, Harness
+from tests.e2e.mirrors import step_types
 from tests.e2e.mirrors.pipeline import write
+from tests.waiting import PATIENT
 
-DAG_IDS = ("mirrored", "tolerant", "selective")
+DAG_IDS = ("mirrored", "tolerant", "selective", "tuned", "judged")
 
 
 class MirrorStack(Harness):
@@ -36,7 +38,12 @@ class MirrorStack(Harness):
         queue = f"{self.settings.runtime_url}/{self.settings.account_id}/hold"
         write(dags / "mirrored.json", queue)
         write(dags / "tolerant.json", queue, reports=True)
-        self._env = {**SOON, "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60"}
+        # Airflow reads archives in its folder, too.
+        (dags / ".airflowignore").write_text("definitions/\n")
+        (dags / "definitions").mkdir()
+        step_types.write(dags / "definitions" / "tuned.json", step_types.BEST)
+        step_types.write(dags / "definitions" / "judged.json", step_types.SCORE)
+        self._env = {**SOON, **PATIENT}
         self.stack = Stack(self.settings, extra_env=self._env)
         self.api = self.stack.api
         self.endpoint = Endpoint(self.settings.runtime_url, Settings(data_dir=self.settings.runtime_data_dir))
@@ -60,7 +67,8 @@ class MirrorStack(Harness):
     def start_run(self, dag_id: str = "mirrored", **conf: Any) -> str:
         """Start a run; nothing comes from the cache, unless the test gives a marker of its own."""
         self._count += 1
-        conf = {"Marker": str(self.folder / f"marker-{self._count}"), **conf}
+        if dag_id not in ("tuned", "judged"):
+            conf = {"Marker": str(self.folder / f"marker-{self._count}"), **conf}
         return self.api.trigger(dag_id, conf, run_id=f"run-{self._count}")
 
     def arn(self, dag_id: str, run_id: str) -> str:

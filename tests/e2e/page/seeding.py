@@ -25,7 +25,7 @@ def seed() -> None:
             session.add(stored)
             session.flush()
             place = {"dag_id": run.dag_id, "run_id": run.run_id, "map_index": -1}
-            done = {**place, "state": "success", "pool": "default_pool"}
+            done = {**place, "state": run.task_state, "pool": "default_pool"}
             instances += [{**done, "task_id": task_id} for task_id in {task_id for task_id, _ in run.xcoms}]
             for (task_id, key), value in run.xcoms.items():
                 row = {**place, "dag_run_id": stored.id, "task_id": task_id, "key": key}
@@ -46,7 +46,6 @@ def _dag_run(kind: Any, run: SeededRun) -> Any:
         run_after=end,
         start_date=end,
     )
-    stored.queued_at = run.queued_at
     stored.end_date = end + timedelta(minutes=5) if run.state in ("success", "failed") else None
     return stored
 

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.page.access import OUTSIDER
-from tests.e2e.page.records import HOSTILE
+from tests.e2e.page.records import CLOUDWATCH, HOSTILE, STUDIO
 from tests.e2e.page.server import ADMIN, PageServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -117,12 +117,36 @@ def test_a_run_shows_attempts_cache_hits_and_its_graph(server: PageServer, page:
     expect(page.locator(".summary")).to_contain_text("USD 1.00 at the prices of 2026-10-01")
 
 
+def test_a_run_shows_its_executions_in_the_order_of_their_starts(server: PageServer, page: Page) -> None:
+    page.goto(f"{server.page}?dag_id=train&run_id=compared")
+    expect(page.locator(".summary")).to_contain_text(["execution/trained", "execution/compared"])
+
+
+def test_links_lead_to_aws_where_the_tasks_have_pushed_them(server: PageServer, page: Page) -> None:
+    page.goto(f"{server.page}?dag_id=train")
+    expect(row(page, "failed").get_by_role("link", name="Studio")).to_have_attribute("href", STUDIO)
+    expect(row(page, "failed").get_by_role("link", name="Log")).to_have_attribute("href", CLOUDWATCH)
+    expect(row(page, "resumed").get_by_role("link", name="Studio")).to_have_count(0)
+    page.goto(f"{server.page}?dag_id=train&run_id=failed")
+    expect(page.get_by_role("link", name="SageMaker Studio")).to_have_attribute("href", STUDIO)
+    expect(page.locator(".cause").get_by_role("link")).to_have_attribute("href", CLOUDWATCH)
+    # What is not an address of a web page is not a link.
+    assert page.locator('a[href^="javascript"]').count() == 0
+    page.goto(f"{server.page}?dag_id=train&run_id=resumed")
+    log = page.locator("table").get_by_role("link", name="Log")
+    expect(log).to_have_attribute("href", CLOUDWATCH)
+    expect(log).to_have_attribute("target", "_blank")
+    page.goto(f"{server.page}?dag_id=history")
+    expect(page.locator("tbody tr")).to_have_count(100)
+    expect(page.get_by_role("columnheader", name="In AWS")).to_have_count(0)
+
+
 def test_filters_choose_what_is_shown_and_saved(server: PageServer, page: Page, tmp_path: Path) -> None:
     page.goto(f"{server.page}?dag_id=train")
     rows = page.locator("tbody tr")
-    expect(rows).to_have_count(9)
+    expect(rows).to_have_count(12)
     page.get_by_label("Status").select_option("Failed")
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
     page.get_by_label("To", exact=True).fill("2026-01-04")
     expect(rows).to_have_count(1)
     with page.expect_download() as saved:
@@ -169,14 +193,49 @@ def test_the_keyboard_reaches_every_point(server: PageServer, page: Page) -> Non
     expect(page.locator(".summary")).to_contain_text("Rejected")
 
 
-@pytest.mark.parametrize("address", ["", "?dag_id=train", "?dag_id=train&run_id=failed"])
-def test_a_narrow_window_scrolls_in_one_direction(browser: Browser, server: PageServer, address: str) -> None:
-    """A window of 640 pixels has 320 at 200 % zoom."""
-    context = session(browser, server, viewport={"width": 320, "height": 700})
+VIEWS = ["", "?dag_id=train", "?dag_id=train&run_id=failed", "?dag_id=train&run_id=resumed"]
+# What is outside of the window (tables and the graph scroll in boxes of their own), or hides other text.
+UNREADABLE = """() => {
+  const outer = "h1, h2, p, a, button, select, input, dt, dd, .tile, .scroll, svg";
+  const rects = (elements) => [...elements].map((each) => [each.textContent, each.getBoundingClientRect()]);
+  const apart = ([, a], [, b]) =>
+    a.right < b.left + 1 || b.right < a.left + 1 || a.bottom < b.top + 1 || b.bottom < a.top + 1;
+  const shown = [...document.querySelectorAll(outer)]
+    .filter((each) => !each.parentElement.closest(".scroll"));
+  const outside = rects(shown).filter(([, box]) => box.left < 0 || box.right > window.innerWidth + 1);
+  const charts = [...document.querySelectorAll("svg")].flatMap((chart) => {
+    const box = chart.getBoundingClientRect();
+    const texts = rects(chart.querySelectorAll("text"));
+    const cut = texts.filter(([, text]) => text.left < box.left - 1 || text.right > box.right + 1);
+    return [...cut, ...texts.filter((one, i) => texts.slice(i + 1).some((other) => !apart(one, other)))];
+  });
+  return [...outside, ...charts].map(([text]) => text);
+}"""
+
+
+@pytest.mark.parametrize("address", VIEWS)
+@pytest.mark.parametrize(
+    ("options", "zoom"),
+    [
+        ({"viewport": {"width": 320, "height": 700}}, 1),
+        # Twice as many pixels of the screen for each one of the page, as a browser's zoom does.
+        ({"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2}, 1),
+        ({"viewport": {"width": 1280, "height": 900}}, 2),
+    ],
+    ids=["narrow", "browser zoom 200 %", "css zoom 200 %"],
+)
+def test_a_narrow_window_and_200_percent_zoom_keep_everything_readable(
+    browser: Browser, server: PageServer, address: str, options: Any, zoom: int
+) -> None:
+    context = session(browser, server, **options)
     page = context.new_page()
     page.goto(server.page + address)
-    expect(page.locator("h1")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.evaluate("zoom => document.documentElement.style.setProperty('zoom', zoom)", zoom)
+    expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+    if address:
+        expect(page.locator(".chart svg").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate(UNREADABLE) == []
     context.close()
 
 

@@ -12,18 +12,22 @@ from typing import Any
 
 import pytest
 
+from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.airflow_env import airflow_environment, aws_connection
-from stack.bootstrap import upload
+from stack.bootstrap import create_notifications, upload
 from stack.lifecycle import Stack
 from stack.notifications import receive
 from stack.processes import free_port
 from stack.settings import StackSettings
-from tests.waiting import until
+from tests.waiting import PATIENT, until
 
 RUN_SECONDS = 600.0
+# Their own: `make demo`, which a test runs on this stack, empties the stack's.
+QUEUE = "sagemaker-pipelines-tests"
+LOG_CHARACTERS = 4000
 # Those of `make test`.
 QUICK_SCENARIOS = ("accepted", "rejected")
-DAGS = {"abalone_train", "abalone_score", "partitioned", "limited"}
+DAGS = {"abalone_train", "abalone_tuned", "abalone_score", "partitioned", "limited"}
 MAX_EXECUTING = 2
 BAD_ROW = b"M,0.455,0.365,0.095,0.514,0.2245,0.101,0.15,15\nM,not-a-number,0.3,0.1,0.5,0.2,0.1,0.1,9\n"
 
@@ -47,6 +51,7 @@ class Airflow:
         self.api = stack.api
         self.sagemaker = self.settings.target.sagemaker
         self._messages: list[dict[str, Any]] = []
+        create_notifications(self.settings, QUEUE)
 
     def client(self, service: str) -> Any:
         return self.settings.target.boto3_client(service)
@@ -57,14 +62,25 @@ class Airflow:
             return state if state in ("success", "failed") else None
 
         state = until(ended, f"{dag_id} {run_id} to end", seconds=RUN_SECONDS, every=0.3)
-        tasks = {task["task_id"]: task["state"] for task in self.api.task_instances(dag_id, run_id)}
-        return Run(dag_id, run_id, state, tasks)
+        tasks = self.api.task_instances(dag_id, run_id)
+        for task in tasks:
+            if task["state"] == "failed":
+                self._print_log(dag_id, run_id, task)
+        return Run(dag_id, run_id, state, {task["task_id"]: task["state"] for task in tasks})
+
+    def _print_log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> None:
+        """Print the end of a log, which pytest shows if the test fails."""
+        try:
+            log = self.api.log(dag_id, run_id, task["task_id"], task["try_number"])
+        except AirflowRequestError as error:
+            log = str(error)
+        print(f"{run_id}, {task['task_id']}, attempt {task['try_number']}:\n{log[-LOG_CHARACTERS:]}")
 
     def execution_arn(self, run: Run) -> str:
         return str(self.api.xcom(run.dag_id, run.run_id, "start_pipeline"))
 
     def executions(self, pipeline_name: str) -> list[dict[str, Any]]:
-        """Return a pipeline's executions, the newest first; none where there is no such pipeline."""
+        """Return a pipeline's executions, the newest first; an empty list if it does not exist."""
         sagemaker = self.client("sagemaker")
         try:
             answer = sagemaker.list_pipeline_executions(PipelineName=pipeline_name)
@@ -81,12 +97,12 @@ class Airflow:
 
     def messages(self, run: Run) -> list[dict[str, Any]]:
         """Return the notifications that name this run, as the SQS subscription received them."""
-        self._messages += receive(self.settings)
+        self._messages += receive(self.settings, QUEUE)
         return [message for message in self._messages if run.run_id in message["Message"]]
 
 
 def environment(settings: StackSettings) -> dict[str, str]:
-    """Return what the tests need besides: DAGs of their own, and a connection that allows few executions."""
+    """Return what else the tests need: DAGs of their own, and a connection that allows few executions."""
     limited: Any = aws_connection(replace(settings, name_prefix="limited-"))
     limited["extra"]["service_config"]["sagemaker"]["max_executing"] = MAX_EXECUTING
     folders = {"dags": settings.dags_folder, "tests": Path(__file__).parent / "dags"}
@@ -95,6 +111,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         {"name": name, "classpath": bundle, "kwargs": {"path": str(path)}} for name, path in folders.items()
     ]
     return {
+        **PATIENT,
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "AIRFLOW_CONN_AWS_LIMITED": json.dumps(limited),
@@ -123,24 +140,28 @@ Scenario = Callable[[str], Run]
 
 @pytest.fixture(scope="package")
 def scenario(airflow: Airflow, request: pytest.FixtureRequest) -> Scenario:
-    """Return the ended training run of a scenario; those that the chosen tests need are started together."""
+    """Return the ended run of a scenario; those that the chosen tests need are started together."""
     (bad,) = upload(airflow.settings, {"bad/abalone.csv": BAD_ROW})
     confs: dict[str, dict[str, Any]] = {
         "accepted": {"ModelApprovalStatus": "Approved"},
         "rejected": {"ModelApprovalStatus": "Approved", "MseThreshold": 3.0},
         "awaiting_approval": {"ModelApprovalStatus": "PendingManualApproval"},
         "failed": {"InputData": bad},
+        "tuned": {"SkipQualityCheck": True, "RegisterNewBaseline": True},
     }
     ended: dict[str, Run] = {}
 
+    def dag_of(name: str) -> str:
+        return "abalone_tuned" if name == "tuned" else "abalone_train"
+
     def trigger(names: Iterable[str]) -> None:
         for name in names:
-            airflow.api.trigger("abalone_train", confs.pop(name), run_id=f"e2e_{name}")
+            airflow.api.trigger(dag_of(name), confs.pop(name), run_id=f"e2e_{name}")
 
     def run(name: str) -> Run:
         trigger({name} & confs.keys())
         if name not in ended:
-            ended[name] = airflow.finished("abalone_train", f"e2e_{name}")
+            ended[name] = airflow.finished(dag_of(name), f"e2e_{name}")
         return ended[name]
 
     trigger(QUICK_SCENARIOS)

@@ -303,5 +303,30 @@ def test_without_a_given_package_the_newest_approved_one_is_scored(
     )["ModelPackageSummaryList"]
     run = airflow.finished("abalone_score", airflow.api.trigger("abalone_score", {}))
     assert run.state == "success"
-    chosen = airflow.api.xcom(run.dag_id, run.run_id, "choose_inputs")
-    assert chosen["ModelPackageArn"] == approved[0]["ModelPackageArn"]
+    chosen, arn = airflow.api.xcom(run.dag_id, run.run_id, "choose_inputs"), approved[0]["ModelPackageArn"]
+    assert chosen["ModelPackageArn"] == arn
+    assert chosen["reason"].startswith(
+        f"Score with {arn}, the champion (newest Approved package) of abalone."
+    )
+
+
+@pytest.mark.thorough
+def test_a_package_that_was_rejected_or_deleted_meanwhile_is_not_scored(
+    airflow: Airflow, scenario: Scenario
+) -> None:
+    scenario("accepted")
+    sagemaker = airflow.client("sagemaker")
+    packages = [
+        sagemaker.create_model_package(ModelPackageGroupName="abalone", ModelApprovalStatus="Approved")
+        for _ in range(2)
+    ]
+    rejected, deleted = (package["ModelPackageArn"] for package in packages)
+    sagemaker.update_model_package(ModelPackageArn=rejected, ModelApprovalStatus="Rejected")
+    sagemaker.delete_model_package(ModelPackageName=deleted)
+    said = {rejected: f"{rejected} is Rejected", deleted: f"The model package {deleted} does not exist"}
+    run_ids = [airflow.api.trigger("abalone_score", {"ModelPackageArn": arn}) for arn in said]
+    for run_id, text in zip(run_ids, said.values(), strict=True):
+        run = airflow.finished("abalone_score", run_id)
+        assert (run.state, run.tasks["choose_inputs"]) == ("failed", "failed")
+        assert run.tasks["start_pipeline"] == "upstream_failed"
+        assert text in airflow.api.log("abalone_score", run_id, "choose_inputs")

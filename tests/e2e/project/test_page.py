@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.e2e.month import shown
 from tests.e2e.project.conftest import Airflow, Scenario
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -33,11 +34,6 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def shown(value: float) -> str:
-    """Return a metric as the page shows it, with four significant digits."""
-    return f"{value:.4g}"
-
-
 def test_the_numbers_of_each_run_are_those_of_its_record(
     airflow: Airflow, scenario: Scenario, page: Page
 ) -> None:
@@ -55,12 +51,12 @@ def test_the_numbers_of_each_run_are_those_of_its_record(
         record = airflow.api.xcom(DAG, run.run_id, "wait_for_pipeline", "execution")
         row = page.locator("tbody tr").filter(has=page.locator(f'a[href$="run_id={run.run_id}"]'))
         expect(row).to_contain_text(status)
-        assert record is not None, run
-        expect(row).to_contain_text(f"{round(record['instance_seconds'])} instance-s")
+        assert record is not None, airflow.api.task_instances(DAG, run.run_id)
+        expect(row).to_contain_text(shown.billed([record]))
         if name != "failed":
             gate = airflow.api.xcom(DAG, run.run_id, "branch_on_mse", "gate")
-            expect(row.locator("td").nth(3)).to_have_text(shown(gate["value"]))
-            expect(row.locator("td").nth(4)).to_have_text(shown(gate["threshold"]))
+            expect(row.locator("td").nth(3)).to_have_text(shown.number(gate["value"]))
+            expect(row.locator("td").nth(4)).to_have_text(shown.number(gate["threshold"]))
     for name in statuses:
         check_run(airflow, page, f"{address}&run_id={runs[name].run_id}", runs[name].run_id)
 
@@ -75,8 +71,7 @@ def check_run(airflow: Airflow, page: Page, address: str, run_id: str) -> None:
         cells = rows.nth(i).locator("td")
         expect(cells.nth(0)).to_have_text(step["name"])
         expect(cells.nth(2)).to_have_text(step["status"])
-        if step.get("bill"):
-            expect(cells.nth(5)).to_have_text(f"{round(step['bill']['instance_seconds'])} instance-s")
+        expect(cells.nth(5)).to_have_text(shown.billed_step(step))
     if cause := record["cause"]:
         expect(page.locator(".cause")).to_contain_text(cause["reason"])
         for line in cause["log_tail"]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sagemaker_local_runtime.settings import Settings
-from sagemaker_local_runtime.testing import Endpoint
+from sagemaker_local_runtime.testing_client import Endpoint
 from tests.e2e.project.conftest import MAX_EXECUTING, Airflow
 from tests.waiting import until
 

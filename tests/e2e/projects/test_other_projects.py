@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stack.settings import ROOT
-from tests.e2e.projects.walk import blocks, walk
+from tests.documents import blocks
+from tests.e2e.projects.walk import walk
 from tests.runtime.projects.test_own_image import customers
 
 COMPILED, OWN_IMAGE = "From a project to a green DAG", "With an image of your own"
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.thorough
 
 def with_dag(folder: Path) -> Path:
     """Write the DAG file of both projects."""
-    (dag_file,) = blocks("From a file to a green DAG", "python")
+    (dag_file,) = blocks("coming_from.md", "python", "From a file to a green DAG")
     (folder / "dags").mkdir()
     (folder / "dags" / "churn_dag.py").write_text(dag_file)
     return folder

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stack.settings import ROOT
-from tests.e2e.projects.walk import blocks, walk
+from tests.documents import blocks
+from tests.e2e.projects.walk import walk
 
 PROJECT = ROOT / "tests" / "projects" / "sdk_v2"
 HEADING = "From a file to a green DAG"
@@ -21,7 +22,7 @@ def test_the_documented_commands_end_in_a_green_dag(tmp_path: Path) -> None:
         shutil.copy(PROJECT / name, tmp_path)
     shutil.copytree(PROJECT / "code", tmp_path / "code")
     (tmp_path / "dags").mkdir()
-    (dag_file,) = blocks(HEADING, "python")
+    (dag_file,) = blocks("coming_from.md", "python", HEADING)
     (tmp_path / "dags" / "churn_dag.py").write_text(dag_file)
     result = (
         "GROUP=ChurnModelPackageGroup\n"

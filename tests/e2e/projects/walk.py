@@ -10,15 +10,7 @@ from pathlib import Path
 
 from stack.processes import free_port
 from stack.settings import ROOT
-
-PAGE = (ROOT / "docs" / "coming_from.md").read_text()
-
-
-def blocks(heading: str, language: str) -> list[str]:
-    """Return the code blocks of a section."""
-    _, _, section = PAGE.partition(f"\n## {heading}\n")
-    section, _, _ = section.partition("\n## ")
-    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+from tests.documents import blocks
 
 
 def walk(heading: str, folder: Path, *, then: str = "") -> None:
@@ -28,7 +20,9 @@ def walk(heading: str, folder: Path, *, then: str = "") -> None:
     :param folder: the folder with the project's files and ``dags/``.
     :param then: more commands, while the local runtime still runs.
     """
-    script = "\n".join(["set -eu", "trap 'kill $(jobs -p)' EXIT", *blocks(heading, "sh"), then])
+    script = "\n".join(
+        ["set -eu", "trap 'kill $(jobs -p)' EXIT", *blocks("coming_from.md", "sh", heading), then]
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "AIRFLOW_HOME": str(folder / "airflow"),

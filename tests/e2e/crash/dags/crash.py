@@ -20,6 +20,7 @@ from airflow.sdk import DAG, Context
 from botocore.httpsession import URLLib3Session
 
 from sagemaker_pipelines import (
+    SageMakerApproveModelPackageOperator,
     SageMakerPipelineExecutionSensor,
     SageMakerStartPipelineExecutionOperator,
 )
@@ -34,7 +35,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.run_id = self.point = ""
-        self.starts = 0
+        self.writes = 0
 
     def arm(self, context: Context, task_id: str) -> None:
         """Read the run's conf, and tell the test which process runs this try."""
@@ -61,12 +62,12 @@ _start_pipeline = SageMakerHook.start_pipeline
 
 
 def send(self: URLLib3Session, request: Any) -> Any:
-    """Pass the gate before each attempt of a call: at the second start the first answer was lost."""
+    """Pass the gate before each attempt of a call: at the second write the first answer was lost."""
     target = request.headers.get("X-Amz-Target") or ""
     action = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
-    if action == "StartPipelineExecution":
-        GATE.starts += 1
-        GATE.pass_by("before" if GATE.starts == 1 else "accepted")
+    if action in ("StartPipelineExecution", "UpdateModelPackage"):
+        GATE.writes += 1
+        GATE.pass_by("before" if GATE.writes == 1 else "accepted")
     elif action == "DescribePipelineExecution":
         GATE.pass_by("waiting", hold=False)
     return _send(self, request)
@@ -107,6 +108,20 @@ class OurWait(SageMakerPipelineExecutionSensor):
         return super().execute(context)
 
 
+class OurApproval(SageMakerApproveModelPackageOperator):
+    """Ours, with the gate, when it asks and when it is answered."""
+
+    def execute(self, context: Context) -> Any:
+        """Arm the gate first."""
+        GATE.arm(context, self.task_id)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Arm the gate first."""
+        GATE.arm(context, self.task_id)
+        return super().execute_complete(context, event)
+
+
 class ProviderStart(SageMakerStartPipelineOperator):
     """The provider's, with the gate."""
 
@@ -127,7 +142,7 @@ class ProviderWait(SageMakerPipelineSensor):
 
 # Long beside the time until a task waits, on a busy machine too.
 TIMEOUT = timedelta(seconds=90)
-RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
 
 def start(**kwargs: Any) -> Any:
@@ -173,3 +188,5 @@ if OURS:
         start() >> wait(deferrable=False, stop_on_kill=False)
     with dag("keep_deferred"):
         start() >> wait(deferrable=True, stop_on_kill=False)
+    with dag("approval"):
+        OurApproval(task_id="approve", model_package_arn="{{ dag_run.conf.package }}", **RETRIES)

@@ -1,0 +1,1 @@
+"""A chain of models, each compared with its champion, in one Airflow."""

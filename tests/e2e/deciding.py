@@ -1,0 +1,114 @@
+"""A real Airflow with a test's own DAG files, whose questions are answered through its REST API."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sagemaker_pipelines.airflow_client import AirflowClient
+from sagemaker_pipelines.exceptions import AirflowRequestError
+from stack.lifecycle import Stack
+from stack.processes import free_port
+from stack.settings import ROOT, StackSettings
+from tests.e2e.project.conftest import Airflow, Run
+from tests.waiting import PATIENT, until
+
+T = TypeVar("T")
+EXAMPLES = ROOT / "docs" / "examples"
+APPROVE = "approve_model"
+SECONDS = 800
+
+
+@contextmanager
+def airflow_of(
+    folder: Path,
+    dag_files: Iterable[Path],
+    *,
+    prepare: Callable[[StackSettings], dict[str, str]] = lambda _: {},
+) -> Iterator[Airflow]:
+    """Start a stack whose Airflow has these DAG files, next to the compiled definitions.
+
+    :param folder: everything it writes.
+    :param dag_files: the files, and folders of files.
+    :param prepare: makes more environment variables of Airflow's processes.
+    """
+    dags = folder / "dags"
+    shutil.copytree(ROOT / "dags" / "definitions", dags / "definitions")
+    for path in dag_files:
+        shutil.copytree(path, dags, dirs_exist_ok=True) if path.is_dir() else shutil.copy(path, dags)
+    settings = StackSettings(
+        state_dir=folder / "stack", airflow_port=free_port(), runtime_port=free_port(), dags_folder=dags
+    )
+    env = {**PATIENT, "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1", **prepare(settings)}
+    stack = Stack(settings, extra_env=env)
+    stack.up()
+    try:
+        yield Airflow(stack)
+    finally:
+        stack.down()
+
+
+def unpause(airflow: Airflow, dag_ids: Iterable[str]) -> None:
+    """Unpause DAGs, once their files are read."""
+    api, wanted = airflow.api, set(dag_ids)
+    until(lambda: api.dag_ids() >= wanted or api.import_errors(), "the DAG files")
+    assert not (errors := api.import_errors()), errors
+    for dag_id in wanted:
+        api.unpause(dag_id)
+
+
+def patiently(ask: Callable[[], T | None], what: str) -> T:
+    """Return the first true answer of an Airflow that may be too busy to answer."""
+
+    def answered() -> T | None:
+        try:
+            return ask()
+        except AirflowRequestError:
+            return None
+
+    return until(answered, what, seconds=SECONDS)
+
+
+def ended(airflow: Airflow, dag_id: str, run_id: str) -> Run:
+    """Return a run that has ended."""
+    return patiently(lambda: airflow.finished(dag_id, run_id), f"{dag_id} {run_id} to end")
+
+
+def question(api: AirflowClient, dag_id: str, run_id: str, task_id: str = APPROVE) -> dict[str, Any]:
+    """Return what a task asks, once it waits for the answer."""
+    path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+
+    def asked() -> dict[str, Any] | None:
+        waits = api.call("GET", path)["state"] == "awaiting_input"
+        return api.call("GET", f"{path}/-1/hitlDetails") if waits else None
+
+    return patiently(asked, f"{run_id} to ask")
+
+
+def answer(
+    api: AirflowClient,
+    dag_id: str,
+    run_id: str,
+    option: str,
+    reason: str = "",
+    *,
+    task_id: str = APPROVE,
+    acted: Callable[[], bool] = lambda: False,
+) -> None:
+    """Answer what a task asks, until it has ended or acted on the answer.
+
+    Airflow 3.3.2 fails an attempt that is answered before its process has ended, and the next one asks again.
+    """
+    path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+    body = {"chosen_options": [option], "params_input": {"reason": reason}}
+
+    def done() -> bool:
+        state = api.call("GET", path)["state"]
+        if state == "awaiting_input" and not api.call("GET", f"{path}/-1/hitlDetails")["response_received"]:
+            api.call("PATCH", f"{path}/-1/hitlDetails", json=body)
+        return acted() or state in ("success", "failed")
+
+    patiently(done, f"the answer to {run_id}")

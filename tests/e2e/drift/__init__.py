@@ -1,0 +1,1 @@
+"""One Airflow and two local runtimes, which play two accounts."""
