@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sagemaker_pipelines.exceptions import AirflowRequestError
+
 T = TypeVar("T")
 
 #: For Airflow's processes. A machine that does much else must not fail a task that lives: the laptop's 15 s
@@ -17,6 +19,8 @@ PATIENT = {
 
 # Nothing takes as long, except on a machine that does much else, and there it must not fail.
 GENEROUS_SECONDS = 180.0
+# What runs through an Airflow, with executions.
+RUN_SECONDS = 800.0
 
 
 def until(
@@ -39,3 +43,26 @@ def until(
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
         time.sleep(every)
     return answer
+
+
+def patiently(ask: Callable[[], T | None], what: str) -> T:
+    """Return the first true answer of an Airflow that may be too busy to answer, as on a locked SQLite.
+
+    :param ask: what is asked again and again; asking more than once does no more than asking once.
+    :param what: what is waited for, for the message.
+    :raises AssertionError: there was none in time; a note says what Airflow answered last.
+    """
+    refusals: list[str] = []
+
+    def answered() -> T | None:
+        try:
+            return ask()
+        except AirflowRequestError as error:
+            refusals.append(str(error))
+            return None
+
+    try:
+        return until(answered, what, seconds=RUN_SECONDS)
+    except AssertionError as error:
+        error.add_note(refusals[-1] if refusals else "Airflow refused nothing.")
+        raise

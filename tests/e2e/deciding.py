@@ -6,20 +6,17 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sagemaker_pipelines.airflow_client import AirflowClient
-from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.project.conftest import Airflow, Run
-from tests.waiting import PATIENT, until
+from tests.waiting import PATIENT, patiently, until
 
-T = TypeVar("T")
 EXAMPLES = ROOT / "docs" / "examples"
 APPROVE = "approve_model"
-SECONDS = 800
 
 
 @contextmanager
@@ -58,18 +55,6 @@ def unpause(airflow: Airflow, dag_ids: Iterable[str]) -> None:
     assert not (errors := api.import_errors()), errors
     for dag_id in wanted:
         api.unpause(dag_id)
-
-
-def patiently(ask: Callable[[], T | None], what: str) -> T:
-    """Return the first true answer of an Airflow that may be too busy to answer."""
-
-    def answered() -> T | None:
-        try:
-            return ask()
-        except AirflowRequestError:
-            return None
-
-    return until(answered, what, seconds=SECONDS)
 
 
 def ended(airflow: Airflow, dag_id: str, run_id: str) -> Run:

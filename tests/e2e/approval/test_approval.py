@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from stack.settings import ROOT
-from tests.e2e.deciding import APPROVE, EXAMPLES, airflow_of, answer, ended, patiently, question, unpause
+from tests.e2e.deciding import APPROVE, EXAMPLES, airflow_of, answer, ended, question, unpause
 from tests.e2e.project.conftest import Airflow
+from tests.waiting import patiently
 
 pytestmark = pytest.mark.thorough
 

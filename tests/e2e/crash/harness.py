@@ -19,7 +19,7 @@ from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
 from stack.processes import ProcessSpec, free_port
 from stack.settings import StackSettings
-from tests.waiting import until
+from tests.waiting import patiently, until
 
 PIPELINE = "crash"
 DAGS = Path(__file__).parent / "dags"
@@ -208,13 +208,14 @@ class Harness:
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
         """Change a run or a task instance as the UI's buttons do."""
-        self.api.call("PATCH", path, json=body)
+        patiently(lambda: self.api.call("PATCH", path, json=body), path)
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Clear a task as the UI's button does."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id]}
         body |= {"only_failed": False, "reset_dag_runs": True}
-        self.api.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+        path = f"/dags/{dag_id}/clearTaskInstances"
+        patiently(lambda: self.api.call("POST", path, json=body), path)
 
     def kill(self, name: str) -> None:
         """Kill one of Airflow's processes with SIGKILL; the scheduler's workers live on, as they do."""

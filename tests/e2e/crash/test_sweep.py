@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.exceptions import AirflowRequestError
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from stack.notifications import receive
 from tests.e2e.crash.harness import PIPELINE, Harness
@@ -42,20 +41,9 @@ def deferred(harness: Harness, dag_id: str) -> tuple[str, str]:
 def left_by(harness: Harness, new_state: str) -> tuple[str, str]:
     """Return the run and the execution of a wait that was marked and may not stop anything."""
     run_id, arn = deferred(harness, KEPT)
-    harness.until(lambda: marked_as(harness, run_id, new_state), "the mark")
+    harness.patch(f"/dags/{KEPT}/dagRuns/{run_id}/taskInstances/wait", {"new_state": new_state})
     harness.until(lambda: harness.api.run(KEPT, run_id)["state"] in ("success", "failed"), "the run's end")
     return run_id, arn
-
-
-def marked_as(harness: Harness, run_id: str, new_state: str) -> bool:
-    """Mark the wait as the UI does; SQLite may be locked just then, and the API answers 500."""
-    try:
-        harness.patch(f"/dags/{KEPT}/dagRuns/{run_id}/taskInstances/wait", {"new_state": new_state})
-    except AirflowRequestError as error:
-        if "Database error" not in str(error):
-            raise
-        return False
-    return True
 
 
 def delete_run(harness: Harness, dag_id: str, run_id: str) -> None:

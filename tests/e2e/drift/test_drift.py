@@ -17,8 +17,9 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from stack.airflow_env import aws_connection
 from stack.bootstrap import DATA_FILE, split_data, upload
 from stack.settings import ROOT, StackSettings
-from tests.e2e.deciding import EXAMPLES, airflow_of, answer, ended, patiently, question, unpause
+from tests.e2e.deciding import EXAMPLES, airflow_of, answer, ended, question, unpause
 from tests.e2e.project.conftest import Airflow
+from tests.waiting import patiently
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]  # three executions, one after the other
 

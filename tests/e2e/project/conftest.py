@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,21 @@ class Airflow:
             return []
         found: list[dict[str, Any]] = answer["PipelineExecutionSummaries"]
         return found
+
+    @contextmanager
+    def paused(self, dag_id: str) -> Iterator[None]:
+        """Pause a DAG that has no active backfill, while one is made: SQLite has one writer."""
+        until(lambda: not self.active_backfills(dag_id), "earlier backfills to end", seconds=RUN_SECONDS)
+        self.api.pause(dag_id)
+        try:
+            yield
+        finally:
+            self.api.unpause(dag_id)
+
+    def active_backfills(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the backfills whose end Airflow has not noticed, for which it looks every 30 s."""
+        backfills = self.api.call("GET", "/backfills", dag_id=dag_id)["backfills"]
+        return [backfill for backfill in backfills if backfill["completed_at"] is None]
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Airflow's command line where its processes run."""

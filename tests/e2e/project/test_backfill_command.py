@@ -21,10 +21,8 @@ SECONDS = 180.0
 
 @pytest.fixture
 def paused(airflow: Airflow) -> Iterator[None]:
-    """The scheduler does not write while the command makes its runs: SQLite has one writer."""
-    airflow.api.pause(DAG)
-    yield
-    airflow.api.unpause(DAG)
+    with airflow.paused(DAG):
+        yield
 
 
 def create(airflow: Airflow, conf: dict[str, object]) -> subprocess.CompletedProcess[str]:

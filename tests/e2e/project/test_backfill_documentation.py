@@ -23,10 +23,8 @@ DAG = "abalone_train"
 
 @pytest.fixture
 def paused(airflow: Airflow) -> Iterator[None]:
-    """SQLite has one writer, and no execution is needed here."""
-    airflow.api.pause(DAG)
-    yield
-    airflow.api.unpause(DAG)
+    with airflow.paused(DAG):
+        yield
 
 
 def shell(airflow: Airflow, script: str) -> str:
@@ -42,20 +40,15 @@ def shell(airflow: Airflow, script: str) -> str:
     return done.stdout
 
 
-def active(airflow: Airflow) -> Any:
-    """Return the backfill that has not ended."""
-    backfills = airflow.api.call("GET", "/backfills", dag_id=DAG)["backfills"]
-    return next((each for each in backfills if each["completed_at"] is None), None)
-
-
 def created(airflow: Airflow, command: str) -> Any:
-    """Create a backfill; Airflow refuses one while SQLite is locked, and while another one has not ended."""
+    """Create a backfill; Airflow refuses one while SQLite is locked."""
 
     def try_it() -> Any:
         shell(airflow, f"{command.strip()} || true")
-        return active(airflow)
+        return airflow.active_backfills(DAG)
 
-    return until(try_it, "the backfill to be created", every=1)
+    (backfill,) = until(try_it, "the backfill to be created", every=1)
+    return backfill
 
 
 def of_backfill(command: str, backfill: Mapping[str, Any], airflow: Airflow) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,17 +100,8 @@ def backfill_runs(airflow: Airflow) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def paused(airflow: Airflow) -> Iterator[None]:
-    """No other backfill runs, and the scheduler does not write while one is made: SQLite has one writer."""
-    deadline = time.monotonic() + 400
-    while any(
-        backfill["completed_at"] is None
-        for backfill in airflow.api.call("GET", "/backfills", dag_id=DAG)["backfills"]
-    ):
-        assert time.monotonic() < deadline, "another backfill has not ended"
-        time.sleep(1)
-    airflow.api.pause(DAG)
-    yield
-    airflow.api.unpause(DAG)
+    with airflow.paused(DAG):
+        yield
 
 
 @pytest.mark.usefixtures("paused")
