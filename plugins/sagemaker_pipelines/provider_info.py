@@ -32,8 +32,8 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "1.0",
                     },
                     "settle_seconds": {
-                        "description": "How long a trigger tells its task nothing, so that the executor has "
-                        "reported the end of the process that deferred it.",
+                        "description": "How long a task that has deferred or postponed itself stays so, so "
+                        "that the executor has reported the end of its process.",
                         "version_added": "0.2.0",
                         "type": "float",
                         "example": "2",

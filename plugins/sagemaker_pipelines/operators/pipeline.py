@@ -24,6 +24,7 @@ from sagemaker_pipelines.task.inputs import StartInputs
 from sagemaker_pipelines.task.runs import check_conf, with_backfill_values
 from sagemaker_pipelines.task.starting import StartAttempt, mark_succeeded
 from sagemaker_pipelines.task.waiting import ExecutionWaitMixin
+from sagemaker_pipelines.triggers.base import settle_seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -257,8 +258,12 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.end_if_killed()
 
     def _postpone(self, reason: str) -> AirflowRescheduleException:
-        """Return the exception that postpones the task outside a worker, without using up an attempt."""
-        delay = self.quota_retry_delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+        """Return the exception that postpones the task outside a worker, without using up an attempt.
+
+        The next process of the attempt must not begin before the executor has reported the end of this one.
+        """
+        jittered = self.quota_retry_delay * random.uniform(0.75, 1.25)  # noqa: S311
+        delay = max(settle_seconds(), jittered)
         self.log.warning("%s Retrying in %.0f s.", reason, delay)
         return AirflowRescheduleException(  # type: ignore[no-untyped-call]
             datetime.now(UTC) + timedelta(seconds=delay)

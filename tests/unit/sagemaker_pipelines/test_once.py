@@ -661,12 +661,14 @@ def test_stop_on_kill_false_leaves_it_running(endpoint: Endpoint, store: TaskSta
 
 
 def test_a_full_quota_waits_outside_a_worker_and_spends_no_retry(
-    endpoint: Endpoint, store: TaskStateStore
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint.refusals = ["ResourceLimitExceeded"]
-    with pytest.raises(AirflowRescheduleException) as caught:
-        start(endpoint, quota_retry_delay=60).execute(context_of(store))
-    assert 40 < (caught.value.reschedule_date - datetime.now(UTC)).total_seconds() < 80
+    monkeypatch.setattr(operators_pipeline, "settle_seconds", lambda: 20)
+    for asked, least, most in ((60, 40, 80), (1, 15, 20)):
+        endpoint.refusals = ["ResourceLimitExceeded"]
+        with pytest.raises(AirflowRescheduleException) as caught:
+            start(endpoint, quota_retry_delay=asked).execute(context_of(store))
+        assert least < (caught.value.reschedule_date - datetime.now(UTC)).total_seconds() <= most
     start(endpoint).execute(context_of(store))
     assert len(endpoint.executions) == 1
 
