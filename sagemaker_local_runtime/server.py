@@ -24,12 +24,14 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 512
 _STOP_SECONDS = 10.0
+# Held by the server that runs: moto's state is the process's, and a second server would empty the first's.
+_only_one = threading.Lock()
 
 
 class LocalServer:
     """A local runtime in this process: an HTTP server in a thread, and the services behind it.
 
-    It is also a context manager. A process can run one server at a time, since moto's state is global.
+    It is also a context manager. A process can run one server at a time.
 
     :param settings: how to start it.
     """
@@ -41,13 +43,15 @@ class LocalServer:
         self._application: Application
         self._static: StaticServices
         self._lock: DataLock | None = None
+        self._is_the_one = False
         self._http: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> LocalServer:
         """Start listening, restore what the data directory holds, and answer requests.
 
-        :raises SettingsError: the port or the data directory is in use or cannot be used.
+        :raises SettingsError: the port or the data directory is in use or cannot be used, or another server
+            runs in this process.
         """
         if not is_loopback(self.settings.host):
             logger.warning(
@@ -59,6 +63,7 @@ class LocalServer:
         listener = _listen(self.settings)
         try:
             self._lock = DataLock(self.settings.data_dir)
+            self._require_to_be_the_one()
             host, port = self.settings.host, listener.getsockname()[1]
             self.endpoint_url = f"http://{f'[{host}]' if ':' in host else _reachable(host)}:{port}"
             account = Account(self.settings, self.endpoint_url)
@@ -108,10 +113,21 @@ class LocalServer:
         self.runtime.account.close()
         self._release()
 
+    def _require_to_be_the_one(self) -> None:
+        self._is_the_one = _only_one.acquire(blocking=False)
+        if not self._is_the_one:
+            raise SettingsError(
+                "A local runtime runs in this process already. Stop it, or run one of the two in a process of "
+                "its own, such as the fixture local_runtime_process."
+            )
+
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        if self._is_the_one:
+            self._is_the_one = False
+            _only_one.release()
 
     def __enter__(self) -> LocalServer:
         """Start."""

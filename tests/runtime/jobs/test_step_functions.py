@@ -14,7 +14,8 @@ import pytest
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.target import Target
-from sagemaker_local_runtime.testing import LocalRuntime
+from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.testing_client import Endpoint
 from sagemaker_pipelines.aws.adoption import adopt, deployed_source
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from tests.waiting import until
@@ -25,7 +26,7 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9
 _SECONDS = 600.0
 
 
-def deploy(runtime: LocalRuntime, requirements: str = "") -> None:
+def deploy(runtime: Endpoint, requirements: str = "") -> None:
     """Deploy the pipeline ``functions`` of ``step_client.py``."""
     client = str(Path(__file__).with_name("step_client.py"))
     ended = subprocess.run(
@@ -40,7 +41,7 @@ def deploy(runtime: LocalRuntime, requirements: str = "") -> None:
 
 
 def run(
-    runtime: LocalRuntime, count: str, *, pipeline: str = "functions"
+    runtime: Endpoint, count: str, *, pipeline: str = "functions"
 ) -> tuple[str, dict[str, dict[str, Any]]]:
     """Execute the pipeline, and return the execution's status and its steps."""
     arn = runtime.start(pipeline, {"Count": count})
@@ -48,7 +49,7 @@ def run(
     return status, runtime.steps(arn)
 
 
-def result(runtime: LocalRuntime, step: dict[str, Any]) -> Any:
+def result(runtime: Endpoint, step: dict[str, Any]) -> Any:
     """Return what a function has returned."""
     job = runtime.client("sagemaker").describe_training_job(
         TrainingJobName=step["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
@@ -141,12 +142,12 @@ def test_a_function_is_not_taken_from_the_cache_but_a_selective_execution_takes_
 
 @pytest.mark.thorough
 def test_a_function_has_the_packages_of_its_requirements(
-    wheelhouse: Wheelhouse, local_runtime: LocalRuntime, tmp_path: Path
+    wheelhouse: Wheelhouse, local_runtime_process: RuntimeProcess, tmp_path: Path
 ) -> None:
     wheelhouse.add("words", "1.2")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("words==1.2\n")
-    deploy(local_runtime, str(requirements))
-    status, steps = run(local_runtime, "3")
+    deploy(local_runtime_process, str(requirements))
+    status, steps = run(local_runtime_process, "3")
     assert status == "Succeeded", steps
-    assert result(local_runtime, steps["Make"])["version"] == "1.2"
+    assert result(local_runtime_process, steps["Make"])["version"] == "1.2"

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
+from sagemaker_local_runtime.testing_client import Endpoint
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_real_jobs import job, processes
@@ -101,20 +102,26 @@ def test_a_refused_put_leaves_the_object_that_was_there(runtime: RuntimeProcess,
 
 
 def waiting_job(gate: Path) -> dict[str, Any]:
-    """Return a definition whose job fails when the gate exists; ``started`` beside it says that it runs."""
+    """Return a definition whose job fails when the gate exists."""
     code = (
-        f"import pathlib, sys, time; gate = pathlib.Path({str(gate)!r}); gate.with_name('started').touch()\n"
+        f"import pathlib, sys, time; gate = pathlib.Path({str(gate)!r}); print('started', flush=True)\n"
         "while not gate.exists(): time.sleep(0.05)\n"
         "sys.exit('as the gate says')"
     )
     return pipeline(job("Wait", code))
 
 
+def until_its_job_runs(runtime: Endpoint) -> None:
+    """Wait for a job's output, which the runtime reads once it has recorded the job's process."""
+    logs = runtime.settings.data_dir / "jobs"
+    until(lambda: any("started" in log.read_text() for log in logs.rglob("output.log")), "the job")
+
+
 def test_an_execution_whose_job_ends_on_a_full_disk_ends_when_there_is_room(
     runtime: RuntimeProcess, disk: SmallDisk, tmp_path: Path
 ) -> None:
     arn = runtime.start(runtime.create_pipeline(waiting_job(tmp_path / "gate")))
-    until((tmp_path / "started").exists, "the job")
+    until_its_job_runs(runtime)
     disk.fill()
     (tmp_path / "gate").touch()
     until(lambda: not processes(str(tmp_path / "gate")), "the job's end")
@@ -130,7 +137,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_running_until_it_can(
 ) -> None:
     local_runtime = runtimes[0]
     arn = local_runtime.start(local_runtime.create_pipeline(waiting_job(tmp_path / "gate")))
-    until((tmp_path / "started").exists, "the job")
+    until_its_job_runs(local_runtime)
     database = local_runtime.runtime.account.store._db
     database.execute("PRAGMA query_only = ON")
     (tmp_path / "gate").touch()
@@ -147,7 +154,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_running_until_it_can(
 def test_a_stop_that_was_refused_can_be_asked_for_again(runtimes: list[LocalRuntime], tmp_path: Path) -> None:
     local_runtime = runtimes[0]
     arn = local_runtime.start(local_runtime.create_pipeline(waiting_job(tmp_path / "gate")))
-    until((tmp_path / "started").exists, "the job")
+    until_its_job_runs(local_runtime)
     database, sagemaker = local_runtime.runtime.account.store._db, local_runtime.client("sagemaker")
     database.execute("PRAGMA query_only = ON")
     refused(sagemaker.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=token())

@@ -122,7 +122,7 @@ def chunked(runtime: LocalRuntime, service: str, target: str, body: bytes) -> by
 def test_a_chunked_request_is_answered(runtime: LocalRuntime) -> None:
     assert b'{"Models": []}' in chunked(runtime, "sagemaker", "SageMaker.ListModels", b"2\r\n{}\r\n0\r\n\r\n")
     answer = chunked(runtime, "logs", "Logs_20140328.DescribeLogGroups", b"2\r\n{}\r\n0\r\n\r\n")
-    assert b'"logGroups": []' in answer
+    assert b'"logGroups": [' in answer
 
 
 @pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\n{}", b"-5\r\n{}\r\n"])
@@ -333,18 +333,18 @@ def test_no_invocation_ends_in_500(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("member", ["../../escape", "/tmp/escape", "a/../../escape"])
-def test_an_archive_cannot_write_outside_of_its_function(local_runtime: LocalRuntime, member: str) -> None:
+def test_an_archive_cannot_write_outside_of_its_function(runtime: LocalRuntime, member: str) -> None:
     source = "import os\ndef run(event, context):\n    return sorted(os.listdir('..'))\n"
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as target:
         target.writestr("handler.py", source)
         target.writestr(member, "x")
     name = f"f{abs(hash(member))}"
-    create_function(local_runtime, "", name, Code={"ZipFile": content.getvalue()})
-    answer = local_runtime.client("lambda").invoke(FunctionName=name)
+    create_function(runtime, "", name, Code={"ZipFile": content.getvalue()})
+    answer = runtime.client("lambda").invoke(FunctionName=name)
     assert json.loads(answer["Payload"].read()) == ["code", "invocation.json"]
     assert not Path("/tmp/escape").exists()
-    assert not list(local_runtime.settings.data_dir.rglob("escape"))
+    assert not list(runtime.settings.data_dir.rglob("escape"))
 
 
 def test_a_client_that_goes_away_leaves_no_thread_or_file(runtime: LocalRuntime) -> None:

@@ -67,6 +67,17 @@ def test_a_data_directory_serves_one_runtime_at_a_time(local_runtime: LocalRunti
         LocalServer(Settings(data_dir=local_runtime.settings.data_dir, port=0)).start()
 
 
+def test_a_process_has_one_runtime_at_a_time(local_runtime: LocalRuntime, tmp_path: Path) -> None:
+    """A second one used to empty the first one's S3 and IAM."""
+    uri = local_runtime.put("kept", b"1")
+    other = Settings(data_dir=tmp_path / "other", port=0)
+    with pytest.raises(SettingsError, match=r"runs in this process already.*local_runtime_process"):
+        LocalServer(other).start()
+    assert local_runtime.get(uri) == b"1"
+    local_runtime.close()
+    LocalRuntime(other).close()
+
+
 def test_health_names_the_process_and_its_data(local_runtime_process: RuntimeProcess) -> None:
     health = local_runtime_process._control("GET", "health")
     assert health["status"] == "ok"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,9 @@ def test_nothing_is_created_without_consent_or_in_an_account_that_lacks_somethin
 def process(runtime: LocalRuntime, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A run in a process of its own, whose first job waits."""
     command = [sys.executable, "-m", "sagemaker_pipelines", "smoke", "--yes", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # A shell in the background ignores SIGINT, and so would this process.
+    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default) as process:
         until(lambda: runtime.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"], "a job")
         yield process
         process.kill()
