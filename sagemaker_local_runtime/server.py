@@ -117,8 +117,8 @@ class LocalServer:
         self._is_the_one = _only_one.acquire(blocking=False)
         if not self._is_the_one:
             raise SettingsError(
-                "A local runtime runs in this process already. Stop it, or run one of the two in a process of "
-                "its own, such as the fixture local_runtime_process."
+                "A local runtime runs in this process already. Stop it, or run one of the two in a process "
+                "of its own, such as the fixture local_runtime_process."
             )
 
     def _release(self) -> None:
