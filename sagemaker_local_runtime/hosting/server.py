@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 
 from sagemaker_local_runtime.exceptions import AwsError, JobFailedError, JobStoppedError
@@ -25,6 +25,10 @@ _WORKER = "sagemaker_local_runtime.images.hosting"
 _POLL_SECONDS, _RESTART_SECONDS = 0.05, 1.0
 _DEFAULT_TYPE = "text/csv"
 _ENDED = "The process of the container has ended, and is being started again. Try again later."
+_NO_ANSWER = (
+    "The container gave no complete answer: {}. If its process has ended, it is being started again. "
+    "Try again later."
+)
 # As in https://github.com/RamVegiraju/SageMaker-Deployment/issues/3.
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency "
@@ -46,6 +50,8 @@ class ModelServer:
         self._thread = threading.Thread(
             target=self._run, name=f"endpoint-{container.log.stream}", daemon=True
         )
+        # The program answers one request at a time.
+        self._turn = threading.Lock()
         self._healthy = False
         self._failure: str | None = None
 
@@ -73,23 +79,28 @@ class ModelServer:
         :raises ModelFailedError: the model answered with an error, or not in time.
         :raises AwsError: ServiceUnavailable, while the program is started again after it has ended.
         """
-        port = self._port()
-        if port is None:
-            raise AwsError(_ENDED, code="ServiceUnavailable", status=503)
         wanted = accept if accept and accept != "*/*" else self._default_accept
         headers = {"Content-Type": content_type or _DEFAULT_TYPE, "Accept": wanted}
+        if not self._turn.acquire(timeout=ANSWER_SECONDS):
+            raise ModelFailedError(0, _TIMED_OUT)
         try:
+            port = self._port()
+            if port is None:
+                raise AwsError(_ENDED, code="ServiceUnavailable", status=503)
             status, response = _post(port, self._path, body, headers)
         except TimeoutError as error:
             raise ModelFailedError(0, _TIMED_OUT) from error
         except (OSError, HTTPException, ValueError) as error:
-            raise AwsError(_ENDED, code="ServiceUnavailable", status=503) from error
+            reason = f"{type(error).__name__}: {error}"
+            raise AwsError(_NO_ANSWER.format(reason), code="ServiceUnavailable", status=503) from error
+        finally:
+            self._turn.release()
         if status >= 400:
             raise ModelFailedError(status, response.body.decode("utf-8", "replace"))
         return response
 
     def stop(self) -> None:
-        """End the program; its files but the log are removed."""
+        """End the program; its files are removed, and CloudWatch Logs keeps its log."""
         self._container.interrupt.set()
 
     def join(self, seconds: float) -> None:
@@ -108,9 +119,10 @@ class ModelServer:
         try:
             container.packages.use(self._image)
             stage_model(container, self._definition)
-            while self._run_once():
-                container.check_not_stopped()
+            self._run_once()
+            while self._healthy:
                 time.sleep(_RESTART_SECONDS)
+                self._run_again()
         except JobStoppedError:
             pass
         except (AwsError, JobFailedError, OSError) as error:
@@ -121,8 +133,17 @@ class ModelServer:
             shutil.rmtree(container.folder.path, ignore_errors=True)
             container.interrupt.close()
 
-    def _run_once(self) -> bool:
-        """Run the program to its end; return whether it should be started again."""
+    def _run_again(self) -> None:
+        """Run the program to its end; what prevents its start, such as a full disk, may pass."""
+        container = self._container
+        container.check_not_stopped()
+        try:
+            self._run_once()
+        except (JobFailedError, OSError) as error:
+            container.log.add_line(f"The container cannot be started again yet: {error}")
+
+    def _run_once(self) -> None:
+        """Run the program to its end."""
         container = self._container
         plan = {
             **served_image(self._image),
@@ -143,7 +164,6 @@ class ModelServer:
         if not self._healthy:
             reason = container.read_message(_ERROR) or f"it ended with exit code {ended.exit_code}"
             self._failure = f"{reason}{container.packages.notes}"
-        return self._healthy
 
     def _environment(self) -> dict[str, str]:
         return {"SM_MODEL_DIR": MODEL_FOLDER, **self._definition.get("Environment", {})}
@@ -158,7 +178,7 @@ class ModelServer:
 
 
 def _post(port: int, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Response]:
-    """Send a request; what answers is not trusted, so the size and the time of the answer are bounded.
+    """Send a request; what answers is not trusted, so the size of the body and its time are bounded.
 
     :raises TimeoutError: the answer does not come in time.
     """
@@ -171,9 +191,11 @@ def _post(port: int, path: str, body: bytes, headers: Mapping[str, str]) -> tupl
         while chunk := answer.read1(1 << 16):
             content += chunk
             if len(content) > MAX_BODY:
-                raise ModelFailedError(answer.status, f"The response is larger than {MAX_BODY} bytes.")
+                raise ModelFailedError(500, f"The response is larger than {MAX_BODY} bytes.")
             if time.monotonic() > deadline:
                 raise TimeoutError
+        if answer.length:
+            raise IncompleteRead(content, answer.length)
         kind = answer.headers.get("Content-Type") or "application/octet-stream"
         return answer.status, Response(content, kind)
     finally:

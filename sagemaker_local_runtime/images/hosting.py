@@ -34,7 +34,7 @@ class _Request(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status, response = self.server.answer(body, self.headers["Content-Type"], self.headers["Accept"])
         self.send_response(status)
-        self.send_header("Content-Type", _one_line(response.content_type))
+        self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         self.wfile.write(response.body)
@@ -51,6 +51,8 @@ class _Server(HTTPServer):
     :param seconds: the longest that a request may take.
     """
 
+    request_queue_size = 128
+
     def __init__(self, handler: Handler, path: str, seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
         self.path = path
@@ -60,7 +62,7 @@ class _Server(HTTPServer):
         """Return the status and the response for one payload."""
         faulthandler.dump_traceback_later(self._seconds, exit=True)
         try:
-            return 200, self._handler(body, content_type, accept)
+            return 200, _sendable(self._handler(body, content_type, accept))
         except ImageError as error:
             print(error, flush=True)
             return error.status, _text(str(error))
@@ -91,8 +93,18 @@ def _text(message: str) -> Response:
     return Response(message.encode("utf-8", "replace"), "text/plain")
 
 
-def _one_line(value: str) -> str:
-    return " ".join(value.split()) or "application/octet-stream"
+def _sendable(response: Response) -> Response:
+    """Return a response with a content type that HTTP can carry.
+
+    :raises TypeError: a script returned something else than a text.
+    :raises UnicodeEncodeError: the text has characters that HTTP cannot carry.
+    """
+    kind: Any = response.content_type
+    if not isinstance(kind, str):
+        raise TypeError(f"the script returned the content type {kind!r}; expected a text such as 'text/csv'")
+    kind = " ".join(kind.split()) or "application/octet-stream"
+    kind.encode("latin-1")
+    return Response(response.body, kind)
 
 
 if __name__ == "__main__":
