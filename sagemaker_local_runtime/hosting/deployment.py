@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 import secrets
+import shutil
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from sagemaker_local_runtime.account import Account
 from sagemaker_local_runtime.exceptions import ValidationError
 from sagemaker_local_runtime.hosting.exceptions import NotHealthyError
-from sagemaker_local_runtime.hosting.server import ModelServer
+from sagemaker_local_runtime.hosting.server import ANSWER_SECONDS, ModelServer
+from sagemaker_local_runtime.images.catalog import LocalImage
 from sagemaker_local_runtime.images.handler import Response
 from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.jobs.container import Container, JobFiles
@@ -43,26 +47,42 @@ class DeploymentFactory:
 
         :param endpoint: the name of the endpoint.
         :param config: the configuration, with the containers of each variant under ``_containers``.
+        :raises AwsError: nothing stands in for an image any more.
+        :raises OSError: a container cannot be started; none is left.
         """
-        servers = {
-            name: [self._server(endpoint, name, number, found) for number, found in enumerate(containers, 1)]
+        variants = {
+            name: [(self._jobs.images.find(container["Image"]), container) for container in containers]
             for name, containers in config["_containers"].items()
         }
+        with ExitStack() as undo:
+            servers: dict[str, list[ModelServer]] = {name: [] for name in variants}
+            for name, containers in variants.items():
+                for number, (image, definition) in enumerate(containers, 1):
+                    server = self._server(endpoint, name, number, image, definition)
+                    undo.callback(server.stop)
+                    servers[name].append(server)
+            undo.pop_all()
         return Deployment(config, servers)
 
     def close(self) -> None:
         """Stop sending logs."""
         self._shipper.close()
 
-    def _server(self, endpoint: str, variant: str, number: int, definition: Document) -> ModelServer:
+    def _server(
+        self, endpoint: str, variant: str, number: int, image: LocalImage, definition: Document
+    ) -> ModelServer:
         instance = f"i-{secrets.token_hex(8)}a"
         folder = JobFolder(self.folder / f"{endpoint}-{instance}")
         folder.path.mkdir(parents=True)
         # As AWS names it: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         stream = f"{variant}/{instance}" + (f"/container-{number}" if number > 1 else "")
-        log = self._shipper.open(f"/aws/sagemaker/Endpoints/{endpoint}", stream, folder.log)
+        try:
+            log = self._shipper.open(f"/aws/sagemaker/Endpoints/{endpoint}", stream, folder.log)
+        except OSError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         container = Container(self._storage, JobFiles(folder, self._jobs.sandbox, log), self._jobs.packages)
-        server = ModelServer(container, self._jobs.images.find(definition["Image"]), definition)
+        server = ModelServer(container, image, definition)
         server.start()
         return server
 
@@ -76,6 +96,19 @@ class Deployment:
 
     def __init__(self, config: Document, servers: Mapping[str, list[ModelServer]]) -> None:
         self.config, self._servers = config, servers
+        self._requests = 0
+        self._answered = threading.Condition()
+
+    def __enter__(self) -> Deployment:
+        """Begin a request; :meth:`drain` waits for its end."""
+        with self._answered:
+            self._requests += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._answered:
+            self._requests -= 1
+            self._answered.notify_all()
 
     def wait_until_healthy(self) -> None:
         """Wait until every container has loaded its model.
@@ -115,6 +148,11 @@ class Deployment:
             response = server.ask(body, content_type, None)
             body, content_type = response.body, response.content_type
         return name, last.ask(body, content_type, accept)
+
+    def drain(self) -> None:
+        """Wait until the requests that have begun are answered, at most as long as one may take."""
+        with self._answered:
+            self._answered.wait_for(lambda: not self._requests, ANSWER_SECONDS)
 
     def stop(self) -> None:
         """End the containers and wait for them."""

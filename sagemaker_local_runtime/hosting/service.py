@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from sagemaker_local_runtime.account import Account
@@ -47,7 +48,7 @@ class EndpointService:
         self.configs = EndpointConfigs(account, models, jobs.images)
         self._factory = DeploymentFactory(account, storage, jobs)
         self._serving: dict[str, Deployment] = {}
-        self._starting: dict[str, Deployment] = {}
+        self._started: set[Deployment] = set()
         self._changed = threading.Condition(threading.RLock())
         self._closing = False
 
@@ -69,7 +70,9 @@ class EndpointService:
         }
         with self._changed:
             with self._store.transaction():
-                if not self._store.insert(_KIND, name, document):
+                # "The name is case-insensitive in CreateEndpoint": the API reference of CreateEndpoint.
+                taken = any(other["EndpointArn"] == arn for other in self._store.list(_KIND))
+                if taken or not self._store.insert(_KIND, name, document):
                     raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
                 put_tags(self._store, arn, request.get("Tags") or [])
             self._deploy(name, config)
@@ -153,13 +156,15 @@ class EndpointService:
         :param variant: the production variant; None chooses one by the weights.
         :raises AwsError: the endpoint is not in service, or its model failed.
         """
-        with self._changed:
-            deployment = self._serving.get(name)
-        if deployment is None:
-            # As in https://github.com/aws/amazon-sagemaker-examples/issues/293.
-            account = self._account.settings.account_id
-            raise ValidationError(f"Endpoint {name} of account {account} not found.")
-        return deployment.invoke(body, content_type, accept, variant)
+        with ExitStack() as request:
+            with self._changed:
+                deployment = self._serving.get(name)
+                if deployment is None:
+                    # As in https://github.com/aws/amazon-sagemaker-examples/issues/293.
+                    account = self._account.settings.account_id
+                    raise ValidationError(f"Endpoint {name} of account {account} not found.")
+                request.enter_context(deployment)
+            return deployment.invoke(body, content_type, accept, variant)
 
     def wait(self, name: str, stop_event: threading.Event) -> Document:
         """Wait until an endpoint is no longer being changed, and return its Describe answer.
@@ -185,17 +190,13 @@ class EndpointService:
                     PendingDeploymentSummary=None,
                     FailureReason=_INTERRUPTED if status == "Updating" else document.get("FailureReason"),
                 )
-                with self._changed:
-                    try:
-                        self._deploy(name, document["_config"])
-                    except AwsError as error:  # nothing stands in for its image any more
-                        self._update(name, "Failed", FailureReason=error.message)
+                self._deploy(name, document["_config"])
 
     def shutdown(self) -> None:
         """End every process; the next runtime brings the endpoints back."""
         with self._changed:
             self._closing = True
-            deployments = [*self._serving.values(), *self._starting.values()]
+            deployments = [*self._started]
         for deployment in deployments:
             deployment.stop()
         self._factory.close()
@@ -204,17 +205,21 @@ class EndpointService:
         """Start a configuration in the background."""
         if self._closing:
             raise AwsError("The local runtime is shutting down.", code="ServiceUnavailable", status=503)
-        self._starting[name] = deployment = self._factory.start(name, config)
         threading.Thread(
-            target=self._replace, args=(name, deployment), name=f"deploy-{name}", daemon=True
+            target=self._replace, args=(name, config), name=f"deploy-{name}", daemon=True
         ).start()
 
-    def _replace(self, name: str, deployment: Deployment) -> None:
-        """Serve a deployment once it is healthy; no exception may escape."""
-        reason: str | None = None
+    def _replace(self, name: str, config: Document) -> None:
+        """Serve a configuration once it is healthy; no exception may escape."""
+        deployment, reason = None, None
         try:
+            with self._changed:
+                if self._closing:
+                    return
+                deployment = self._factory.start(name, config)
+                self._started.add(deployment)
             deployment.wait_until_healthy()
-        except NotHealthyError as error:
+        except (NotHealthyError, AwsError, OSError) as error:
             reason = str(error)
         if self._closing:
             return
@@ -223,10 +228,10 @@ class EndpointService:
         except Exception:
             _log.exception("Recording the deployment of endpoint %s failed", name)
 
-    def _end_deployment(self, name: str, deployment: Deployment, reason: str | None) -> None:
+    def _end_deployment(self, name: str, deployment: Deployment | None, reason: str | None) -> None:
         with self._changed:
-            replaced: Deployment | None = deployment
-            if reason is None:
+            replaced = deployment
+            if deployment is not None and reason is None:
                 changes: dict[str, Any] = {
                     "EndpointConfigName": deployment.config["EndpointConfigName"],
                     "_config": deployment.config,
@@ -237,16 +242,21 @@ class EndpointService:
                 # An update that fails is rolled back: the endpoint still serves what it did.
                 status = "InService" if name in self._serving else "Failed"
                 self._update(name, status, PendingDeploymentSummary=None, FailureReason=reason)
-            self._starting.pop(name, None)
             self._changed.notify_all()
         if replaced is not None:
-            replaced.stop()
+            replaced.drain()
+            self._stop(replaced)
+
+    def _stop(self, deployment: Deployment) -> None:
+        deployment.stop()
+        with self._changed:
+            self._started.discard(deployment)
 
     def _delete(self, name: str) -> None:
         with self._changed:
             deployment = self._serving.pop(name, None)
         if deployment is not None:
-            deployment.stop()
+            self._stop(deployment)
         self._store.persist(lambda: self._forget(name))
 
     def _forget(self, name: str) -> None:
