@@ -18,7 +18,7 @@ from sagemaker_local_runtime.client_environment import client_environment
 from sagemaker_local_runtime.data_lock import Server, announced, server_of
 from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 
-_HEALTH_SECONDS = 30.0
+_HEALTH_SECONDS, _STOP_SECONDS = 30.0, 120.0
 _POLL_SECONDS = 0.1
 
 DataDir = Annotated[Path, typer.Option(help="The directory that keeps objects, jobs and records.")]
@@ -41,13 +41,19 @@ def up(context: typer.Context, data_dir: DataDir = DATA_DIR) -> None:
 
 
 def down(data_dir: DataDir = DATA_DIR) -> None:
-    """Stop the local runtime that uses a data directory; it keeps its data."""
+    """Stop the local runtime that uses a data directory, and wait until it has ended; it keeps its data."""
     server = server_of(data_dir)
     if server is None:
         typer.echo(f"No local runtime uses {data_dir}.")
         return
     os.kill(server.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
     while server_of(data_dir) == server:
+        if time.monotonic() > deadline:
+            raise LocalRuntimeError(
+                f"The local runtime at {server.endpoint_url}, process {server.pid}, has not ended within "
+                f"{_STOP_SECONDS:.0f} s. Wait, or end it with `kill -9 {server.pid}`; it keeps its data."
+            )
         time.sleep(_POLL_SECONDS)
     typer.echo(f"Stopped the local runtime at {server.endpoint_url}.")
 
@@ -78,7 +84,8 @@ def _start(data_dir: Path, options: list[str]) -> Server:
     data_dir.mkdir(parents=True, exist_ok=True)
     path = data_dir / "server.log"
     command = [sys.executable, "-m", "sagemaker_local_runtime", "--data-dir", str(data_dir), *options]
-    with path.open("wb") as log:
+    with path.open("ab") as log:
+        start = log.tell()
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
@@ -87,7 +94,7 @@ def _start(data_dir: Path, options: list[str]) -> Server:
         if server is not None and server.pid == process.pid:
             return server
         time.sleep(_POLL_SECONDS)
-    output = path.read_text(encoding="utf-8", errors="replace").strip()
+    output = path.read_bytes()[start:].decode("utf-8", "replace").strip()
     raise LocalRuntimeError(f"The local runtime did not start. Its output, from {path}: {output}")
 
 

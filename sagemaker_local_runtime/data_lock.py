@@ -13,6 +13,7 @@ from typing import IO
 from sagemaker_local_runtime.exceptions import SettingsError
 
 _TRIES, _MOMENT = 5, 0.02
+_START_SECONDS, _POLL_SECONDS = 60.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,29 @@ class DataLock:
         self._file.close()
 
 
-def server_of(data_dir: Path) -> Server | None:
-    """Return the server that uses a data directory; None if there is none, or if it does not answer yet."""
+def server_of(data_dir: Path, start_seconds: float = _START_SECONDS) -> Server | None:
+    """Return the server that uses a data directory, or None.
+
+    :param data_dir: the data directory.
+    :param start_seconds: how long to wait for a server that does not answer yet, since it is starting.
+    :raises SettingsError: it has not answered by then.
+    """
     if not (data_dir / "lock").exists():
         return None
-    with _open(data_dir) as file:
-        return None if _take(file) else announced(data_dir)
+    deadline = time.monotonic() + start_seconds
+    while True:
+        with _open(data_dir) as file:
+            # Shared, so that several processes may ask at the same time.
+            if _take(file, fcntl.LOCK_SH):
+                return None
+        if server := announced(data_dir):
+            return server
+        if time.monotonic() > deadline:
+            raise SettingsError(
+                f"A server uses {data_dir}, but has not said within {start_seconds:.0f} s where it answers. "
+                f"Try again later, or see {data_dir / 'server.log'} for what it does."
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 def announced(data_dir: Path) -> Server | None:
@@ -92,9 +110,9 @@ def _open(data_dir: Path) -> IO[str]:
         ) from error
 
 
-def _take(file: IO[str]) -> bool:
+def _take(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
