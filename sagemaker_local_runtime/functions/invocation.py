@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import signal
-import stat
 import sys
 import time
 import uuid
@@ -21,6 +19,7 @@ from sagemaker_local_runtime.functions.code import FunctionCode
 from sagemaker_local_runtime.jobs.logs import JobLog, LogShipper
 from sagemaker_local_runtime.jobs.process import Interrupt, ProcessEnd, run_process
 from sagemaker_local_runtime.jobs.sandbox import CONTAINER_ROOT, JobFolder, Sandbox
+from sagemaker_local_runtime.jobs.untrusted import read_file
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_PAYLOAD = 6 << 20
@@ -183,10 +182,10 @@ def _result(invocation: Invocation, folder: JobFolder, ended: ProcessEnd) -> Inv
         )
     if ended.cause == "stop":
         return _failure(invocation, "Runtime.ExitError", "The local runtime is shutting down")
-    error = _read(folder.ml / "error")
+    error = read_file(folder.ml / "error", MAX_PAYLOAD + 1)
     if error is not None and isinstance(_value(error), dict):
         return InvocationResult(payload=error, error="Unhandled")
-    response = _read(folder.ml / "response")
+    response = read_file(folder.ml / "response", MAX_PAYLOAD + 1)
     if response is None or ended.exit_code != 0:
         detail = (
             f"exit status {ended.exit_code}" if ended.exit_code < 128 else f"signal {ended.exit_code - 128}"
@@ -213,15 +212,3 @@ def _value(text: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _read(path: Path) -> bytes | None:
-    """Return the content of a file that a function wrote, up to what is too much; None for a link."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None
-        return file.read(MAX_PAYLOAD + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from sagemaker_local_runtime.jobs.logs import JobLog
 from sagemaker_local_runtime.jobs.packages import Packages
 from sagemaker_local_runtime.jobs.process import Interrupt, ProcessEnd, run_process
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
+from sagemaker_local_runtime.jobs.untrusted import read_file
 from sagemaker_local_runtime.services.storage import Storage
 
 LONGEST_REASON = 1024
@@ -67,7 +69,10 @@ class Container:
         """
         path = self.produced(container_path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
+        # Created anew, since opening a pipe that a program of this job put there would wait for a reader.
+        path.unlink(missing_ok=True)
+        with path.open("x") as file:
+            json.dump(content, file)
 
     def open_log(self, suffix: str) -> JobLog:
         """Open another log stream of the job; the caller must close it."""
@@ -104,23 +109,21 @@ class Container:
         return ended
 
     def produced(self, container_path: str) -> Path:
-        """Return the path on this machine of something that the program wrote.
+        """Return the path on this machine, without links, of something that the program wrote.
 
         :raises JobFailedError: the program put a link there that leads out of its folder, which would lead to
             another file on this machine than in the container.
         """
-        path = self.folder.host_path(container_path)
-        if not path.resolve().is_relative_to(self.folder.ml.resolve()):
+        # Unlike Path.resolve(), this raises nothing for a link to itself.
+        path = Path(os.path.realpath(self.folder.host_path(container_path)))
+        if not path.is_relative_to(self.folder.ml.resolve()):
             raise JobFailedError(f"ClientError: {container_path} is a link that leads out of /opt/ml.")
         return path
 
     def read_message(self, container_path: str) -> str | None:
         """Return the text of a file that the program wrote, or None."""
-        path = self.produced(container_path)
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return file.read(LONGEST_REASON * 4).decode("utf-8", "replace")[:LONGEST_REASON] or None
+        content = read_file(self.produced(container_path), LONGEST_REASON * 4) or b""
+        return content.decode("utf-8", "replace")[:LONGEST_REASON] or None
 
     def _record_process(self, pid: int) -> None:
         """Note which process runs now."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from sagemaker_local_runtime.images.layer.venv import Interpreter, Layer, create
 from sagemaker_local_runtime.images.preparation import build_failure
 from sagemaker_local_runtime.jobs.archives import members
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
+from sagemaker_local_runtime.jobs.untrusted import read_file
 
 _REQUIREMENTS = "requirements.txt"
 _LONGEST_FAILURE = 1000
@@ -69,7 +68,8 @@ class JobPackages:
     @property
     def notes(self) -> str:
         """What to add to the reason of a failure: that pip failed, and what differs from AWS's image."""
-        failure = _written(self._layer.folder / installer.FAILURE) if self._layer else ""
+        written = read_file(self._layer.folder / installer.FAILURE, _LONGEST_FAILURE) if self._layer else None
+        failure = (written or b"").decode("utf-8", "replace").strip()
         return (f" (pip install failed: {failure})" if failure else "") + self._differences
 
     @property
@@ -172,17 +172,6 @@ class JobPackages:
         )
         other = [word for word in words if word.endswith(")")]
         self._differences = f" (run with {', '.join(other)})" if other else ""
-
-
-def _written(path: Path) -> str:
-    """Return a text that the job's pip wrote; empty if the job put a link or a pipe there instead."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return ""
-    with os.fdopen(descriptor, "rb") as file:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return file.read(_LONGEST_FAILURE).decode("utf-8", "replace").strip() if regular else ""
 
 
 def _requirements_in(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -17,12 +17,14 @@ from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.resources import log_instance_count
 from sagemaker_local_runtime.jobs.serving import MODEL_FOLDER, serve_command, served_image, stage_model
 from sagemaker_local_runtime.jobs.staging import check_s3_source, stage_s3_source
+from sagemaker_local_runtime.jobs.untrusted import read_file
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import split_uri
 from sagemaker_local_runtime.validation import Check
 
 _WORK = "/opt/ml/transform"
 _DEFAULT_PAYLOAD_MB = 6
+_LARGEST_ERROR = 16 << 20
 _WORKER = "sagemaker_local_runtime.images.batch.worker"
 _NO_PROCESSING = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
@@ -184,8 +186,8 @@ def _run_container(
     )
     if ended.exit_code == 0:
         return
-    error_file = job.produced(plan["error_file"])
-    error = json.loads(error_file.read_text()) if error_file.is_file() else {"status": 500}
+    written = read_file(job.produced(plan["error_file"]), _LARGEST_ERROR)
+    error = json.loads(written) if written else {"status": 500}
     if "message" in error:
         add_line(
             f"[sagemaker logs]: {error['file']}: Bad HTTP status returned from invoke: {error['status']}"

@@ -19,6 +19,7 @@ from sagemaker_local_runtime.jobs import JobService
 from sagemaker_local_runtime.jobs.container import Container, JobFiles
 from sagemaker_local_runtime.jobs.logs import LogShipper
 from sagemaker_local_runtime.jobs.sandbox import JobFolder
+from sagemaker_local_runtime.jobs.untrusted import read_file
 from sagemaker_local_runtime.services.storage import Storage
 from sagemaker_local_runtime.stubs.declaration import Stub
 
@@ -143,11 +144,9 @@ def _outputs(container: Container, plan: Mapping[str, Any]) -> dict[str, Any]:
     if ended.exit_code != 0:
         reason = container.read_message(_ERROR) or f"its process ended with exit code {ended.exit_code}"
         raise JobFailedError(reason)
-    path = container.produced(_OUTPUTS)
-    if not path.is_file():
+    content = read_file(container.produced(_OUTPUTS), _LARGEST_OUTPUTS + 1)
+    if content is None:
         raise JobFailedError("its process ended before the function returned")
-    with path.open("rb") as file:
-        content = file.read(_LARGEST_OUTPUTS + 1)
     try:
         outputs = json.loads(content) if len(content) <= _LARGEST_OUTPUTS else None
     except (ValueError, RecursionError):
