@@ -64,9 +64,12 @@ class Dataset:
         :raises UserInputError: there is none.
         """
         name = attribute.removeprefix("$.")
-        for number, column in enumerate(self.columns):
-            if name in (column.name, str(number)):
+        indices = {str(number): column for number, column in enumerate(self.columns)}
+        for column in self.columns:
+            if name == column.name:
                 return column
+        if name in indices:
+            return indices[name]
         known = ", ".join(column.name for column in self.columns)
         raise UserInputError(
             f"The data set has no column {attribute!r}. It has {known}; name one of them, or its index."

@@ -66,10 +66,16 @@ class ModelQuality:
 
         :param constraints: the constraints.
         :param statistics: the statistics of the baseline; the thresholds are in the constraints.
+        :raises UserInputError: a metric that the baseline constrains is not measured.
         """
         found = []
         measured = self._metrics()
         for name, constraint in constraints[f"{self._problem}_constraints"].items():
+            if name not in measured:
+                raise UserInputError(
+                    f"The baseline constrains {name}, which this check does not measure. Set the same "
+                    "attributes as for the baseline, such as probability_attribute, or remove the constraint."
+                )
             value, threshold = measured[name]["value"], constraint["threshold"]
             compared = constraint["comparison_operator"]
             if isinstance(value, float) and not _OPERATORS[compared](value, threshold):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd  # noqa: TID253 - the columns of a data set
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sagemaker_local_runtime.images.exceptions import UserInputError
 from sagemaker_local_runtime.images.model_monitor import analyze
+from sagemaker_local_runtime.images.model_monitor.dataset import Column, Dataset
 from sagemaker_local_runtime.images.model_monitor.distribution import levels, numerical_distance, size
 
 CSV = '{"csv": {"header": true}}'
@@ -389,6 +391,21 @@ def test_what_cannot_be_analyzed_is_said(
 def test_a_baseline_of_another_kind_is_named(check: Check, baseline: dict[str, Any]) -> None:
     with pytest.raises(UserInputError, match="Expected the files "):
         check("x\n1\n", baseline)
+
+
+def test_a_constraint_that_was_not_measured_is_named(check: Check) -> None:
+    environment = {**ATTRIBUTES, "problem_type": "BinaryClassification"}
+    text = table(label=[1, 0, 1], prediction=[1, 0, 0], score=[0.9, 0.1, 0.4])
+    baseline = check(text, **environment, probability_attribute="score")
+    with pytest.raises(UserInputError, match=r"constrains auc.* probability_attribute"):
+        check(text, baseline, **environment)
+
+
+def test_a_column_is_found_by_its_name_before_its_index() -> None:
+    values, kinds = pd.Series(["1"]), pd.Series(["Integral"])
+    dataset = Dataset(1, [Column(name, values, kinds, 0) for name in ("1", "0", "x")])
+    found = [dataset.column(attribute).name for attribute in ("0", "1", "2", "$.x")]
+    assert found == ["0", "1", "x", "x"]
 
 
 def test_a_drift_method_that_is_not_supported_is_named(check: Check) -> None:
