@@ -1,7 +1,7 @@
 """Call a stub: ``python bootstrap.py PLAN``, in the sandbox.
 
-The plan has the file and the name of the function, the step, and where what it returns or why it failed is
-written. It uses only the standard library.
+The plan has the file and the name of the function, the step as JSON text, and where what it returns or why
+it failed is written. It uses only the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 def main(plan: dict[str, Any]) -> int:
     """Call the function and write what it returns; return the exit code."""
     try:
-        text = _text(_load(Path(plan["file"]), plan["function"])(plan["step"]))
+        text = _text(_load(Path(plan["file"]), plan["function"])(json.loads(plan["step"])))
     except Exception as error:
         traceback.print_exc()
         Path(plan["error_file"]).write_text(f"{type(error).__name__}: {error}")

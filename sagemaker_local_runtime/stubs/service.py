@@ -108,7 +108,8 @@ class StubService:
             plan = {
                 "file": str(stub.file),
                 "function": stub.function,
-                "step": {**step, "PipelineExecutionArn": execution_arn},
+                # As JSON text without a slash, in which no path is rewritten.
+                "step": json.dumps({**step, "PipelineExecutionArn": execution_arn}).replace("/", r"\/"),
                 "outputs_file": _OUTPUTS,
                 "error_file": _ERROR,
             }

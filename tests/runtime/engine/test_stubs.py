@@ -97,6 +97,18 @@ def test_a_step_fails_with_its_stub(local_runtime: LocalRuntime, function: StubF
     assert step["StepDescription"].startswith("Not executed")
 
 
+def test_a_stub_sees_the_step_as_it_is_without_namespaces_too(tmp_path: Path) -> None:
+    stubs = {"EMR": f"{FILE}:run_emr"}
+    settings = Settings(data_dir=tmp_path / "runtime", port=0, isolation="rewrite", stubs=stubs)
+    runtime = LocalRuntime(settings)
+    try:
+        runtime.execute(definition(spark("/opt/ml/model")))
+        logs = runtime.client("logs").filter_log_events(logGroupName="/local-runtime/stubs")
+        assert logs["events"][-1]["message"] == "the stub saw ['/opt/ml/model']"
+    finally:
+        runtime.close()
+
+
 @pytest.mark.thorough
 def test_a_stop_ends_a_stub(local_runtime: LocalRuntime) -> None:
     local_runtime.stub("EMR", stub_functions.sleep)
