@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
+from sagemaker_local_runtime.engine.known import first_problem, known
 from sagemaker_local_runtime.engine.steps.base import StepOutcome, StepRun
 from sagemaker_local_runtime.engine.steps.job import failed, job_problems, run_job
-from sagemaker_local_runtime.exceptions import ResolutionError
+from sagemaker_local_runtime.exceptions import ResolutionError, ValidationError
 from sagemaker_local_runtime.jobs.kinds import PROCESSING
 from sagemaker_pipelines.definition.document import value_at
 
@@ -54,15 +56,16 @@ class QualityCheckExecutor:
         :raises ResolutionError: there is no earlier baseline, or a member of the step has a wrong type.
         """
         step, arguments = step_run.step, step_run.arguments
+        _check_output(arguments)
         skip, register = _flag(step, "SkipCheck"), _flag(step, "RegisterNewBaseline")
         fail_on_violation = _flag(step, "FailOnViolation", default=True)
         earlier = None if skip and register else _earlier(step_run)
         if earlier and not skip:
             step_run = replace(step_run, arguments=_with_baseline(arguments, earlier))
-        known = {"CheckType": step["CheckType"], "SkipCheck": skip, "RegisterNewBaseline": register}
+        given = {"CheckType": step["CheckType"], "SkipCheck": skip, "RegisterNewBaseline": register}
         if step.get("ModelPackageGroupName"):
-            known["ModelPackageGroupName"] = step["ModelPackageGroupName"]
-        outcome = run_job(step_run, PROCESSING, lambda arn: {"QualityCheck": {**known, "CheckJobArn": arn}})
+            given["ModelPackageGroupName"] = step["ModelPackageGroupName"]
+        outcome = run_job(step_run, PROCESSING, lambda arn: {"QualityCheck": {**given, "CheckJobArn": arn}})
         if outcome.status != "Succeeded":
             return outcome
         reports = _reports(outcome.properties, arguments, None if register else earlier)
@@ -81,16 +84,12 @@ def problems(step: Mapping[str, Any]) -> Iterator[str]:
     for name in _FLAGS:
         if not isinstance(step.get(name), (bool, dict, type(None))):
             yield _not_a_flag(name, step[name])
-    if step.get("CheckType") not in _REGISTERED:
+    if step.get("CheckType") not in [*_REGISTERED]:  # an expression is not hashable
         yield f"CheckType is {step.get('CheckType')!r}; expected one of {', '.join(_REGISTERED)}."
-    environment = value_at(step, "Arguments.Environment")
-    if not isinstance(environment, Mapping):
-        return
     for name in _SCRIPTS:
-        if name in environment:
+        if name in (value_at(step, "Arguments.Environment") or ()):
             yield f"the local runtime does not run a {name}; remove it from the check."
-    if _output(step["Arguments"]) is None:
-        yield "no output has the LocalPath that output_path names in its Environment; make them the same."
+    yield from first_problem([partial(_check_output, known(step["Arguments"]))])
 
 
 def _flag(step: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
@@ -108,9 +107,21 @@ def _not_a_flag(name: str, value: Any) -> str:
 
 def _output(arguments: Mapping[str, Any]) -> Any:
     """Return the output into whose folder the job writes its reports; None if there is none."""
-    path = value_at(arguments, "Environment.output_path")
-    outputs = value_at(arguments, "ProcessingOutputConfig.Outputs") or ()
-    return next((item for item in outputs if value_at(item, "S3Output.LocalPath") == path), None)
+    path = (arguments.get("Environment") or {}).get("output_path")
+    outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
+    written = (item for item in outputs if item.get("S3Output"))
+    return next((item for item in written if path and item["S3Output"].get("LocalPath") == path), None)
+
+
+def _check_output(arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments of which no output is written.
+
+    :raises ValidationError: no output has the path that the job is given.
+    """
+    if _output(arguments) is None:
+        raise ValidationError(
+            "no output has the LocalPath that output_path names in its Environment; make them the same."
+        )
 
 
 def _reports(job: Mapping[str, Any], arguments: Mapping[str, Any], kept: Baseline | None) -> dict[str, str]:

@@ -142,6 +142,17 @@ def test_the_flags_decide_what_is_compared_and_kept(local_runtime: LocalRuntime)
             assert "ViolationReport" not in metadata
 
 
+def test_an_output_that_only_the_execution_knows_is_checked_then(local_runtime: LocalRuntime) -> None:
+    path = {"Name": "Path", "Type": "String", "DefaultValue": "/opt/ml/processing/output"}
+    check = check_step(
+        local_runtime, analyzer(local_runtime), environment={"output_path": get("Parameters.Path")}
+    )
+    name = local_runtime.create_pipeline(pipeline(check, parameters=[*FLAGS, path]))
+    assert executed(local_runtime, name, **FIRST)["Check"]["StepStatus"] == "Succeeded"
+    failed = executed(local_runtime, name, **FIRST, Path="/opt/ml/other")["Check"]
+    assert "no output has the LocalPath that output_path names" in failed["FailureReason"]
+
+
 def test_a_violation_fails_the_step_unless_it_may(local_runtime: LocalRuntime) -> None:
     image = analyzer(local_runtime, "CompletedWithViolations: Job completed successfully with 2 violations.")
     strict = check_step(local_runtime, image, **supplied(local_runtime))

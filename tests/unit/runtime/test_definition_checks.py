@@ -159,6 +159,12 @@ WARM = {
             "Invalid path 'in' of ProcessingInput 'data'",
         ),
         ("QualityCheck", lambda a: a["ProcessingInputs"][0].pop("S3Input"), "'data' has no S3Input"),
+        ("QualityCheck", lambda a: a.pop("Environment"), "the LocalPath that output_path names"),
+        (
+            "QualityCheck",
+            lambda a: a["Environment"].update(output_path="/opt/ml/other"),
+            "the LocalPath that",
+        ),
         ("Transform", lambda a: a["TransformInput"].update(SplitType="RecordIO"), "SplitType 'RecordIO'"),
         ("Transform", lambda a: a.update(MaxPayloadInMB=60), "MaxPayloadInMB is 120; expected at most 100"),
         ("Transform", lambda a: a["TransformOutput"].pop("AssembleWith"), "JoinSource Input needs the same"),
@@ -192,6 +198,12 @@ def test_a_flag_of_a_check_that_is_no_boolean_is_refused() -> None:
     assert not list(PROBLEMS["QualityCheck"]({**step("QualityCheck"), "SkipCheck": get("Parameters.P")}))
 
 
+@pytest.mark.parametrize("kind", ["OTHER", get("Parameters.P")])
+def test_the_type_of_a_check_is_one_of_two(kind: Any) -> None:
+    with pytest.raises(ValidationError, match="expected one of DATA_QUALITY, MODEL_QUALITY"):
+        parse({**step("QualityCheck"), "CheckType": kind})
+
+
 def test_a_strategy_whose_library_is_missing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = step("Tuning")
     config(Strategy="Bayesian")(made["Arguments"])
@@ -215,8 +227,6 @@ def test_any_value_may_be_an_expression(kind: str) -> None:
     """One at a time, and all of them."""
     made = step(kind)
     check = PROBLEMS[kind]
-    if kind == "QualityCheck":  # whose outputs are compared with its Environment
-        made["Arguments"].pop("Environment")
     for place, key in leaves(made["Arguments"]):
         before, place[key] = place[key], get("Parameters.P")
         assert not list(check(made)), (place, key)
