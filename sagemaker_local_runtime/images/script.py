@@ -124,6 +124,8 @@ def _response(result: Any, accept: str) -> Response:
         result, accept = result[0], result[1]
     elif hasattr(result, "response"):
         result, accept = result.response, getattr(result, "mimetype", accept)
+    if not isinstance(accept, str):
+        raise TypeError(f"the script returned the content type {accept!r}; expected a text such as text/csv")
     if not isinstance(result, (bytes, str)):
         return Response(_encode(result, accept)[0], accept)
     return Response(result.encode() if isinstance(result, str) else result, accept)

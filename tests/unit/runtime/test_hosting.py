@@ -18,6 +18,7 @@ from sagemaker_local_runtime.hosting.server import ModelServer
 def truncating() -> Iterator[int]:
     """Serve one answer that ends before its Content-Length, and return the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
 
         def answer() -> None:
             connection, _ = listener.accept()
