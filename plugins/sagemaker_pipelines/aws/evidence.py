@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from sagemaker_pipelines.aws.comparison import Comparison
 from sagemaker_pipelines.aws.steps import known_members
+
+# What Markdown would not show as it is.
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,21 @@ class Evidence:
         elif self.gate:
             yield str(self.gate["metric"]), _number(self.gate["value"]), ""
             yield "threshold", f"{self.gate['threshold']:g}", ""
+
+    def markdown(self, page: str) -> str:
+        """Return the text of a question, in which nothing that a name contains is markup.
+
+        :param page: the URL of the page that shows this run and earlier ones.
+        """
+        head, *rows = [self.columns, *self.rows()]
+        lines = ["| " + " | ".join(map(_plain, cells)) + " |" for cells in (head, *rows)]
+        lines.insert(1, "|" + "---|" * len(head))
+        links = [f"[How this run and earlier ones did]({page})", f"Execution: {self.pipeline_execution_arn}"]
+        return "\n\n".join(["\n".join(lines), *map(_plain, self.notes()), *links])
+
+
+def _plain(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
 def _version(arn: str | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from sagemaker_pipelines.exceptions import (
 )
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.links.page import required_action_url, run_page_url
+from sagemaker_pipelines.messages import cut
 from sagemaker_pipelines.notifications.sending import send
 from sagemaker_pipelines.states import APPROVED, PENDING
 from sagemaker_pipelines.task.records import ApprovalRecord
@@ -39,8 +39,6 @@ XCOM_DECISION = "decision"
 XCOM_EVIDENCE = "evidence"
 #: Who decides with ``automatic=True``.
 RULE = "the rule of the DAG"
-# What Markdown would not show as it is.
-_MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
 class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[SageMakerPipelineHook]):
@@ -72,9 +70,11 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
     :param botocore_config: arguments of botocore's configuration.
     :param kwargs: more arguments of ApprovalOperator, such as ``assigned_users``, ``response_timeout`` and
         ``notifiers``, which announce the question. Their templates can read ``values.subject``,
-        ``values.text`` and ``values.link``, the address where the question can be answered.
+        ``values.text`` and ``values.link``, the address where the question can be answered. ``defaults``
+        is refused, because nobody would have decided.
     :raises AirflowFailException: the package does not exist, somebody has decided otherwise, or the champion
         is not the one that the question was about; nothing is written.
+    :raises ValueError: ``defaults`` is given.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -101,6 +101,11 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
         # Airflow passes the DAG's params here, too; it shows only those of the task to the person.
         params = {**dict((kwargs.pop("params", None) or {}).items()), "reason": reason}
         super().__init__(subject="Approve the model package?", params=params, **kwargs)
+        if self.defaults is not None:
+            raise ValueError(
+                f"defaults is {self.defaults!r}; expected none: without an answer, the package stays "
+                f"{PENDING}. Leave it out; automatic=True decides without a person."
+            )
         self.model_package_arn = model_package_arn
         self.gate = gate
         self.comparison = comparison
@@ -124,12 +129,7 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
         if package.status != PENDING:
             return self._follow(context, package)
         known = ApprovalRecord.load(context)
-        # With this id in the registry, somebody has set the package back to Pending: the question is open.
-        if (
-            known is not None
-            and known.decision_id != package.decision_id
-            and known.answers(evidence.fingerprint)
-        ):
+        if known is not None and known.answers(evidence.fingerprint, recorded_id=package.decision_id):
             self.log.info("An earlier attempt was answered by %s", known.decided_by)
             return self._record(context, known)
         asked = ApprovalRecord(
@@ -145,7 +145,7 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write the answer to the registry, and follow it."""
-        if event.get("error_type") == "timeout":
+        if event.get("error_type") == "timeout" or event.get("timedout"):
             return self._unanswered(context)
         if "error" in event:
             return super().execute_complete(context, event)
@@ -156,16 +156,18 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
                 f"{self.task_id} does not know what was asked: its task state store has no record of it. "
                 "Nothing was written. Clear this task to ask again."
             )
-        user = event.get("responded_by_user") or {}
+        user, given = event.get("responded_by_user") or {}, {**(event.get("params_input") or {})}
+        if "reason" in given:  # Airflow's API checks neither its type nor its length.
+            given["reason"] = cut(str(given["reason"] or ""), MAX_REASON)
         answer = self._answered(
             context,
             asked,
             approved=event["chosen_options"] == [self.APPROVE],
             by=f"{user.get('name') or 'unknown'} ({user.get('id') or 'unknown'})",
             at=event["responded_at"],
-            reason=(event.get("params_input") or {}).get("reason") or "",
+            reason=given.get("reason", ""),
         )
-        return self._record(context, answer, event)
+        return self._record(context, answer, {**event, "params_input": given})
 
     def _unanswered(self, context: Context) -> Any:
         """Follow what somebody has decided in another tool; else leave the package pending."""
@@ -236,6 +238,7 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
                     "them. Nothing was written. Clear this task to ask again."
                 )
             record_decision(client, decision)
+            answer.save(context, recorded=True)
             package = read_model_package(client, self.model_package_arn)
         except SageMakerPipelinesError as error:
             raise AirflowFailException(str(error)) from error
@@ -259,7 +262,7 @@ class SageMakerApproveModelPackageOperator(ApprovalOperator, AwsBaseHookMixin[Sa
 
     def _prepare_question(self, context: Context, evidence: Evidence) -> None:
         self.subject = f"Approve {evidence.model_package}? {evidence.in_one_line()}"
-        self.body = _markdown(evidence, run_page_url(context["ti"]))
+        self.body = evidence.markdown(run_page_url(context["ti"]))
         values = {
             "subject": self.subject,
             "text": "\n".join([*evidence.lines(), *evidence.notes()]),
@@ -282,16 +285,3 @@ class _Announcement:
 
     def __call__(self, context: Context) -> None:
         send(self.notifier, {**context, "values": self.values})
-
-
-def _markdown(evidence: Evidence, page: str) -> str:
-    """Return the question's text, in which nothing that a name contains is markup."""
-    head, *rows = [evidence.columns, *evidence.rows()]
-    lines = ["| " + " | ".join(map(_plain, cells)) + " |" for cells in (head, *rows)]
-    lines.insert(1, "|" + "---|" * len(head))
-    links = [f"[How this run and earlier ones did]({page})", f"Execution: {evidence.pipeline_execution_arn}"]
-    return "\n\n".join(["\n".join(lines), *map(_plain, evidence.notes()), *links])
-
-
-def _plain(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -188,6 +188,7 @@ class ApprovalRecord(_Record):
     :param decided_by: who answered.
     :param decided_at: when, ISO 8601.
     :param reason: why, as they wrote it.
+    :param recorded: whether the registry has it; whoever then sets the package back to pending asks anew.
     """
 
     KEY = "sagemaker_pipelines.approval"
@@ -199,7 +200,14 @@ class ApprovalRecord(_Record):
     decided_by: str = ""
     decided_at: str = ""
     reason: str = ""
+    recorded: bool = False
 
-    def answers(self, fingerprint: str) -> bool:
-        """Return whether the question about this evidence has been answered."""
-        return self.approved is not None and self.fingerprint == fingerprint
+    def answers(self, fingerprint: str, *, recorded_id: str | None) -> bool:
+        """Return whether the question about this evidence has an answer that is still to be recorded.
+
+        :param fingerprint: the evidence.
+        :param recorded_id: the id of the last decision in the registry, which tells after a crash just before
+            ``recorded`` was stored.
+        """
+        is_recorded = self.recorded or self.decision_id == recorded_id
+        return self.approved is not None and not is_recorded and self.fingerprint == fingerprint

@@ -102,7 +102,7 @@ class Approval:
         task, context = self._attempt()
         return task.execute_complete(context, event)
 
-    def answer(self, option: str, reason: str | None = None) -> Any:
+    def answer(self, option: str, reason: object = None) -> Any:
         """Answer as Ada."""
         return self.resume(
             {
@@ -239,14 +239,15 @@ def test_a_clear_after_the_decision_follows_it_without_asking(
     assert (approval.decision, group.updates(), len(approval.questions)) == (first, updates, 1)
 
 
+@pytest.mark.parametrize("description", ["", "withdrawn in Studio"])
 def test_a_package_that_was_set_back_to_pending_is_asked_about_again(
-    group: Group, monkeypatch: pytest.MonkeyPatch
+    group: Group, monkeypatch: pytest.MonkeyPatch, description: str
 ) -> None:
     package = group.register()
     approval = Approval(monkeypatch, package)
     approval.run()
     approval.answer("Reject")
-    group.set_status(package, "PendingManualApproval")
+    group.set_status(package, "PendingManualApproval", description)
     assert approval.run() is None
     approval.answer("Approve")
     assert (group.status(package), len(group.records())) == ("Approved", 2)
@@ -327,6 +328,31 @@ def test_no_answer_in_time_leaves_the_package_pending_and_skips_what_follows(
     approval.answer("Approve")
     assert (len(approval.questions), approval.skipped) == (2, [])
     assert (group.status(package), len(group.records())) == ("Approved", 1)
+
+
+def test_a_default_answer_is_refused(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"defaults is \['Approve'\]; expected none"):
+        Approval(monkeypatch, group.register(), defaults="Approve").run()
+
+
+def test_an_answer_by_timeout_is_none(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = group.register()
+    approval = Approval(monkeypatch, package)
+    approval.run()
+    nobody = {"responded_at": ANSWERED_AT, "responded_by_user": None, "params_input": {}}
+    approval.resume({**nobody, "chosen_options": ["Approve"], "timedout": True})
+    assert (approval.skipped, group.status(package)) == (["score"], "PendingManualApproval")
+
+
+@pytest.mark.parametrize(("reason", "stored"), [({"ticket": 7}, "{'ticket': 7}"), ("x" * 5000, "xxx")])
+def test_a_reason_that_airflow_has_not_checked_is_recorded_as_a_short_text(
+    group: Group, monkeypatch: pytest.MonkeyPatch, reason: object, stored: str
+) -> None:
+    approval = Approval(monkeypatch, group.register())
+    approval.run()
+    approval.answer("Approve", reason)
+    (record,) = group.records().values()
+    assert record["reason"].startswith(stored)
 
 
 def test_a_package_that_another_tool_has_approved_is_followed_when_nobody_answers(
