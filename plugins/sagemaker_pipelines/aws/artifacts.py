@@ -15,10 +15,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
-from sagemaker_pipelines.aws.errors import is_denied
+from sagemaker_pipelines.aws.errors import code_of, is_denied, is_missing_object
 from sagemaker_pipelines.aws.objects import is_absent, split_s3_uri, stored_objects
 from sagemaker_pipelines.exceptions import PromotionError
 
+# What S3 answers if an object no longer has the ETag of IfMatch.
+_CHANGED = frozenset({"412", "PreconditionFailed"})
 _CHUNK = 1024 * 1024
 _SHA256, _SOURCE_ETAG = "sha256", "source-etag"
 
@@ -42,7 +44,7 @@ class Artifact:
 
 
 def artifacts_at(
-    source: SageMakerClient, target: SageMakerClient, uri: str, target_uri: str
+    source: SageMakerClient, target: SageMakerClient, uri: str, target_uri: str, *, etag: str | None = None
 ) -> Iterator[Artifact]:
     """Yield the objects at a URI, or below it, with their places in the target environment.
 
@@ -50,7 +52,9 @@ def artifacts_at(
     :param target: the client of the target environment.
     :param uri: the object or folder in the source environment.
     :param target_uri: its place in the target environment.
-    :raises PromotionError: S3 has nothing there, or denies access.
+    :param etag: the ETag that the object at the URI had when the package was registered, without quotes;
+        None if it is not known.
+    :raises PromotionError: S3 has nothing there, or another object, or denies access.
     """
     bucket, key = split_s3_uri(uri)
     try:
@@ -58,11 +62,14 @@ def artifacts_at(
     except ClientError as error:
         if not is_denied(error):
             raise
-        raise PromotionError(
-            f"The model package names {uri}, but the source connection may not list it: {error}. Allow it as "
-            "docs/iam/promotion-source.json does; another account's bucket has to allow it, too."
-        ) from error
+        raise _denied(uri, "list", error) from error
     for item in items:
+        if etag and item["Key"] == key and item["ETag"].strip('"') != etag:
+            raise PromotionError(
+                f"{uri} has the ETag {item['ETag']}, but had {etag} when the model package was registered; "
+                "expected the same object, because nobody has tested or approved another one. Restore it, or "
+                "register the model again."
+            )
         place = target_uri + item["Key"][len(key) :]
         yield Artifact(
             source_uri=f"s3://{bucket}/{item['Key']}",
@@ -86,7 +93,8 @@ def copy_artifact(source: SageMakerClient, target: SageMakerClient, artifact: Ar
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 
-    :raises PromotionError: the object has changed since it was listed, or the copy is not the same.
+    :raises PromotionError: the object has changed since it was listed or may not be read, or the copy is not
+        the same.
     """
     bucket, key = split_s3_uri(artifact.source_uri)
     digest, size = hashlib.sha256(), 0
@@ -96,6 +104,10 @@ def copy_artifact(source: SageMakerClient, target: SageMakerClient, artifact: Ar
                 Bucket=bucket, Key=key, IfMatch=artifact.etag, ChecksumMode="ENABLED"
             )
         except ClientError as error:
+            if is_denied(error):
+                raise _denied(artifact.source_uri, "read", error) from error
+            if code_of(error) not in _CHANGED and not is_missing_object(error):
+                raise
             raise PromotionError(
                 f"{artifact.source_uri} cannot be read as it was listed, with the ETag {artifact.etag}: "
                 f"{error}. Promote again."
@@ -117,6 +129,13 @@ def copy_artifact(source: SageMakerClient, target: SageMakerClient, artifact: Ar
             "Promote again."
         )
     return digest.hexdigest()
+
+
+def _denied(uri: str, action: str, error: ClientError) -> PromotionError:
+    return PromotionError(
+        f"The model package names {uri}, but the source connection may not {action} it: {error}. Allow it as "
+        "docs/iam/promotion-source.json does; another account's bucket has to allow it, too."
+    )
 
 
 def _upload(target: SageMakerClient, artifact: Artifact, file: Any, sha256: str) -> None:

@@ -51,8 +51,13 @@ class PackagedModel:
 
 def registered_model_package(client: SageMakerClient, pipeline_execution_arn: str) -> str | None:
     """Return the ARN of the model package that an execution registered; None if it registered none."""
+    return next(iter(registered_model_packages(client, pipeline_execution_arn)), None)
+
+
+def registered_model_packages(client: SageMakerClient, pipeline_execution_arn: str) -> list[str]:
+    """Return the ARNs of all model packages that an execution registered."""
     steps = client.list_steps(pipeline_execution_arn)
-    return next((step.arn for step in steps if step.type == "RegisterModel" and step.arn), None)
+    return [step.arn for step in steps if step.type == "RegisterModel" and step.arn]
 
 
 def newest_approved_model_package(client: SageMakerClient, model_package_group_name: str) -> str | None:

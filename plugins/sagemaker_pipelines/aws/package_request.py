@@ -65,6 +65,19 @@ def s3_uris(described: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def recorded_etags(described: Any) -> dict[str, str]:
+    """Return the ETags of a package's archives when it was registered, without quotes, by their S3 URIs."""
+    if isinstance(described, list):
+        found = {uri: etag for item in described for uri, etag in recorded_etags(item).items()}
+    elif isinstance(described, Mapping):
+        found = recorded_etags(list(described.values()))
+        if described.get("ModelDataUrl") and described.get("ModelDataETag"):
+            found[described["ModelDataUrl"]] = described["ModelDataETag"].strip('"')
+    else:
+        found = {}
+    return found
+
+
 def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
     """Return JSON types with every text replaced, without what AWS has added about the original."""
     if isinstance(value, Mapping):

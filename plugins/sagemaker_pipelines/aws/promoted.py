@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,13 @@ from sagemaker_pipelines.aws.errors import is_missing
 from sagemaker_pipelines.aws.evidence import Evidence
 from sagemaker_pipelines.aws.model_packages import newest_approved_model_package
 from sagemaker_pipelines.aws.upsert import as_tags
-from sagemaker_pipelines.states import PENDING
+from sagemaker_pipelines.exceptions import ModelPackageError
+from sagemaker_pipelines.states import APPROVED, PENDING
 
 #: The metadata of a promoted package that names the original.
 PROMOTED_FROM = "promoted_from"
+# The pauses between the looks for a package that has just been registered, in seconds.
+PAUSES = (0.5, 1.0, 2.0)
 
 
 def promoted_model_package(client: SageMakerClient, group: str, original: str) -> ModelPackage | None:
@@ -85,14 +89,32 @@ def may_be_approved(client: SageMakerClient, promoted: ModelPackage | None) -> b
     return promoted is None or promoted.status == PENDING
 
 
+def check_original(original: ModelPackage) -> None:
+    """Refuse to approve a promoted package whose original nobody has approved.
+
+    :raises ModelPackageError: the original is not Approved.
+    """
+    if original.status != APPROVED:
+        raise ModelPackageError(
+            f"{original.arn} is {original.status}; expected {APPROVED}, because it should become {APPROVED} "
+            f"in the target. Approve it first with `sagemaker-pipelines approve {original.arn}`, or promote "
+            f"it as {PENDING}."
+        )
+
+
 def _exists(client: SageMakerClient, model_package_arn: str) -> bool:
-    try:
-        client.sagemaker.describe_model_package(ModelPackageName=model_package_arn)
-    except ClientError as error:
-        if is_missing(error):
-            return False
-        raise
-    return True
+    """Return whether a package exists; a new one may not be known everywhere yet."""
+    for pause in (*PAUSES, None):
+        try:
+            client.sagemaker.describe_model_package(ModelPackageName=model_package_arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            if pause is not None:
+                time.sleep(pause)
+        else:
+            return True
+    return False
 
 
 def approve_promoted(
@@ -105,8 +127,9 @@ def approve_promoted(
     :param original: the package of the other environment.
     :param decided: ``decided_by``, ``dag_id`` and ``run_id`` of the decision.
     :return: False if it was Approved already.
-    :raises ModelPackageError: somebody has rejected it.
+    :raises ModelPackageError: somebody has rejected it, or the original is not Approved any more.
     """
+    check_original(original)
     reason = f"promoted from {original.arn}, which is {original.status}"
     group = read_model_package(client, model_package_arn).group
     champion = newest_approved_model_package(client, group)

@@ -9,36 +9,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from sagemaker_pipelines.aws.artifacts import Artifact, artifacts_at, copy_artifact
 from sagemaker_pipelines.aws.champion import ModelPackage, described_model_package, read_model_package
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.deployable import required
-from sagemaker_pipelines.aws.errors import is_missing
-from sagemaker_pipelines.aws.model_packages import registered_model_package
-from sagemaker_pipelines.aws.package_request import package_request, s3_uris
+from sagemaker_pipelines.aws.package_request import package_request, recorded_etags, s3_uris
 from sagemaker_pipelines.aws.promoted import (
     PROMOTED_FROM,
     approve_promoted,
+    check_original,
     may_be_approved,
     promoted_model_package,
     register_model_package,
 )
+from sagemaker_pipelines.aws.proof import find_proof
 from sagemaker_pipelines.aws.upsert import PipelineUpsert
 from sagemaker_pipelines.aws.versions import latest_version_id, pinned_version
-from sagemaker_pipelines.definition import Envelope, definition_hash, iter_steps
+from sagemaker_pipelines.definition import Envelope
 from sagemaker_pipelines.exceptions import ParameterError, PromotionError
-from sagemaker_pipelines.states import APPROVED, FAILED, PENDING, REJECTED, SUCCEEDED
+from sagemaker_pipelines.states import APPROVED, FAILED, PENDING, REJECTED
 
 APPROVAL_STATUSES = (PENDING, APPROVED)
 #: The metadata of a promoted package that says what has produced the original.
 PROMOTED_EXECUTION, PROMOTED_DEFINITION = "promoted_execution", "promoted_definition_hash"
-# How many executions are searched, from the newest on.
-MAX_EXECUTIONS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +77,12 @@ class Promotion:
     :param source: the client of the environment that has executed the definition.
     :param target: the client of the environment that gets it.
     :param envelope: the definition.
-    :param model_package_arn: the package; None means that of the newest execution of this definition.
+    :param pipeline_name: the pipeline's name in the source; None means the definition's with the prefix. In
+        the target, its prefix is that of the target.
+    :param model_package_arn: the package; None means that of the newest execution of this definition, or the
+        newest Approved one if ``approval_status`` is ``Approved``.
     :param approval_status: the ModelApprovalStatus that the package gets; one about which somebody has
-        decided in the target keeps its own.
+        decided in the target keeps its own. Only an Approved package can become Approved.
     :param decided_by: who approves it, if it is approved.
     :param dag_id: the DAG of the run that promotes; None outside of Airflow.
     :param run_id: the run that promotes; None outside of Airflow.
@@ -98,6 +96,7 @@ class Promotion:
         target: SageMakerClient,
         envelope: Envelope,
         *,
+        pipeline_name: str | None = None,
         model_package_arn: str | None = None,
         approval_status: str = PENDING,
         decided_by: str = "a promotion",
@@ -114,8 +113,9 @@ class Promotion:
         self.model_package_arn = model_package_arn
         self.approval_status = approval_status
         self._decided = {"decided_by": decided_by, "dag_id": dag_id, "run_id": run_id}
-        self._deployed = PipelineUpsert(source, envelope, airflow_id=airflow_id)
-        self._upsert = PipelineUpsert(target, envelope, airflow_id=airflow_id)
+        self._deployed = PipelineUpsert(source, envelope, pipeline_name=pipeline_name, airflow_id=airflow_id)
+        name = self._in_target(pipeline_name) if pipeline_name else None
+        self._upsert = PipelineUpsert(target, envelope, pipeline_name=name, airflow_id=airflow_id)
         if _surroundings(source) == _surroundings(target):
             raise ParameterError(
                 "The source and the target of the promotion are the same environment: "
@@ -130,7 +130,8 @@ class Promotion:
             cannot be promoted.
         :raises ModelPackageError: the package is gone, or cannot be approved in the target.
         """
-        execution, package = self._proof()
+        approved = self.approval_status == APPROVED
+        execution, package = find_proof(self._deployed, self.model_package_arn, approved=approved)
         common: dict[str, Any] = {
             "source_execution_arn": execution,
             "source_definition_hash": self._deployed.hash,
@@ -140,12 +141,15 @@ class Promotion:
         if package is None:
             return PromotionPlan(**common)
         described = self._described(package)
-        group = self._group(ModelPackage.of(described).group)
+        if approved:
+            check_original(ModelPackage.of(described))
+        group = self._in_target(ModelPackage.of(described).group)
+        etags = recorded_etags(described)
         places = {uri: self._place(uri, package) for uri in sorted(s3_uris(described))}
         artifacts = [
             artifact
             for uri, place in places.items()
-            for artifact in artifacts_at(self.source, self.target, uri, place)
+            for artifact in artifacts_at(self.source, self.target, uri, place, etag=etags.get(uri))
         ]
         promoted = promoted_model_package(self.target, group, package)
         return PromotionPlan(
@@ -154,19 +158,20 @@ class Promotion:
             model_package_group_name=group,
             model_package_arn=promoted.arn if promoted else None,
             approval_status=self.approval_status,
-            approves=self.approval_status == APPROVED and may_be_approved(self.target, promoted),
+            approves=approved and may_be_approved(self.target, promoted),
             artifacts=tuple(artifacts),
             request=self._request(described, {**places, **self._images()}, group, execution),
         )
 
-    def run(self) -> dict[str, Any]:
+    def run(self, plan: PromotionPlan | None = None) -> dict[str, Any]:
         """Deploy the definition, copy the artifacts and register the package; what exists stays as it is.
 
+        :param plan: what :meth:`plan` returned; None plans now.
         :return: ``{"pipeline_name", "pipeline_version_id", "model_package_arn", "changed", "copied",
             "source_execution_arn", "source_model_package_arn", "source_definition_hash"}``.
         :raises PromotionError: see :meth:`plan`; or an object could not be copied exactly.
         """
-        plan = self.plan()
+        plan = plan or self.plan()
         upserted = self._upsert.run()
         copied = [artifact for artifact in plan.artifacts if not artifact.is_stored]
         for artifact in copied:
@@ -189,45 +194,6 @@ class Promotion:
             "source_definition_hash": plan.source_definition_hash,
         }
 
-    def _proof(self) -> tuple[str, str | None]:
-        """Return the succeeded execution of this definition, and the package that it registered."""
-        registers = any(step["Type"] == "RegisterModel" for step in iter_steps(self._deployed.definition))
-        if self.model_package_arn and not registers:
-            raise PromotionError(
-                f"The definition {self.envelope.name!r} registers no model, but the package "
-                f"{self.model_package_arn} should be promoted with it; expected a package that an execution "
-                "of this definition registered. Leave the package out, or name the definition that "
-                "registered it."
-            )
-        name, executions = self._deployed.pipeline_name, self._executions()
-        for summary in executions:
-            arn = summary["PipelineExecutionArn"]
-            if summary["PipelineExecutionStatus"] != SUCCEEDED or not self._is_executed_by(arn):
-                continue
-            package = registered_model_package(self.source, arn) if registers else None
-            if package == self.model_package_arn or (self.model_package_arn is None and package):
-                return arn, package
-        wanted = f" that registered {self.model_package_arn or 'a model package'}" if registers else ""
-        raise PromotionError(
-            f"None of the {len(executions)} newest executions of {name} in {self.source.region} is "
-            f"a succeeded one of this definition (hash {self._deployed.hash[:12]}){wanted}. Nothing was "
-            "promoted. Upsert this definition in the source environment and execute it, or check out the "
-            "definition that it executed."
-        )
-
-    def _executions(self) -> list[dict[str, Any]]:
-        found = self.source.list_executions(self._deployed.pipeline_name)
-        try:
-            return list(islice(found, MAX_EXECUTIONS))
-        except ClientError as error:
-            if is_missing(error):
-                return []
-            raise
-
-    def _is_executed_by(self, pipeline_execution_arn: str) -> bool:
-        executed = self.source.execution_definition(pipeline_execution_arn)
-        return definition_hash(executed) == self._deployed.hash
-
     def _pipeline_change(self) -> str:
         name = self._upsert.pipeline_name
         version = latest_version_id(self.target, name)
@@ -246,7 +212,7 @@ class Promotion:
                 )
         return described
 
-    def _group(self, name: str) -> str:
+    def _in_target(self, name: str) -> str:
         prefix = self.source.settings.name_prefix
         return self.target.settings.name_prefix + name.removeprefix(prefix)
 

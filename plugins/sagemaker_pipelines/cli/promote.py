@@ -31,8 +31,14 @@ def promote(
         str | None,
         typer.Option(help="The model package's ARN; by default that of the newest succeeded execution."),
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The pipeline's name, if it was deployed under another one.")
+    ] = None,
     status: Annotated[
-        str, typer.Option(help="The state that the package gets: PendingManualApproval or Approved.")
+        str,
+        typer.Option(
+            help="The state that the package gets: PendingManualApproval, or Approved if the original is."
+        ),
     ] = PENDING,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what it would do.")] = False,
     as_json: AsJson = False,
@@ -47,6 +53,7 @@ def promote(
             client_of(conn_id, region),
             client_of(to, None),
             Envelope.load(definition),
+            pipeline_name=name,
             model_package_arn=model_package,
             approval_status=status,
             decided_by=person(),

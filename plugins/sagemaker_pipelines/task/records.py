@@ -35,7 +35,7 @@ class Witness:
     def of(cls, context: Context) -> Witness:
         """Return the counters that the running attempt sees."""
         return cls(
-            max_tries=int(getattr(context["ti"], "max_tries", 0) or 0),
+            max_tries=int(getattr(context.get("ti"), "max_tries", 0) or 0),
             clear_number=int(getattr(context.get("dag_run"), "clear_number", 0) or 0),
         )
 
@@ -211,3 +211,15 @@ class ApprovalRecord(_Record):
         """
         is_recorded = self.recorded or self.decision_id == recorded_id
         return self.approved is not None and not is_recorded and self.fingerprint == fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionRecord(_Record):
+    """What a promotion has chosen, so that its retry does not promote a newer model.
+
+    :param model_package_arn: the package in the source; None if the definition registers none.
+    """
+
+    KEY = "sagemaker_pipelines.promotion"
+
+    model_package_arn: str | None

@@ -36,7 +36,7 @@ S3_ACTIONS = {
     "DeleteObject": "DeleteObjectVersion",
 }
 # What IAM checks with another call, and the call that the provider's notifier makes for ours.
-BEHIND = {"iam:PassRole", "sns:Publish"}
+BEHIND = {"iam:PassRole", "s3:AbortMultipartUpload", "sns:Publish"}
 # What Airflow's connection needs for features that not every environment uses is in policies of their own.
 AIRFLOW = (
     "airflow",

@@ -8,7 +8,8 @@ import runpy
 from typer.testing import CliRunner
 
 from sagemaker_pipelines.aws.promoted import PROMOTED_FROM
-from sagemaker_pipelines.aws.promotion import MAX_EXECUTIONS, PROMOTED_DEFINITION, PROMOTED_EXECUTION
+from sagemaker_pipelines.aws.promotion import PROMOTED_DEFINITION, PROMOTED_EXECUTION
+from sagemaker_pipelines.aws.proof import MAX_EXECUTIONS
 from sagemaker_pipelines.cli import app
 from stack.settings import ROOT
 from tests.documents import blocks

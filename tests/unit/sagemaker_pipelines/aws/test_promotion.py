@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 from sagemaker_local_runtime.testing_client import Endpoint
-from sagemaker_pipelines.aws import promotion
+from sagemaker_pipelines.aws import champion, promoted, promotion
 from sagemaker_pipelines.aws.artifacts import artifacts_at, copy_artifact
 from sagemaker_pipelines.aws.promotion import Promotion
 from sagemaker_pipelines.aws.upsert import upsert_pipeline
@@ -35,6 +35,7 @@ from stack.bootstrap import DATA_FILE, split_data
 from stack.settings import ROOT
 from tests.documents import blocks
 from tests.iam import allowed_actions
+from tests.unit.sagemaker_pipelines.samples import TaskStateStore, context_of
 
 REGIONS = {"dev": "us-east-1", "prod": "eu-west-1"}
 ACCOUNTS = {"dev": "111111111111", "prod": "222222222222"}
@@ -205,6 +206,22 @@ def test_a_package_that_is_promoted_as_approved_has_a_record(
     assert described(pending) | {"ResponseMetadata": 0} == found | {"ResponseMetadata": 0}
 
 
+def test_only_an_approved_package_is_promoted_as_approved(
+    runtimes: dict[str, Endpoint], tmp_path: Path
+) -> None:
+    path = write(tmp_path)
+    approved, pending = execute(runtimes, path), execute(runtimes, path)
+    change = client("dev").sagemaker.update_model_package
+    change(ModelPackageArn=pending, ModelApprovalStatus="PendingManualApproval")
+    with pytest.raises(ModelPackageError, match=f"{pending} is PendingManualApproval; expected Approved"):
+        promote(path, model_package_arn=pending, approval_status="Approved")
+    assert promote(path, approval_status="Approved")["source_model_package_arn"] == approved
+    change(ModelPackageArn=approved, ModelApprovalStatus="PendingManualApproval")
+    with pytest.raises(PromotionError, match=r"registered an Approved model package.* Approve the package"):
+        promote(path, approval_status="Approved")
+    assert promote(path)["source_model_package_arn"] == pending
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
 def test_an_approval_that_is_lost_on_its_way_is_made_by_the_next_promotion(
@@ -324,6 +341,8 @@ def test_the_plan_says_what_would_be_done_and_writes_nothing(
         for action, count in runtime.calls().items()
         if count != calls.get(action)
     }
+    # The runtime itself sends what has happened before.
+    made.discard("PutEvents")
     assert {action for action in made if not action.startswith(("Describe", "Get", "Head", "List"))} == set()
     assert "DescribeModelPackage" in made
     done = CliRunner().invoke(app, [*arguments, "--json"])
@@ -371,6 +390,33 @@ def test_the_package_that_is_named_is_promoted_and_one_of_another_pipeline_is_no
     other = execute(runtimes, write(tmp_path))
     with pytest.raises(PromotionError, match=f"that registered {other}"):
         promote(path, model_package_arn=other)
+
+
+def test_each_package_of_an_execution_can_be_named(runtimes: dict[str, Endpoint], tmp_path: Path) -> None:
+    content = definition("two")
+    (step,) = content["Steps"]
+    path = write(tmp_path, {**content, "Steps": [step, {**step, "Name": "Second"}]})
+    result = upsert_pipeline(client("dev"), Envelope.load(path))
+    arn = runtimes["dev"].start(result.pipeline_name)
+    runtimes["dev"].wait(arn)
+    steps = runtimes["dev"].steps(arn).values()
+    for package in [step["Metadata"]["RegisterModel"]["Arn"] for step in steps]:
+        assert promote(path, model_package_arn=package)["source_model_package_arn"] == package
+
+
+def test_a_pipeline_that_was_deployed_under_another_name_is_found_by_it(
+    runtimes: dict[str, Endpoint], tmp_path: Path
+) -> None:
+    path = write(tmp_path)
+    name = f"p-{uuid.uuid4().hex[:8]}"
+    upsert_pipeline(client("dev"), Envelope.load(path), pipeline_name=f"dev-{name}")
+    runtimes["dev"].wait(runtimes["dev"].start(f"dev-{name}"))
+    with pytest.raises(PromotionError, match="under another name, give that name"):
+        promote(path)
+    arguments = ["promote", str(path), "--conn-id", "dev", "--to", "prod", "--name", f"dev-{name}", "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["pipeline_name"] == f"prod-{name}"
 
 
 @pytest.mark.thorough
@@ -449,6 +495,86 @@ def test_an_object_that_the_source_may_not_list_is_named(
         list(artifacts_at(dev, client("prod"), "s3://others/model.tar.gz", "s3://b/model.tar.gz"))
 
 
+def test_an_archive_that_is_not_the_registered_one_is_refused(
+    runtimes: dict[str, Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    execute(runtimes, path)
+    etag = hashlib.md5(OBJECTS["model.tar.gz"]).hexdigest()
+    describe = champion.described_model_package
+
+    def described_with(recorded: str) -> Any:
+        def answer(*arguments: Any) -> dict[str, Any]:
+            found = describe(*arguments)
+            found["InferenceSpecification"]["Containers"][0]["ModelDataETag"] = recorded
+            return found
+
+        return answer
+
+    monkeypatch.setattr(promotion, "described_model_package", described_with("0" * 32))
+    with pytest.raises(PromotionError, match=f'has the ETag "{etag}", but had {"0" * 32} when'):
+        promote(path)
+    monkeypatch.setattr(promotion, "described_model_package", described_with(f'"{etag}"'))
+    assert promote(path)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "text"),
+    [
+        ("SlowDown", ClientError, "SlowDown"),
+        ("AccessDenied", PromotionError, "may not read it"),
+        ("PreconditionFailed", PromotionError, "cannot be read as it was listed"),
+        ("NoSuchKey", PromotionError, "cannot be read as it was listed"),
+    ],
+)
+def test_only_an_object_that_has_changed_is_called_so(
+    runtimes: dict[str, Endpoint],
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    expected: type[Exception],
+    text: str,
+) -> None:
+    dev, prod = client("dev"), client("prod")
+    uri = f"s3://{runtimes['dev'].bucket}/dev-files/model.tar.gz"
+    (artifact,) = artifacts_at(dev, prod, uri, f"s3://{runtimes['prod'].bucket}/prod-copied")
+
+    def refused(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+
+    monkeypatch.setattr(dev.s3, "get_object", refused)
+    with pytest.raises(expected, match=text):
+        copy_artifact(dev, prod, artifact)
+
+
+def test_a_package_that_is_not_known_at_once_is_not_registered_twice(
+    runtimes: dict[str, Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    execute(runtimes, path)
+    monkeypatch.setattr(promoted, "PAUSES", (0.0, 0.0))
+    sagemaker = client("promoter_prod").sagemaker
+    create, describe = sagemaker.create_model_package, sagemaker.describe_model_package
+    unknown, created_arns = list[str](), list[str]()
+
+    def created(**arguments: Any) -> Any:
+        answer = create(**arguments)
+        if not created_arns:
+            unknown.extend([answer["ModelPackageArn"]] * 2)
+        created_arns.append(answer["ModelPackageArn"])
+        return answer
+
+    def known_later(**arguments: Any) -> Any:
+        if arguments["ModelPackageName"] in unknown:
+            unknown.pop()
+            error = {"Code": "ValidationException", "Message": "does not exist"}
+            raise ClientError({"Error": error}, "DescribeModelPackage")
+        return describe(**arguments)
+
+    monkeypatch.setattr(sagemaker, "create_model_package", created)
+    monkeypatch.setattr(sagemaker, "describe_model_package", known_later)
+    assert [promote(path)["model_package_arn"]] == created_arns
+
+
 def test_what_cannot_be_meant_is_refused_before_any_call(tmp_path: Path) -> None:
     envelope = Envelope.load(write(tmp_path))
     with pytest.raises(ParameterError, match="expected one of PendingManualApproval, Approved"):
@@ -459,7 +585,7 @@ def test_what_cannot_be_meant_is_refused_before_any_call(tmp_path: Path) -> None
 
 @pytest.mark.thorough
 def test_the_operator_promotes_and_fails_without_a_retry_if_it_is_refused(
-    runtimes: dict[str, Endpoint], tmp_path: Path
+    runtimes: dict[str, Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -470,7 +596,13 @@ def test_the_operator_promotes_and_fails_without_a_retry_if_it_is_refused(
     with pytest.raises(AirflowFailException, match="Nothing was promoted"):
         operator.execute({})
     package = execute(runtimes, path)
-    assert operator.execute({})["source_model_package_arn"] == package
+    context = context_of(TaskStateStore())
+    assert operator.execute(context)["source_model_package_arn"] == package
+    # A retry does not promote what was trained meanwhile; a clear does.
+    newer = execute(runtimes, path)
+    assert operator.execute(context)["source_model_package_arn"] == package
+    monkeypatch.setattr(context["ti"], "max_tries", 5)
+    assert operator.execute(context)["source_model_package_arn"] == newer
 
 
 @pytest.mark.thorough
