@@ -17,8 +17,11 @@ from sagemaker_pipelines.aws.environment import environment_of, marked, settled
 from sagemaker_pipelines.aws.errors import is_missing
 from sagemaker_pipelines.definition.functions import Function
 from sagemaker_pipelines.exceptions import UpsertError
+from sagemaker_pipelines.states import FAILED
 
 _DESCRIPTION = "Called by pipelines."
+# Lambda has not yet taken over the last change.
+_UNSETTLED = {"Pending", "InProgress"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ class FunctionChange:
     :param description: the function's new description, which contains the environment.
     :param created: whether the function does not exist yet.
     :param code: whether the code differs.
-    :param settings: whether the settings or the description differ.
+    :param settings: whether the settings or the description differ, or Lambda could not run the function.
     """
 
     wanted: DeployableFunction
@@ -97,6 +100,7 @@ def function_changes(
     :param functions: what should be deployed.
     :param environment: the environment that they will belong to.
     :raises EnvironmentConflictError: a function belongs to another environment.
+    :raises UpsertError: an earlier upsert has written a function that Lambda cannot run.
     """
     changes = (_change(client, wanted, environment) for wanted in functions)
     return [change for change in changes if change is not None]
@@ -109,14 +113,20 @@ def _change(client: SageMakerClient, wanted: DeployableFunction, environment: st
     owner = environment_of((deployed or {}).get("Description"))
     description = marked(_DESCRIPTION, settled(f"Lambda function {name!r}", owner, environment))
     before, after = {} if deployed is None else _shown(deployed), wanted.shown
-    if before == after:
+    # Written again, it may run: the cause may have been in its role or its network.
+    failed = FAILED in _states(deployed)
+    if before == after and not failed:
+        if _UNSETTLED & _states(deployed):
+            _wait(client, "function_active_v2", name)
+            _wait(client, "function_updated_v2", name)
         return None
     client.log.info(
-        "Lambda function %s changes:\n%s",
+        "Lambda function %s %s:\n%s",
         name,
+        "could not run, and is written again" if failed else "changes",
         definition_diff(before, after, masked=client.account.masked),
     )
-    settings = {**before, "CodeSha256": ""} != {**after, "CodeSha256": ""} or owner is None
+    settings = {**before, "CodeSha256": ""} != {**after, "CodeSha256": ""} or owner is None or failed
     return FunctionChange(
         wanted=wanted,
         description=description,
@@ -136,6 +146,10 @@ def _deployed(client: SageMakerClient, name: str) -> dict[str, Any] | None:
         raise
     configuration: dict[str, Any] = answer["Configuration"]
     return configuration
+
+
+def _states(configuration: Mapping[str, Any] | None) -> set[Any]:
+    return {(configuration or {}).get(name) for name in ("State", "LastUpdateStatus")}
 
 
 def _shown(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -215,3 +215,28 @@ def test_a_function_that_lambda_cannot_run_fails_the_upsert(
         stubber.add_response("get_function", {"Configuration": failed})
         with pytest.raises(UpsertError, match=r"'dev-double' cannot run: The role has no trust\. Correct"):
             upsert_pipeline(client, envelope(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "state", [{"State": "Pending"}, {"LastUpdateStatus": "InProgress"}, {"LastUpdateStatus": "Failed"}]
+)
+def test_a_function_that_could_not_run_is_not_up_to_date(
+    runtime: LocalRuntime, client: SageMakerClient, tmp_path: Path, state: dict[str, str]
+) -> None:
+    upsert_pipeline(client, envelope(tmp_path))
+    before = {**deployed(runtime), "State": "Active", "LastUpdateStatus": "Successful"}
+    failed = {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "No trust"}
+    with Stubber(client.functions) as stubber:
+        stubber.add_response("get_function", {"Configuration": {**before, **state}})
+        if "Failed" in state.values():
+            stubber.add_response("update_function_configuration", {})
+        else:
+            stubber.add_response("get_function", {"Configuration": before})
+        stubber.add_response("get_function", {"Configuration": failed})
+        with pytest.raises(UpsertError, match=r"'dev-double' cannot run: No trust\. Correct"):
+            upsert_pipeline(client, envelope(tmp_path))
+        # Somebody has corrected the role.
+        stubber.add_response("get_function", {"Configuration": {**before, **failed}})
+        stubber.add_response("update_function_configuration", {})
+        stubber.add_response("get_function", {"Configuration": before})
+        assert upsert_pipeline(client, envelope(tmp_path)).changed
