@@ -67,9 +67,8 @@ def _text(name: str, value: object) -> str:
     kind = _TYPES.get(type(value))
     if kind is None:
         raise ParameterError(
-            f"The output {name} is {cut(repr(value), 200)} ({type(value).__name__}); expected a text, a "
-            "number or a boolean. Return one of these, or put the value into an object in S3 and "
-            "return its URI."
+            f"The output {name} is of the type {type(value).__name__}; expected a text, a number or a "
+            "boolean. Return one of these, or put the value into an object in S3 and return its URI."
         )
     return as_string(Parameter(name, kind), value)
 
@@ -83,7 +82,7 @@ def _send(client: SageMakerClient, operation: str, callback_token: str, **answer
     except ClientError as error:
         if is_missing(error) or code_of(error) == "ConflictException":
             client.log.warning(
-                "The step with the callback token %s does not accept %s: %s", callback_token, answer, error
+                "The step with the callback token %s does not accept this answer: %s", callback_token, error
             )
             return False
         raise

@@ -183,7 +183,7 @@ def test_a_failed_task_fails_the_step_and_is_named(runtime: LocalRuntime, payloa
     [
         pytest.param(
             {"Rows": [1]},
-            r"output Rows is \[1\] \(list\); expected a text, a number or a boolean",
+            "output Rows is of the type list; expected a text, a number or a boolean",
             marks=pytest.mark.thorough,
         ),
         pytest.param(
@@ -209,13 +209,20 @@ def test_outputs_that_cannot_be_sent_fail_both_the_task_and_the_step(
 
 
 @pytest.mark.thorough
-def test_an_answer_that_comes_too_late_fails_the_task(runtime: LocalRuntime, payload: dict[str, Any]) -> None:
+def test_an_answer_that_comes_too_late_fails_the_task_and_is_not_logged(
+    runtime: LocalRuntime, payload: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     runtime.client("sagemaker").send_pipeline_execution_step_failure(
         CallbackToken=payload["callback_token"], FailureReason="by hand"
     )
     step(runtime, payload)
     with pytest.raises(AirflowFailException, match="does not accept this answer"):
-        answer(OUTPUTS).execute(context(payload, tasks={"count": "success", "watch": "deferred"}))
+        answer({**OUTPUTS, "Who": "hunter2"}).execute(
+            context(payload, tasks={"count": "success", "watch": "deferred"})
+        )
+    logged = capsys.readouterr().out
+    assert "does not accept" in logged
+    assert "hunter2" not in logged
 
 
 def watch() -> SageMakerWatchCallbackOperator:
