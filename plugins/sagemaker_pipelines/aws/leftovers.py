@@ -73,7 +73,12 @@ def models_in_use(client: SageMakerClient) -> set[str]:
 
 
 def functions(
-    client: SageMakerClient, name_prefix: str, *, environment: str, created_before: datetime
+    client: SageMakerClient,
+    name_prefix: str,
+    *,
+    environment: str,
+    created_before: datetime,
+    pipelines: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the configurations of an environment's Lambda functions that none of its pipelines calls.
 
@@ -83,6 +88,7 @@ def functions(
     :param name_prefix: the prefix of pipelines and functions.
     :param environment: the environment's name; functions of others do not count.
     :param created_before: functions that were changed later are ignored.
+    :param pipelines: names of more pipelines that may call them.
     """
     try:
         pages = [*client.functions.get_paginator("list_functions").paginate()]
@@ -99,15 +105,22 @@ def functions(
         and is_owner(environment_of(function.get("Description")), environment)
         and datetime.fromisoformat(function["LastModified"]) < created_before
     ]
-    called = _called_functions(client, name_prefix) if own else set()
+    called = _called_functions(client, name_prefix, environment, pipelines) if own else set()
     return [function for function in own if function["FunctionArn"] not in called]
 
 
-def _called_functions(client: SageMakerClient, name_prefix: str) -> set[str]:
-    called = set()
-    for pipeline in client.pipelines(name_prefix):
+def _called_functions(
+    client: SageMakerClient, name_prefix: str, environment: str, pipelines: Sequence[str]
+) -> set[str]:
+    called, names = set(), set(pipelines)
+    for pipeline in client.pipelines(""):
+        name, owner = pipeline["PipelineName"], environment_of(pipeline.get("PipelineDescription"))
+        # An upsert may give a pipeline a name without the prefix.
+        if name.startswith(name_prefix) or is_owner(owner, environment):
+            names.add(name)
+    for name in sorted(names):
         # It may have been deleted since it was listed.
-        described = client.describe_pipeline(pipeline["PipelineName"])
+        described = client.describe_pipeline(name)
         for step in iter_steps(parse_definition(described["PipelineDefinition"])) if described else ():
             called.add(str(step.get("FunctionArn")))
     return called

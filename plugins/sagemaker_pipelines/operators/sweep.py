@@ -16,6 +16,7 @@ from sagemaker_pipelines.aws import leftovers
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.environment import environment_name
 from sagemaker_pipelines.aws.stopping import stop_execution
+from sagemaker_pipelines.exceptions import DefinitionError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.reading import finite_number
 from sagemaker_pipelines.states import execution_phase
@@ -62,8 +63,8 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
         and its table as ``sweep_text``.
     :return: ``{"orphans": [...], "foreign": [...], "models": [...], "functions": [...], "watched", "young",
         "others", "problems"}``, see :class:`~sagemaker_pipelines.task.sweeping.SweepReport`.
-    :raises AirflowException: something could not be stopped or deleted; everything else was, and the XCom
-        ``report`` contains the report.
+    :raises AirflowException: something could not be stopped, deleted or checked; everything else was, and the
+        XCom ``report`` contains the report.
     """
 
     aws_hook_class = SageMakerPipelineHook
@@ -111,9 +112,11 @@ class SageMakerSweepOperator(AwsBaseOperator[SageMakerPipelineHook]):
             since=now - timedelta(days=_number("lookback_days", self.lookback_days)),
             until=now - timedelta(minutes=_number("min_age_minutes", self.min_age_minutes)),
         )
-        sweep.look(self._pipelines(), stop=is_set(self.stop_orphans))
+        pipelines = self._pipelines()
+        sweep.look(pipelines, stop=is_set(self.stop_orphans))
         sweep.look_for_models(delete=is_set(self.delete_models))
-        sweep.look_for_functions(self._prefix, environment_name(self.hook.client, airflow_id(context)))
+        environment = environment_name(self.hook.client, airflow_id(context))
+        sweep.look_for_functions(self._prefix, environment, pipelines)
         report = sweep.report
         self.log.info("%s", report.as_text())
         if self.notifier is not None and (report.orphans or report.models):
@@ -203,17 +206,26 @@ class _Sweep:
                 if model["ModelName"] not in in_use:
                     self._report_model(model, arn, delete=delete)
 
-    def look_for_functions(self, name_prefix: str, environment: str) -> None:
-        """Find the Lambda functions that no pipeline of the environment calls."""
+    def look_for_functions(self, name_prefix: str, environment: str, pipelines: Sequence[str]) -> None:
+        """Find the Lambda functions that neither these pipelines nor others of the environment call."""
+        try:
+            found = leftovers.functions(
+                self._client,
+                name_prefix,
+                environment=environment,
+                created_before=self._until,
+                pipelines=pipelines,
+            )
+        except (BotoCoreError, ClientError, DefinitionError) as error:
+            self.report.problems.append(f"Lambda functions could not be checked: {error}")
+            return
         self.report.functions = [
             SweptFunction(
                 function_name=function["FunctionName"],
                 function_arn=function["FunctionArn"],
                 modified_at=function["LastModified"],
             )
-            for function in leftovers.functions(
-                self._client, name_prefix, environment=environment, created_before=self._until
-            )
+            for function in found
         ]
 
     def _report_model(self, model: Mapping[str, Any], arn: str, *, delete: bool) -> None:

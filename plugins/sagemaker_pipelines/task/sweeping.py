@@ -215,7 +215,7 @@ class SweepReport:
     :ivar watched: number of executions that a task watches.
     :ivar young: number of executions below the minimum age.
     :ivar others: number of running executions that this package did not start.
-    :ivar problems: what could not be stopped or deleted, and why.
+    :ivar problems: what could not be stopped, deleted or checked, and why.
     """
 
     orphans: list[SweptExecution] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import BaseNotifier
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
@@ -255,16 +255,40 @@ def test_an_age_that_is_no_number_fails_before_any_call(runtime: LocalRuntime, v
 
 def test_functions_of_the_environment_that_no_pipeline_calls_are_reported(runtime: LocalRuntime) -> None:
     own = "Called by pipelines. [environment: aws_default@1234567890abcdef]"
-    names = {"dev-called": own, "dev-left": own, "left": own, "dev-theirs": "Theirs. [environment: other]"}
+    names = dict.fromkeys(["dev-called", "dev-elsewhere", "dev-named", "dev-left", "left"], own)
+    names["dev-theirs"] = "Theirs. [environment: other]"
     arns = {
         name: create_function(runtime, "def run(event, context):\n    return {}\n", name, Description=mark)
         for name, mark in {**names, "dev-unmarked": "By hand."}.items()
     }
-    step = {"Name": "Call", "Type": "Lambda", "FunctionArn": arns["dev-called"], "Arguments": {}}
-    runtime.create_pipeline({"Version": "2020-12-01", "Steps": [step]}, "dev-calls")
-    (found,) = sweep()["functions"]
-    assert (found["function_name"], found["function_arn"]) == ("dev-left", arns["dev-left"])
+    for function, pipeline in {
+        "dev-called": "dev-calls",
+        "dev-elsewhere": "calls",
+        "dev-named": "named",
+    }.items():
+        step = {"Name": "Call", "Type": "Lambda", "FunctionArn": arns[function], "Arguments": {}}
+        runtime.create_pipeline({"Version": "2020-12-01", "Steps": [step]}, pipeline)
+    # Deployed under a name without the prefix.
+    runtime.client("sagemaker").update_pipeline(PipelineName="calls", PipelineDescription=own)
+    found = sweep(pipelines=["dev-hold", "named"])["functions"]
+    assert [(each["function_name"], each["function_arn"]) for each in found] == [
+        ("dev-left", arns["dev-left"])
+    ]
     assert sweep(min_age_minutes=60)["functions"] == []
+
+
+def test_a_sweep_that_cannot_reach_lambda_keeps_its_report(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: Any, **__: Any) -> Any:
+        raise ConnectTimeoutError(endpoint_url="https://lambda.us-east-1.amazonaws.com")
+
+    arn = begin(runtime, "dev-hold", start_of("deleted").description)
+    monkeypatch.setattr("sagemaker_pipelines.aws.leftovers.functions", unreachable)
+    airflow = AirflowOfRuns()
+    with pytest.raises(AirflowException, match="Lambda functions could not be checked: Connect timeout"):
+        sweep(airflow)
+    assert arns(airflow.pushed["report"]["orphans"]) == [arn]
 
 
 def test_a_sweep_without_permission_for_functions_goes_on(
