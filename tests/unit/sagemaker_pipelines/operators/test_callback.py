@@ -220,9 +220,8 @@ def test_an_answer_that_comes_too_late_fails_the_task_and_is_not_logged(
         answer({**OUTPUTS, "Who": "hunter2"}).execute(
             context(payload, tasks={"count": "success", "watch": "deferred"})
         )
-    logged = capsys.readouterr().out
-    assert "does not accept" in logged
-    assert "hunter2" not in logged
+    (warning,) = (line for line in capsys.readouterr().out.splitlines() if "does not accept" in line)
+    assert "hunter2" not in warning
 
 
 def watch() -> SageMakerWatchCallbackOperator:
