@@ -20,8 +20,9 @@ _TIMEOUT_SECONDS = 30
 # restarts. A POST is sent again only by those who can tell what an earlier one created.
 _TRANSIENT = frozenset({500, 502, 503, 504})
 _ATTEMPTS = 8
-# How much of a refusal an error shows, in characters.
-_MAX_DETAIL = 500
+# What a task has in these states was pushed by its newest attempt.
+_HAS_BEGUN = frozenset({"deferred", "failed", "running", "success", "up_for_reschedule", "up_for_retry"})
+_MAX_DETAIL = 500  # How much of a refusal an error shows, in characters.
 _BACKFILL_SECONDS = 120.0
 _LOG_IN = ". Pass --username and --password, or --token, of a user who may do that."
 _CURES = {401: _LOG_IN, 403: _LOG_IN, 404: ". Check the id, and --airflow-url."}
@@ -113,11 +114,13 @@ class AirflowClient:
         """Return the task instances of a run."""
         return list(self._items(f"{_run_path(dag_id, run_id)}/taskInstances", "task_instances"))
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
+    ) -> Any:
         """Return what a task pushed under a key, or None if it pushed nothing."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"
         try:
-            return self.call("GET", path, deserialize=True)["value"]
+            return self.call("GET", path, deserialize=True, map_index=map_index)["value"]
         except AirflowRequestError as error:
             if error.status == 404:
                 return None
@@ -191,20 +194,18 @@ class AirflowClient:
         self.call("PATCH", _run_path(dag_id, run_id), json={"state": "failed"})
 
     def xcoms(self, run: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-        """Return what a run's tasks have pushed first under these keys since the run was queued.
+        """Return what a run's tasks have pushed first under these keys.
 
-        Older values were pushed before the run was cleared, and belong to an earlier execution. Later ones
-        belong to what follows a training, such as the comparison of its model with the champion.
+        A task that was cleared keeps its values until it runs again; they belong to an earlier execution.
+        Later values belong to what follows a training, such as the comparison with the champion.
         """
-        path = f"{_run_path(run['dag_id'], run['dag_run_id'])}/taskInstances"
-        queued = datetime.fromisoformat(run["queued_at"]) if run.get("queued_at") else None
-        values: dict[str, Any] = {}
-        entries = self._items(f"{path}/~/xcomEntries", "xcom_entries")
+        of_run, values = (run["dag_id"], run["dag_run_id"]), dict[str, Any]()
+        began = {task["task_id"] for task in self.task_instances(*of_run) if task["state"] in _HAS_BEGUN}
+        entries = self._items(f"{_run_path(*of_run)}/taskInstances/~/xcomEntries", "xcom_entries")
         for entry in sorted(entries, key=lambda entry: str(entry["timestamp"])):
-            is_old = queued is not None and datetime.fromisoformat(entry["timestamp"]) < queued
-            if is_old or entry["key"] not in keys or entry["key"] in values or entry["map_index"] >= 0:
-                continue
-            values[entry["key"]] = self.xcom(run["dag_id"], run["dag_run_id"], entry["task_id"], entry["key"])
+            task_id, key = entry["task_id"], entry["key"]
+            if task_id in began and key in keys and key not in values and entry["map_index"] < 0:
+                values[key] = self.xcom(*of_run, task_id, key)
         return values
 
     def _items(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -284,10 +285,9 @@ def _run_path(dag_id: str, run_id: str) -> str:
 def _log_lines(line: Any) -> Iterator[str]:
     """Yield the message of a log line, and those of its exceptions."""
     if not isinstance(line, dict):
-        yield str(line)
-        return
-    if not str(line.get("event", "")).startswith("::"):
-        yield str(line.get("event", ""))
+        line = {"event": line}
+    if not (event := str(line.get("event", ""))).startswith("::"):
+        yield event
     for error in line.get("error_detail") or ():
         yield f"{error['exc_type']}: {error['exc_value']}"
 

@@ -75,7 +75,8 @@ def open_question(airflow: AirflowClient, model_package_arn: str) -> OpenQuestio
         limit=100,
     )
     for task in (each["task_instance"] for each in found["hitl_details"]):
-        document = airflow.xcom(task["dag_id"], task["dag_run_id"], task["task_id"], XCOM_EVIDENCE)
+        of_task = (task["dag_id"], task["dag_run_id"], task["task_id"])
+        document = airflow.xcom(*of_task, XCOM_EVIDENCE, map_index=task["map_index"])
         # The same name may stand for a package of another account or region.
         if isinstance(document, Mapping) and document.get("model_package_arn") == model_package_arn:
             return OpenQuestion(airflow=airflow, task=task, evidence=Evidence.from_document(document))

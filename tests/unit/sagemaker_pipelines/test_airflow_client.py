@@ -101,7 +101,8 @@ def test_a_backfill_is_created_again_while_the_dag_is_paused(monkeypatch: pytest
 
 def test_an_xcom_that_was_not_pushed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(httpx.Response(404, json={"detail": "XCom entry not found"}))
-    assert client(monkeypatch, answers).xcom("train", "r", "start") is None
+    assert client(monkeypatch, answers).xcom("train", "r", "start", map_index=3) is None
+    assert answers.asked[0].url.params["map_index"] == "3"
 
 
 def test_a_refusal_names_the_request_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,24 +148,38 @@ def test_the_runs_of_all_pages_come_by_date(monkeypatch: pytest.MonkeyPatch) -> 
     assert answers.asked[0].url.params["run_type"] == "backfill"
 
 
-def test_what_was_pushed_before_the_run_was_cleared_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def entry(key: str, day: int) -> dict[str, Any]:
-        return {"key": key, "task_id": "wait", "map_index": -1, "timestamp": f"2026-01-{day:02}T01:00:00Z"}
+def tasks(**states: str | None) -> httpx.Response:
+    """The task instances of a run, by their ids."""
+    found = [{"task_id": task_id, "state": state} for task_id, state in states.items()]
+    return ok({"task_instances": found, "total_entries": len(found)})
 
-    entries = [entry("metric", 4), entry("verdict", 5), entry("other", 5)]
-    answers = Answers(ok({"xcom_entries": entries, "total_entries": 3}), ok({"value": "accepted"}))
+
+def test_what_a_task_pushed_before_it_was_cleared_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(key: str, task_id: str) -> dict[str, Any]:
+        return {"key": key, "task_id": task_id, "map_index": -1, "timestamp": "2026-01-05T01:00:00Z"}
+
+    entries = [entry("metric", "branch"), entry("verdict", "wait"), entry("other", "wait")]
+    answers = Answers(
+        tasks(branch=None, wait="deferred"),
+        ok({"xcom_entries": entries, "total_entries": 3}),
+        ok({"value": "accepted"}),
+    )
     found = client(monkeypatch, answers).xcoms(RUN, frozenset({"metric", "verdict"}))
     assert found == {"verdict": "accepted"}
-    assert answers.asked[1].url.raw_path.startswith(b"/api/v2/dags/train/dagRuns/backfill__1%2B00%3A00/")
+    assert answers.asked[2].url.raw_path.startswith(b"/api/v2/dags/train/dagRuns/backfill__1%2B00%3A00/")
 
 
 def test_what_follows_the_training_does_not_replace_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even after a clear of the comparison alone, which queues the run again."""
+
     def entry(task_id: str, hour: int) -> dict[str, Any]:
         pushed = f"2026-01-06T{hour:02}:00:00Z"
         return {"key": "execution", "task_id": task_id, "map_index": -1, "timestamp": pushed}
 
     entries = [entry("compare_with_champion.wait_for_pipeline", 3), entry("wait_for_pipeline", 2)]
-    answers = Answers(ok({"xcom_entries": entries, "total_entries": 2}), ok({"value": "record"}))
-    assert client(monkeypatch, answers).xcoms(RUN, frozenset({"execution"})) == {"execution": "record"}
-    assert len(answers.asked) == 2
-    assert b"/taskInstances/wait_for_pipeline/" in answers.asked[1].url.raw_path
+    ended = tasks(**{"wait_for_pipeline": "success", "compare_with_champion.wait_for_pipeline": "success"})
+    answers = Answers(ended, ok({"xcom_entries": entries, "total_entries": 2}), ok({"value": "record"}))
+    cleared = {**RUN, "queued_at": "2026-01-06T02:30:00Z"}
+    assert client(monkeypatch, answers).xcoms(cleared, frozenset({"execution"})) == {"execution": "record"}
+    assert len(answers.asked) == 3
+    assert b"/taskInstances/wait_for_pipeline/" in answers.asked[2].url.raw_path

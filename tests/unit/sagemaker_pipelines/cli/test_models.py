@@ -117,6 +117,7 @@ class Airflow:
     def __init__(self, package: str, champion: str) -> None:
         numbers = comparison(package, champion)
         self.evidence = Evidence(model_package_arn=package, champion_arn=champion, comparison=numbers)
+        self.mapped = -1
         self.refuses: dict[str, int] = {}
         self.answers: list[tuple[str, Any]] = []
 
@@ -128,12 +129,17 @@ class Airflow:
             return {}
         assert path == "/dags/~/dagRuns/~/hitlDetails"
         assert query["subject_search"] == f"Approve {self.evidence.model_package}?"
-        task = {"dag_id": "train", "dag_run_id": "run/1", "task_id": "approve_model", "map_index": -1}
+        task = {
+            "dag_id": "train",
+            "dag_run_id": "run/1",
+            "task_id": "approve_model",
+            "map_index": self.mapped,
+        }
         return {"hitl_details": [{"task_instance": task}]}
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, *, map_index: int = -1) -> Any:
         assert (dag_id, run_id, task_id, key) == ("train", "run/1", "approve_model", "evidence")
-        return self.evidence.as_document()
+        return self.evidence.as_document() if map_index == self.mapped else None
 
 
 @pytest.fixture
@@ -161,6 +167,13 @@ def test_a_question_in_airflow_is_answered_and_its_numbers_are_recorded(
     path = "/dags/train/dagRuns/run%2F1/taskInstances/approve_model/-1/hitlDetails"
     body = {"chosen_options": [option], "params_input": {"reason": "looked at it"}}
     assert airflow.answers == [(path, body)]
+
+
+def test_a_question_of_a_mapped_task_is_answered(airflow: Airflow) -> None:
+    airflow.mapped = 3
+    answer("approve", airflow.evidence.model_package_arn)
+    ((path, _),) = airflow.answers
+    assert path.endswith("/taskInstances/approve_model/3/hitlDetails")
 
 
 def test_a_question_whose_champion_has_changed_is_not_answered(group: Group, airflow: Airflow) -> None:
