@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 S3, EXECUTION, CALLBACK, MODEL_PACKAGE, ALARM = "s3", "execution", "callback", "model_package", "alarm"
+_STATUSES = frozenset({"ModelApprovalStatus", "ModelPackageStatus"})
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,16 @@ class Event:
             order=(payload["order"][0], payload["order"][1]),
             payload=dict(payload),
         )
+
+    @property
+    def changes_approval(self) -> bool:
+        """Whether a model package can be used and has just got its approval status.
+
+        SageMaker also reports packages that it is still creating or has failed to create, and changes of
+        something else, such as the metadata of an Approved package. It names what has changed, if it does.
+        """
+        is_usable = self.payload.get("model_package_status", "Completed") == "Completed"
+        return is_usable and not _STATUSES.isdisjoint(self.payload.get("updated_fields") or _STATUSES)
 
 
 def triggering_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:

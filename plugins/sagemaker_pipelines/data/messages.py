@@ -230,6 +230,7 @@ def _model_package(document: Mapping[str, Any]) -> Event:
         "model_package_group_name": detail.get("ModelPackageGroupName"),
         "model_package_version": detail.get("ModelPackageVersion"),
         "model_package_status": detail.get("ModelPackageStatus"),
+        "updated_fields": detail.get("UpdatedModelPackageFields"),
         "approval_status": status,
         "approval_description": detail.get("ApprovalDescription"),
         "creation_time": detail.get("CreationTime"),

@@ -223,11 +223,12 @@ class SageMakerModelPackageTrigger(SqsEventTrigger):
         self.approval_statuses = list(approval_statuses)
 
     def takes(self, event: Event) -> bool:
-        """Return whether it is a package of the group, in one of the statuses."""
+        """Return whether it is a package of the group that has got one of the statuses."""
         return (
             event.kind == MODEL_PACKAGE
             and event.payload.get("model_package_group_name") == self.model_package_group_name
             and event.payload.get("approval_status") in self.approval_statuses
+            and event.changes_approval
         )
 
 

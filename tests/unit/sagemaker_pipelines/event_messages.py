@@ -81,6 +81,7 @@ def package_changed(
     modified: str = "2026-01-03T00:09:59Z",
     time: str = "2026-01-03T00:10:00Z",
     arn: str = PACKAGE,
+    **members: Any,
 ) -> str:
     _, group, version = arn.rsplit("/", 2)
     detail = {
@@ -93,6 +94,7 @@ def package_changed(
         "CertifyForMarketplace": False,
         "ModelApprovalStatus": status,
         "LastModifiedTime": modified,
+        **members,
     }
     return json.dumps(
         {

@@ -234,6 +234,26 @@ def test_a_report_without_violations_is_no_drift(queue: Queue, local_runtime: Lo
     assert sorted(asyncio.run(test())) == ["bad", "gone", "one"]
 
 
+@pytest.mark.parametrize(
+    ("members", "fires"),
+    [
+        ({}, True),
+        ({"ModelPackageStatus": "InProgress"}, False),
+        ({"ModelPackageStatus": "Failed"}, False),
+        ({"ModelPackageStatus": None}, True),
+        ({"UpdatedModelPackageFields": ["ModelApprovalStatus", "ApprovalDescription"]}, True),
+        ({"UpdatedModelPackageFields": ["CustomerMetadataProperties"]}, False),
+        ({"UpdatedModelPackageFields": []}, True),
+    ],
+)
+def test_a_package_wakes_when_it_is_usable_and_its_status_has_changed(
+    members: dict[str, Any], fires: bool
+) -> None:
+    trigger = SageMakerModelPackageTrigger(queue="q", model_package_group_name="abalone")
+    (event,) = parse_message(package_changed(**members))
+    assert trigger.takes(event) is fires
+
+
 def test_an_asset_is_named_by_what_it_watches() -> None:
     data = s3_partition_asset("https://sqs.us-east-1.amazonaws.com/1/data", uri_prefix=PREFIX)
     assert (data.name, data.uri, data.watchers[0].name) == (PREFIX, PREFIX.rstrip("/"), "sqs data")
