@@ -339,7 +339,7 @@ def test_an_answer_by_timeout_is_none(group: Group, monkeypatch: pytest.MonkeyPa
     package = group.register()
     approval = Approval(monkeypatch, package)
     approval.run()
-    nobody = {"responded_at": ANSWERED_AT, "responded_by_user": None, "params_input": {}}
+    nobody: dict[str, Any] = {"responded_at": ANSWERED_AT, "responded_by_user": None, "params_input": {}}
     approval.resume({**nobody, "chosen_options": ["Approve"], "timedout": True})
     assert (approval.skipped, group.status(package)) == (["score"], "PendingManualApproval")
 
