@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.environment import environment_of, is_owner
@@ -82,7 +83,8 @@ def functions(
 ) -> list[dict[str, Any]]:
     """Return the configurations of an environment's Lambda functions that none of its pipelines calls.
 
-    Only the newest version of each pipeline counts. A caller that may not list functions deploys none.
+    Only the newest version of each pipeline counts. A caller that may not list functions, or has no route to
+    Lambda, deploys none.
 
     :param client: calls AWS.
     :param name_prefix: the prefix of pipelines and functions.
@@ -92,8 +94,8 @@ def functions(
     """
     try:
         pages = [*client.functions.get_paginator("list_functions").paginate()]
-    except ClientError as error:
-        if code_of(error) != "AccessDeniedException":
+    except (ClientError, NoConnectionError) as error:
+        if isinstance(error, ClientError) and code_of(error) != "AccessDeniedException":
             raise
         client.log.info("Lambda functions are not checked: %s", error)
         return []

@@ -277,25 +277,32 @@ def test_functions_of_the_environment_that_no_pipeline_calls_are_reported(runtim
     assert sweep(min_age_minutes=60)["functions"] == []
 
 
-def test_a_sweep_that_cannot_reach_lambda_keeps_its_report(
+def test_a_sweep_whose_look_at_functions_fails_keeps_its_report(
     runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(*_: Any, **__: Any) -> Any:
-        raise ConnectTimeoutError(endpoint_url="https://lambda.us-east-1.amazonaws.com")
+    def throttled(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "no"}}, "ListFunctions")
 
     arn = begin(runtime, "dev-hold", start_of("deleted").description)
-    monkeypatch.setattr("sagemaker_pipelines.aws.leftovers.functions", unreachable)
+    monkeypatch.setattr("sagemaker_pipelines.aws.leftovers.functions", throttled)
     airflow = AirflowOfRuns()
-    with pytest.raises(AirflowException, match="Lambda functions could not be checked: Connect timeout"):
+    with pytest.raises(AirflowException, match=r"Lambda functions could not be checked: .*TooManyRequests"):
         sweep(airflow)
     assert arns(airflow.pushed["report"]["orphans"]) == [arn]
 
 
-def test_a_sweep_without_permission_for_functions_goes_on(
-    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListFunctions"),
+        ConnectTimeoutError(endpoint_url="https://lambda.us-east-1.amazonaws.com"),
+    ],
+)
+def test_a_sweep_without_permission_for_functions_or_a_route_to_them_goes_on(
+    runtime: LocalRuntime, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def denied(*_: Any, **__: Any) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListFunctions")
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr("botocore.paginate.PageIterator._make_request", denied)
