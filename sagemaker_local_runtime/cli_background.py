@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -46,7 +47,8 @@ def down(data_dir: DataDir = DATA_DIR) -> None:
     if server is None:
         typer.echo(f"No local runtime uses {data_dir}.")
         return
-    os.kill(server.pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(server.pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
     while server_of(data_dir) == server:
         if time.monotonic() > deadline:
