@@ -26,6 +26,7 @@ from sagemaker_pipelines.aws.record import ExecutionRecord
 from sagemaker_pipelines.aws.steps import Step
 from sagemaker_pipelines.exceptions import ExecutionFailedError
 from sagemaker_pipelines.task.resuming import resume_execution
+from stack.settings import ROOT
 from tests.unit.sagemaker_pipelines.operators.test_evaluation import branch
 from tests.unit.sagemaker_pipelines.samples import ARN, TaskStateStore, context_of
 from tests.unit.sagemaker_pipelines.sensors.test_pipeline import (
@@ -43,7 +44,6 @@ from tests.unit.sagemaker_pipelines.test_once import sensor as sensor_of
 from tests.unit.sagemaker_pipelines.triggers.test_poller import Account, waits
 
 PACKAGE = Path(measures.__file__).parent
-ROOT = PACKAGE.parents[1]
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 TAG = "pipeline_name=dev-gated"
 STEPS = (

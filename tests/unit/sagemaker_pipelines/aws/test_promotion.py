@@ -650,6 +650,7 @@ def test_the_promoted_abalone_model_scores_in_the_other_account(
     runtimes: dict[str, Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the task of docs/examples/promote.py; the policies allow all of its calls in both accounts."""
+    pytest.importorskip("xgboost")  # the tests of the wheel have only what it needs
     for conn_id, login in {"AWS_DEFAULT": "PROMOTER_DEV", "AWS_PRODUCTION": "PROMOTER_PROD"}.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id}", os.environ[f"AIRFLOW_CONN_{login}"])
     (tmp_path / "definitions").symlink_to(ROOT / "dags" / "definitions")
