@@ -21,6 +21,8 @@ INPUT = Path("/opt/ml/processing/input")
 OUTPUT = Path("/opt/ml/processing/output")
 
 FORMAT = 1
+#: The number of values in the resamples that are in memory at a time: about 100 MB of labels and predictions.
+BATCH = 2_000_000
 Vector = NDArray[np.float64]
 
 
@@ -145,6 +147,7 @@ def interval_of_difference(
             paired=True,
             vectorized=False,
             n_resamples=rule.resamples,
+            batch=max(1, BATCH // len(labels)),
             confidence_level=rule.confidence,
             # The default, BCa, has no interval for models that never differ.
             method="percentile",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,25 @@ def test_the_interval_is_paired() -> None:
 def test_a_seed_gives_the_same_interval_and_another_one_another() -> None:
     assert report(GOOD, BAD)["interval"] == report(GOOD, BAD)["interval"]
     assert report(GOOD, BAD)["interval"] != report(GOOD, BAD, replace(RULE, seed=8))["interval"]
+
+
+def test_the_resamples_are_not_in_memory_all_at_once() -> None:
+    """All 250 resamples of 40,000 rows would be four arrays of 80 MB, and copies of them."""
+    labels = np.zeros(40_000)
+    tracemalloc.start()
+    try:
+        compare(labels, labels + 1, labels + 2, {}, replace(RULE, resamples=250))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200e6
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_without_rows_the_metric_says_so(metric: str) -> None:
+    none = np.array([])
+    with pytest.raises(BadDataError, match="cannot be computed from these 0 labels"):
+        compare(none, none, none, {}, replace(RULE, metric=metric))
 
 
 @pytest.mark.parametrize(
