@@ -20,7 +20,7 @@ from sagemaker_compile.stand_ins import REGION, with_placeholders
 from sagemaker_pipelines.definition import annotate, canonical, check, iter_steps, parameters_of
 from sagemaker_pipelines.definition.document import own_part
 from sagemaker_pipelines.definition.envelope import ENVELOPE_VERSION, Asset, is_pipeline_name
-from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders
+from sagemaker_pipelines.definition.placeholders import IMAGE_PREFIX, find_placeholders, is_placeholder
 
 #: The SDK writes the region into the environment of a model's container, and v2 into hyperparameters as JSON.
 _REGION = {
@@ -68,7 +68,7 @@ def compile_pipeline(source: Source, captured: Capture | None = None) -> Compile
         "definition": definition,
         "images": {images[uri]: image.regions for uri, image in captured.images.items()},
         "assets": [_entry(asset) for asset in assets],
-        "placeholders": sorted(find_placeholders([definition, functions])),
+        "placeholders": sorted(filter(is_placeholder, find_placeholders([definition, functions]))),
     }
     if functions:
         document["functions"] = functions

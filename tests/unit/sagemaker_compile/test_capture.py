@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from sagemaker_compile.capture import Capture, capture
 from sagemaker_compile.compile import compile_pipeline
 from sagemaker_compile.exceptions import CompileError
+from sagemaker_compile.folder import write
 from sagemaker_compile.stand_ins import ARTIFACT_BUCKET, DEFAULT_BUCKET, ROLE_ARN, prefixed
+from sagemaker_pipelines.definition import Envelope
 from tests.unit.sagemaker_compile.conftest import Project
 
 FAIL = '''"""A pipeline."""
@@ -163,6 +166,17 @@ def test_the_account_that_a_project_asks_for_is_that_of_the_upsert_with_its_regi
         "${account_id}",
     ]
     assert document["placeholders"] == ["account_id", "region"]
+
+
+def test_a_variable_of_a_shell_is_not_a_placeholder(project: Project, tmp_path: Path) -> None:
+    source = project(
+        f"{FAIL}pipeline = made('Own', PipelineSession(), 'ls ${{model_dir}}', get_execution_role())\n"
+    )
+    write([compile_pipeline(source)], tmp_path / "definitions", complete=True)
+    envelope = Envelope.load(tmp_path / "definitions" / "demo.json")
+    assert envelope.placeholders == ("role_arn",)
+    filled = envelope.fill({"role_arn": "arn:aws:iam::111122223333:role/r"}, region="eu-west-1")
+    assert filled["Parameters"][0]["DefaultValue"] == "ls ${model_dir}"
 
 
 FUNCTION = """from sagemaker.mlops.workflow.function_step import step as decorate
