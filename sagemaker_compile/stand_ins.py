@@ -6,6 +6,7 @@ with well-formed stand-ins. Compiling then replaces them with the placeholders o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,9 +26,11 @@ _PLACEHOLDERS = {
 }
 
 
-#: The account, and the region where it stands beside it, as in own images, ARNs and names of buckets.
+#: Twelve zeros in a longer number or at the end of the nil UUID are not the account.
+_ACCOUNT_ALONE = re.compile(rf"(?<!\d)(?<!0000-){ACCOUNT}(?!\d)")
+
+#: The account with the region beside it, as in own images, ARNs and names of buckets.
 _ACCOUNT_PLACEHOLDERS = {
-    ACCOUNT: "${account_id}",
     f"{ACCOUNT}.dkr.ecr.{REGION}.": "${account_id}.dkr.ecr.${region}.",
     f":{REGION}:{ACCOUNT}:": ":${region}:${account_id}:",
     f"-{REGION}-{ACCOUNT}": "-${region}-${account_id}",
@@ -65,7 +68,7 @@ def with_placeholders(text: str, others: Mapping[str, str]) -> str:
     table = {**_PLACEHOLDERS, **_ACCOUNT_PLACEHOLDERS, **others}
     for value in sorted(table, key=len, reverse=True):
         text = text.replace(value, table[value])
-    return text
+    return _ACCOUNT_ALONE.sub("${account_id}", text)
 
 
 def found_stand_ins(content: bytes) -> list[str]:

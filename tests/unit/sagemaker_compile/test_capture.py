@@ -168,6 +168,19 @@ def test_the_account_that_a_project_asks_for_is_that_of_the_upsert_with_its_regi
     assert document["placeholders"] == ["account_id", "region"]
 
 
+def test_twelve_zeros_in_a_longer_number_or_a_uuid_are_not_the_account(project: Project) -> None:
+    uuid = "00000000-0000-0000-0000-000000000000"
+    source = project(
+        f"{FAIL}from sagemaker.core.workflow.parameters import ParameterInteger\n"
+        f"pipeline = made('Own', PipelineSession(), '1000000000000', '0000000000001', '{uuid}')\n"
+        "pipeline.parameters.append(ParameterInteger('MaxBytes', default_value=1000000000000))\n"
+    )
+    document = json.loads(compile_pipeline(source).envelope)
+    values = [item["DefaultValue"] for item in document["definition"]["Parameters"]]
+    assert values == ["1000000000000", "0000000000001", uuid, 1000000000000]
+    assert document["placeholders"] == []
+
+
 def test_a_variable_of_a_shell_is_not_a_placeholder(project: Project, tmp_path: Path) -> None:
     source = project(
         f"{FAIL}pipeline = made('Own', PipelineSession(), 'ls ${{model_dir}}', get_execution_role())\n"
