@@ -165,7 +165,7 @@ def _earlier() -> dict[tuple[str, str], Any]:
 
 
 def _priced() -> dict[str, Any]:
-    money = {"price_per_hour": 0.5, "price_date": "2026-10-01"}
+    money = {"price_per_hour": 0.5, "price_date": "2026-10-01", "currency": "USD"}
     steps = [step("Train", 0, 3600, bill=bill(3600, cost=1.0, **money))]
     summed = {"cost": 1.0, "currency": "USD", "price_date": "2026-10-01", "instance_seconds": 7200.0}
     return {"steps": steps, **summed}

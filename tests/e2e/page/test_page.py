@@ -5,35 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.page.access import OUTSIDER
+from tests.e2e.page.conftest import TIMEOUT, needs_chromium
 from tests.e2e.page.records import CLOUDWATCH, HOSTILE, STUDIO
 from tests.e2e.page.server import ADMIN, PageServer
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-TIMEOUT = 60_000.0
 
 pytestmark = [
     pytest.mark.thorough,
     pytest.mark.xdist_group("page"),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+    needs_chromium,
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        expect.set_options(timeout=TIMEOUT)
-        yield browser
-        browser.close()
 
 
 def session(browser: Browser, server: PageServer, user: str = ADMIN, **options: Any) -> BrowserContext:

@@ -5,13 +5,13 @@ import { roundTime } from "./axes.js";
 import { metricChart, stackedChart, stepSeconds } from "./charts.js";
 import { el, section, wide } from "./dom.js";
 import { billed, duration, money, number } from "./format.js";
-import { previous, rowsOf, stepNames, total } from "./rows.js";
+import { currencies, previous, rowsOf, stepNames, total } from "./rows.js";
 import { csvButton, executionsTable, filters } from "./table.js";
 
 const MEASURES = {
   duration: { text: "Duration", value: stepSeconds, format: duration, rounded: roundTime },
   instance: { text: "Instance-seconds", value: (step) => step.bill?.instance_seconds ?? 0, format: (value) => `${number(value)} s` },
-  cost: { text: "Cost", value: (step) => step.bill?.cost ?? 0, format: (value) => money(value) },
+  cost: { text: "Cost", value: (step) => step.bill?.cost ?? 0, format: money },
 };
 
 // The page is about one DAG; the view stays when new data come, and with it filters and older runs.
@@ -106,15 +106,18 @@ class View {
     const longest = Math.max(...all.map(stepSeconds));
     const slow = new Set(all.filter((step) => stepSeconds(step) >= longest / 100).map((step) => step.name));
     const names = stepNames(timed).filter((name) => slow.has(name));
-    const priced = timed.some((row) => typeof row.record.cost === "number");
+    const [currency, other] = currencies(timed);
+    // Bars of different currencies cannot be compared.
+    const priced = !other && timed.some((row) => typeof row.record.cost === "number");
     const select = el("select", { "aria-label": "Measure" }, Object.entries(MEASURES)
       .filter(([name]) => name !== "cost" || priced)
       .map(([value, { text }]) => el("option", { value }, text)));
     const box = el("div", {});
     const draw = () => {
       const { text, value, format, rounded } = MEASURES[select.value];
-      const options = { axis: this.axis, names, value, format, rounded, href: this.href, label: `${text} by step` };
-      box.replaceChildren(wide((width) => stackedChart(timed, { width, ...options })));
+      const options = { axis: this.axis, names, value, rounded, href: this.href, label: `${text} by step` };
+      const shown = (amount) => format(amount, currency);
+      box.replaceChildren(wide((width) => stackedChart(timed, { width, ...options, format: shown })));
     };
     select.addEventListener("change", draw);
     draw();

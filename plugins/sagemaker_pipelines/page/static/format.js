@@ -48,10 +48,11 @@ function minute(iso) {
   return new Date(iso).toISOString().slice(0, 16).replace("T", " ");
 }
 
-/** Return an amount of money with its currency. */
+/** Return an amount of money with its currency, if that is known. */
 export function money(value, currency) {
   if (value === 0) return "0";
-  return `${currency ?? "USD"} ${value < 0.1 ? value.toPrecision(2) : value.toFixed(2)}`;
+  const amount = value < 0.1 ? value.toPrecision(2) : value.toFixed(2);
+  return currency ? `${currency} ${amount}` : amount;
 }
 
 /** Return what an execution or a step bills: money where its price is known, else instance-seconds. */

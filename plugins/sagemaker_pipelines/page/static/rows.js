@@ -89,6 +89,11 @@ export function stepNames(rows) {
   return [...names];
 }
 
+/** Return the currencies of rows; one that costs nothing may have none. */
+export function currencies(rows) {
+  return [...new Set(rows.map((row) => row.record.currency).filter(Boolean))];
+}
+
 /** Return what all rows bill together, in the form of a record; it is `at_least` so much if one is unknown. */
 export function total(rows) {
   const records = rows.map((each) => each.record).filter((record) => record.status || record.instance_seconds);
@@ -97,11 +102,14 @@ export function total(rows) {
       ? records.reduce((all, record) => all + record[name], 0)
       : null;
   if (records.length === 0) return {};
+  const found = currencies(rows);
+  // Amounts in different currencies have no sum.
+  const cost = (name) => (found.length > 1 ? null : sum(name));
   const seconds = (read) => records.reduce((all, record) => all + (read(record) ?? record.instance_seconds ?? 0), 0);
   return {
-    cost: sum("cost"),
-    cost_upper_bound: sum("cost_upper_bound"),
-    currency: records[0].currency,
+    cost: cost("cost"),
+    cost_upper_bound: cost("cost_upper_bound"),
+    currency: found[0],
     instance_seconds: seconds((record) => record.instance_seconds),
     instance_seconds_upper_bound: seconds((record) => record.instance_seconds_upper_bound),
     at_least: records.some((record) => typeof record.instance_seconds !== "number"),

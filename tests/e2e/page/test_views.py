@@ -1,0 +1,128 @@
+"""What the page makes of an answer, in a real browser and without Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from sagemaker_pipelines.page.routes import STATIC
+from tests.e2e.page.conftest import needs_chromium
+from tests.e2e.page.records import FIRST, bill, record, step
+
+pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("page"), needs_chromium]
+
+BASE = "http://page.test/sagemaker-pipelines/"
+
+
+def run(run_id: str, *records: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """Return a run as the route answers it, with an execution for each record."""
+    executions = [
+        {"task_id": f"wait_{i}", "execution": each, "gate": None, "links": {"steps": {}}}
+        for i, each in enumerate(records)
+    ]
+    times = {"logical_date": FIRST, "start_date": FIRST, "run_after": FIRST, "end_date": FIRST}
+    return {
+        "dag_id": "train",
+        "run_id": run_id,
+        "state": "success",
+        "run_type": "scheduled",
+        **{name: moment.isoformat() for name, moment in times.items()},
+        "executions": executions,
+        **members,
+    }
+
+
+def priced(name: str, cost: float, currency: str | None) -> dict[str, Any]:
+    billed = bill(30, cost=cost, currency=currency)
+    money = {"cost": cost, "cost_upper_bound": cost, "currency": currency}
+    return record(name, steps=[step("Train", 0, 30, bill=billed)], instance_seconds=60, **money)
+
+
+@dataclass
+class Answers:
+    """What the page's server answers.
+
+    :param runs: the newest runs.
+    :param older: those after them.
+    :param fails: whether it refuses older runs.
+    """
+
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    older: list[dict[str, Any]] = field(default_factory=list)
+    fails: bool = False
+
+    def __call__(self, route: Route) -> None:
+        address = urlsplit(route.request.url)
+        path = address.path.removeprefix("/sagemaker-pipelines/")
+        query = parse_qs(address.query)
+        if path == "api/dags":
+            route.fulfill(json={"dag_ids": ["train"]})
+        elif path == "api/dags/train/runs" and query.get("offset", ["0"]) != ["0"]:
+            if self.fails:
+                route.fulfill(status=500)
+            else:
+                route.fulfill(json={"runs": self.older, "more": False})
+        elif path == "api/dags/train/runs":
+            route.fulfill(json={"runs": self.runs, "more": bool(self.older)})
+        elif (STATIC / (path or "index.html")).is_file():
+            route.fulfill(path=STATIC / (path or "index.html"))
+        else:
+            route.fulfill(status=404)
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def page(browser: Browser, answers: Answers) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1360, "height": 1000})
+    context.route("**", answers)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []
+
+
+def tile(page: Page, name: str) -> Any:
+    return page.locator(".tile").filter(has_text=name)
+
+
+def chart(page: Page) -> Any:
+    page.get_by_label("Measure").select_option("cost")
+    return page.get_by_role("group", name="Cost by step")
+
+
+def test_a_cost_has_the_currency_of_its_record(page: Page, answers: Answers) -> None:
+    """An execution whose steps all came from the cache has a cost of 0, and no currency."""
+    answers.runs = [run("cached", priced("cached", 0, None)), run("paid", priced("paid", 5, "CNY"))]
+    page.goto(f"{BASE}?dag_id=train")
+    expect(tile(page, "Billed")).to_contain_text("CNY 5.00")
+    expect(chart(page)).to_contain_text("CNY 5.00 in all")
+    expect(page.locator("main")).not_to_contain_text("USD")
+    page.goto(BASE)
+    expect(page.locator("tbody tr")).to_contain_text("Succeeded")
+    expect(page.locator("main")).not_to_contain_text("USD")
+
+
+def test_an_amount_without_a_currency_gets_none(page: Page, answers: Answers) -> None:
+    answers.runs = [run("unknown", priced("unknown", 5, None))]
+    page.goto(f"{BASE}?dag_id=train&run_id=unknown")
+    expect(page.get_by_role("table", name="Steps")).to_contain_text("5.00")
+    expect(page.locator("main")).not_to_contain_text("USD")
+
+
+def test_different_currencies_are_not_added(page: Page, answers: Answers) -> None:
+    answers.runs = [run("one", priced("one", 5, "EUR")), run("two", priced("two", 5, "USD"))]
+    page.goto(f"{BASE}?dag_id=train")
+    expect(tile(page, "Billed")).to_contain_text("120 instance-s")
+    expect(page.get_by_role("table", name="Executions")).to_contain_text("EUR 5.00")
+    expect(page.get_by_label("Measure").locator("option")).to_have_text(["Duration", "Instance-seconds"])
