@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -126,3 +127,19 @@ def test_different_currencies_are_not_added(page: Page, answers: Answers) -> Non
     expect(tile(page, "Billed")).to_contain_text("120 instance-s")
     expect(page.get_by_role("table", name="Executions")).to_contain_text("EUR 5.00")
     expect(page.get_by_label("Measure").locator("option")).to_have_text(["Duration", "Instance-seconds"])
+
+
+@pytest.mark.parametrize("known", ["record", "run"])
+def test_a_step_without_an_end_ends_with_its_execution(page: Page, answers: Answers, known: str) -> None:
+    """SageMaker leaves a step at Stopping when the execution is stopped."""
+    end = (FIRST + timedelta(hours=1, minutes=10)).isoformat()
+    stopping = step("Train", 300, 0, status="Stopping") | {"ended": None, "seconds": None}
+    stopped = record("stopped", "Stopped", steps=[step("Prepare", 0, 300), stopping], ended=None)
+    answers.runs = [
+        run("stopped", stopped | {"ended": end})
+        if known == "record"
+        else run("stopped", stopped, end_date=end)
+    ]
+    page.goto(f"{BASE}?dag_id=train&run_id=stopped")
+    bar = page.get_by_role("img", name="Steps over time").locator('[data-step="Train"]')
+    expect(bar.locator("title")).to_have_text("Train: Stopping, 5 min")

@@ -23,11 +23,11 @@ export function look(step) {
   return { Succeeded: "good", Failed: "bad", Stopped: "stopped", Stopping: "stopped" }[step.status] ?? "active";
 }
 
-/** Return a Gantt chart. */
-export function gantt(steps, width) {
+/** Return a Gantt chart; a step without an end, such as one that was stopped, reaches to the execution's `end`. */
+export function gantt(steps, width, end) {
   const timed = steps.filter((step) => step.started);
   const begin = Math.min(...timed.map((step) => new Date(step.started).getTime()));
-  const ends = timed.map((step) => new Date(step.ended ?? Date.now()).getTime());
+  const ends = timed.map((step) => new Date(step.ended ?? end ?? Date.now()).getTime());
   const seconds = Math.max((Math.max(...ends) - begin) / 1000, 1);
   const left = Math.min(190, Math.max(96, width * 0.26));
   const right = width > 640 ? 190 : 12;

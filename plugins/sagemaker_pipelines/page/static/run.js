@@ -32,11 +32,12 @@ function execution(row, known) {
   const { record, gate, links } = row;
   if (row.taskId === null) return [el("p", { class: "empty" }, nothing(row.run))];
   if (record.stored_elsewhere) return [el("p", { class: "empty" }, "A custom XCom backend keeps this record, and the page cannot read it.")];
+  const end = record.ended ?? row.run.end_date;
   const drawn = graph(known, row.group, row.steps);
   return [
     summary(row),
     record.cause ? cause(record.cause, links.cause ?? links.steps[record.cause.step_name]) : null,
-    row.steps.some((step) => step.started) ? section("Steps", wide((width) => gantt(row.steps, width)), stepLegend()) : null,
+    row.steps.some((step) => step.started) ? section("Steps", wide((width) => gantt(row.steps, width, end)), stepLegend()) : null,
     drawn ? section("Graph", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Graph" }, drawn)) : null,
     el("div", { class: "columns" }, gate ? gateFacts(row) : null, parameters(record)),
     data(row),
