@@ -143,3 +143,37 @@ def test_a_step_without_an_end_ends_with_its_execution(page: Page, answers: Answ
     page.goto(f"{BASE}?dag_id=train&run_id=stopped")
     bar = page.get_by_role("img", name="Steps over time").locator('[data-step="Train"]')
     expect(bar.locator("title")).to_have_text("Train: Stopping, 5 min")
+
+
+def test_older_runs_that_cannot_be_read_are_asked_for_again(page: Page, answers: Answers) -> None:
+    answers.runs, answers.older = [run("new", record("new"))], [run("old", record("old"))]
+    answers.fails = True
+    page.goto(f"{BASE}?dag_id=train")
+    button = page.get_by_role("button", name="Load older runs")
+    button.click()
+    expect(page.get_by_role("alert")).to_contain_text("Airflow answered with the status 500")
+    expect(button).to_be_enabled()
+    answers.fails = False
+    button.click()
+    expect(page.get_by_text("All 2 runs are shown.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_status_that_comes_later_can_be_chosen(page: Page, answers: Answers) -> None:
+    answers.runs = [run("new", record("new")), run("stopped", record("stopped", "Stopped"))]
+    answers.older = [run("old", record("old", "Failed"))]
+    page.goto(f"{BASE}?dag_id=train")
+    status = page.get_by_label("Status")
+    status.select_option("Stopped")
+    page.get_by_role("button", name="Load older runs").click()
+    expect(status.locator("option")).to_have_text(["all", "Failed", "Stopped", "Succeeded"])
+    expect(status).to_have_value("Stopped")
+    status.select_option("Failed")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_run_with_two_executions_is_one_run(page: Page, answers: Answers) -> None:
+    answers.runs = [run("compared", record("trained"), record("compared")), run("plain", record("plain"))]
+    page.goto(f"{BASE}?dag_id=train")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(tile(page, "Billed")).to_contain_text("2 runs")

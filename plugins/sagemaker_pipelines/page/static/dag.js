@@ -1,6 +1,6 @@
 // One DAG: its metric, what its executions took and cost, and the table of them.
 
-import { airflowUrl, openOutside, pipelineRuns } from "./airflow.js";
+import { RequestError, airflowUrl, openOutside, pipelineRuns } from "./airflow.js";
 import { roundTime } from "./axes.js";
 import { metricChart, stackedChart, stepSeconds } from "./charts.js";
 import { el, section, wide } from "./dom.js";
@@ -61,10 +61,11 @@ class View {
       return;
     }
     this.result = el("div", {});
-    const controls = filters(this.rows, (test) => {
+    const [controls, offer] = filters((test) => {
       this.test = test;
       this.drawRows();
     });
+    this.offerStatuses = offer;
     controls.append(this.axisControl(), csvButton(this.dagId, () => this.shown));
     this.foot = el("div", {});
     this.body.replaceChildren(controls, this.result, this.foot);
@@ -72,6 +73,7 @@ class View {
   }
 
   drawRows() {
+    this.offerStatuses(this.rows);
     this.shown = this.rows.filter(this.test);
     const parts = this.shown.length
       ? [tiles(this.shown), this.metric(), this.stack(), section("Executions", executionsTable(this.shown, this.before, this.href))]
@@ -128,14 +130,24 @@ class View {
 
   older() {
     if (!this.more) return el("p", { class: "muted small" }, `All ${this.runs.length} runs are shown.`);
+    const problem = el("span", { class: "small", role: "alert" });
     const load = async (event) => {
-      event.target.disabled = true;
-      const answer = await pipelineRuns(this.dagId, { offset: this.runs.length });
-      this.more = answer.more;
-      this.update({ runs: this.runs, etag: this.etag, older: answer.runs });
+      const button = event.target;
+      button.disabled = true;
+      problem.textContent = "";
+      try {
+        const answer = await pipelineRuns(this.dagId, { offset: this.runs.length });
+        this.more = answer.more;
+        this.update({ runs: this.runs, etag: this.etag, older: answer.runs });
+      } catch (error) {
+        problem.textContent = ` ${error.message}`;
+        if (!(error instanceof RequestError)) throw error;
+      } finally {
+        button.disabled = false;
+      }
     };
     const text = el("span", { class: "muted small" }, `The newest ${this.runs.length} runs are shown. `);
-    return el("p", {}, text, el("button", { type: "button", onclick: load }, "Load older runs"));
+    return el("p", {}, text, el("button", { type: "button", onclick: load }, "Load older runs"), problem);
   }
 }
 
@@ -152,7 +164,7 @@ function tiles(rows) {
     tile("Passed", count((row) => row.verdict && row.verdict !== "rejected"), `of ${count((row) => row.verdict)} measured`),
     tile("Rejected", count((row) => row.verdict === "rejected")),
     tile("Failed", count((row) => row.status === "Failed")),
-    tile("Billed", billed(total(rows)), `${rows.length} runs`),
+    tile("Billed", billed(total(rows)), `${new Set(rows.map((row) => row.run.run_id)).size} runs`),
   );
 }
 

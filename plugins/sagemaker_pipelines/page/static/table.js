@@ -51,14 +51,22 @@ export function executionsTable(rows, before, href) {
   ].filter((cell) => cell !== null)));
 }
 
-/** Return the controls that choose rows, and call back with a test for a row when they change. */
-export function filters(rows, changed) {
+/** Return the controls that choose rows, which call back with a test for a row, and what offers the statuses of rows. */
+export function filters(changed) {
+  const choices = (options) => options.map(([value, text]) => el("option", { value }, text));
   const choose = (label, options) => {
-    const select = el("select", {}, options.map(([value, text]) => el("option", { value }, text)));
+    const select = el("select", {}, choices(options));
     return [select, el("label", {}, label, select)];
   };
-  const statuses = [...new Set(rows.map((row) => row.status))].sort();
-  const [status, statusLabel] = choose("Status", [["", "all"], ...statuses.map((each) => [each, each])]);
+  const [status, statusLabel] = choose("Status", [["", "all"]]);
+  const offer = (rows) => {
+    // The chosen one stays, also if the last run that had it has gone on.
+    const chosen = status.value;
+    const statuses = new Set([...rows.map((row) => row.status), chosen]);
+    statuses.delete("");
+    status.replaceChildren(...choices([["", "all"], ...[...statuses].sort().map((each) => [each, each])]));
+    status.value = chosen;
+  };
   const [backfill, backfillLabel] = choose("Runs", [["", "all"], ["yes", "backfills"], ["no", "others"]]);
   const from = el("input", { type: "date" });
   const to = el("input", { type: "date" });
@@ -73,7 +81,7 @@ export function filters(rows, changed) {
   };
   const box = el("div", { class: "controls" }, statusLabel, backfillLabel, el("label", {}, "From", from), el("label", {}, "To", to));
   box.addEventListener("change", () => changed(test));
-  return box;
+  return [box, offer];
 }
 
 const COLUMNS = {
