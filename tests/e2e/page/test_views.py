@@ -22,7 +22,7 @@ BASE = "http://page.test/sagemaker-pipelines/"
 
 def run(run_id: str, *records: dict[str, Any], **members: Any) -> dict[str, Any]:
     """Return a run as the route answers it, with an execution for each record."""
-    executions = [
+    executions: list[dict[str, Any]] = [
         {"task_id": f"wait_{i}", "execution": each, "gate": None, "links": {"steps": {}}}
         for i, each in enumerate(records)
     ]
@@ -40,7 +40,7 @@ def run(run_id: str, *records: dict[str, Any], **members: Any) -> dict[str, Any]
 
 def priced(name: str, cost: float, currency: str | None) -> dict[str, Any]:
     billed = bill(30, cost=cost, currency=currency)
-    money = {"cost": cost, "cost_upper_bound": cost, "currency": currency}
+    money: dict[str, Any] = {"cost": cost, "cost_upper_bound": cost, "currency": currency}
     return record(name, steps=[step("Train", 0, 30, bill=billed)], instance_seconds=60, **money)
 
 
