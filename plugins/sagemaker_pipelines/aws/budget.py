@@ -124,8 +124,8 @@ def _check_prices(client: SageMakerClient, instances: Iterable[StepInstances]) -
 class Budget:
     """Compares what an execution has billed so far with its bounds.
 
-    A job is described until it has started, and once after its step has ended, so this costs at most a few
-    calls a step, however long it runs.
+    A job is described until it has started, once after its step has ended, and while a bound seems to be
+    passed, so this costs at most a few calls a step, however long it runs.
 
     :param client: calls AWS.
     :param pipeline_execution_arn: the execution.
@@ -149,8 +149,18 @@ class Budget:
     def excess(self, steps: Iterable[Step]) -> str | None:
         """Return which bound has been passed, with both figures; None while it holds.
 
-        :param steps: the steps that have begun.
+        :param steps: the steps that have begun. The list may be old, so before a bound counts as passed, the
+            jobs that were last seen running are described again.
         """
+        steps = list(steps)
+        excess = self._excess(steps)
+        ended = {key: known for key, known in self._billed.items() if known[1] is None}
+        if excess is None or len(ended) == len(self._billed):
+            return excess
+        self._billed = ended
+        return self._excess(steps)
+
+    def _excess(self, steps: Iterable[Step]) -> str | None:
         total = Total.of([self._billed_if_readable(step) if has_job(step) else step for step in steps])
         limit, spent = self._bounds.max_instance_seconds, total.instance_seconds_upper_bound
         included = ", earlier attempts included" if spent > total.instance_seconds else ""

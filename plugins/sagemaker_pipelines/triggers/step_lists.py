@@ -159,7 +159,7 @@ class StepLists:
             if wait.step_name is not None:
                 wait.endure(error, line)
             elif wait.needs_steps:
-                # Its bounds are not compared meanwhile; the execution goes on.
+                # Its bounds are compared by the last list meanwhile: the jobs that began later are missing.
                 wait.lines.append(line)
                 wait.wake()
 

@@ -134,3 +134,26 @@ def test_an_ended_job_of_a_tuning_job_is_described_once(client: Any) -> None:
     for _ in range(2):
         assert str(budget.excess([tuning])).startswith("50 instance-seconds were billed")
     assert described == ["first", "second", "second"]
+
+
+@pytest.mark.parametrize("runs_on", [False, True])
+def test_a_bound_is_passed_only_if_the_job_still_runs_although_its_step_has_no_listed_end(
+    client: Any, monkeypatch: pytest.MonkeyPatch, runs_on: bool
+) -> None:
+    now = datetime.now(UTC)
+    began = now - timedelta(seconds=10)
+    running = {"CreationTime": began, "ProcessingStartTime": began}
+    an_hour_later = {**running, "ProcessingStartTime": began - timedelta(hours=1)}
+    ended = {**running, "ProcessingEndTime": began + timedelta(seconds=12)}
+    answers = iter([running, an_hour_later if runs_on else ended])
+    client.sagemaker = SimpleNamespace(describe_processing_job=lambda **_: next(answers))
+    client.describe_execution = lambda arn: {"CreationTime": began}
+    moments = iter([now, *[now + timedelta(hours=1)] * 2])
+    monkeypatch.setattr(
+        "sagemaker_pipelines.aws.budget.datetime", SimpleNamespace(now=lambda _: next(moments))
+    )
+    budget = Budget(client, "arn", SECONDS, {})
+    listed = Step(name="Prepare", status="Executing", type="Processing", arn="arn:job/prepare")
+    assert budget.excess([listed]) is None
+    assert (budget.excess(iter([listed])) is not None) is runs_on
+    assert next(answers, None) is None
