@@ -58,8 +58,8 @@ def execution_outcome(
 
     :param client: calls AWS.
     :param pipeline_execution_arn: the execution.
-    :param rejection_steps: names of the Fail steps that reject a model; None means the Fail steps in the
-        ElseSteps of the gate in the execution's own definition.
+    :param rejection_steps: names of the Fail steps that reject a model; None means those of the gate
+        in the execution's own definition.
     :param tolerated_failures: names of steps that may fail without failing the execution, if SageMaker itself
         went on after them (``CompletedWithFailures``).
     :return: the outcome of an execution that succeeded or was rejected, or whose failures are tolerated.

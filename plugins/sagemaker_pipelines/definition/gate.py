@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator as operators
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,8 @@ _SIGNS = {
     "LessThan": ("<", ">="),
     "LessThanOrEqualTo": ("<=", ">"),
 }
-_MIRRORED = {
-    "Equals": "Equals",
-    "GreaterThan": "LessThan",
-    "GreaterThanOrEqualTo": "LessThanOrEqualTo",
-    "LessThan": "GreaterThan",
-    "LessThanOrEqualTo": "GreaterThanOrEqualTo",
-}
+_NAMES = {holds: name for name, (holds, _) in _SIGNS.items()}
+_MIRRORED = {name: _NAMES[holds.translate(str.maketrans("<>", "><"))] for name, (holds, _) in _SIGNS.items()}
 _METRICS = (
     "a JsonGet of a property file, a training step's FinalMetricDataList['<metric>'].Value, a tuning "
     "step's BestTrainingJob.FinalHyperParameterTuningJobObjectiveMetric.Value, or an output of a Lambda step"
@@ -60,7 +55,7 @@ class Gate:
     :param json_path: path of the metric in the file (``regression_metrics.mse.value``); without a report,
         the metric's name.
     :param threshold: the parameter that contains the threshold, or the constant itself.
-    :param rejection_steps: names of the Fail steps in the Condition's ElseSteps.
+    :param rejection_steps: names of the Fail steps in the branch of the Condition that rejects a model.
     :param metric_name: the metric (``validation:rmse``) that is read from ``FinalMetricDataList`` of the
         training job, the objective metric of the tuning job, or the output of the Lambda step; None where
         the metric is in a report.
@@ -125,11 +120,12 @@ def _gate_of(definition: Mapping[str, Any], condition_step: str | None) -> Gate:
             "name another step with condition_step, or compare the metric in a task of your own."
         )
     operator, metric, threshold = _sides(definition, name, conditions[0])
+    operator, rejections = _acceptance(name, operator, step["Arguments"])
     gate = Gate(
         condition_step=name,
         operator=operator,
         threshold=_threshold(definition, name, threshold),
-        rejection_steps=tuple(_rejections(step)),
+        rejection_steps=rejections,
         **_source(definition, name, metric),
     )
     for text in (gate.property_file, gate.output_name, gate.file_path, gate.json_path):
@@ -282,6 +278,22 @@ def _threshold(definition: Mapping[str, Any], name: str, value: Any) -> Paramete
     )
 
 
-def _rejections(condition: Mapping[str, Any]) -> Iterator[str]:
-    held = {"Steps": condition["Arguments"].get("ElseSteps", [])}
-    return (str(step["Name"]) for step in iter_steps(held) if step.get("Type") == "Fail")
+def _acceptance(name: str, operator: str, arguments: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return the comparison that accepts a model, and the Fail steps of the other branch.
+
+    A Condition may hold for bad models instead: its IfSteps have a Fail step then, and its ElseSteps none.
+    """
+    held, rejected = arguments.get("IfSteps") or [], _fail_steps(arguments.get("ElseSteps"))
+    if rejected or not any(step.get("Type") == "Fail" for step in held):
+        return operator, rejected
+    if operator == "Equals":
+        raise GateError(
+            f"Condition step {name!r} rejects a model whose metric Equals the threshold, expected less or "
+            "greater than. Correct the condition, or declare the DAG with gate=False."
+        )
+    return _NAMES[_SIGNS[operator][1]], _fail_steps(held)
+
+
+def _fail_steps(steps: Any) -> tuple[str, ...]:
+    found = iter_steps({"Steps": steps or []})
+    return tuple(str(step["Name"]) for step in found if step.get("Type") == "Fail")

@@ -31,8 +31,8 @@ class SageMakerPipelineExecutionSensor(ExecutionWaitMixin, PacedSensorMixin, Sag
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribePipelineExecution.html
 
     :param pipeline_exec_arn: ARN of the execution. Templated.
-    :param rejection_steps: names of the Fail steps that reject a model; None uses the Fail steps in the
-        ElseSteps of the gate in the execution's own definition. Templated.
+    :param rejection_steps: names of the Fail steps that reject a model; None uses those of the gate in the
+        execution's own definition. Templated.
     :param tolerated_failures: names of steps that may fail without failing this task. SageMaker ends such an
         execution as CompletedWithFailures, if a step ran although one before it had failed. Templated.
     :param stop_on_kill: whether to stop the execution if somebody fails, clears or marks the task, or if it

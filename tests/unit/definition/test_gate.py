@@ -68,6 +68,55 @@ def test_fail_steps_of_a_condition_inside_the_else_branch_reject_too(definition:
     assert gate_of(definition, condition_step="Gate").rejection_steps == ("Reject",)
 
 
+def _swap_branches(definition: dict[str, Any]) -> None:
+    arguments = definition["Steps"][2]["Arguments"]
+    arguments["IfSteps"], arguments["ElseSteps"] = arguments["ElseSteps"], arguments["IfSteps"]
+
+
+@pytest.mark.parametrize(
+    ("compared", "accepts"),
+    [
+        ("GreaterThan", "LessThanOrEqualTo"),
+        ("GreaterThanOrEqualTo", "LessThan"),
+        ("LessThan", "GreaterThanOrEqualTo"),
+        ("LessThanOrEqualTo", "GreaterThan"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_condition_that_holds_for_a_bad_model_accepts_by_the_opposite(
+    definition: dict[str, Any], compared: str, accepts: str, turned: bool
+) -> None:
+    """``if mse > 6: Fail, else: Register`` accepts ``mse <= 6``."""
+    _swap_branches(definition)
+    condition = _condition(definition)
+    condition["Type"] = compared
+    if turned:
+        old, new = ("Less", "Greater") if "Less" in compared else ("Greater", "Less")
+        condition["Type"] = compared.replace(old, new)
+        condition.update(LeftValue=condition["RightValue"], RightValue=condition["LeftValue"])
+    gate = gate_of(definition)
+    assert (gate.operator, gate.rejection_steps) == (accepts, ("Reject",))
+    assert not gate.passes(math.nan, 6.0)
+
+
+def test_a_gate_that_rejects_what_equals_a_number_is_refused(definition: dict[str, Any]) -> None:
+    _swap_branches(definition)
+    _condition(definition)["Type"] = "Equals"
+    with pytest.raises(GateError, match=r"'Gate' rejects a model .* Equals .*gate=False"):
+        gate_of(definition)
+
+
+def test_a_fail_step_further_down_the_if_branch_does_not_turn_the_gate_round(
+    definition: dict[str, Any],
+) -> None:
+    """It is the rejection of another Condition."""
+    arguments = definition["Steps"][2]["Arguments"]
+    inner = {"Conditions": [], "IfSteps": arguments.pop("ElseSteps"), "ElseSteps": []}
+    arguments["IfSteps"] = [{"Name": "Inner", "Type": "Condition", "Arguments": inner}]
+    gate = gate_of(definition, condition_step="Gate")
+    assert (gate.operator, gate.rejection_steps) == ("LessThanOrEqualTo", ())
+
+
 def _training_metric(definition: dict[str, Any], step: str = "Train") -> None:
     definition["Steps"].append({"Name": "Train", "Type": "Training", "Arguments": {}})
     _condition(definition)["LeftValue"] = {
