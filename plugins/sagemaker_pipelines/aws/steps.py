@@ -22,7 +22,7 @@ _LOG_GROUPS = {
     "ClarifyCheck": "/aws/sagemaker/ProcessingJobs",
     "Training": "/aws/sagemaker/TrainingJobs",
     "Transform": "/aws/sagemaker/TransformJobs",
-    # Its training jobs, whose names begin with its own.
+    # Its training jobs, whose names are its own with a number and a suffix: name-001-1a2b3c4d.
     "Tuning": "/aws/sagemaker/TrainingJobs",
 }
 
@@ -223,7 +223,8 @@ class Step:
     @property
     def log_stream_filter(self) -> dict[str, str]:
         """The arguments of DescribeLogStreams that find its streams in its group; an endpoint has all."""
-        return {} if self.type == "Endpoint" else {"logStreamNamePrefix": f"{self.job_name}/"}
+        separator = "-" if self.type == "Tuning" else "/"
+        return {} if self.type == "Endpoint" else {"logStreamNamePrefix": f"{self.job_name}{separator}"}
 
     def __str__(self) -> str:
         """Return it as a log line."""

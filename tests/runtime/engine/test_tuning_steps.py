@@ -17,6 +17,8 @@ from sagemaker_local_runtime.tuning.service import INTERRUPTED
 from sagemaker_pipelines.aws.billing import with_bills
 from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.gate import read_gate
+from sagemaker_pipelines.aws.outcome import failure_cause
+from sagemaker_pipelines.aws.steps import Step
 from tests.runtime.engine.definitions import condition, fail_step, pipeline
 from tests.runtime.jobs.conftest import SKLEARN
 from tests.runtime.tuning_jobs import request_for, tuning_request, tuning_step
@@ -122,6 +124,11 @@ def test_a_step_whose_training_jobs_fail_says_so(local_runtime: LocalRuntime) ->
     counted = tuning_job(local_runtime, execution["PipelineExecutionArn"])
     assert counted["TrainingJobStatusCounters"]["NonRetryableError"] == 3
     assert counted["ObjectiveStatusCounters"] == {"Succeeded": 0, "Pending": 0, "Failed": 3}
+    cause = failure_cause(
+        Target.of(local_runtime.endpoint_url, local_runtime.settings).sagemaker, Step.read(step)
+    )
+    assert str(cause.log_stream).startswith(f"{counted['HyperParameterTuningJobName']}-")
+    assert "the rate is wrong" in cause.log_tail
 
 
 def test_a_policy_retries_a_tuning_job_without_capacity(local_runtime: LocalRuntime) -> None:
