@@ -177,6 +177,7 @@ def execution_record(
     effective = {**defaults, **(parameters or {})}
     shown = _shown_parameters(client, effective)
     types = {step["Name"]: step["Type"] for step in iter_steps(definition)} if definition else {}
+    shown_steps = tuple(_bounded(step, types.get(step.name)) for step in billed or steps)
     return ExecutionRecord(
         pipeline_execution_arn=arn,
         status=status,
@@ -189,8 +190,8 @@ def execution_record(
         definition_hash=definition_hash(definition) if definition else None,
         parameters=None if parameters is None else shown,
         parameters_left_out=len(effective) - len(shown),
-        steps=tuple(_bounded(step, types.get(step.name)) for step in billed or steps),
-        **({} if billed is None else _total(billed)),
+        steps=shown_steps,
+        **({} if billed is None else _total(shown_steps)),
         cause=cause and _bounded_cause(cause),
     )
 

@@ -147,7 +147,7 @@ class Step:
         return cls(
             name=str(answer["StepName"]),
             status=str(answer["StepStatus"]),
-            type=kind and kind.removesuffix("Job"),
+            type=kind and (kind.removesuffix("Job") or kind),
             started=answer.get("StartTime"),
             ended=answer.get("EndTime"),
             attempts=int(answer.get("AttemptCount") or 0),

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from botocore.stub import Stubber
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.record import MAX_BYTES, ExecutionRecord, execution_record
 from sagemaker_pipelines.aws.steps import Bill, Step
 from sagemaker_pipelines.definition import definition_hash
+from sagemaker_pipelines.definition.document import STEP_TYPES
 from sagemaker_pipelines.exceptions import FailureCause
 from tests.unit.sagemaker_pipelines.samples import ARN, JOB_ARN, gated_definition
 
@@ -128,6 +130,30 @@ def test_it_has_everything_about_an_execution(client: SageMakerClient, sagemaker
         "price_date": None,
         "cause": None,
     }
+
+
+@pytest.mark.parametrize("shown", [{"Metadata": {"Job": {"Arn": "arn:aws:sagemaker:job/tune-a-model"}}}, {}])
+def test_what_a_job_step_costs_is_unknown(
+    client: SageMakerClient, sagemaker: Stubber, shown: dict[str, Any]
+) -> None:
+    """Neither in an answer that shows the step's type, nor in one in which only the definition does."""
+    execution(sagemaker, "Executing", {"StepName": "Tune", "StepStatus": "Executing", **shown})
+    steps = [{"Name": "Tune", "Type": "Job", "Arguments": {}}]
+    answer = {"PipelineDefinition": json.dumps({**gated_definition(), "Steps": steps})}
+    sagemaker.add_response("describe_pipeline_definition_for_execution", answer)
+    parameters(sagemaker)
+    record = execution_record(client, ARN)
+    assert [step.type for step in record.steps] == ["Job"]
+    assert (record.cost, record.cost_upper_bound) == (None, None)
+
+
+def test_a_step_has_a_type_of_the_definition_for_each_kind_of_metadata(client: SageMakerClient) -> None:
+    shape = client.sagemaker.meta.service_model.shape_for("PipelineExecutionStepMetadata")
+    read = {
+        Step.read({"StepName": "S", "StepStatus": "Executing", "Metadata": {kind: {}}}).type
+        for kind in shape.members
+    }
+    assert read <= STEP_TYPES
 
 
 def test_a_running_execution_has_no_end(client: SageMakerClient, sagemaker: Stubber) -> None:
