@@ -111,11 +111,7 @@ def bill_of(
     :param job: the answer of the job's Describe operation.
     :param earlier: see :func:`with_bills`.
     """
-    cluster = cluster_of(step, job)
-    # A heterogeneous cluster has groups; of several types, the price is not known.
-    groups = cluster.get("InstanceGroups") or [cluster]
-    instance = " + ".join(sorted({str(group.get("InstanceType", "")) for group in groups}))
-    count = sum(int(group.get("InstanceCount") or 1) for group in groups)
+    instance, count = cluster_of(step, job)
     seconds, source = billed_seconds(job)
     trained = float(job.get("TrainingTimeInSeconds") or 0)
     saving = 1 - seconds / trained if trained and source == "BillableTimeInSeconds" else 0.0

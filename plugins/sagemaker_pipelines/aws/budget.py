@@ -94,9 +94,10 @@ def _check_prices(client: SageMakerClient, instances: Iterable[StepInstances]) -
     for found in instances:
         if found.instance_type is None:
             raise ParameterError(
-                f"max_cost is set, but the instance of step {found.step} is given by an expression, so its "
-                "price is not known before the start. Use max_instance_seconds, or give the instance by a "
-                "parameter."
+                f"max_cost is set, but step {found.step} has no single instance type in the definition: an "
+                "expression gives it, or the definitions of a tuning job have several. So its price is not "
+                "known before the start. Use max_instance_seconds, or give one type, by a parameter if need "
+                "be."
             )
         if (other := types.setdefault(found.step, found.instance_type)) != found.instance_type:
             raise ParameterError(

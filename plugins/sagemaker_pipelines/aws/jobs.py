@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import mul
 from typing import Any
 
 from sagemaker_pipelines.aws.client import SageMakerClient
@@ -48,8 +49,8 @@ def described_job(
     return {**job, **_training_jobs(client, job, {} if ended is None else ended)}
 
 
-def cluster_of(step: Step, job: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the type and count of a job's instances, as SageMaker describes them.
+def cluster_of(step: Step, job: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the type and count of a job's instances; several types are joined by ``+``.
 
     :param step: a step with a job.
     :param job: the answer of the job's Describe operation.
@@ -58,7 +59,14 @@ def cluster_of(step: Step, job: Mapping[str, Any]) -> Mapping[str, Any]:
     cluster = job
     for part in resources:
         cluster = cluster.get(part, {})
-    return cluster
+    return _instances(cluster)
+
+
+def _instances(cluster: Mapping[str, Any]) -> tuple[str, int]:
+    # A heterogeneous cluster has groups; of several types, the price is not known.
+    groups = cluster.get("InstanceGroups") or [cluster]
+    types = {str(group.get("InstanceType", "")) for group in groups}
+    return " + ".join(sorted(types)), sum(int(group.get("InstanceCount") or 1) for group in groups)
 
 
 def billed_seconds(job: Mapping[str, Any]) -> tuple[float, str]:
@@ -96,14 +104,20 @@ def _training_jobs(
         if described.get("TrainingEndTime"):
             ended[training] = described
         found.append(described)
+    clusters = [_instances(training["ResourceConfig"]) for training in found]
+    instance, count = " + ".join(sorted({each for each, _ in clusters})), 1
+    if len(set(clusters)) == 1:
+        count = clusters[0][1]
+    # Jobs of different clusters bill like one instance for all of their instance-seconds.
+    weights = [own / count for _, own in clusters]
     seconds = [billed_seconds(training)[0] for training in found]
     trained = [
         training.get("TrainingTimeInSeconds", own) for training, own in zip(found, seconds, strict=True)
     ]
     return {
-        "BillableTimeInSeconds": sum(seconds),
-        "TrainingTimeInSeconds": sum(trained),
-        "ResourceConfig": found[0]["ResourceConfig"] if found else {},
+        "BillableTimeInSeconds": sum(map(mul, seconds, weights)),
+        "TrainingTimeInSeconds": sum(map(mul, trained, weights)),
+        "ResourceConfig": {"InstanceType": instance, "InstanceCount": count},
         "InputDataConfig": job.get("TrainingJobDefinition", {}).get("InputDataConfig", []),
         "ModelArtifacts": next(
             (t.get("ModelArtifacts", {}) for t in found if t.get("TrainingJobName") == best), {}

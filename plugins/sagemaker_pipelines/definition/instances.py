@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from sagemaker_pipelines.definition.document import iter_steps, locate_steps, own_part, value_at
 from sagemaker_pipelines.definition.parameters import parameters_of
 from sagemaker_pipelines.reading import finite_number
+
+T = TypeVar("T")
 
 # AWS's default where a job has no StoppingCondition: a day.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
@@ -31,14 +33,14 @@ UNCOUNTED = frozenset(
 )
 _LASTING = frozenset({"BedrockCustomModelDeployment", "Endpoint", "InferenceComponent"})
 _PROCESSING = ("Processing", "ProcessingResources.ClusterConfig", "StoppingCondition")
-#: By type of step: the component of the price list, the paths of its instances and of its longest runtime.
-#: A transform job has no longest runtime.
+#: By type of step: the component of the price list, the paths of its instances and of its longest runtime;
+#: of a Tuning step, in a definition of its training jobs. A transform job has no longest runtime.
 JOBS: Mapping[str, tuple[str, str, str | None]] = {
     "Processing": _PROCESSING,
     "QualityCheck": _PROCESSING,
     "ClarifyCheck": _PROCESSING,
     "Training": ("Training", "ResourceConfig", "StoppingCondition"),
-    "Tuning": ("Training", "TrainingJobDefinition.ResourceConfig", "TrainingJobDefinition.StoppingCondition"),
+    "Tuning": ("Training", "ResourceConfig", "StoppingCondition"),
     "Transform": ("Transform", "TransformResources", None),
 }
 
@@ -49,9 +51,10 @@ class StepInstances:
 
     :param step: the step's name.
     :param component: the component of the price list: ``Processing``, ``Training`` or ``Transform``.
-    :param instance_type: such as ``ml.m5.xlarge``; None if an expression gives it.
-    :param instance_count: how many; None if an expression gives it.
-    :param max_seconds: the longest runtime of the job; None if it has none, or an expression gives it.
+    :param instance_type: such as ``ml.m5.xlarge``; None if an expression gives it, or there is no single one.
+    :param instance_count: how many; None if an expression gives it, or there is no single number.
+    :param max_seconds: the longest runtime of the job, and for how long its warm pool is kept then; None if
+        it has no longest runtime, or an expression gives it.
     :param jobs: how many such jobs the step runs at most, retries included; None if that is not known.
     :param parameter: the parameter that gives the type; None if the definition has it.
     """
@@ -110,7 +113,14 @@ def uncounted_steps(definition: Mapping[str, Any]) -> dict[str, str]:
 
     :param definition: the definition as parsed JSON.
     """
-    return {step["Name"]: step["Type"] for step in iter_steps(definition) if step.get("Type") in UNCOUNTED}
+    serverless = {
+        step["Name"]: "serverless Training"
+        for step in iter_steps(definition)
+        if step.get("Type") == "Training" and value_at(step, "Arguments.ServerlessJobConfig") is not None
+    }
+    return serverless | {
+        step["Name"]: step["Type"] for step in iter_steps(definition) if step.get("Type") in UNCOUNTED
+    }
 
 
 def lasting_steps(definition: Mapping[str, Any]) -> dict[str, str]:
@@ -152,26 +162,57 @@ class _Resolver:
 def _of_step(step: Mapping[str, Any], resolver: _Resolver, runs: int | None) -> Iterator[StepInstances]:
     if step.get("Type") not in JOBS:
         return
-    component, resources, condition = JOBS[step["Type"]]
     arguments = step.get("Arguments", {})
-    cluster = value_at(arguments, resources)
     jobs = _product(runs, _attempts(step))
-    if step["Type"] == "Tuning":
-        # The SDK writes this form.
-        cluster = cluster or value_at(arguments, "TrainingJobDefinition.HyperParameterTuningResourceConfig")
-        limits = value_at(arguments, "HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs")
-        jobs = _product(jobs, resolver.number(limits))
-    for group in (cluster or {}).get("InstanceGroups") or [cluster or {}]:
-        count = resolver.number(group.get("InstanceCount", 1))
+    if step["Type"] != "Tuning":
+        yield from _of_job(step, arguments, resolver, jobs)
+        return
+    limits = value_at(arguments, "HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs")
+    jobs = _product(jobs, resolver.number(limits))
+    several = arguments.get("TrainingJobDefinitions")
+    if not isinstance(several, list):
+        yield from _of_job(step, arguments.get("TrainingJobDefinition"), resolver, jobs)
+        return
+    # Which of them a training job is from, the tuning job decides.
+    found = [each for definition in several for each in _of_job(step, definition, resolver, jobs)]
+    longest = [each.max_seconds for each in found if each.max_seconds is not None]
+    # One that has several groups of instances has another number than each of them.
+    counts = {each.instance_count for each in found} | ({None} if len(found) > len(several) else set())
+    if found:
+        yield replace(
+            found[0],
+            instance_type=_single(each.instance_type for each in found),
+            instance_count=_single(counts),
+            max_seconds=max(longest) if len(longest) == len(found) else None,
+        )
+
+
+def _of_job(
+    step: Mapping[str, Any], arguments: Any, resolver: _Resolver, jobs: float | None
+) -> Iterator[StepInstances]:
+    component, resources, condition = JOBS[step["Type"]]
+    # The SDK writes the second form for a tuning job.
+    cluster = value_at(arguments, resources) or value_at(arguments, "HyperParameterTuningResourceConfig")
+    cluster = cluster or {}
+    runtime = _max_seconds(value_at(arguments, condition), resolver) if condition else None
+    kept = resolver.number(cluster.get("KeepAlivePeriodInSeconds", 0))
+    for group in cluster.get("InstanceGroups") or [cluster]:
+        count = resolver.number(group.get("InstanceCount"))
         yield StepInstances(
             step=str(step.get("Name")),
             component=component,
             instance_type=resolver.text(group.get("InstanceType")),
             instance_count=None if count is None else int(count),
-            max_seconds=_max_seconds(value_at(arguments, condition), resolver) if condition else None,
+            max_seconds=None if runtime is None or kept is None else runtime + kept,
             jobs=None if jobs is None else int(jobs),
             parameter=resolver.parameter(group.get("InstanceType")),
         )
+
+
+def _single(values: Iterable[T]) -> T | None:
+    """Return the value that all are; None if they differ."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def _product(*factors: float | None) -> float | None:

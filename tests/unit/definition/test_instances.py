@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipelines.definition.instances import StepInstances, step_instances
+from sagemaker_pipelines.definition.instances import StepInstances, step_instances, uncounted_steps
 
 
 def definition(*steps: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,8 @@ def test_what_an_expression_gives_is_unknown() -> None:
 
 
 def test_a_limit_that_a_start_has_to_give_is_unknown_until_then() -> None:
-    steps = definition(training("Train", limit={"Get": "Parameters.Limit"}, InstanceType="ml.m5.large"))
+    limit = {"Get": "Parameters.Limit"}
+    steps = definition(training("Train", limit=limit, InstanceType="ml.m5.large", InstanceCount=1))
     assert step_instances(steps)[0].max_seconds is None
     assert step_instances(steps, {"Limit": "600"})[0].max_instance_seconds == 600
 
@@ -127,3 +128,53 @@ def test_a_tuning_job_in_the_sdks_form_counts() -> None:
 def test_retries_of_a_job_count(policies: list[dict[str, Any]], jobs: int | None) -> None:
     (found,) = step_instances(definition({**training("Train"), "RetryPolicies": policies}))
     assert found.jobs == jobs
+
+
+def tuning(*definitions: dict[str, Any]) -> dict[str, Any]:
+    arguments = {
+        "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 10}},
+        "TrainingJobDefinitions": [{"DefinitionName": str(i), **d} for i, d in enumerate(definitions)],
+    }
+    return {"Name": "Tune", "Type": "Tuning", "Arguments": arguments}
+
+
+def test_definitions_of_a_tuning_job_with_one_cluster_have_its_longest_runtime() -> None:
+    short, long = (training("T", limit=s, **BY_PARAMETERS)["Arguments"] for s in (60, 600))
+    (found,) = step_instances(definition(tuning(short, long)))
+    assert (found.instance_type, found.parameter, found.instance_count) == ("ml.m5.large", "Type", 2)
+    assert found.max_instance_seconds == 12_000
+
+
+@pytest.mark.parametrize(
+    ("second", "instance_type", "most"),
+    [
+        ({"InstanceType": "ml.c5.large", "InstanceCount": 2}, None, 1_728_000),
+        ({"InstanceType": "ml.m5.large", "InstanceCount": 1}, "ml.m5.large", None),
+        ({"InstanceGroups": [{"InstanceType": "ml.m5.large", "InstanceCount": 2}] * 2}, "ml.m5.large", None),
+        ({}, None, None),
+    ],
+)
+def test_of_several_clusters_of_a_tuning_job_only_what_they_share_is_known(
+    second: dict[str, Any], instance_type: str | None, most: float | None
+) -> None:
+    clusters = {"InstanceType": "ml.m5.large", "InstanceCount": 2}, second
+    (found,) = step_instances(definition(tuning(*({"ResourceConfig": each} for each in clusters))))
+    assert (found.instance_type, found.max_instance_seconds) == (instance_type, most)
+
+
+def test_what_a_job_without_a_fixed_cluster_bills_is_unknown() -> None:
+    flexible = {"InstanceConfigs": [{"InstanceType": "ml.m5.large", "InstanceCount": 9}]}
+    serverless = {"Name": "Own", "Type": "Training", "Arguments": {"ServerlessJobConfig": {}}}
+    steps = definition(tuning({"HyperParameterTuningResourceConfig": flexible}), serverless)
+    assert [(each.instance_type, each.max_instance_seconds) for each in step_instances(steps)] == [
+        (None, None),
+        (None, None),
+    ]
+    assert uncounted_steps(steps) == {"Own": "serverless Training"}
+
+
+def test_a_warm_pool_bills_for_as_long_as_it_is_kept() -> None:
+    kept = {"KeepAlivePeriodInSeconds": {"Get": "Parameters.Limit"}}
+    steps = definition(training("Train", limit=600, **BY_PARAMETERS, **kept))
+    assert step_instances(steps)[0].max_instance_seconds is None
+    assert step_instances(steps, {"Limit": 3600})[0].max_instance_seconds == 8400

@@ -109,6 +109,22 @@ def test_a_tuning_job_bills_its_training_jobs_at_the_price_of_training(tmp_path:
     assert (tuned.inputs, tuned.outputs) == (("s3://b/data",), ("s3://b/model.tar.gz",))
 
 
+def test_training_jobs_of_a_tuning_job_bill_by_their_own_clusters() -> None:
+    def trained(seconds: int, instance: str, count: int) -> dict[str, Any]:
+        cluster = {"InstanceType": instance, "InstanceCount": count}
+        return {"ResourceConfig": cluster, "TrainingTimeInSeconds": 50, "BillableTimeInSeconds": seconds}
+
+    jobs: dict[str, dict[str, Any]] = {
+        "tune": {"HyperParameterTuningJobName": "tune", "CreationTime": START + MINUTE},
+        "tune-001": trained(50, "ml.p3.2xlarge", 4),
+        "tune-002": trained(40, "ml.m5.large", 1),
+    }
+    (tuned,) = billed_steps([step("Tune", "Tuning")], None, **jobs)
+    assert tuned.bill is not None
+    assert (tuned.bill.instance_seconds, tuned.bill.saved_instance_seconds) == (240.0, 10.0)
+    assert Total.of([tuned]).unpriced == ("ml.m5.large + ml.p3.2xlarge for Training",)
+
+
 def test_processing_bills_from_start_to_end_times_instances() -> None:
     times: dict[str, Any] = {"ProcessingStartTime": START + MINUTE, "ProcessingEndTime": START + 3 * MINUTE}
     assert bills([step("Prepare", "Processing")], prepare=processing(count=2, **times)) == [

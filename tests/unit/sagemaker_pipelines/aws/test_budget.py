@@ -70,6 +70,21 @@ def test_a_bound_on_the_cost_of_a_cluster_of_several_types_is_refused(client: An
     check(client, COST, training("A", "ml.m5.large", "ml.m5.large"))
 
 
+def test_a_bound_on_the_cost_of_a_tuning_job_of_several_types_is_refused(client: Any) -> None:
+    clusters = [{"InstanceType": f"ml.{each}.large", "InstanceCount": 1} for each in ("m5", "c5")]
+    definitions = [{"ResourceConfig": cluster} for cluster in clusters]
+    tuning = {"Name": "Tune", "Type": "Tuning", "Arguments": {"TrainingJobDefinitions": definitions}}
+    with pytest.raises(ParameterError, match=r"step Tune has no single instance type"):
+        check(client, COST, tuning)
+    check(client, SECONDS, tuning)
+
+
+def test_a_bound_on_serverless_training_is_refused(client: Any) -> None:
+    serverless = {"Name": "Own", "Type": "Training", "Arguments": {"ServerlessJobConfig": {}}}
+    with pytest.raises(ParameterError, match="what the serverless Training step Own bills is not counted"):
+        check(client, SECONDS, serverless)
+
+
 def test_a_job_that_cannot_be_read_does_not_hide_what_the_others_billed(
     client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
