@@ -22,6 +22,7 @@ def deployable(
     :param region: the region where the pipeline is created.
     :param tags: the tags of the jobs; None means the environment's.
     :raises PlaceholderError: a placeholder has no value.
+    :raises DefinitionError: a job cannot be given the environment's key or network.
     """
     return with_job_settings(
         envelope.fill(with_account(envelope, settings.placeholder_values), region=region),

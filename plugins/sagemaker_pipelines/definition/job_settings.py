@@ -10,37 +10,60 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sagemaker_pipelines.definition.document import iter_steps
+from sagemaker_pipelines.exceptions import DefinitionError
 
 _PROCESSING = ["Processing", "ClarifyCheck", "QualityCheck"]
+_TUNED = ["TrainingJobDefinition", "TrainingJobDefinitions"]
 
 #: The paths in a job's arguments, by type, that name the KMS key of its outputs and volumes.
-#: The last part of a path is written only if the part before it exists.
-_KMS_KEYS: Mapping[str, tuple[str, ...]] = {
+#: The last part of a path is written only if the part before it exists. In a list, it is in every item.
+KMS_KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         _PROCESSING,
         ("ProcessingOutputConfig.KmsKeyId", "ProcessingResources.ClusterConfig.VolumeKmsKeyId"),
     ),
     "Training": ("OutputDataConfig.KmsKeyId", "ResourceConfig.VolumeKmsKeyId"),
-    "Transform": ("TransformOutput.KmsKeyId", "TransformResources.VolumeKmsKeyId"),
-    "Tuning": (
-        "TrainingJobDefinition.OutputDataConfig.KmsKeyId",
-        "TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId",
+    "Transform": (
+        "TransformOutput.KmsKeyId",
+        "TransformResources.VolumeKmsKeyId",
+        "DataCaptureConfig.KmsKeyId",
     ),
-    "AutoML": ("OutputDataConfig.KmsKeyId",),
-    "EndpointConfig": ("KmsKeyId",),
+    "Tuning": tuple(
+        f"{parent}.{path}"
+        for parent in _TUNED
+        for path in (
+            "OutputDataConfig.KmsKeyId",
+            "ResourceConfig.VolumeKmsKeyId",
+            "HyperParameterTuningResourceConfig.VolumeKmsKeyId",
+        )
+    ),
+    "AutoML": ("OutputDataConfig.KmsKeyId", "AutoMLJobConfig.SecurityConfig.VolumeKmsKeyId"),
+    "EndpointConfig": (
+        "KmsKeyId",
+        "DataCaptureConfig.KmsKeyId",
+        "AsyncInferenceConfig.OutputConfig.KmsKeyId",
+    ),
 }
 
-#: The path in a job's arguments, by type, that names its VPC. A transform job runs in the VPC of its model.
-_VPC_CONFIGS: Mapping[str, str] = {
-    **dict.fromkeys(_PROCESSING, "NetworkConfig.VpcConfig"),
-    "Training": "VpcConfig",
-    "Model": "VpcConfig",
-    "Tuning": "TrainingJobDefinition.VpcConfig",
+#: The paths in a job's arguments, by type, that name its VPC. A transform job runs in the VPC of its model.
+VPC_CONFIGS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(_PROCESSING, ("NetworkConfig.VpcConfig",)),
+    "Training": ("VpcConfig",),
+    "Model": ("VpcConfig",),
+    "Tuning": tuple(f"{parent}.VpcConfig" for parent in _TUNED),
+    "AutoML": ("AutoMLJobConfig.SecurityConfig.VpcConfig",),
 }
+
+# These may be created: a job does not need anything else in them.
+_CREATED = frozenset({"NetworkConfig", "AutoMLJobConfig", "SecurityConfig"})
 
 #: Types whose Create call accepts tags. A model package in a group accepts none: it has those of its group.
-_TAGGED = frozenset(
-    {*_PROCESSING, "AutoML", "Endpoint", "EndpointConfig", "Model", "Training", "Transform", "Tuning"}
+TAGGED = frozenset(
+    {
+        *_PROCESSING,
+        *("AutoML", "Endpoint", "EndpointConfig", "InferenceComponent", "Job"),
+        *("Model", "Training", "Transform", "Tuning"),
+    }
 )
 
 
@@ -58,32 +81,44 @@ def with_job_settings(
     :param vpc_config: ``{"SecurityGroupIds": [...], "Subnets": [...]}``.
     :param tags: name to value, or ``[{"Key": ..., "Value": ...}]``; a step's own tag with the same key takes
         precedence.
+    :raises DefinitionError: a step runs a job that cannot be given the key or the VPC.
     """
     changed = copy.deepcopy(dict(definition))
     for step in iter_steps(changed):
         kind, arguments = str(step.get("Type")), step.get("Arguments")
         if not isinstance(arguments, dict):
             continue
-        if kms_key_id:
-            for path in _KMS_KEYS.get(kind, ()):
-                _set_default(arguments, path, kms_key_id)
-        if vpc_config and kind in _VPC_CONFIGS:
-            _set_default(arguments, _VPC_CONFIGS[kind], copy.deepcopy(dict(vpc_config)))
+        if kind == "Job" and (kms_key_id or vpc_config):
+            raise _not_given(step, kms_key_id, vpc_config)
+        for paths, value in ((KMS_KEYS, kms_key_id), (VPC_CONFIGS, vpc_config)):
+            for path in paths.get(kind, ()) if value else ():
+                _set_default(arguments, path, value)
         # What is not a list is refused by the linter, after this.
-        if tags and kind in _TAGGED and isinstance(arguments.get("Tags", []), list):
+        if tags and kind in TAGGED and isinstance(arguments.get("Tags", []), list):
             arguments["Tags"] = _merged(arguments.get("Tags", []), tags)
     return changed
 
 
 def _set_default(arguments: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for parent in parents:
-        # Only a network configuration may be created here: a job does not need anything else in it.
-        child = arguments.setdefault(parent, {}) if parent == "NetworkConfig" else arguments.get(parent)
-        if not isinstance(child, dict):
-            return
-        arguments = child
-    arguments.setdefault(last, value)
+    parent, _, rest = path.partition(".")
+    if not rest:
+        arguments.setdefault(parent, copy.deepcopy(value))
+        return
+    child = arguments.setdefault(parent, {}) if parent in _CREATED else arguments.get(parent)
+    for each in child if isinstance(child, list) else [child]:
+        if isinstance(each, dict):
+            _set_default(each, rest, value)
+
+
+def _not_given(
+    step: Mapping[str, Any], kms_key_id: str | None, vpc_config: Mapping[str, Any] | None
+) -> DefinitionError:
+    settings = ["kms_key_id"] * bool(kms_key_id) + ["security_group_ids and subnet_ids"] * bool(vpc_config)
+    return DefinitionError(
+        f"Job step {step.get('Name')!r} cannot be given the environment's {', '.join(settings)}, because its "
+        "JobConfigDocument has its own form for each category of jobs; expected a definition whose jobs all "
+        "can. Deploy it with a connection that does not have these settings, or leave the step out."
+    )
 
 
 def _merged(
