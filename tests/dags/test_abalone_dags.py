@@ -167,6 +167,4 @@ def test_every_template_renders_for_a_run_without_a_logical_date(dag_id: str) ->
     if dag_id == "abalone_train":
         assert rendered["trigger_scoring", "trigger_run_id"] == "abalone_train__e1"
         message = rendered["notify_rejected", "notifier.message"]
-        assert message.startswith(
-            "abalone rejected: MSE 4.5000, threshold 3. Execution failed due to MSE > 3.0"
-        )
+        assert message.startswith("abalone rejected: MSE 4.5, threshold 3. Execution failed due to MSE > 3.0")

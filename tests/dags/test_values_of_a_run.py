@@ -233,7 +233,7 @@ def test_a_groups_notifications_tell_of_its_own_execution(tmp_path: Path, sent: 
         "exception": "too bad",
     }
     rejected.execute(context)
-    assert sent[0].startswith("second rejected: MSE 4.5000, threshold 3. {{ 7 * 7 }}\n")
+    assert sent[0].startswith("second rejected: MSE 4.5, threshold 3. {{ 7 * 7 }}\n")
     assert f"Execution: {ARN}-second.\n" in sent[0]
     (on_failure,) = rejected.on_failure_callback
     on_failure(context)

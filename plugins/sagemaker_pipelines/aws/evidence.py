@@ -84,11 +84,11 @@ class Evidence:
         found = self.comparison
         if found is None:
             gate = self.gate
-            return f"{gate['metric']} {gate['value']:.4g}, threshold {gate['threshold']:g}" if gate else ""
-        text = f"{found.metric} {found.challenger.value:.4g}"
+            return f"{gate['metric']} {gate['value']:.6g}, threshold {gate['threshold']:g}" if gate else ""
+        text = f"{found.metric} {found.challenger.value:.6g}"
         if found.champion is None:
             return f"{text}, threshold {found.threshold:g}, no champion"
-        text += f", champion {found.champion.value:.4g}"
+        text += f", champion {found.champion.value:.6g}"
         if found.difference is None:
             return text
         return f"{text}, difference {found.difference:.4g}{_interval(found)}"
@@ -145,7 +145,7 @@ def _version(arn: str | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else f"{value:.6g}"
 
 
 def _interval(found: Comparison) -> str:

@@ -104,7 +104,7 @@ def gate_lines(client: SageMakerClient, pipeline_execution_arn: str) -> list[str
     except (GateError, EvaluationError):
         return []
     verdict = "[green]accepted[/]" if reading.passed else "[magenta]rejected[/]"
-    metric = f"{escape(reading.metric.upper())} {reading.value:.4f}"
+    metric = f"{escape(reading.metric.upper())} {reading.value:.6g}"
     return [f"{metric} {gate.sign(reading.passed)} threshold {reading.threshold:g}: {verdict}"]
 
 

@@ -121,7 +121,7 @@ def _print(report: BackfillReport) -> None:
             _rounded(date.seconds, 0),
             (date.pipeline_execution_arn or "").rpartition("/")[2],
             date.execution_status,
-            None if date.metric is None else f"{date.metric} {date.value:.4f}",
+            None if date.metric is None else f"{date.metric} {date.value:.6g}",
             date.threshold,
             date.verdict,
             _rounded(date.instance_seconds, 0),

@@ -201,7 +201,7 @@ def _values(
     }
 
 
-_READING = "{{ values.gate.metric | upper }} {{ '%.4f' % values.gate.value }}"
+_READING = "{{ values.gate.metric | upper }} {{ '%.6g' % values.gate.value }}"
 _THRESHOLD = "threshold {{ '%g' % values.gate.threshold }}"
 LINKS = """
 Run: {{ dag_run.run_id }}

@@ -205,9 +205,9 @@ class TestRejected:
         run = scenario("rejected")
         (message,) = airflow.messages(run)
         verdict = read_gate(airflow.sagemaker, airflow.execution_arn(run))
-        assert message["Subject"] == f"abalone rejected: MSE {verdict.value:.4f}"
+        assert message["Subject"] == f"abalone rejected: MSE {verdict.value:.6g}"
         assert (
-            f"MSE {verdict.value:.4f}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
+            f"MSE {verdict.value:.6g}, threshold 3. Execution failed due to MSE > 3.0" in message["Message"]
         )
         assert airflow.execution_arn(run) in message["Message"]
         assert f"{airflow.settings.airflow_url}/dags/abalone_train/runs/" in message["Message"]

@@ -72,8 +72,9 @@ def test_the_title_names_pipeline_execution_and_status() -> None:
 @pytest.mark.parametrize(
     ("metric", "passed", "expected"),
     [
-        (4.5, True, "MSE 4.5000 <= threshold 5: [green]accepted[/]"),
-        (5.5, False, "MSE 5.5000 > threshold 5: [magenta]rejected[/]"),
+        (4.5, True, "MSE 4.5 <= threshold 5: [green]accepted[/]"),
+        (5.5, False, "MSE 5.5 > threshold 5: [magenta]rejected[/]"),
+        (5.00004, False, "MSE 5.00004 > threshold 5: [magenta]rejected[/]"),
     ],
 )
 def test_the_gate_shows_metric_comparison_and_threshold(

@@ -122,7 +122,7 @@ def test_the_report_has_runs_executions_and_metrics_by_date(
     }
     table = CliRunner().invoke(app, ["backfill-report", "7"]).stdout
     assert "1 of 2 done: 1 running, 1 success" in table
-    assert "mse 4.5000" in table
+    assert "mse 4.5 " in table
     assert "12 instance-seconds, 0.24 USD by the prices of 2026-11-20" in table
     assert first.rpartition("/")[2] in table
 

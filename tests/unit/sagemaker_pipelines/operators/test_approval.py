@@ -168,9 +168,9 @@ def test_the_question_is_a_table_whose_names_are_not_markup(
         "|  | challenger | champion |",
         "|---|---|---|",
         f"| model package | {group.name}/2 | {group.name}/1 |",
-        "| mse | 4.9000 | 5.2000 |",
+        "| mse | 4.9 | 5.2 |",
     ]
-    assert r"| mse, sex=\[F\](http://x)\|M (120 rows) | 4.8000 | 5.0000 |" in lines
+    assert r"| mse, sex=\[F\](http://x)\|M (120 rows) | 4.8 | 5 |" in lines
     assert f"/plugin/{RUN_ROUTE})" in question["body"]
     assert question["assigned_users"] == [{"id": "ada", "name": "Ada"}]
     assert list(question["params"]) == ["reason"]
@@ -191,7 +191,7 @@ def test_notifiers_get_the_question_and_the_link_to_answer_it(
     assert values["subject"] == f"Approve {group.name}/1? mse 4.9, threshold 6"
     assert values["text"].splitlines() == [
         f"model package: {group.name}/1 (champion: none)",
-        "mse: 4.9000",
+        "mse: 4.9",
         "threshold: 6",
     ]
     assert values["link"].endswith("/tasks/approve_model/required_actions?map_index=-1")
