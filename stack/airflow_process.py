@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import time
 from importlib import import_module
+from threading import Timer
 from types import SimpleNamespace
 from typing import Any
 
 LOOK_SECONDS = 0.3
 CLEAN_SECONDS = 2.0
+EXIT_AGAIN_SECONDS = 0.1
 
 
 def main() -> int:
     """Run Airflow's command line with the arguments of this process, and return its exit code."""
     from airflow.__main__ import main as airflow
 
+    sys.unraisablehook = exit_again
     if "triggerer" in sys.argv:
         _hurry_the_triggerer()
     elif {"scheduler", "dag-processor"} & set(sys.argv):
@@ -31,6 +35,17 @@ def main() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def exit_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Repeat a SIGTERM whose handler has raised SystemExit where Python ignores exceptions.
+
+    Airflow's handlers do so wherever the signal finds them, also in the callback of a weak reference.
+    """
+    sys.__unraisablehook__(ignored)
+    if ignored.exc_type is SystemExit:
+        # Later, since this is still inside of the callback.
+        Timer(EXIT_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
 def _import_for_the_forks() -> None:
