@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from sagemaker_local_runtime.account import Account
@@ -141,9 +142,8 @@ class Lineage:
             for uri, kind in ((container.get("ModelDataUrl"), "Model"), (container.get("Image"), "Image")):
                 if uri:
                     self.associate(self.artifact(uri, kind), target, "ContributedTo")
-        status, now = package["ModelApprovalStatus"], int(package["CreationTime"])
         approval = {
-            "ActionName": f"{group}-{version}-{status}-{now}-aws-model-package",
+            "ActionName": self._approval_name(f"{group}-{version}-{package['ModelApprovalStatus']}", package),
             "ActionType": "Approval",
             "Source": {"SourceUri": arn},
             "Status": "Completed",
@@ -154,6 +154,11 @@ class Lineage:
             source = {"SourceUri": arn.rpartition("/")[0].replace(":model-package/", ":model-package-group/")}
             self.create(CONTEXT, {"ContextName": context, "ContextType": "ModelGroup", "Source": source})
         self.associate(target, str(self.describe(CONTEXT, context)["ContextArn"]), "AssociatedWith")
+
+    def _approval_name(self, first: str, package: Mapping[str, Any]) -> str:
+        """Return a name with the package's second; a deleted package may have had the same one."""
+        names = (f"{first}-{second}-aws-model-package" for second in count(int(package["CreationTime"])))
+        return next(name for name in names if self._store.get(ACTION.kind, name) is None)
 
     def associate(self, source: str, destination: str, kind: str | None = None) -> None:
         """Associate two entities, again without effect.

@@ -117,6 +117,21 @@ def test_a_model_package_knows_its_model_image_approval_and_group(
         }
 
 
+def test_a_package_may_be_deleted_and_registered_again_within_a_second(
+    sagemaker: Any, local_runtime: LocalRuntime
+) -> None:
+    uri = local_runtime.put("model/model.tar.gz", b"model")
+    for _ in range(3):
+        sagemaker.create_model_package_group(ModelPackageGroupName="abalone")
+        arn = sagemaker.create_model_package(
+            ModelPackageGroupName="abalone", InferenceSpecification=specification(uri)
+        )["ModelPackageArn"]
+        sagemaker.delete_model_package(ModelPackageName=arn)
+        sagemaker.delete_model_package_group(ModelPackageGroupName="abalone")
+    names = {action["ActionName"] for action in sagemaker.list_actions()["ActionSummaries"]}
+    assert len(names) == 3
+
+
 def test_a_jobs_inputs_and_outputs_are_associated_with_its_trial_component(
     sagemaker: Any, local_runtime: LocalRuntime
 ) -> None:
