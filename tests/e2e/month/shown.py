@@ -15,8 +15,8 @@ Record = Mapping[str, Any]
 
 
 def number(value: float) -> str:
-    """Return a number with four significant digits, or all digits of a large one."""
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    """Return a number with six significant digits, or all digits of a large one."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.6g}"
 
 
 def duration(seconds: float) -> str:

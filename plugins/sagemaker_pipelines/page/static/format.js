@@ -17,10 +17,10 @@ function trim(value, digits) {
   return String(Number(value.toFixed(digits)));
 }
 
-/** Return a number with four significant digits. */
+/** Return a number with six significant digits, as the logs do. */
 export function number(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) return value === null ? "–" : String(value);
-  return Math.abs(value) >= 10000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(4)));
+  return Math.abs(value) >= 10000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(6)));
 }
 
 /** Return a time in the viewer's time zone, to the minute. */
