@@ -14,7 +14,7 @@ ROLE = "arn:aws:iam::123456789012:role/lambda"
 def archive(source: str, name: str = "handler.py") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:
-        target.writestr(name, source)
+        target.writestr(zipfile.ZipInfo(name), source)
     return buffer.getvalue()
 
 
