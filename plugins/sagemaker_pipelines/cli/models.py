@@ -83,9 +83,7 @@ def approve(
     If Airflow asks about the package, its run goes on, and the record has the numbers of its question.
     """
     login = {"token": token, "username": username, "password": password}
-    with reported():
-        question = _question(airflow_url, login, package)
-    _decide(package, True, reason, replace, question, as_json, conn_id, region)
+    _decide(package, True, reason, replace, airflow_url, login, as_json, conn_id, region)
 
 
 @app.command()
@@ -106,9 +104,7 @@ def reject(
     If Airflow asks about the package, its run goes on, and the record has the numbers of its question.
     """
     login = {"token": token, "username": username, "password": password}
-    with reported():
-        question = _question(airflow_url, login, package)
-    _decide(package, False, reason, replace, question, as_json, conn_id, region)
+    _decide(package, False, reason, replace, airflow_url, login, as_json, conn_id, region)
 
 
 @app.command()
@@ -165,7 +161,8 @@ def _decide(
     approved: bool,
     reason: str,
     replace: bool,
-    question: OpenQuestion | None,
+    airflow_url: str,
+    login: Mapping[str, str | None],
     as_json: bool,
     conn_id: str,
     region: str | None,
@@ -176,6 +173,7 @@ def _decide(
     from sagemaker_pipelines.aws.model_packages import newest_approved_model_package
 
     with reported():
+        question = _question(airflow_url, login, package)
         client = client_of(conn_id, region)
         group = read_model_package(client, package).group
         champion = newest_approved_model_package(client, group)
