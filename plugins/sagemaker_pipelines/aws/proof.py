@@ -28,7 +28,7 @@ def find_proof(
     :param model_package_arn: the package; None means that of the newest such execution.
     :param approved: whether to pass over packages that are not Approved; without effect on one that is named.
     :return: the execution's ARN; and the package's, or None if the definition registers none.
-    :raises PromotionError: there is no such execution.
+    :raises PromotionError: none of the newest executions proves the definition.
     """
     client, envelope, name = deployed.client, deployed.envelope, deployed.pipeline_name
     registers = any(step["Type"] == "RegisterModel" for step in iter_steps(deployed.definition))

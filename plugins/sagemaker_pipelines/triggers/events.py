@@ -277,6 +277,7 @@ class SageMakerModelMonitorTrigger(SqsEventTrigger):
             ):
                 return True
         except Exception as error:
+            # Whatever is wrong with the report, a person should look at it.
             self.log.warning("%s cannot be read, and counts as a violation: %s", event.subject, error)
             return True
         self.log.info("Dropped because it reports no violation: %s", event.subject)
