@@ -18,7 +18,7 @@ from stack.airflow_env import aws_connection
 from stack.bootstrap import DATA_FILE, split_data, upload
 from stack.settings import ROOT, StackSettings
 from tests.e2e.deciding import EXAMPLES, airflow_of, answer, ended, question, unpause
-from tests.e2e.project.conftest import Airflow
+from tests.e2e.project.conftest import Airflow, Run
 from tests.waiting import patiently
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]  # three executions, one after the other
@@ -130,9 +130,7 @@ def test_drifted_data_lead_to_scored_rows_of_the_second_account(
     values = airflow.sagemaker.execution_parameters(airflow.execution_arn(retrained))
     assert values["InputData"] == partition.removesuffix("abalone.csv")
 
-    (scoring,) = patiently(lambda: airflow.api.runs(SCORE), "the approval's run")
-    scored = ended(airflow, SCORE, scoring["dag_run_id"])
-    assert scored.state == "success", scored.tasks
+    scored = scoring(airflow, number=1)
     chosen = airflow.api.xcom(SCORE, scored.run_id, "choose_inputs")
     decision = airflow.api.xcom(RETRAIN, run_id, "approve_model", "decision")
     package = production.client("sagemaker").describe_model_package(
@@ -143,3 +141,33 @@ def test_drifted_data_lead_to_scored_rows_of_the_second_account(
     assert "reason: the data have changed" in package["ApprovalDescription"]
     predictions = production.get(f"{chosen['OutputPrefix']}/predictions/holdout.csv.out").decode().split()
     assert len(predictions) == DATA["holdout/holdout.csv"].count(b"\n")
+
+    # A newer model is approved, and then the first one again, which stays behind it.
+    kept = ("ModelPackageGroupName", "InferenceSpecification", "CustomerMetadataProperties")
+    registry = production.client("sagemaker")
+    newer = registry.create_model_package(**{name: package[name] for name in kept})["ModelPackageArn"]
+    registry.update_model_package(ModelPackageArn=newer, ModelApprovalStatus="Approved")
+    second = scoring(airflow, number=2)
+    assert airflow.api.xcom(SCORE, second.run_id, "choose_inputs")["ModelPackageArn"] == newer
+    for status in ("Rejected", "Approved"):
+        registry.update_model_package(ModelPackageArn=package["ModelPackageArn"], ModelApprovalStatus=status)
+    third = scoring(airflow, number=3)
+    assert (third.tasks["select_events"], third.tasks["choose_inputs"]) == ("success", "skipped")
+    assert (
+        len(
+            registry.list_pipeline_executions(PipelineName=f"{PREFIX}scoring")[
+                "PipelineExecutionSummaries"
+            ]
+        )
+        == 2
+    )
+
+
+def scoring(airflow: Airflow, *, number: int) -> Run:
+    """Return the first, second, ... run that an approval has started, once it has ended in success."""
+    runs = patiently(
+        lambda: found if len(found := airflow.api.runs(SCORE)) == number else None, f"run {number} of {SCORE}"
+    )
+    run = ended(airflow, SCORE, runs[0]["dag_run_id"])
+    assert run.state == "success", run.tasks
+    return run

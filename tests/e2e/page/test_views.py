@@ -159,6 +159,15 @@ def test_older_runs_that_cannot_be_read_are_asked_for_again(page: Page, answers:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_runs_without_an_execution_lead_to_older_ones(page: Page, answers: Answers) -> None:
+    answers.runs, answers.older = [run("new")], [run("old", record("old"))]
+    page.goto(f"{BASE}?dag_id=train")
+    expect(page.get_by_text("The newest runs (1) have no record of an execution")).to_be_visible()
+    page.get_by_role("button", name="Load older runs").click()
+    expect(page.get_by_text("All 2 runs are shown.")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(2)
+
+
 def test_a_status_that_comes_later_can_be_chosen(page: Page, answers: Answers) -> None:
     answers.runs = [run("new", record("new")), run("stopped", record("stopped", "Stopped"))]
     answers.older = [run("old", record("old", "Failed"))]

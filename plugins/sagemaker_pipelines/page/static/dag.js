@@ -57,7 +57,7 @@ class View {
 
   draw() {
     if (!this.rows.some((row) => row.taskId !== null)) {
-      this.body.replaceChildren(empty(this.runs.length));
+      this.body.replaceChildren(empty(this.runs.length), this.more ? this.older() : "");
       return;
     }
     this.result = el("div", {});
@@ -187,7 +187,7 @@ function stepLegend(names) {
 
 function empty(runs) {
   const text = runs
-    ? "No run of this DAG has the record of a SageMaker pipeline's execution. If its tasks run pipelines, the page "
+    ? `The newest runs (${runs}) have no record of an execution. If the tasks of this DAG run pipelines, the page `
       + "fills when the first execution has ended. Other DAGs have nothing to show here."
     : "This DAG has no runs yet. If its tasks run SageMaker pipelines, their executions appear here.";
   return el("p", { class: "empty" }, text);
