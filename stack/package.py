@@ -121,7 +121,7 @@ def resolve(airflow: str, python: str, *, root: Path = ROOT) -> str:
     :return: the text of a constraints file.
     :raises PackageError: there are no such versions; the message has the explanation of uv.
     """
-    fixed = root / "stack" / "mwaa" / f"{airflow}.txt"
+    fixed = _fixed_versions(airflow, root)
     command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--strip-extras"]
     command += ["--python-version", python, "--python-platform", "linux"]
     command += ["--constraint", str(fixed)] if fixed.exists() else []
@@ -150,6 +150,10 @@ def mwaa_requirements(constraints: str, *, root: Path = ROOT) -> str:
         extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
         lines.append(f"{wanted.name}{extras}{found[canonicalize_name(wanted.name)].specifier}")
     return "\n".join(lines) + "\n"
+
+
+def _fixed_versions(airflow: str, root: Path) -> Path:
+    return root / "stack" / "mwaa" / f"{airflow}.txt"
 
 
 def _dependencies(root: Path) -> list[str]:
@@ -195,6 +199,13 @@ def main(arguments: list[str] | None = None) -> int:
     for path in written:
         print(path.relative_to(ROOT))
     print(f"dist/mwaa is for Apache Airflow {airflow} on Python {MWAA_PYTHON}")
+    if not (fixed := _fixed_versions(airflow, ROOT)).exists():
+        print(
+            f"warning: {fixed.relative_to(ROOT)} does not exist, so that the versions which MWAA's image for "
+            f"Airflow {airflow} holds fixed are unknown; MWAA installs nothing if requirements.txt would "
+            "change one. Copy the list from the image's repository (docs/deployment.md), and build again.",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -17,7 +17,7 @@ import psutil
 
 from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
 
-TERM_SECONDS = 15.0
+TERM_SECONDS = 30.0
 LOG_TAIL_LINES = 25
 
 

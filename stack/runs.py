@@ -14,7 +14,7 @@ from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.exceptions import RunFailedError, StackError, StartTimeoutError
 from stack.lifecycle import ALL_PROCESSES, Stack
 
-DAGS_SECONDS = 60.0
+DAGS_SECONDS = 300.0
 RUN_SECONDS = 600.0
 POLL_SECONDS = 0.5
 LOG_LINES = 15

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs on every component of an MWAA environment before requirements.txt is installed. If Airflow is too old, it
 # stops here with the reason in its log, and not later with an import error in every DAG.
-python3 - <<'PYTHON'
+python3 - <<'PYTHON' || exit 1
 import re
 from importlib.metadata import version
 

@@ -19,6 +19,7 @@ from sagemaker_pipelines.airflow_client import AirflowClient
 from sagemaker_pipelines.page.app import PREFIX
 from stack.processes import ProcessSpec, ProcessTable
 from tests.distributed.containers import SEARCH_PATH, Containers, as_postgres, service_of
+from tests.waiting import GENEROUS_SECONDS
 
 # Generous: on a busy machine of two cores a process of Airflow needs half a minute to start.
 HEALTHY_SECONDS = 240.0
@@ -80,7 +81,9 @@ class Cluster:
         deadline = time.monotonic() + HEALTHY_SECONDS
         while True:
             began = time.monotonic()
-            done = subprocess.run(check, env=env, capture_output=True, text=True, timeout=120, check=False)
+            done = subprocess.run(
+                check, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
+            )
             if done.returncode == 0:
                 return
             self.revive()
@@ -127,7 +130,7 @@ class Cluster:
         """Return what the plugin's page fetches below ``api/``, with the session of a browser."""
         body = {"username": "admin", "password": self.containers.values["AIRFLOW_ADMIN_PASSWORD"]}
         url = self.url("api-server")
-        with httpx.Client(timeout=60, trust_env=False) as browser:
+        with httpx.Client(timeout=GENEROUS_SECONDS, trust_env=False) as browser:
             token = browser.post(f"{url}/auth/token", json=body).raise_for_status().json()["access_token"]
             browser.cookies.set("_token", token)
             return browser.get(f"{url}/{PREFIX}/api/{path}").raise_for_status().json()
@@ -156,7 +159,7 @@ class Cluster:
             env=self.containers.environment(name),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=GENEROUS_SECONDS,
             check=False,
         )
         assert done.returncode == 0, f"{name}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
@@ -174,7 +177,7 @@ class Cluster:
             env={"PATH": SEARCH_PATH},
             check=True,
             capture_output=True,
-            timeout=120,
+            timeout=GENEROUS_SECONDS,
         )
         self.launch("postgres")
         # The image makes the database; the health check asks for it.
@@ -184,7 +187,7 @@ class Cluster:
             lambda: subprocess.run(createdb, env=env, capture_output=True, check=False).returncode == 0,
             ["postgres"],
             what="createdb",
-            timeout=60,
+            timeout=GENEROUS_SECONDS,
         )
         self.wait_healthy("postgres")
 

@@ -18,7 +18,6 @@ from tests.distributed.containers import missing
 MISSING = missing()
 pytestmark = [
     pytest.mark.thorough,
-    pytest.mark.timeout(2400),
     pytest.mark.skipif(
         bool(MISSING),
         reason=f"LEFT OUT, because {', '.join(MISSING)} is missing: the cluster that loses part by part "

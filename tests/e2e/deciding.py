@@ -17,6 +17,8 @@ from tests.waiting import PATIENT, patiently, until
 
 EXAMPLES = ROOT / "docs" / "examples"
 APPROVE = "approve_model"
+# What the scheduler logs.
+REPORTED = "Received executor event with state success for task instance TaskInstanceKey(dag_id='{}', {}"
 
 
 @contextmanager
@@ -74,7 +76,7 @@ def question(api: AirflowClient, dag_id: str, run_id: str, task_id: str = APPROV
 
 
 def answer(
-    api: AirflowClient,
+    stack: Stack,
     dag_id: str,
     run_id: str,
     option: str,
@@ -83,17 +85,20 @@ def answer(
     task_id: str = APPROVE,
     acted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Answer what a task asks, until it has ended or acted on the answer.
+    """Answer what a task asks, as a person does: after the process that asked has ended.
 
-    Airflow 3.3.2 fails an attempt that is answered before its process has ended, and the next one asks again.
+    Airflow 3.3.2 fails an attempt whose process the executor reports as ended only after the answer.
     """
-    path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+    api, path = stack.api, f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+    log = stack.processes.log_path("airflow-scheduler")
     body = {"chosen_options": [option], "params_input": {"reason": reason}}
 
     def done() -> bool:
-        state = api.call("GET", path)["state"]
-        if state == "awaiting_input" and not api.call("GET", f"{path}/-1/hitlDetails")["response_received"]:
+        task = api.call("GET", path)
+        key = f"task_id='{task_id}', run_id='{run_id}', try_number={task['try_number']},"
+        asked = task["state"] == "awaiting_input" and REPORTED.format(dag_id, key) in log.read_text()
+        if asked and not api.call("GET", f"{path}/-1/hitlDetails")["response_received"]:
             api.call("PATCH", f"{path}/-1/hitlDetails", json=body)
-        return acted() or state in ("success", "failed")
+        return acted() or task["state"] in ("success", "failed")
 
     patiently(done, f"the answer to {run_id}")

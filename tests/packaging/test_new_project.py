@@ -16,7 +16,7 @@ from stack.settings import ROOT
 from tests.documents import blocks
 
 # It takes two minutes on an idle machine, and many on one that does other work.
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.thorough
 
 
 def commands(document: Path) -> list[str]:

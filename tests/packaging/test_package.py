@@ -18,7 +18,16 @@ from packaging.version import Version
 from sagemaker_pipelines.compatibility import require_airflow
 from sagemaker_pipelines.provider_info import get_provider_info
 from stack.exceptions import PackageError
-from stack.package import MWAA_AIRFLOW, MWAA_DAGS, MWAA_PYTHON, build, build_mwaa, build_wheel, resolve
+from stack.package import (
+    MWAA_AIRFLOW,
+    MWAA_DAGS,
+    MWAA_PYTHON,
+    build,
+    build_mwaa,
+    build_wheel,
+    main,
+    resolve,
+)
 from stack.settings import ROOT
 from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
 
@@ -269,3 +278,12 @@ def test_the_start_up_script_refuses_an_environment_that_is_too_old(
     done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == code
     assert (f"this environment has {version}. Update" in done.stderr) == bool(code)
+
+
+@pytest.mark.parametrize(("airflow", "warned"), [(MWAA_AIRFLOW, False), ("3.3.2", True)])
+def test_an_image_whose_fixed_versions_are_unknown_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], airflow: str, warned: bool
+) -> None:
+    monkeypatch.setattr("stack.package.build", lambda *arguments, **options: [])
+    assert main(["--airflow", airflow]) == 0
+    assert (f"stack/mwaa/{airflow}.txt does not exist" in capsys.readouterr().err) == warned

@@ -21,7 +21,8 @@ from sagemaker_pipelines.data.ledger import EventLedger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-STATE_KEY = "sagemaker_pipelines.data.events"
+# Kept when modules are moved: the ledger outlives the version that has written it.
+STATE_KEY = "sagemaker_pipelines.events"
 # The clocks of triggerers differ, and an event that one has stored becomes visible a little later.
 CLOCK_SKEW = timedelta(minutes=1)
 

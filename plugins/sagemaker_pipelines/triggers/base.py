@@ -54,16 +54,19 @@ class AwsTrigger(BaseTrigger):
     """A trigger that calls AWS.
 
     A subclass stores each of its own arguments in an attribute of the same name, and lists them in
-    :attr:`arguments`.
+    :attr:`arguments` or :attr:`added_arguments`.
 
     :param aws_conn_id: the Airflow connection.
     :param region_name: the region; None uses the connection's.
     :param verify: whether or with which CA bundle to check certificates.
     :param botocore_config: keywords of botocore's Config.
     :cvar arguments: the names of the subclass's own arguments.
+    :cvar added_arguments: those of a later version, which are stored only if they are not None, because a
+        triggerer of an older version does not know them.
     """
 
     arguments: tuple[str, ...] = ()
+    added_arguments: tuple[str, ...] = ()
     connection_arguments = ("aws_conn_id", "region_name", "verify", "botocore_config")
 
     def __init__(
@@ -82,7 +85,8 @@ class AwsTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that create an equal trigger."""
-        names = (*self.arguments, *self.connection_arguments)
+        added = (name for name in self.added_arguments if getattr(self, name) is not None)
+        names = (*self.arguments, *added, *self.connection_arguments)
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in names}
 

@@ -53,11 +53,9 @@ class SageMakerPipelineExecutionTrigger(WorkerTrigger):
         "waiter_delay",
         "deadline",
         "stop_on_kill",
-        "max_instance_seconds",
-        "max_cost",
-        "earlier",
         "version",
     )
+    added_arguments = ("max_instance_seconds", "max_cost", "earlier")
 
     def __init__(
         self,
@@ -79,7 +77,7 @@ class SageMakerPipelineExecutionTrigger(WorkerTrigger):
         self.stop_on_kill = stop_on_kill
         self.max_instance_seconds = max_instance_seconds
         self.max_cost = max_cost
-        self.earlier = earlier
+        self.earlier = earlier or None
         self.version = version
         self._budget: Budget | None = None
         # The event loop alone does not keep the task from being garbage collected.

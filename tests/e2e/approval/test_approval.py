@@ -54,14 +54,14 @@ def test_two_open_questions_are_answered_and_only_one_model_becomes_champion(air
     assert asked["subject"].startswith("Approve abalone/")
     assert "| mse | " in asked["body"]
     question(airflow.api, DAG, "second")
-    answer(airflow.api, DAG, "first", "Approve", "lower error")
+    answer(airflow.stack, DAG, "first", "Approve", "lower error")
     first = ended(airflow, DAG, "first")
     assert (first.state, first.tasks["trigger_scoring"]) == ("success", "success")
     champion = package(airflow, DAG, "first")
     assert champion["ModelApprovalStatus"] == "Approved"
     assert "; reason: lower error; run abalone_approval first; " in champion["ApprovalDescription"]
 
-    answer(airflow.api, DAG, "second", "Approve")
+    answer(airflow.stack, DAG, "second", "Approve")
     second = ended(airflow, DAG, "second")
     assert (second.state, second.tasks[APPROVE]) == ("failed", "failed")
     assert package(airflow, DAG, "second")["ModelApprovalStatus"] == "PendingManualApproval"
@@ -73,7 +73,7 @@ def test_two_open_questions_are_answered_and_only_one_model_becomes_champion(air
 
     clear(airflow, "second")
     question(airflow.api, DAG, "second")
-    answer(airflow.api, DAG, "second", "Reject", "older")
+    answer(airflow.stack, DAG, "second", "Reject", "older")
     second = ended(airflow, DAG, "second")
     assert (second.state, second.tasks["trigger_scoring"]) == ("success", "skipped")
     assert package(airflow, DAG, "second")["ModelApprovalStatus"] == "Rejected"

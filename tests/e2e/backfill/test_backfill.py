@@ -7,7 +7,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,16 +22,13 @@ from stack.lifecycle import Stack
 from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.backfill.light import SCRIPT, light_definition
+from tests.waiting import GENEROUS_SECONDS, PATIENT, patiently, until
 
-# Three backfills, one after the other: the limit of a single test is too short for them.
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.timeout(1200),
-]
+# Three backfills, one after the other.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 DAYS = [str(date(2026, 1, 1) + timedelta(days=day)) for day in range(30)]
 QUOTA = 4
-SECONDS = 600.0
 ENDED = ("success", "failed")
 
 
@@ -54,10 +50,7 @@ class Backfills:
         return self.stack.api.backfill_runs(backfill)
 
     def until(self, backfill: dict[str, Any], seen: Callable[[list[dict[str, Any]]], bool]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not seen(runs := self.runs(backfill)):
-            assert time.monotonic() < deadline, [(run["logical_date"], run["state"]) for run in runs]
-            time.sleep(1)
+        patiently(lambda: seen(self.runs(backfill)), "the backfill")
 
     def executions(self) -> dict[str, str]:
         """Return the statuses of all executions of the light pipeline by ARN."""
@@ -87,7 +80,9 @@ class Backfills:
             "PYTHONPATH": str(ROOT / "plugins"),
         }
         command = [sys.executable, "-m", "sagemaker_pipelines", *arguments]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
+        )
 
     def check(self, backfill: dict[str, Any], factor: float) -> set[str]:
         """Check every date's run, execution, inputs, outputs and result; return the executions."""
@@ -133,17 +128,13 @@ def backfills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfills]:
         dags_folder=Path(__file__).parent / "dags",
         max_concurrent_executions=QUOTA,
     )
-    stack = Stack(settings)
+    stack = Stack(settings, extra_env=PATIENT)
     stack.up()
     try:
         light = Backfills(stack)
         code = light.endpoint.put("light/code/mean.py", SCRIPT)
         light.endpoint.create_pipeline(light_definition(code, light.endpoint.role_arn), "light")
-        deadline = time.monotonic() + 60
-        while "light" not in stack.api.dag_ids():
-            assert not stack.api.import_errors()
-            assert time.monotonic() < deadline, "the DAG processor found no DAG"
-            time.sleep(0.2)
+        until(lambda: "light" in stack.api.dag_ids(), "the DAG processor to find the DAG")
         stack.api.unpause("light")
         yield light
     finally:
@@ -183,9 +174,6 @@ def test_thirty_days_run_again_on_request_and_leave_nothing_when_cancelled(backf
     assert done["runs"]
     assert done["stopped"]
     assert not done["running"]
-    deadline = time.monotonic() + 60
-    while (statuses := set(backfills.executions().values())) - {"Succeeded", "Stopped"}:
-        assert time.monotonic() < deadline, statuses
-        time.sleep(1)
+    until(lambda: set(backfills.executions().values()) <= {"Succeeded", "Stopped"}, "all to end")
     assert not [run for run in backfills.runs(last) if run["state"] not in ENDED]
     assert len(backfills.executions()) < 90

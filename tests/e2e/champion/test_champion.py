@@ -16,8 +16,9 @@ from stack.bootstrap import DATA_FILE, split_data, upload
 from tests.e2e.deciding import EXAMPLES, airflow_of, ended, unpause
 from tests.e2e.project.conftest import Airflow, Run
 from tests.iam import allowed_actions
+from tests.waiting import GENEROUS_SECONDS
 
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]  # three runs, one after the other
+pytestmark = pytest.mark.thorough
 
 DAG, UNLABELLED, GROUP = "abalone_champion", "unlabelled", "compare_with_champion"
 EXECUTION = ("upsert_pipeline", "start_pipeline", "wait_for_pipeline")
@@ -131,7 +132,9 @@ def test_a_holdout_without_labels_fails_the_run_before_anything_starts(
 
 
 def test_the_policy_of_airflow_s_role_allows_every_call(airflow: Airflow, runs: dict[str, Run]) -> None:
-    document = requests.get(f"{airflow.settings.runtime_url}/_local_runtime/calls", timeout=10).json()
+    document = requests.get(
+        f"{airflow.settings.runtime_url}/_local_runtime/calls", timeout=GENEROUS_SECONDS
+    ).json()
     recorded = set(document["by_access_key"]["airflow"])
     assert "sagemaker:DescribeModelPackage" in recorded
     assert recorded - allowed_actions("airflow") == set(), "add the action to docs/iam/airflow.json"

@@ -13,7 +13,7 @@ from stack.processes import free_port
 from stack.settings import ROOT
 from tests.documents import read
 
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]  # three runs, one after the other
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
 from stack.processes import ProcessSpec, free_port
 from stack.settings import StackSettings
-from tests.waiting import patiently, until
+from tests.waiting import GENEROUS_SECONDS, patiently, until
 
 PIPELINE = "crash"
 DAGS = Path(__file__).parent / "dags"
@@ -226,7 +226,7 @@ class Harness:
         if name == TRIGGERER:
             for child in children:
                 child.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=GENEROUS_SECONDS)
         self.stack.processes.forget(name)
 
     def until_scheduler_took_over(self) -> None:
@@ -280,7 +280,7 @@ class Harness:
     def _database_is_free(self) -> bool:
         path = self.settings.airflow_home / "airflow.db"
         # Others hold the lock for milliseconds.
-        with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
+        with closing(sqlite3.connect(path, timeout=GENEROUS_SECONDS, isolation_level=None)) as database:
             try:
                 database.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError:

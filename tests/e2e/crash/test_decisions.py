@@ -34,7 +34,7 @@ def test_an_answer_whose_worker_dies_is_written_once_and_not_asked_for_again(
     run_id = harness.trigger(DAG, point=point, task=TASK, package=package)
     question(harness.api, DAG, run_id, TASK)
     reached = (harness.gates / f"{run_id}.reached").exists
-    answer(harness.api, DAG, run_id, "Approve", "lower error", task_id=TASK, acted=reached)
+    answer(harness.stack, DAG, run_id, "Approve", "lower error", task_id=TASK, acted=reached)
     os.kill(harness.processes_at(run_id)["task"], signal.SIGKILL)
     harness.endpoint.clear_faults()
     harness.open_gate(run_id)

@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.documents import DOCS
+from tests.waiting import GENEROUS_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-TIMEOUT = 60_000.0
+TIMEOUT = GENEROUS_SECONDS * 1000
 PAGES = ("index.html", "backfills.html", "reference/operators.html", "reference/command.html")
 
 pytestmark = pytest.mark.thorough
@@ -68,7 +69,7 @@ def test_it_is_read_and_searched_without_a_network(tmp_path: Path) -> None:
             )
             assert page.evaluate(broken) == []
         page.goto(f"{site}/search.html?q=quota_retry_delay")
-        page.get_by_role("link", name="Operators, sensors and triggers").last.wait_for()
+        page.get_by_text("Search finished").wait_for()
         found = page.locator("ul.search a").all_inner_texts()
         browser.close()
     assert {"Backfills", "Operators, sensors and triggers"} <= set(found)

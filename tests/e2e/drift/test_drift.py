@@ -21,7 +21,7 @@ from tests.e2e.deciding import EXAMPLES, airflow_of, answer, ended, question, un
 from tests.e2e.project.conftest import Airflow, Run
 from tests.waiting import patiently
 
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]  # three executions, one after the other
+pytestmark = pytest.mark.thorough
 
 RETRAIN, SCORE = "retrain_on_drift", "score_approved"
 # What the examples name.
@@ -124,7 +124,7 @@ def test_drifted_data_lead_to_scored_rows_of_the_second_account(
     asked = question(airflow.api, RETRAIN, run_id)
     assert champion.rpartition(":model-package/")[2] in asked["body"]
     assert airflow.api.runs(SCORE) == []
-    answer(airflow.api, RETRAIN, run_id, "Approve", "the data have changed")
+    answer(airflow.stack, RETRAIN, run_id, "Approve", "the data have changed")
     retrained = ended(airflow, RETRAIN, run_id)
     assert retrained.state == "success", retrained.tasks
     values = airflow.sagemaker.execution_parameters(airflow.execution_arn(retrained))
@@ -154,11 +154,7 @@ def test_drifted_data_lead_to_scored_rows_of_the_second_account(
     third = scoring(airflow, number=3)
     assert (third.tasks["select_events"], third.tasks["choose_inputs"]) == ("success", "skipped")
     assert (
-        len(
-            registry.list_pipeline_executions(PipelineName=f"{PREFIX}scoring")[
-                "PipelineExecutionSummaries"
-            ]
-        )
+        len(registry.list_pipeline_executions(PipelineName=f"{PREFIX}scoring")["PipelineExecutionSummaries"])
         == 2
     )
 

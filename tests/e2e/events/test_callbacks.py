@@ -17,6 +17,7 @@ from tests.documents import blocks
 from tests.e2e.crash.harness import ENDED
 from tests.e2e.events.conftest import EventStack
 from tests.iam import allowed_actions
+from tests.waiting import GENEROUS_SECONDS
 
 pytestmark = pytest.mark.thorough
 
@@ -56,7 +57,7 @@ class Callback:
 
     def ended(self) -> tuple[str, dict[str, Any]]:
         """Return the execution's status and its Callback step, after both have ended."""
-        status = self.events.endpoint.wait(self.arn, timeout=300)["PipelineExecutionStatus"]
+        status = self.events.endpoint.wait(self.arn, timeout=GENEROUS_SECONDS)["PipelineExecutionStatus"]
         return status, self.events.endpoint.steps(self.arn)[self.step]
 
     def run_state(self) -> str:

@@ -22,7 +22,7 @@ from stack.processes import free_port
 from stack.settings import StackSettings
 from tests.e2e.month import shown
 from tests.e2e.month.month import BAD_DAY, DAYS, PARTS, month_runs
-from tests.waiting import PATIENT
+from tests.waiting import GENEROUS_SECONDS, PATIENT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VERDICTS = {"accepted": "Accepted", "rejected": "Rejected", "awaiting_approval": "Awaiting approval"}
@@ -87,8 +87,8 @@ def view(stack: Stack) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(
             viewport={"width": 1400, "height": 1000}, timezone_id="UTC", locale="en-GB"
         )
-        context.set_default_timeout(120_000)
-        expect.set_options(timeout=120_000)
+        context.set_default_timeout(GENEROUS_SECONDS * 1000)
+        expect.set_options(timeout=GENEROUS_SECONDS * 1000)
         page = context.new_page()
 
         def show(query: str = "") -> Page:

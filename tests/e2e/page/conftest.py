@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.page.server import PageServer
+from tests.waiting import GENEROUS_SECONDS
 
-TIMEOUT = 60_000.0
+TIMEOUT = GENEROUS_SECONDS * 1000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 

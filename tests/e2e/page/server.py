@@ -13,6 +13,7 @@ from stack.airflow_env import airflow_environment
 from stack.processes import ProcessSpec, ProcessTable, free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.page.access import OUTSIDER
+from tests.waiting import GENEROUS_SECONDS
 
 NAME = "airflow-api-server"
 PATH = "/teams/ml"
@@ -70,21 +71,21 @@ class PageServer:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/api/v2/version", timeout=10).is_success
+            return httpx.get(f"{self.url}/api/v2/version", timeout=GENEROUS_SECONDS).is_success
         except httpx.HTTPError:
             return False
 
     def token(self, user: str) -> str:
         """Return the token that a user's browser has as a cookie."""
         answer = httpx.post(
-            f"{self.url}/auth/token", json={"username": user, "password": user}, timeout=60
+            f"{self.url}/auth/token", json={"username": user, "password": user}, timeout=GENEROUS_SECONDS
         ).raise_for_status()
         return str(answer.json()["access_token"])
 
     def client(self, user: str | None) -> httpx.Client:
         """Return a client with a user's session; None is nobody's."""
         cookies = {"_token": self.token(user)} if user else {}
-        return httpx.Client(base_url=self.page, cookies=cookies, timeout=60)
+        return httpx.Client(base_url=self.page, cookies=cookies, timeout=GENEROUS_SECONDS)
 
 
 def _dags() -> Path:

@@ -20,9 +20,8 @@ from stack.lifecycle import Stack
 from stack.notifications import receive
 from stack.processes import free_port
 from stack.settings import StackSettings
-from tests.waiting import PATIENT, until
+from tests.waiting import GENEROUS_SECONDS, PATIENT, RUN_SECONDS, until
 
-RUN_SECONDS = 600.0
 # Their own: `make demo`, which a test runs on this stack, empties the stack's.
 QUEUE = "sagemaker-pipelines-tests"
 LOG_CHARACTERS = 4000
@@ -109,7 +108,9 @@ class Airflow:
         """Run Airflow's command line where its processes run."""
         env = airflow_environment(self.settings, extra=environment(self.settings))
         command = [sys.executable, "-m", "airflow", *arguments]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
+        )
 
     def messages(self, run: Run) -> list[dict[str, Any]]:
         """Return the notifications that name this run, as the SQS subscription received them."""

@@ -11,14 +11,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.e2e.project.conftest import Airflow
+from tests.waiting import GENEROUS_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DAG = "abalone_train"
-SECONDS = 1000.0
 
 pytestmark = [
     pytest.mark.thorough,
-    pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
@@ -29,8 +28,8 @@ def page(airflow: Airflow, tmp_path: Path) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1300, "height": 1500})
-        page.set_default_timeout(120 * SECONDS)
-        expect.set_options(timeout=120 * SECONDS)
+        page.set_default_timeout(GENEROUS_SECONDS * 1000)
+        expect.set_options(timeout=GENEROUS_SECONDS * 1000)
         page.goto(f"{airflow.settings.airflow_url}/dags/{DAG}")
         yield page
         page.screenshot(path=tmp_path / "end.png")
@@ -87,7 +86,7 @@ def test_the_trigger_form_is_the_definitions_and_starts_a_run(airflow: Airflow, 
     expect(dialog).to_be_hidden()
     (run_id,) = {run["dag_run_id"] for run in airflow.api.runs(DAG)} - earlier
     page.goto(f"{airflow.settings.airflow_url}/dags/{DAG}/runs/{run_id}")
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=240 * SECONDS)
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=GENEROUS_SECONDS * 1000)
     run = airflow.finished(DAG, run_id)
     assert (run.state, run.tasks["notify_rejected"]) == ("success", "success")
     assert airflow.api.run(DAG, run_id)["conf"]["MseThreshold"] == 3
@@ -134,7 +133,7 @@ def test_the_backfill_form_runs_each_date(airflow: Airflow, page: Page) -> None:
     page.reload()  # a page of a paused DAG does not refresh itself
     expect(page.get_by_text("Backfill in progress")).to_be_visible()
     # Airflow sees a backfill's end in a look every 30 s.
-    expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=400 * SECONDS)
+    expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=GENEROUS_SECONDS * 1000)
     runs = [run for run_id, run in backfill_runs(airflow).items() if run_id not in earlier]
     assert sorted(run["logical_date"][:10] for run in runs) == ["2026-01-13", "2026-01-14"]
     assert {(run["state"], run["conf"]["MseThreshold"]) for run in runs} == {("success", 20)}

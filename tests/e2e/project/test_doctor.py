@@ -12,6 +12,7 @@ import pytest
 from stack.airflow_env import aws_connection
 from stack.settings import ROOT, StackSettings
 from tests.e2e.project.conftest import Airflow
+from tests.waiting import GENEROUS_SECONDS
 
 pytestmark = pytest.mark.thorough
 
@@ -23,7 +24,9 @@ def doctor(settings: StackSettings, **settings_of_connection: str) -> subprocess
     connection["extra"]["service_config"]["sagemaker"].update(settings_of_connection)
     env = os.environ | {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
     command = [sys.executable, "-m", "sagemaker_pipelines", "doctor"]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
+    return subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS
+    )
 
 
 def test_a_complete_account_is_found_in_order(airflow: Airflow) -> None:
@@ -44,7 +47,9 @@ def test_what_is_missing_is_named_with_its_cure(airflow: Airflow) -> None:
 def test_without_a_bucket_in_the_settings_the_place_to_put_it_is_shown(airflow: Airflow) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW_CONN")}
     command = [sys.executable, "-m", "sagemaker_pipelines", "doctor"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS
+    )
     assert done.returncode == 1
     assert "artifact_bucket is not set" in done.stderr
     assert "service_config" in done.stderr

@@ -7,6 +7,7 @@ import requests
 
 from tests.e2e.project.conftest import Airflow, Scenario
 from tests.iam import allowed_actions
+from tests.waiting import GENEROUS_SECONDS
 
 pytestmark = pytest.mark.thorough
 
@@ -19,7 +20,9 @@ def recorded(airflow: Airflow, scenario: Scenario) -> set[str]:
     airflow.api.unpause("sagemaker_sweep")
     run_id = airflow.api.trigger("sagemaker_sweep", {"min_age_minutes": 0})
     assert airflow.finished("sagemaker_sweep", run_id).state == "success"
-    document = requests.get(f"{airflow.settings.runtime_url}/_local_runtime/calls", timeout=10).json()
+    document = requests.get(
+        f"{airflow.settings.runtime_url}/_local_runtime/calls", timeout=GENEROUS_SECONDS
+    ).json()
     return set(document["by_access_key"]["airflow"])
 
 

@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stack.exceptions import PortInUseError, ProcessDiedError
@@ -19,7 +20,7 @@ from stack.lifecycle import ALL_PROCESSES, RUNTIME, Stack
 from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.project.conftest import Airflow
-from tests.waiting import until
+from tests.waiting import GENEROUS_SECONDS, until
 
 pytestmark = pytest.mark.thorough
 
@@ -30,6 +31,7 @@ def settings(tmp_path: Path) -> StackSettings:
 
 
 def test_up_does_nothing_for_a_stack_that_is_up(airflow: Airflow) -> None:
+    until(airflow.stack.is_up, "the stack to be healthy")
     processes = airflow.stack.processes
     before = {name: process.pid for name in ALL_PROCESSES if (process := processes.running(name))}
     Stack(airflow.settings).up()
@@ -59,14 +61,16 @@ def test_a_process_that_dies_during_the_start_ends_it_with_its_log(
     stack = Stack(settings, extra_env={"AIRFLOW__CORE__EXECUTOR": "no.such.Executor"})
     with pytest.raises(ProcessDiedError, match=r"ended unexpectedly(.|\n)*no\.such"):
         stack.up()
-    assert not any(stack.processes.running(name) for name in ALL_PROCESSES)
+    assert processes_of(settings) == []
 
 
 def test_a_stack_that_is_stopped_ends_by_itself(settings: StackSettings) -> None:
     """No process is killed: each one has said in Airflow's database, or in its log, that it has ended."""
     stack = Stack(settings)
     stack.up()
+    assert len(processes_of(settings)) >= len(ALL_PROCESSES)
     assert set(stack.down()) == set(ALL_PROCESSES)
+    assert processes_of(settings) == []
     with contextlib.closing(sqlite3.connect(settings.airflow_home / "airflow.db")) as database:
         jobs = dict(database.execute("select job_type, state from job"))
     assert jobs == dict.fromkeys(["SchedulerJob", "DagProcessorJob", "TriggererJob"], "success")
@@ -84,10 +88,26 @@ def test_a_demo_that_is_told_to_stop_leaves_no_process_behind(
         assert demo.poll() is None
         return processes.running("airflow-scheduler") is not None
 
-    until(scheduler_runs, "the scheduler")
-    demo.terminate()
-    assert demo.wait(timeout=180) == 128 + signal.SIGTERM
-    assert not any(processes.running(name) for name in ALL_PROCESSES)
+    try:
+        until(scheduler_runs, "the scheduler")
+        demo.terminate()
+        assert demo.wait(timeout=GENEROUS_SECONDS) == 128 + signal.SIGTERM
+        assert processes_of(settings) == []
+    finally:
+        demo.kill()
+        demo.wait()
+        processes.stop(ALL_PROCESSES)
+
+
+def processes_of(settings: StackSettings) -> list[psutil.Process]:
+    """Return what runs of a stack, whatever its own records say."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            home = process.environ().get("AIRFLOW_HOME")
+            if home == str(settings.airflow_home) or str(settings.runtime_data_dir) in process.cmdline():
+                found.append(process)
+    return found
 
 
 def environment(settings: StackSettings) -> dict[str, str]:
@@ -117,7 +137,7 @@ def test_a_killed_runtime_is_reported_by_the_next_check_and_down_still_works(set
     process = stack.processes.running(RUNTIME)
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(timeout=10)
+    process.wait(timeout=GENEROUS_SECONDS)
     with pytest.raises(ProcessDiedError, match="local-runtime ended unexpectedly"):
         stack.processes.require_alive([RUNTIME])
     assert stack.down() == []
@@ -131,7 +151,7 @@ def test_the_command_line_says_what_is_wrong_without_a_traceback(settings: Stack
             env=environment(settings),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=GENEROUS_SECONDS,
         )
     assert done.returncode == 1
     assert f"needs port {settings.airflow_port}" in done.stderr

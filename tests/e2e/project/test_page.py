@@ -11,14 +11,13 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.e2e.month import shown
 from tests.e2e.project.conftest import Airflow, Scenario
+from tests.waiting import GENEROUS_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DAG = "abalone_train"
-SECONDS = 1000.0
 
 pytestmark = [
     pytest.mark.thorough,
-    pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
@@ -28,8 +27,8 @@ def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
-        page.set_default_timeout(120 * SECONDS)
-        expect.set_options(timeout=120 * SECONDS)
+        page.set_default_timeout(GENEROUS_SECONDS * 1000)
+        expect.set_options(timeout=GENEROUS_SECONDS * 1000)
         yield page
         browser.close()
 

@@ -29,12 +29,16 @@ class StatsdServer:
         self._socket.close()
 
     def environment(self) -> dict[str, str]:
-        """Return the settings with which Airflow sends its metrics here, with tags."""
+        """Return the settings with which Airflow sends this package's metrics here, with tags.
+
+        Airflow's own would fill the socket while nobody reads it, and the kernel drops what does not fit.
+        """
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
             "AIRFLOW__METRICS__STATSD_PORT": str(self.port),
             "AIRFLOW__METRICS__STATSD_PREFIX": "airflow",
+            "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "sagemaker_pipelines",
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
         }
 

@@ -22,6 +22,8 @@ from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSenso
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord, WaitRecord, Witness
 from sagemaker_pipelines.task.starting import StartAttempt
+from tests.unit.sagemaker_pipelines.event_messages import s3_notification
+from tests.unit.sagemaker_pipelines.operators.test_events import select
 from tests.unit.sagemaker_pipelines.samples import TaskStateStore, context_of
 
 HERE = Path(__file__).parent
@@ -56,6 +58,15 @@ def test_a_deferred_task_finds_its_trigger_with_its_arguments(stored: tuple[str,
     again, now = trigger.serialize()
     assert again == path
     assert {key: now[key] for key in arguments} == arguments
+    # And that version's triggerer finds it after a rollback, or while workers are upgraded first.
+    assert set(now) <= set(arguments)
+
+
+def test_the_ledger_of_events_has_the_keys_of_every_version() -> None:
+    """Under another name, events that were handled before an upgrade would train again."""
+    store = TaskStateStore()
+    select(store, s3_notification(), dag_id="train")
+    assert set(store.kept) == {"sagemaker_pipelines.events/train", "sagemaker_pipelines.events/train/through"}
 
 
 @pytest.mark.parametrize("event", written("trigger_events"))
