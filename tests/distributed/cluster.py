@@ -22,7 +22,7 @@ from tests.distributed.containers import SEARCH_PATH, Containers, as_postgres, s
 from tests.waiting import GENEROUS_SECONDS
 
 # Generous: on a busy machine of two cores a process of Airflow needs half a minute to start.
-HEALTHY_SECONDS = 240.0
+HEALTHY_SECONDS = 600.0
 MOST_RESTARTS = 3
 SERVERS = ("postgres", "redis", "local-runtime", "api-server")
 

@@ -54,9 +54,9 @@ class Watch:
             aws_secret_access_key="test",
         )
 
-    def until(self, ready: Callable[[], Any], what: str, seconds: float) -> Any:
+    def until(self, ready: Callable[[], Any], what: str) -> Any:
         """Return the first true answer; what ends by itself meanwhile is started again."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + RUN_SECONDS
         while True:
             try:
                 if answer := ready():
@@ -64,7 +64,7 @@ class Watch:
             except AirflowRequestError as error:
                 # The API server may be one of those that had to be started again.
                 what = f"{what} ({error})"[:2000]
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            assert time.monotonic() < deadline, f"waited {RUN_SECONDS:.0f} s for {what}"
             self.cluster.revive()
             time.sleep(1)
 
@@ -87,7 +87,7 @@ class Watch:
             assert unended, "the burst has ended before the kills"
             return f"{executing} executions ran in {unended} DAG runs" if executing else ""
 
-        return str(self.until(work, "an execution to run", 300))
+        return str(self.until(work, "an execution to run"))
 
     def goes_on(self) -> None:
         """Wait until a few more tasks have succeeded."""
@@ -96,8 +96,8 @@ class Watch:
             path = "/dags/~/dagRuns/~/taskInstances"
             return int(self.api.call("GET", path, state="success", limit=1)["total_entries"])
 
-        before = self.until(succeeded, "a task to succeed", 120)
-        self.until(lambda: succeeded() >= before + 3, "three more tasks to succeed", 300)
+        before = self.until(succeeded, "a task to succeed")
+        self.until(lambda: succeeded() >= before + 3, "three more tasks to succeed")
 
     def states(self, dag_id: str) -> dict[str, str]:
         """Wait until all runs of a DAG have ended and return their states by run id."""
@@ -107,7 +107,7 @@ class Watch:
             over = len(states) >= len(BURST) and set(states.values()) <= {"success", "failed"}
             return states if over else {}
 
-        found: dict[str, str] = self.until(ended, f"the runs of {dag_id} to end", RUN_SECONDS)
+        found: dict[str, str] = self.until(ended, f"the runs of {dag_id} to end")
         return found
 
     def arns(self, dag_id: str, run_ids: list[str]) -> list[str]:
@@ -127,7 +127,7 @@ class Watch:
 def watch(cluster: Cluster, say: Say) -> Watch:
     """The cluster after its losses: a burst was started, and each part killed while executions ran."""
     watch = Watch(cluster)
-    watch.until(lambda: {TRAIN, SCORE} <= cluster.api.dag_ids(), "the DAG files to be read", 180)
+    watch.until(lambda: {TRAIN, SCORE} <= cluster.api.dag_ids(), "the DAG files to be read")
     for dag_id in (TRAIN, SCORE):
         cluster.api.unpause(dag_id)
     for run_id in BURST:
