@@ -199,9 +199,10 @@ class Budget:
     def _with_bill(self, step: Step) -> Step:
         key = (step.arn, step.attempts, step.ended is not None)
         known = self._billed.get(key)
-        now = datetime.now(UTC)
         if known is None:
             billed = replace(step, bill=self._bill(step))
+            # Read after the calls, whose time the bill already has.
+            now = datetime.now(UTC)
             since = now if billed.bill and billed.bill.source == "start until now" else None
             if step.ended is not None or since is not None:
                 self._billed[key] = billed, since
@@ -209,7 +210,7 @@ class Budget:
         billed, since = known
         if since is None or billed.bill is None:
             return billed
-        seconds = billed.bill.seconds + (now - since).total_seconds()
+        seconds = billed.bill.seconds + (datetime.now(UTC) - since).total_seconds()
         return replace(billed, bill=replace(billed.bill, seconds=seconds))
 
     def _bill(self, step: Step) -> Bill:

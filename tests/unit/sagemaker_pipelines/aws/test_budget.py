@@ -151,6 +151,29 @@ def test_an_ended_job_of_a_tuning_job_is_described_once(client: Any) -> None:
     assert described == ["first", "second", "second"]
 
 
+def test_what_a_call_takes_is_not_added_to_what_a_job_bills(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime.now(UTC)
+    moments = [began]
+
+    def describe(**_: str) -> dict[str, Any]:
+        moments.append(moments[-1] + timedelta(seconds=10))
+        return {"CreationTime": began, "ProcessingStartTime": began}
+
+    client.sagemaker = SimpleNamespace(describe_processing_job=describe)
+    client.describe_execution = lambda arn: {"CreationTime": began}
+    for module in ("budget", "jobs"):
+        clock = SimpleNamespace(now=lambda _: moments[-1])
+        monkeypatch.setattr(f"sagemaker_pipelines.aws.{module}.datetime", clock)
+    budget = Budget(client, "arn", SECONDS, {})
+    listed = Step(name="Prepare", status="Executing", type="Processing", arn="arn:job/prepare")
+    assert budget.excess([listed]) is None
+    moments.append(began + timedelta(seconds=55))
+    assert budget.excess([listed]) is None
+    assert moments[-1] == began + timedelta(seconds=55), "described again below the bound"
+
+
 @pytest.mark.parametrize("runs_on", [False, True])
 def test_a_bound_is_passed_only_if_the_job_still_runs_although_its_step_has_no_listed_end(
     client: Any, monkeypatch: pytest.MonkeyPatch, runs_on: bool

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 from contextlib import suppress
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from sagemaker_pipelines.hooks.connection import AirflowConnectionError
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.aws.test_watch import Looks, client_error
 from tests.unit.sagemaker_pipelines.samples import ARN
+from tests.waiting import GENEROUS_SECONDS
 
 ARGUMENTS: dict[str, Any] = {
     "pipeline_execution_arn": ARN,
@@ -44,7 +47,7 @@ def fired(monkeypatch: pytest.MonkeyPatch, *answers: str | BaseException, **argu
             return dict(event.payload)
         raise AssertionError("no event")
 
-    return asyncio.run(asyncio.wait_for(first(), 20))
+    return asyncio.run(asyncio.wait_for(first(), GENEROUS_SECONDS))
 
 
 def test_a_trigger_survives_airflows_own_serialization() -> None:
@@ -150,15 +153,15 @@ def test_on_kill_stops_although_airflow_cancels_it_every_second(monkeypatch: pyt
     monkeypatch.setattr("sagemaker_pipelines.triggers.base.RuntimeTaskInstance.get_task_states", slow_states)
 
     async def cancelled_again_and_again() -> None:
-        task = asyncio.ensure_future(asyncio.wait_for(trigger.on_kill(), 30))
+        task = asyncio.ensure_future(asyncio.wait_for(trigger.on_kill(), GENEROUS_SECONDS))
         for _ in range(3):
             await asyncio.sleep(0.02)
             task.cancel("__airflow_user_action__")
         with suppress(asyncio.CancelledError):
             await task
         # The triggerer's loop goes on.
-        for _ in range(100):
-            if not hook.stopped:
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            while not hook.stopped:
                 await asyncio.sleep(0.02)
 
     asyncio.run(cancelled_again_and_again())
@@ -192,29 +195,27 @@ def test_a_move_to_another_triggerer_stops_nothing(monkeypatch: pytest.MonkeyPat
     assert killed(monkeypatch, "deferred") == []
 
 
-@pytest.mark.parametrize(("failures", "stopped"), [(3, [ARN]), (10_000, [])])
+@pytest.mark.parametrize(("failures", "stopped"), [(3, [ARN]), (sys.maxsize, [])])
 def test_on_kill_asks_airflow_again_and_stops_nothing_in_doubt(
     monkeypatch: pytest.MonkeyPatch, failures: int, stopped: list[str]
 ) -> None:
-    answers = iter([*[ConnectionError("no answer")] * failures, {"run": {"wait": "failed"}}])
-    clock = itertools.count()
+    left, clock = itertools.count(failures, -1), itertools.count()
 
     def states(**_: Any) -> Any:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if next(left) > 0:
+            raise ConnectionError("no answer")
+        return {"run": {"wait": "failed"}}
 
     monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.ASK_AGAIN_SECONDS", 0)
     monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.time.monotonic", lambda: next(clock) / 2)
     assert killed(monkeypatch, None, states=states) == stopped
 
 
-@pytest.mark.parametrize(("failures", "stopped"), [(3, [ARN]), (10_000, [])])
+@pytest.mark.parametrize(("failures", "stopped"), [(3, [ARN]), (sys.maxsize, [])])
 def test_on_kill_waits_for_the_connection_and_then_says_that_the_execution_goes_on(
     monkeypatch: pytest.MonkeyPatch, failures: int, stopped: list[str]
 ) -> None:
-    hook, left = Ending(), itertools.count(failures, -1)
+    hook, left, clock = Ending(), itertools.count(failures, -1), itertools.count()
 
     def client() -> Any:
         if next(left) > 0:
@@ -229,8 +230,8 @@ def test_on_kill_waits_for_the_connection_and_then_says_that_the_execution_goes_
         "sagemaker_pipelines.triggers.base.RuntimeTaskInstance.get_task_states",
         lambda **_: {"run": {"wait": "failed"}},
     )
-    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.ASK_AGAIN_SECONDS", 0)
-    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.STOP_SECONDS", 1.0)
+    fake_time = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+    monkeypatch.setattr("sagemaker_pipelines.triggers.pipeline.time", fake_time)
     asyncio.run(trigger.on_kill())
     assert hook.stopped == stopped
 
