@@ -83,7 +83,9 @@ def offline_environment() -> Iterator[None]:
                 "HOME": empty,
             }
         )
-        with patch.dict(os.environ, environment, clear=True):
+        # The SDK copies sources into temporary folders, and leaves them behind.
+        temporary = patch.object(tempfile, "tempdir", empty)
+        with patch.dict(os.environ, environment, clear=True), temporary:
             yield
 
 

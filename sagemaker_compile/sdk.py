@@ -123,7 +123,7 @@ def _injecting_into_a_copy(inject: Any) -> Any:
 
     def wrapper(self: Any) -> None:
         if not self._source_dir.lower().startswith("s3://"):
-            copy = Path(tempfile.mkdtemp(dir=Path.home()))  # removed after compiling
+            copy = Path(tempfile.mkdtemp())  # removed after compiling
             self._source_dir = self.estimator.source_dir = str(
                 shutil.copytree(self._source_dir, copy / "source")
             )

@@ -117,6 +117,12 @@ def test_a_project_of_sdk_v3_with_code_folders_and_requirements(tmp_path: Path) 
     assert len([path for path in first if path.endswith("/environment.py")]) == 1
 
 
+def test_the_copies_of_the_sources_that_the_sdk_makes_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    compiled(copy("sdk_v3", tmp_path / "project"), TMPDIR=str(tmp_path / "tmp"))
+    assert not [*(tmp_path / "tmp").iterdir()]
+
+
 def test_a_template_of_sdk_v2_is_compiled_in_an_environment_of_its_own(tmp_path: Path, sdk_v2: Path) -> None:
     project = copy("mlops_template", tmp_path / "one")
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
