@@ -31,7 +31,7 @@ class ScheduleClock:
     def __init__(self, account_id: str, start_execution: StartExecution) -> None:
         self._account_id = account_id
         self._advanced_by = timedelta()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ended = threading.Event()
         self._targets = EventTargets(start_execution, self.now)
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
@@ -43,9 +43,10 @@ class ScheduleClock:
 
     def advance(self, seconds: float) -> list[str]:
         """Advance the clock and return the ARNs of the rules and schedules that fired."""
+        # The thread must not fire in between what this is asked for.
         with self._lock:
             self._advanced_by += timedelta(seconds=seconds)
-        return self.fire_due()
+            return self.fire_due()
 
     def fire_due(self) -> list[str]:
         """Fire each rule and schedule that is due, once, and return the ARNs."""
