@@ -105,7 +105,7 @@ class Endpoint:
         arn: str = started["PipelineExecutionArn"]
         return arn
 
-    def wait(self, arn: str, *, timeout: float = 120.0) -> dict[str, Any]:
+    def wait(self, arn: str, *, timeout: float = 600.0) -> dict[str, Any]:
         """Wait until an execution has ended and return its description.
 
         :raises TimeoutError: it has not ended in time.

@@ -14,6 +14,7 @@ import pytest
 
 from sagemaker_pipelines.definition import Envelope
 from stack.settings import ROOT
+from tests.waiting import GENEROUS_SECONDS
 
 DAGS = ROOT / "dags"
 XCOMS: dict[tuple[str, str], Any] = {
@@ -42,7 +43,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "HOME": str(tmp_path_factory.mktemp("home")),
     }
     command = [sys.executable, str(Path(__file__).with_name("parse.py")), str(DAGS)]
-    done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=GENEROUS_SECONDS)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -19,7 +19,8 @@ from tests.packaging.installation import (
     new_environment,
 )
 
-pytestmark = pytest.mark.thorough
+# A build and two installations, each of which has its own limit.
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture(scope="module")

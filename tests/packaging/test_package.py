@@ -30,6 +30,7 @@ from stack.package import (
 )
 from stack.settings import ROOT
 from tests.packaging.installation import AIRFLOWS, PYPROJECT, RESOLUTIONS, uv
+from tests.waiting import GENEROUS_SECONDS
 
 PACKAGE = ROOT / "plugins" / "sagemaker_pipelines"
 SOURCES = {
@@ -255,7 +256,7 @@ def test_an_older_airflow_is_refused_at_the_import_of_the_package(tmp_path: Path
         env=pretend_airflow(tmp_path, version),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GENEROUS_SECONDS,
     )
     assert done.returncode == 1
     assert f"needs Apache Airflow 3.3 or newer, but {version} is installed" in done.stderr
@@ -275,7 +276,7 @@ def test_the_start_up_script_refuses_an_environment_that_is_too_old(
 ) -> None:
     script = ["bash", str(dist / "mwaa" / "startup.sh")]
     environment = pretend_airflow(tmp_path, version)
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=GENEROUS_SECONDS)
     assert done.returncode == code
     assert (f"this environment has {version}. Update" in done.stderr) == bool(code)
 

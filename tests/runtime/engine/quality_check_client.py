@@ -110,7 +110,7 @@ def main(bucket: str, role: str) -> None:
     for parameters in ({**inputs, "First": True}, drifted):
         execution = pipeline.start(parameters=parameters)
         try:
-            execution.wait(delay=1, max_attempts=120)
+            execution.wait(delay=1, max_attempts=300)
         except WaiterError as error:  # each of them fails
             print(error, file=sys.stderr)
         print(json.dumps(execution.list_steps(), default=str))

@@ -106,7 +106,7 @@ def main(bucket: str, role: str, source: str) -> None:
     pipeline.upsert(role)
     execution = pipeline.start()
     try:
-        execution.wait(delay=1, max_attempts=60)
+        execution.wait(delay=1, max_attempts=300)
     finally:
         print(json.dumps(execution.list_steps(), default=str))
 

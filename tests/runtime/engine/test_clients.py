@@ -16,6 +16,7 @@ from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_over_http import GATE
+from tests.waiting import GENEROUS_SECONDS, until
 
 AWS = Path(sys.executable).with_name("aws")
 
@@ -27,7 +28,7 @@ def cli(runtime: LocalRuntime, *arguments: str) -> Any:
         env={**os.environ, **runtime.environment},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=GENEROUS_SECONDS,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -97,11 +98,15 @@ def test_the_providers_hook_stops_a_callback_only_with_its_answer(
 ) -> None:
     sqs = local_runtime.client("sqs")
     queue = sqs.create_queue(QueueName="questions")["QueueUrl"]
+
+    def received() -> Any:
+        return sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10).get("Messages")
+
     ask = {"Name": "Ask", "Type": "Callback", "Arguments": {}, "SqsQueueUrl": queue, "OutputParameters": []}
     arn = local_runtime.start(local_runtime.create_pipeline(pipeline(ask)))
-    first = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"][0]
+    (first,) = until(received, "the question")
     assert hook.stop_pipeline(arn) == "Stopping"
-    second = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"][0]
+    (second,) = until(received, "the question of the stop")
     assert json.loads(second["Body"])["status"] == "Stopping"
     local_runtime.client("sagemaker").send_pipeline_execution_step_failure(
         CallbackToken=json.loads(first["Body"])["token"], FailureReason="stopped"

@@ -21,7 +21,7 @@ from tests.waiting import until
 WAITING = """
 import boto3
 waiter = boto3.client("s3").get_waiter("object_exists")
-waiter.wait(Bucket="{bucket}", Key="go", WaiterConfig={{"Delay": 1}})
+waiter.wait(Bucket="{bucket}", Key="go", WaiterConfig={{"Delay": 1, "MaxAttempts": 300}})
 
 def model_fn(folder):
     return None

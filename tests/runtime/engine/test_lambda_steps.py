@@ -171,7 +171,8 @@ import boto3
 def run(event, context):
     s3 = boto3.client("s3")
     s3.put_object(Bucket=event["bucket"], Key="begun", Body=b"1")
-    s3.get_waiter("object_exists").wait(Bucket=event["bucket"], Key="go", WaiterConfig={"Delay": 1})
+    waiter = s3.get_waiter("object_exists")
+    waiter.wait(Bucket=event["bucket"], Key="go", WaiterConfig={"Delay": 1, "MaxAttempts": 300})
     return {"mse": 1.5}
 """
     arn = create_function(local_runtime, source, Timeout=300)

@@ -122,12 +122,12 @@ def test_the_sdk_upserts_starts_waits_and_lists(
     assert tags == [{"Key": "team", "Value": "ml"}]
     execution = sdk.start(parameters={"Threshold": 3.0})
     with pytest.raises(Exception, match="Waiter PipelineExecutionComplete failed"):
-        execution.wait(delay=1, max_attempts=20)
+        execution.wait(delay=1, max_attempts=300)
     steps = {step["StepName"]: step for step in execution.list_steps()}
     assert steps["Reject"]["FailureReason"] == "MSE > 3.0"
     assert execution.list_parameters()["PipelineParameters"][-1] == {"Name": "Threshold", "Value": "3.0"}
     accepted = sdk.start()
-    accepted.wait(delay=1, max_attempts=20)
+    accepted.wait(delay=1, max_attempts=300)
     assert accepted.describe()["PipelineExecutionStatus"] == "Succeeded"
     with pytest.raises(ClientError, match="Only pipelines with 'Executing' status can be stopped"):
         accepted.stop()

@@ -34,7 +34,7 @@ def served(server: LocalServer) -> Runtime:
 
 def wait_for_end(sagemaker: Any, name: str) -> dict[str, Any]:
     sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
-        ProcessingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        ProcessingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
     return dict(sagemaker.describe_processing_job(ProcessingJobName=name))
 

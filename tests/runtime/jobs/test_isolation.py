@@ -26,14 +26,22 @@ from tests.runtime.jobs.conftest import (
     processing_request,
     run_processing,
 )
+from tests.waiting import GENEROUS_SECONDS
 
 
-def test_concurrent_jobs_have_their_own_opt_ml(either_isolation: JobRuntime) -> None:
-    runtime = either_isolation
-    script = """
+@pytest.mark.parametrize("isolation", ["namespace", pytest.param("rewrite", marks=pytest.mark.thorough)])
+def test_concurrent_jobs_have_their_own_opt_ml(
+    start_runtime: StartRuntime, tmp_path: Path, isolation: str
+) -> None:
+    runtime = start_runtime(isolation=isolation, max_concurrent_jobs=4)
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    script = f"""
         import os, time
         open("/opt/ml/processing/out/mine", "a").write(os.environ["WHO"])
-        time.sleep(0.5)
+        open(os.path.join({str(meeting)!r}, os.environ["WHO"]), "w").close()
+        while len(os.listdir({str(meeting)!r})) < 4:
+            time.sleep(0.05)
         print(sorted(os.listdir("/opt/ml/processing/out")), open("/opt/ml/processing/out/mine").read())
     """
     names = [f"own-{number}" for number in range(4)]
@@ -144,16 +152,21 @@ def test_jobs_run_for_an_ordinary_user(runtime: JobRuntime, isolation: str) -> N
         runtime.jobs.shutdown()
     """
     # pytest's own folders are closed to other users.
-    data = Path(tempfile.mkdtemp())
-    shutil.chown(data, "nobody")
-    code = driver(runtime, body, isolation).replace(str(runtime.account.settings.data_dir), str(data))
-    modules = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT), str(ROOT / "plugins")])
-    environment = {"PATH": os.environ["PATH"], "HOME": str(data), "PYTHONPATH": modules}
-    command = [*_AS_NOBODY, interpreter, "-c", code]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, env=environment, cwd="/", check=False
-    )
-    shutil.rmtree(data)
+    with tempfile.TemporaryDirectory() as data:
+        shutil.chown(data, "nobody")
+        code = driver(runtime, body, isolation).replace(str(runtime.account.settings.data_dir), data)
+        modules = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT), str(ROOT / "plugins")])
+        environment = {"PATH": os.environ["PATH"], "HOME": data, "PYTHONPATH": modules}
+        command = [*_AS_NOBODY, interpreter, "-c", code]
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=GENEROUS_SECONDS,
+            env=environment,
+            cwd="/",
+            check=False,
+        )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(f"{isolation} Completed ['")
 
@@ -189,7 +202,9 @@ def test_where_the_kernel_allows_less_the_next_best_is_chosen_and_said(
     """
     shell = f'{without} && exec "$0" -c "$1"'
     command = ["unshare", "-rm", "/bin/sh", "-c", shell, sys.executable, driver(runtime, body)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
+    )
     assert ended.stdout.startswith(expected), ended.stderr
     assert "Completed ran" in ended.stdout
     assert processes_with(f"sleep {mark}") == []

@@ -20,7 +20,7 @@ from tests.runtime.jobs.conftest import (
     processing_request,
     run_processing,
 )
-from tests.waiting import until
+from tests.waiting import GENEROUS_SECONDS, until
 
 # A grandchild in a session of its own, an orphan, and the job itself; nothing ends by itself.
 TREE = """
@@ -63,7 +63,8 @@ def test_a_job_that_ignores_sigterm_is_killed(runtime: JobRuntime) -> None:
     assert runtime.jobs.wait("processing", "deaf", stop)["ProcessingJobStatus"] == "Stopped"
 
 
-def test_a_job_gets_sigterm_first(runtime: JobRuntime) -> None:
+def test_a_job_gets_sigterm_first(runtime: JobRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sagemaker_local_runtime.jobs.process._GRACE_SECONDS", GENEROUS_SECONDS)
     script = """
         import signal, sys, time
         def save(*_):

@@ -16,6 +16,7 @@ import pytest
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.waiting import GENEROUS_SECONDS
 
 TRAIN = """
     import argparse, json, os
@@ -48,7 +49,9 @@ def run_sdk(runtime: LocalRuntime, source: Path) -> tuple[int, dict[str, dict[st
         runtime.role_arn,
         str(source),
     ]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
+    )
     lines = ended.stdout.strip().splitlines()
     steps = {step["StepName"]: step for step in json.loads(lines[-1])} if lines else {}
     return ended.returncode, steps, ended.stderr[-2000:]

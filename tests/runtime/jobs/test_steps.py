@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sagemaker_local_runtime.faults import CAPACITY_MESSAGE, Fault
 from sagemaker_local_runtime.functions.service import FunctionService
 from sagemaker_local_runtime.hosting.service import EndpointService
 from tests.runtime.jobs.conftest import BUCKET, ROLE, SKLEARN, JobRuntime, processing_request
+from tests.waiting import until
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abc123def456"
 
@@ -86,10 +88,16 @@ def test_a_fault_inside_the_runtime_is_an_internal_job_error(
     assert outcome.failure_type == "SageMaker.JOB_INTERNAL_ERROR"
 
 
-def test_a_stop_ends_the_job_and_the_step_is_stopped(runtime: JobRuntime) -> None:
-    stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    assert run_script(runtime, "import time; time.sleep(3600)", stop).status == "Stopped"
+def test_a_stop_ends_the_job_and_the_step_is_stopped(runtime: JobRuntime, tmp_path: Path) -> None:
+    stop, begun = threading.Event(), tmp_path / "begun"
+
+    def stop_once_it_runs() -> None:
+        until(begun.exists, "the job")
+        stop.set()
+
+    threading.Thread(target=stop_once_it_runs).start()
+    script = f"open({str(begun)!r}, 'w').close(); import time; time.sleep(3600)"
+    assert run_script(runtime, script, stop).status == "Stopped"
 
 
 def test_a_job_that_ran_out_of_time_fails_the_step(runtime: JobRuntime) -> None:

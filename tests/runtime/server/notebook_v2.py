@@ -30,7 +30,8 @@ from sagemaker.workflow.steps import ProcessingStep, TrainingStep
 session, pipeline_session = sagemaker.Session(), PipelineSession()
 role, bucket, region = sagemaker.get_execution_role(), session.default_bucket(), session.boto_region_name
 
-folder = Path(tempfile.mkdtemp())
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
 (folder / "rows.csv").write_text("".join(f"{2 * x},{x},{x % 3}\n" for x in range(60)))
 (folder / "prepare.py").write_text(
     "import shutil\nshutil.copy('/opt/ml/processing/input/rows.csv', '/opt/ml/processing/train/train.csv')\n"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.waiting import GENEROUS_SECONDS
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 
@@ -21,7 +22,7 @@ def aws(runtime: LocalRuntime, *arguments: str) -> subprocess.CompletedProcess[s
         [Path(sys.executable).parent / "aws", *arguments],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=GENEROUS_SECONDS,
         check=False,
         env={**os.environ, **runtime.environment, "AWS_PAGER": ""},
     )

@@ -18,6 +18,7 @@ from sagemaker_local_runtime import cli_background
 from sagemaker_local_runtime.data_lock import DataLock, Server, announced, server_of
 from sagemaker_local_runtime.exceptions import LocalRuntimeError, SettingsError
 from tests.runtime.server.test_cli import command
+from tests.waiting import GENEROUS_SECONDS
 
 SERVER = Server(os.getpid(), "http://127.0.0.1:1234")
 
@@ -101,7 +102,7 @@ def test_a_runtime_in_the_background_is_found_and_stopped_by_its_data_directory(
     assert started.returncode == 0, started.stderr
     server = server_of(Path(data_dir))
     assert server is not None
-    with urlopen(f"{server.endpoint_url}/_local_runtime/health", timeout=60) as answer:
+    with urlopen(f"{server.endpoint_url}/_local_runtime/health", timeout=GENEROUS_SECONDS) as answer:
         assert json.load(answer)["region"] == "eu-west-1"
     assert command("up", "--data-dir", data_dir).stdout == started.stdout
     refused = command("up", "--data-dir", data_dir, "--port", "1")

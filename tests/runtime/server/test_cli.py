@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sagemaker_local_runtime.testing import LocalRuntime
+from tests.waiting import GENEROUS_SECONDS
 
 DEFINITION = {
     "Version": "2020-12-01",
@@ -64,7 +65,7 @@ def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         [sys.executable, "-m", "sagemaker_local_runtime", *arguments],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=GENEROUS_SECONDS,
         check=False,
         cwd=cwd,
     )
@@ -200,7 +201,7 @@ def test_a_signal_ends_the_server_in_order(tmp_path: Path, number: int) -> None:
     assert process.stdout.readline().startswith("Local runtime at http://127.0.0.1:")
     assert process.stdout.readline().startswith("Jobs: ")
     process.send_signal(number)
-    _, errors = process.communicate(timeout=180)
+    _, errors = process.communicate(timeout=GENEROUS_SECONDS)
     assert process.returncode == 0
     assert "Traceback" not in errors
 

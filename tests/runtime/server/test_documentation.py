@@ -29,6 +29,7 @@ from stack.bootstrap import DATA_FILE, split_data
 from stack.processes import free_port
 from stack.settings import ROOT
 from tests.documents import blocks
+from tests.waiting import RUN_SECONDS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "local_runtime.md"
 
@@ -94,7 +95,7 @@ def test_the_example_tests_pass(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=RUN_SECONDS,
         check=False,
     )
     assert f"{len(examples)} passed" in done.stdout, done.stdout + done.stderr

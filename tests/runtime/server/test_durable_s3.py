@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
+from tests.waiting import GENEROUS_SECONDS, until
 
 KEYS = ["plain.csv", "../../escape", "/absolute", "a//b", "ü ñ/%2e%2e/ x", "..", "nul\x7f", "k" * 1000]
 
@@ -169,11 +169,15 @@ def test_every_answered_change_survives_kill_9(local_runtime_process: RuntimePro
     writers = [Writer(runtime, f"writer-{number}") for number in range(4)]
     for writer in writers:
         writer.start()
-    while min(writer.answered for writer in writers) < 25:
-        time.sleep(0.01)
+
+    def all_have_written() -> bool:
+        assert all(writer.is_alive() for writer in writers), "a writer has ended before the kill"
+        return min(writer.answered for writer in writers) >= 25
+
+    until(all_have_written, "25 answers to each writer", every=0.01)
     runtime.kill()
     for writer in writers:
-        writer.join(timeout=180)
+        writer.join(timeout=GENEROUS_SECONDS)
     runtime.start_process()
     listed = runtime.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
     stored: dict[str, bytes] = {
@@ -255,7 +259,7 @@ def test_moto_works_in_a_process_that_had_a_runtime(tmp_path: Path) -> None:
         [sys.executable, "-c", _MOTO_AFTERWARDS, str(tmp_path / "runtime")],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=GENEROUS_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import socket
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from sagemaker_local_runtime.api.registry import ACTIONS
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime
 from tests.runtime.functions import create_function
-from tests.waiting import until
+from tests.waiting import GENEROUS_SECONDS, until
 
 JSON = "application/x-amz-json-1.1"
 
@@ -47,7 +46,7 @@ def signed(service: str) -> str:
 def send(
     runtime: LocalRuntime, method: str, path: str, headers: dict[str, str], body: bytes = b""
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(*address(runtime), timeout=180)
+    connection = http.client.HTTPConnection(*address(runtime), timeout=GENEROUS_SECONDS)
     try:
         connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()
@@ -65,7 +64,7 @@ def call(runtime: LocalRuntime, action: str, body: bytes) -> tuple[int, bytes]:
     return send(runtime, "POST", "/", headers, body)
 
 
-def raw(runtime: LocalRuntime, data: bytes, *, timeout: float = 10.0) -> bytes:
+def raw(runtime: LocalRuntime, data: bytes, *, timeout: float = GENEROUS_SECONDS) -> bytes:
     """Send bytes as they are, say that no more come, and return the answer."""
     with socket.create_connection(address(runtime), timeout=timeout) as connection:
         connection.sendall(data)
@@ -177,7 +176,7 @@ def test_a_body_that_never_comes_does_not_hold_the_others(runtime: LocalRuntime)
 
 
 def test_two_requests_on_one_connection_do_not_mix_when_a_body_stays_unread(runtime: LocalRuntime) -> None:
-    connection = http.client.HTTPConnection(*address(runtime), timeout=180)
+    connection = http.client.HTTPConnection(*address(runtime), timeout=GENEROUS_SECONDS)
     headers = {"Authorization": signed("sagemaker"), "Content-Type": JSON}
     for _ in range(3):
         connection.request(
@@ -350,7 +349,6 @@ def test_an_archive_cannot_write_outside_of_its_function(runtime: LocalRuntime, 
 def test_a_client_that_goes_away_leaves_no_thread_or_file(runtime: LocalRuntime) -> None:
     process = psutil.Process()
     runtime.client("sagemaker").list_models()
-    time.sleep(0.2)
     before = process.num_threads(), process.num_fds()
     for _ in range(40):
         with socket.create_connection(address(runtime)) as connection:

@@ -132,7 +132,7 @@ def test_start_wait_steps_and_parameters(session: Any, runtime: LocalRuntime, sc
     pipeline = build(session, runtime, "started", script)
     pipeline.upsert(role_arn=runtime.role_arn)
     execution = pipeline.start(parameters={"Threshold": 5.5})
-    execution.wait(delay=1, max_attempts=60)
+    execution.wait(delay=1, max_attempts=300)
     assert execution.describe()["PipelineExecutionStatus"] == "Succeeded"
     steps = {step["StepName"]: step for step in execution.list_steps()}
     assert {name: step["StepStatus"] for name, step in steps.items()} == {
@@ -150,7 +150,7 @@ def test_wait_raises_when_the_execution_fails(session: Any, runtime: LocalRuntim
     pipeline.upsert(role_arn=runtime.role_arn)
     execution = pipeline.start(parameters={"Threshold": 3.0})
     with pytest.raises(WaiterError):
-        execution.wait(delay=1, max_attempts=60)
+        execution.wait(delay=1, max_attempts=300)
     failed = next(step for step in execution.list_steps() if step["StepStatus"] == "Failed")
     assert failed["Metadata"]["Fail"]["ErrorMessage"] == "MSE above 3.0"
 

@@ -15,6 +15,7 @@ from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.server import LocalServer
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
+from tests.waiting import GENEROUS_SECONDS, until
 
 
 def test_actions_that_nobody_answers_are_refused_by_name(local_runtime: LocalRuntime) -> None:
@@ -98,7 +99,7 @@ def test_connections_are_kept_open(local_runtime: LocalRuntime) -> None:
 def test_motos_own_api_cannot_reset_what_is_on_disk(local_runtime: LocalRuntime) -> None:
     request = Request(f"{local_runtime.endpoint_url}/moto-api/reset", data=b"", method="POST")
     with pytest.raises(HTTPError, match="403"):
-        urlopen(request, timeout=180)
+        urlopen(request, timeout=GENEROUS_SECONDS)
 
 
 def test_servers_that_stopped_leave_no_thread_and_no_file(tmp_path: Path) -> None:
@@ -116,5 +117,5 @@ def test_servers_that_stopped_leave_no_thread_and_no_file(tmp_path: Path) -> Non
     for number in range(1, 6):
         serve(number)
     gc.collect()
-    assert process.num_threads() <= before[0]
-    assert process.num_fds() <= before[1] + 1
+    until(lambda: process.num_threads() <= before[0], "the threads to end")
+    until(lambda: process.num_fds() <= before[1] + 1, "the files to be closed")

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from stack.settings import ROOT
+from tests.waiting import GENEROUS_SECONDS
 
 
 def test_without_root_nothing_is_installed_and_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_without_root_nothing_is_installed_and_what_is_missing_is_named(tmp_path
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=GENEROUS_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert "not installed: redis-server chromium.\n" in done.stdout

@@ -23,6 +23,7 @@ from sagemaker_local_runtime.cli import app
 from sagemaker_pipelines.settings import PipelineSettings
 from stack.settings import ROOT, StackSettings
 from tests.compose import COMPOSE_FILE, ComposeError, Service, interpolate, read_env_file, services, variables
+from tests.waiting import GENEROUS_SECONDS
 
 REQUIRED = {name: f"secret-{name.lower()}" for name, default in variables().items() if default is None}
 AIRFLOW = {"api-server", "scheduler", "dag-processor", "triggerer", "worker"}
@@ -38,7 +39,7 @@ def compose() -> dict[str, Service]:
 def test_the_file_follows_the_compose_specification() -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")
     command = [str(checker), "--builtin-schema", "vendor.compose-spec", str(COMPOSE_FILE)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GENEROUS_SECONDS)
     assert done.returncode == 0, done.stdout
 
 
@@ -47,7 +48,7 @@ def test_the_schema_check_sees_a_misspelled_key(tmp_path: Path) -> None:
     wrong.write_text(COMPOSE_FILE.read_text().replace("healthcheck:", "healthchek:"))
     checker = Path(sys.executable).with_name("check-jsonschema")
     command = [str(checker), "--builtin-schema", "vendor.compose-spec", str(wrong)]
-    assert subprocess.run(command, capture_output=True, timeout=180).returncode == 1
+    assert subprocess.run(command, capture_output=True, timeout=GENEROUS_SECONDS).returncode == 1
 
 
 def test_the_services_are_those_of_a_distributed_airflow(compose: dict[str, Service]) -> None:
@@ -255,7 +256,9 @@ def test_init_migrates_and_writes_the_password_for_its_owner_alone(
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
     }
     program, script = compose["init"].command
-    subprocess.run([program, ROOT / "docker" / Path(script).name], env=env, check=True, timeout=180)
+    subprocess.run(
+        [program, ROOT / "docker" / Path(script).name], env=env, check=True, timeout=GENEROUS_SECONDS
+    )
     assert (tmp_path / "called").read_text() == "db migrate\n"
     assert json.loads(passwords.read_text()) == {"admin": REQUIRED["AIRFLOW_ADMIN_PASSWORD"]}
     assert stat.S_IMODE(passwords.stat().st_mode) == 0o600
@@ -274,6 +277,6 @@ def test_the_executor_and_its_celery_app_load_with_the_locked_versions(compose: 
         env=os.environ | {"AIRFLOW__CELERY__BROKER_URL": "redis://127.0.0.1:1/0"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=GENEROUS_SECONDS,
     )
     assert done.stdout.splitlines()[-1:] == ["execute_workload"], done.stderr

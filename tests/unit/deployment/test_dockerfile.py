@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from stack.settings import ROOT
+from tests.waiting import GENEROUS_SECONDS
 
 DOCKERFILE = ROOT / "Dockerfile"
 TEXT = DOCKERFILE.read_text()
@@ -52,7 +53,7 @@ def imports(path: Path) -> set[str]:
 
 def test_hadolint_finds_nothing() -> None:
     linter = Path(sys.executable).with_name("hadolint")
-    done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True, timeout=GENEROUS_SECONDS)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -60,7 +61,7 @@ def test_hadolint_would_refuse_an_unpinned_base(tmp_path: Path) -> None:
     wrong = tmp_path / "Dockerfile"
     wrong.write_text(re.sub(r"FROM python:\S+", "FROM python:latest", TEXT))
     linter = Path(sys.executable).with_name("hadolint")
-    done = subprocess.run([linter, wrong], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([linter, wrong], capture_output=True, text=True, timeout=GENEROUS_SECONDS)
     assert "DL3007" in done.stdout
 
 

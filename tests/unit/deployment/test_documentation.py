@@ -19,13 +19,14 @@ from stack.settings import ROOT
 from tests.compose import read_env_file, services
 from tests.documents import blocks
 from tests.iam import POLICIES, statements
+from tests.waiting import GENEROUS_SECONDS
 
 TEXT = (ROOT / "docs" / "deployment.md").read_text()
 
 
 def test_the_command_for_the_secrets_writes_an_env_that_compose_takes(tmp_path: Path) -> None:
     (command,) = blocks("deployment.md", "sh")
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=180)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=GENEROUS_SECONDS)
     values = read_env_file(tmp_path / ".env")
     assert values.keys() == read_env_file(ROOT / ".env.example").keys()
     assert len(base64.urlsafe_b64decode(values["AIRFLOW_FERNET_KEY"])) == 32
@@ -38,7 +39,7 @@ def test_the_command_for_the_secrets_writes_an_env_that_compose_takes(tmp_path: 
 def test_every_secret_stands_in_a_url_as_it_is(tmp_path: Path) -> None:
     """The broker's and the database's URLs take the passwords without quoting."""
     (command,) = blocks("deployment.md", "sh")
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=180)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=GENEROUS_SECONDS)
     for name, value in read_env_file(tmp_path / ".env").items():
         assert name == "AIRFLOW_FERNET_KEY" or re.fullmatch(r"[\w-]{43}", value)
 

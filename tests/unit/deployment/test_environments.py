@@ -16,6 +16,7 @@ from sagemaker_pipelines.aws.upsert import upsert_pipeline
 from sagemaker_pipelines.settings import PipelineSettings
 from stack.settings import ROOT
 from tests.iam import statements
+from tests.waiting import GENEROUS_SECONDS
 
 __all__ = ["local_runtime"]
 EXAMPLE = ROOT / "docs" / "settings.example.toml"
@@ -87,7 +88,7 @@ def connection(monkeypatch: pytest.MonkeyPatch, runtime: LocalRuntime, name: str
 
 
 def calls(runtime: LocalRuntime) -> dict[str, dict[str, int]]:
-    with urlopen(Request(f"{runtime.endpoint_url}/_local_runtime/calls"), timeout=180) as answer:
+    with urlopen(Request(f"{runtime.endpoint_url}/_local_runtime/calls"), timeout=GENEROUS_SECONDS) as answer:
         found: dict[str, dict[str, int]] = json.load(answer)["by_access_key"]
     return found
 

@@ -18,6 +18,7 @@ from sagemaker_local_runtime.tuning.strategies import BayesianSearch, RandomSear
 from sagemaker_local_runtime.tuning.summaries import best, counters, summary
 from sagemaker_local_runtime.tuning.tuner import Result, Tuner
 from sagemaker_local_runtime.validation import validate
+from tests.waiting import GENEROUS_SECONDS
 
 RATE = {"Name": "rate", "MinValue": "0.001", "MaxValue": "1"}
 DEPTH = {"Name": "depth", "MinValue": "1", "MaxValue": "6"}
@@ -337,7 +338,7 @@ def test_it_ends_when_the_metric_no_longer_improves() -> None:
 def test_it_ends_when_its_time_is_over() -> None:
     def train(number: int, values: Mapping[str, str], halt: threading.Event) -> Result:
         if number > 1:
-            assert halt.wait(60)
+            assert halt.wait(GENEROUS_SECONDS)
             return BROKEN
         return good(1.0)
 

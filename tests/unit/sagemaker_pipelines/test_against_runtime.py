@@ -37,7 +37,7 @@ from tests.unit.sagemaker_pipelines.samples import (
     write_envelope,
 )
 from tests.unit.sagemaker_pipelines.test_upgrades import VERSIONS
-from tests.waiting import until
+from tests.waiting import GENEROUS_SECONDS, until
 
 # It does what the Mode parameter asks for.
 SCRIPT = """\
@@ -274,7 +274,10 @@ def test_the_same_start_twice_is_one_execution_also_when_the_answer_was_lost(
     stop_execution(client.sagemaker, arn, seconds=30, log=client.log)
 
 
-def test_a_kill_stops_and_the_retry_resumes(version: int, client: SageMakerClient) -> None:
+def test_a_kill_stops_and_the_retry_resumes(
+    version: int, client: SageMakerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sagemaker_pipelines.task.killing.KILL_SECONDS", GENEROUS_SECONDS)
     arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
     store = TaskStateStore()
     killed = sensor(arn)

@@ -33,7 +33,7 @@ from tests.unit.sagemaker_pipelines.test_against_runtime import (
     server,
     version,
 )
-from tests.waiting import until
+from tests.waiting import GENEROUS_SECONDS, until
 
 __all__ = ["client", "connection", "definition", "server", "version"]
 STOPPED = ("Stopping", "Stopped")
@@ -186,7 +186,7 @@ def test_a_start_that_resumes_is_refused_too_where_a_price_is_unknown(
     version: int, client: SageMakerClient
 ) -> None:
     arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
-    assert stop_execution(client.sagemaker, arn, seconds=10, log=client.log)
+    assert stop_execution(client.sagemaker, arn, seconds=GENEROUS_SECONDS, log=client.log)
     until(lambda: client.execution_status(arn) == "Stopped", "the stop")
     with pytest.raises(AirflowFailException, match=r"price of ml\.m5\.xlarge for Processing"):
         start(version, source_execution_arn=arn, pipeline_params={}, max_cost=1)

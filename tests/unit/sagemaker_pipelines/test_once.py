@@ -666,9 +666,12 @@ def test_a_full_quota_waits_outside_a_worker_and_spends_no_retry(
     monkeypatch.setattr(operators_pipeline, "settle_seconds", lambda: 20)
     for asked, least, most in ((60, 40, 80), (1, 15, 20)):
         endpoint.refusals = ["ResourceLimitExceeded"]
+        before = datetime.now(UTC)
         with pytest.raises(AirflowRescheduleException) as caught:
             start(endpoint, quota_retry_delay=asked).execute(context_of(store))
-        assert least < (caught.value.reschedule_date - datetime.now(UTC)).total_seconds() <= most
+        again = caught.value.reschedule_date
+        assert least < (again - before).total_seconds()
+        assert (again - datetime.now(UTC)).total_seconds() <= most
     start(endpoint).execute(context_of(store))
     assert len(endpoint.executions) == 1
 

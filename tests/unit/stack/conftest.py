@@ -9,6 +9,7 @@ from moto.server import ThreadedMotoServer  # noqa: TID253 - these tests are abo
 
 from stack.processes import free_port
 from stack.settings import StackSettings
+from tests.waiting import GENEROUS_SECONDS
 
 
 @pytest.fixture
@@ -18,6 +19,6 @@ def settings(tmp_path: Path) -> Iterator[StackSettings]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     settings = StackSettings(state_dir=tmp_path, runtime_port=port)
-    requests.post(f"{settings.runtime_url}/moto-api/reset", timeout=10)
+    requests.post(f"{settings.runtime_url}/moto-api/reset", timeout=GENEROUS_SECONDS)
     yield settings
     server.stop()

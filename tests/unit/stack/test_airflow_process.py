@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.waiting import GENEROUS_SECONDS
+
 PROGRAM = """
 import os, signal, sys, time, weakref
 from stack.airflow_process import exit_again
@@ -27,7 +29,7 @@ time.sleep(600)
 def test_a_signal_that_comes_in_the_callback_of_a_weak_reference_is_not_lost() -> None:
     """Seen of Airflow's scheduler, which logged that it exits, and went on."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
     )
     assert "Exception ignored" in ended.stderr
     assert ended.returncode == 7

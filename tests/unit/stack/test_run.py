@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack.settings import ROOT, StackSettings
+from tests.waiting import RUN_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(state_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stack", "run", *arguments]
     env = os.environ | {"STACK_STATE_DIR": str(state_dir)}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=RUN_SECONDS)
 
 
 @pytest.mark.thorough

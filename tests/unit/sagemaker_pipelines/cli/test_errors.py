@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import GENEROUS_SECONDS
+
 # A process each: what is wrong is told before Airflow could hide it.
 pytestmark = pytest.mark.thorough
 
@@ -17,7 +19,9 @@ def run(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedPr
     env = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     env |= {"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", **variables}
     command = [sys.executable, "-m", "sagemaker_pipelines", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS, check=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines.cli import app
+from tests.waiting import GENEROUS_SECONDS
 
 __all__ = ["local_runtime"]
 
@@ -177,10 +178,13 @@ def test_an_interrupted_wait_exits_with_130_and_stops_if_asked(
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
-    while "Step Count" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=180) == 130
+    try:
+        while "Step Count" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=GENEROUS_SECONDS) == 130
+    finally:
+        process.kill()
     assert told("status", arn)["status"] in {status, "Stopped" if option else status}
     run("stop", arn)
 
@@ -264,7 +268,7 @@ def test_without_airflow_plain_credentials_do_and_nothing_is_left_behind(
     env |= {"HOME": str(home), "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     command = [sys.executable, "-m", "sagemaker_pipelines", "--endpoint-url", runtime.endpoint_url]
     command += ["--settings", str(settings), "list", "--region", "us-east-1", "--json"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=GENEROUS_SECONDS)
     assert done.returncode == 0, done.stderr
     assert "dev-count" in {item["PipelineName"] for item in json.loads(done.stdout)}
     assert list(home.iterdir()) == []

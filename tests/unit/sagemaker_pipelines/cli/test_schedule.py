@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from sagemaker_local_runtime.testing import LocalRuntime, local_runtime
 from sagemaker_pipelines.cli import app
+from tests.waiting import GENEROUS_SECONDS
 
 __all__ = ["local_runtime"]
 
@@ -159,7 +160,7 @@ def test_the_module_is_a_command_and_its_help_imports_no_boto3() -> None:
         "assert 'boto3' not in sys.modules, 'boto3'\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=180
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=GENEROUS_SECONDS
     )
     assert done.returncode == 0, done.stderr
     assert "--timezone" in done.stdout

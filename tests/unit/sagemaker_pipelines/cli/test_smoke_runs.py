@@ -23,7 +23,7 @@ from sagemaker_pipelines.cli import app
 from sagemaker_pipelines.cli.policy import AIRFLOW_POLICY, SMOKE_POLICY, statements
 from sagemaker_pipelines.cli.smoke import removal
 from tests.documents import blocks
-from tests.waiting import until
+from tests.waiting import GENEROUS_SECONDS, until
 
 pytestmark = pytest.mark.thorough
 
@@ -281,9 +281,13 @@ def process(runtime: LocalRuntime, tmp_path: Path) -> Iterator[subprocess.Popen[
     # A shell in the background ignores SIGINT, and so would this process.
     default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default) as process:
-        until(lambda: runtime.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"], "a job")
-        yield process
-        process.kill()
+        try:
+            until(
+                lambda: runtime.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"], "a job"
+            )
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -291,7 +295,7 @@ def test_ctrl_c_and_sigterm_end_the_run_and_remove_everything(
     runtime: LocalRuntime, tmp_path: Path, process: subprocess.Popen[str], number: signal.Signals
 ) -> None:
     process.send_signal(number)
-    _, output = process.communicate(timeout=120)
+    _, output = process.communicate(timeout=GENEROUS_SECONDS)
     assert process.returncode == 130, output
     assert remains(runtime) == []
     report = report_in(tmp_path)
@@ -307,7 +311,7 @@ def test_a_run_whose_output_nobody_reads_any_more_removes_everything(
 ) -> None:
     assert process.stderr is not None
     process.stderr.close()
-    assert process.wait(timeout=180) != 0
+    assert process.wait(timeout=GENEROUS_SECONDS) != 0
     assert remains(runtime) == []
 
 

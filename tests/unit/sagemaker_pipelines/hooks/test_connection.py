@@ -18,6 +18,7 @@ from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
 from sagemaker_pipelines.hooks.queue import SqsQueueHook
 from sagemaker_pipelines.notifications.sns import SageMakerSnsNotifier
 from tests.unit.sagemaker_pipelines.airflow_server import AirflowServer, airflow_server
+from tests.waiting import GENEROUS_SECONDS
 
 EXTRA = json.dumps(
     {"region_name": "eu-west-1", "service_config": {"sagemaker": {"name_prefix": "dev-"}}},
@@ -61,8 +62,9 @@ def account(conn_id: str | None) -> tuple[str, str]:
 @pytest.mark.parametrize("conn_id", ["prod", "aws_default"])
 @pytest.mark.parametrize("fault", ["server", "database"])
 def test_one_failed_answer_does_not_send_calls_to_another_account(
-    server: AirflowServer, conn_id: str, fault: str
+    server: AirflowServer, monkeypatch: pytest.MonkeyPatch, conn_id: str, fault: str
 ) -> None:
+    monkeypatch.setattr(module, "ASK_SECONDS", GENEROUS_SECONDS)
     server.connections[conn_id] = EXTRA
     server.faults[GetConnection] = [fault]
     assert account(conn_id) == ("own", "dev-")

@@ -22,6 +22,7 @@ from sagemaker_pipelines.operators.partitions import SageMakerSelectPartitionsOp
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger, _missing
 from tests.unit.sagemaker_pipelines.data.test_intervals import FORM, at, context
 from tests.unit.sagemaker_pipelines.samples import ROLE
+from tests.waiting import GENEROUS_SECONDS
 
 BUCKET = "partitions"
 DAY = (at("2026-01-02T00:00:00"), at("2026-01-03T00:00:00"))
@@ -199,7 +200,7 @@ def files_of_a_job(manifest: str) -> list[str]:
         },
     )
     client.get_waiter("processing_job_completed_or_stopped").wait(
-        ProcessingJobName="reads-a-manifest", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        ProcessingJobName="reads-a-manifest", WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
     files: list[str] = json.loads(SageMakerPipelineHook().client.read_object(f"s3://{BUCKET}/job/files.json"))
     return files
@@ -259,7 +260,7 @@ def fired(trigger: SageMakerPartitionsTrigger, *, later: Any = None) -> dict[str
             return dict(event.payload)
         raise AssertionError("no event")
 
-    return asyncio.run(asyncio.wait_for(first(), 30))
+    return asyncio.run(asyncio.wait_for(first(), GENEROUS_SECONDS))
 
 
 def waiting(**arguments: Any) -> SageMakerPartitionsTrigger:

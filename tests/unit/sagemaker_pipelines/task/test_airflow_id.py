@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from airflow.sdk.execution_time.context import VariableAccessor
 from sagemaker_pipelines.task import airflow_id as airflow_id_module
 from sagemaker_pipelines.task.airflow_id import VARIABLE, airflow_id
 from tests.unit.sagemaker_pipelines.airflow_server import AirflowServer, airflow_server
+from tests.waiting import GENEROUS_SECONDS
 
 
 class Variables:
@@ -60,8 +63,25 @@ def test_tasks_that_all_find_no_id_end_with_the_same_one(
 ) -> None:
     """All read before any writes, and they write one after the other, with readers between."""
     monkeypatch.setattr(airflow_id_module, "SETTLE_SECONDS", 4.0)
-    all_have_read = threading.Barrier(4)
+    all_have_read = threading.Barrier(4, timeout=GENEROUS_SECONDS)
     first_read = threading.local()
+    one_is_written, all_are_written = threading.Event(), threading.Event()
+    writes, moments = itertools.count(1), [1_795_000_000.0]
+
+    def write(key: str, value: str, description: str | None = None) -> None:
+        variables.set(key, value)
+        one_is_written.set()
+        if next(writes) == 4:
+            all_are_written.set()
+
+    def sleep(seconds: float) -> None:
+        # However slow the machine, all have written before the id has settled.
+        assert all_are_written.wait(GENEROUS_SECONDS)
+        moments.append(moments[-1] + seconds)
+
+    monkeypatch.setattr(Variable, "set", write)
+    clock = SimpleNamespace(time=lambda: moments[-1], sleep=sleep)
+    monkeypatch.setattr(airflow_id_module, "time", clock)
 
     class Raced:
         def get(self, key: str, default: Any = None) -> Any:
@@ -73,7 +93,7 @@ def test_tasks_that_all_find_no_id_end_with_the_same_one(
             return value
 
     def late_reader(_: int) -> str | None:
-        time.sleep(0.2)
+        assert one_is_written.wait(GENEROUS_SECONDS)
         return airflow_id(context_of(variables))
 
     with ThreadPoolExecutor(6) as pool:

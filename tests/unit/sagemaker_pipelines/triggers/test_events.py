@@ -37,6 +37,7 @@ from tests.unit.sagemaker_pipelines.event_messages import (
     s3_notification,
     s3_on_eventbridge,
 )
+from tests.waiting import GENEROUS_SECONDS
 
 __all__ = ["local_runtime"]
 
@@ -115,7 +116,7 @@ def queue(local_runtime: LocalRuntime, connection: None) -> Queue:
     return Queue(local_runtime)
 
 
-async def until(ready: Callable[[], Any], seconds: float = 15) -> None:
+async def until(ready: Callable[[], Any], seconds: float = GENEROUS_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(ready):
             await asyncio.sleep(0.02)
@@ -341,7 +342,7 @@ def test_faults_of_sqs_and_a_queue_that_comes_later_are_outlived(
             await asyncio.sleep(0.5)
             later: str = queue.sqs.create_queue(QueueName="later")["QueueUrl"]
             queue.sqs.send_message(QueueUrl=later, MessageBody=s3_notification("data/train/b"))
-            await until(lambda: len(triggerer.fired) == 2 and queue.count() == 0, 30)
+            await until(lambda: len(triggerer.fired) == 2 and queue.count() == 0)
         assert (triggerer.subjects(0), triggerer.subjects(1)) == (["a"], ["b"])
 
     run(test)

@@ -16,6 +16,7 @@ from sagemaker_pipelines.hooks.pipeline import POLLING_CONFIG, SageMakerPipeline
 from sagemaker_pipelines.triggers.partitions import SageMakerPartitionsTrigger
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from tests.unit.sagemaker_pipelines.triggers.test_poller import Account, until, waits
+from tests.waiting import GENEROUS_SECONDS
 
 
 class Hanging:
@@ -119,7 +120,7 @@ def test_endpoints_that_hang_keep_no_other_wait_and_no_kill_waiting(
         await asyncio.gather(*stuck, return_exceptions=True)
         return [event["status"] for event in events]
 
-    assert asyncio.run(asyncio.wait_for(scenario(), 120)) == ["Succeeded"] * 3
+    assert asyncio.run(asyncio.wait_for(scenario(), GENEROUS_SECONDS)) == ["Succeeded"] * 3
 
 
 def test_a_look_is_made_with_short_time_outs_unless_the_connection_has_its_own(
