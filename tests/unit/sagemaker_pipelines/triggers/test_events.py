@@ -293,7 +293,7 @@ def test_what_is_never_stored_comes_again_to_the_next_triggerer(queue: Queue) ->
             await asyncio.sleep(6)
             assert (died.subjects(), queue.count()) == (["a"], 1)
         async with Triggerer(watcher()) as successor:
-            await until(lambda: queue.count() == 0, 60)
+            await until(lambda: queue.count() == 0)
         assert successor.subjects() == ["a"]
 
     run(test)
