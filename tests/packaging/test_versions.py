@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from stack.package import build_wheel
@@ -91,11 +92,12 @@ def installation(
 
 def test_the_environment_has_the_versions(combination: Combination, seen: dict[str, Any]) -> None:
     assert seen["versions"]["apache-airflow"] == combination.airflow
-    found = {name: Version(seen["versions"][name]) for name in LOWER_BOUNDS}
+    versions = {canonicalize_name(name): version for name, version in seen["versions"].items()}
+    found = {name: Version(versions[name]) for name in LOWER_BOUNDS}
     print(f"\nAirflow {combination.airflow}: {', '.join(f'{name} {found[name]}' for name in found)}")
     if combination.others == "oldest":
         newer = {name for name, bound in LOWER_BOUNDS.items() if found[name] > bound}
-        assert newer <= {"apache-airflow", *NEWER_FOR_AIRFLOW}
+        assert newer <= {"apache-airflow", *NEWER_FOR_AIRFLOW}, found
         assert all(found[name] >= bound for name, bound in LOWER_BOUNDS.items())
     else:
         locks = dict(pin.split("==") for pin in locked("apache-airflow-providers-amazon", "botocore"))
