@@ -92,7 +92,9 @@ def installation(
 
 def test_the_environment_has_the_versions(combination: Combination, seen: dict[str, Any]) -> None:
     assert seen["versions"]["apache-airflow"] == combination.airflow
-    versions = {canonicalize_name(name): version for name, version in seen["versions"].items()}
+    versions: dict[str, str] = {
+        canonicalize_name(name): version for name, version in seen["versions"].items()
+    }
     found = {name: Version(versions[name]) for name in LOWER_BOUNDS}
     print(f"\nAirflow {combination.airflow}: {', '.join(f'{name} {found[name]}' for name in found)}")
     if combination.others == "oldest":
