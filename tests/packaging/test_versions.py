@@ -5,6 +5,7 @@ The oldest are the lower bounds in ``pyproject.toml``. ``make version-test`` run
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from itertools import product
@@ -16,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from stack.package import build_wheel
+from stack.package import DISTRIBUTIONS, build_wheel
 from stack.settings import ROOT
 from tests.packaging.installation import (
     AIRFLOWS,
@@ -111,6 +112,24 @@ def test_every_module_imports(seen: dict[str, Any]) -> None:
     assert "site-packages" in seen["file"]
     assert seen["plugin_errors"] == {}
     assert "airflow-sagemaker-pipelines" in seen["providers"]
+
+
+@pytest.mark.parametrize("others", RESOLUTIONS)
+def test_a_new_project_is_compiled_and_executed(others: str, tmp_path: Path) -> None:
+    """With the compiler and the local runtime, whose own bounds these are, and no lock."""
+    wheels = [str(build_wheel(tmp_path / "dist", root=ROOT / folder)) for folder in DISTRIBUTIONS]
+    bounds = [argument for folder in DISTRIBUTIONS for argument in ("-r", f"{ROOT / folder}/pyproject.toml")]
+    python = new_environment(tmp_path / "venv")
+    options = ["--resolution", RESOLUTIONS[others], "--override", str(ROOT / "overrides.txt")]
+    install(python, *bounds, "--extra", "testing", "--find-links", str(tmp_path / "dist"), *options)
+    install(python, "--no-deps", *wheels)
+    project = tmp_path / "project"
+    project.mkdir()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow")}
+    installed = Installation("wheel", python, env)
+    for command in (["new", "oldest"], ["compile"]):
+        installed.run("-m", "sagemaker_pipelines", *command, cwd=project, env=env)
+    assert "passed" in installed.run("-m", "pytest", cwd=project, env=env)
 
 
 class TestVersions(InstallationTests):
