@@ -61,7 +61,7 @@ def test_a_process_that_dies_during_the_start_ends_it_with_its_log(
     stack = Stack(settings, extra_env={"AIRFLOW__CORE__EXECUTOR": "no.such.Executor"})
     with pytest.raises(ProcessDiedError, match=r"ended unexpectedly(.|\n)*no\.such"):
         stack.up()
-    assert processes_of(settings) == []
+    until(lambda: not processes_of(settings), "the end of what was killed")
 
 
 def test_a_stack_that_is_stopped_ends_by_itself(settings: StackSettings) -> None:
@@ -92,7 +92,7 @@ def test_a_demo_that_is_told_to_stop_leaves_no_process_behind(
         until(scheduler_runs, "the scheduler")
         demo.terminate()
         assert demo.wait(timeout=GENEROUS_SECONDS) == 128 + signal.SIGTERM
-        assert processes_of(settings) == []
+        until(lambda: not processes_of(settings), "the end of what was killed")
     finally:
         demo.kill()
         demo.wait()
