@@ -168,6 +168,7 @@ def test_mwaa_gets_exact_versions_a_constraints_file_and_no_sdk(dist: Path) -> N
     assert pins(requirements).keys() == {
         "apache-airflow",
         "apache-airflow-providers-amazon",
+        "apache-airflow-providers-common-compat",
         "apache-airflow-providers-standard",
         "asgiref",
         "botocore",
