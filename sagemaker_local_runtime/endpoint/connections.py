@@ -35,6 +35,11 @@ class Body:
         self._on_first_read: Callable[[], None] | None = on_first_read
         self.unread = length
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was read."""
+        return self._on_first_read is None
+
     def read(self, size: int = -1) -> bytes:
         """Read at most ``size`` bytes, and never beyond the body."""
         self._begin()
@@ -122,12 +127,18 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
             self.close_connection = True  # the end of a chunked body is not tracked here
         elif length.isascii() and length.isdigit():
             self._body = environ["wsgi.input"] = Body(self.rfile, int(length), self._continue)
+            if not self._body.unread:
+                self._body.read()  # a client may wait with an empty body, too
         else:
             self.close_connection = True
         return environ
 
+    @property
+    def _expects(self) -> bool:
+        return bool(self.headers.get("Expect", "").strip().lower() == "100-continue")
+
     def _continue(self) -> None:
-        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+        if self._expects:
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _send(self, status: str, headers: list[tuple[str, str]], chunks: Iterable[bytes]) -> None:
@@ -136,7 +147,10 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
             if not status.startswith(("1", "204", "304")) and self.command != "HEAD":
                 headers = [*headers, ("Content-Length", str(len(chunks[0])))]
         unread = self._body.unread if self._body is not None else 0
-        self.close_connection = self.close_connection or unread > _DRAINED_BYTES
+        if self._body is not None and unread:
+            # A client that was not told to go on keeps its body.
+            kept = self._expects and not self._body.is_begun
+            self.close_connection = self.close_connection or unread > _DRAINED_BYTES or kept
         code, _, phrase = status.partition(" ")
         self.send_response(int(code), phrase)
         for name, value in headers:

@@ -110,6 +110,33 @@ def test_a_huge_object_is_refused_in_s3s_shape(runtime: LocalRuntime) -> None:
     assert b"<Code>EntityTooLarge</Code>" in answer
 
 
+def waiting_put(runtime: LocalRuntime, key: str, length: int) -> bytes:
+    """Return the answer to a client that sends the body only when it is told to."""
+    head = f"PUT /{runtime.bucket}/{key} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed('s3')}\r\n"
+    return raw(runtime, f"{head}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode())
+
+
+def test_a_client_that_waits_is_told_to_go_on_even_with_an_empty_object(runtime: LocalRuntime) -> None:
+    """Older versions of botocore cannot read the answer after one that came at once."""
+    assert waiting_put(runtime, "empty", 0).startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+
+
+def test_a_client_that_was_not_told_to_go_on_loses_its_connection(runtime: LocalRuntime) -> None:
+    answer = waiting_put(runtime, "huge", 10**12)
+    assert b"<Code>EntityTooLarge</Code>" in answer
+    assert b"100 Continue" not in answer
+    assert b"Connection: close" in answer
+    connection = http.client.HTTPConnection(*address(runtime), timeout=GENEROUS_SECONDS)
+    connection.putrequest("POST", "/")
+    connection.putheader("X-Amz-Target", "SageMaker.Explode")
+    connection.putheader("Expect", "100-continue")
+    connection.putheader("Content-Length", "9")
+    connection.endheaders()
+    refused = connection.getresponse()
+    assert (refused.status, refused.headers["Connection"]) == (400, "close")
+    connection.close()
+
+
 def chunked(runtime: LocalRuntime, service: str, target: str, body: bytes) -> bytes:
     head = (
         f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed(service)}\r\n"
