@@ -62,7 +62,7 @@ def lower_bounds() -> dict[str, Version]:
 
 LOWER_BOUNDS = lower_bounds()
 # Airflow itself, or what it brings, needs newer ones than this package.
-NEWER_FOR_AIRFLOW = {"fastapi", "opentelemetry-api", "rich", "sqlalchemy"}
+NEWER_FOR_AIRFLOW = {"fastapi", "opentelemetry-api", "rich", "sqlalchemy", "typer"}
 COMBINATIONS = [Combination(*pair) for pair in product(AIRFLOWS, RESOLUTIONS)]
 
 
