@@ -134,7 +134,12 @@ def backfills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfills]:
         light = Backfills(stack)
         code = light.endpoint.put("light/code/mean.py", SCRIPT)
         light.endpoint.create_pipeline(light_definition(code, light.endpoint.role_arn), "light")
-        until(lambda: "light" in stack.api.dag_ids(), "the DAG processor to find the DAG")
+
+        def is_read() -> bool:
+            assert not stack.api.import_errors()
+            return "light" in stack.api.dag_ids()
+
+        until(is_read, "the DAG processor to find the DAG")
         stack.api.unpause("light")
         yield light
     finally:
