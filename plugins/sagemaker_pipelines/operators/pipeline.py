@@ -74,7 +74,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
     :param rejection_steps: see the sensor. Templated.
     :param tolerated_failures: see the sensor. Templated.
     :param stop_on_kill: see the sensor; an execution whose start is killed before it has the ARN is stopped
-        too.
+        too, and if the start is cleared, what it had begun is stopped unless a task of the run watches it.
     :param resume_on_retry: see the sensor. Templated.
     :param max_instance_seconds: see the sensor; it applies to a wait of this task. Templated.
     :param max_cost: see the sensor. Before anything starts, the task fails if the price of an instance that

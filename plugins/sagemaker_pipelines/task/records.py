@@ -83,8 +83,8 @@ class StartRecord(_Record):
         REST API shows what is stored.
     :param created_at: when it was written, ISO 8601; none of its executions is older.
     :param pipeline_execution_arn: its execution, once SageMaker has answered.
-    :param ended: whether none of its executions is left to stop; set together with ``succeeded``. Version
-        5773bd2 set it after every attempt that was not killed.
+    :param ended: whether its execution has ended or was handed on to another task, which then stops it; set
+        together with ``succeeded``. Version 5773bd2 set it after every attempt that was not killed.
     :param succeeded: whether one of its attempts has succeeded.
     :param replaced: the start before a user's clear, until its execution is known to be stopped. Until then,
         nothing is sent for this start.
@@ -111,31 +111,50 @@ class StartRecord(_Record):
         arn = request.get("PipelineExecutionArn")
         return arn is not None and arn == self.request.get("PipelineExecutionArn")
 
-    def left_to_stop(self) -> StartRecord | None:
-        """Return what has to be stopped before a clear begins another start; None if there is nothing."""
-        if self.replaced is not None or self.ended:
+    def left_to_stop(self, *, is_unwatched: Callable[[str], bool]) -> StartRecord | None:
+        """Return what has to be stopped before a clear begins another start; None if there is nothing.
+
+        :param is_unwatched: returns whether an execution is running and no task watches it; called only if
+            that decides.
+        """
+        if self.replaced is not None:
             return self.replaced
+        if self.ended and not self._is_left_running(is_unwatched):
+            return None
         names = ("PipelineName", "PipelineExecutionArn")
         return replace(self, request={name: self.request[name] for name in names if name in self.request})
 
-    def was_cleared(self, witness: Witness, *, was_stopped: Callable[[Self], bool]) -> bool:
+    def was_cleared(
+        self,
+        witness: Witness,
+        *,
+        was_stopped: Callable[[Self], bool],
+        is_unwatched: Callable[[str], bool],
+    ) -> bool:
         """Return whether a user has cleared the task since then, so that a new logical start follows.
 
         A changed ``max_tries`` proves it, but a clear may leave it unchanged: Airflow sets it to the number
         of attempts so far plus the DAG's ``retries``, which may have been lowered. A higher ``clear_number``
         may come from clearing another task of the run. It counts after a success, because a task that
-        succeeded only runs again if it was cleared itself. It also counts if the attempt was killed as a
-        clear kills it, which stops its execution. Without proof the execution is kept, because stopping one
-        by mistake costs more than resuming it.
+        succeeded only runs again if it was cleared itself; but Airflow may not have heard of the success of
+        a start whose execution is running and unwatched. It also counts if the attempt was killed as a clear
+        kills it, which stops its execution. Without proof the execution is kept, because stopping one by
+        mistake costs more than resuming it.
 
         :param witness: the counters that the running attempt sees.
         :param was_stopped: returns whether the execution of a start was stopped; called only if that decides.
+        :param is_unwatched: see :meth:`left_to_stop`.
         """
         if witness.max_tries != self.witness.max_tries:
             return True
         if witness.clear_number == self.witness.clear_number:
             return False
-        return self.succeeded or (not self.ended and was_stopped(self))
+        if self.succeeded:
+            return not self._is_left_running(is_unwatched)
+        return not self.ended and was_stopped(self)
+
+    def _is_left_running(self, is_unwatched: Callable[[str], bool]) -> bool:
+        return self.pipeline_execution_arn is not None and is_unwatched(self.pipeline_execution_arn)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
+from botocore.exceptions import ClientError
 
 from sagemaker_pipelines import measures
+from sagemaker_pipelines.aws.errors import is_missing
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES, Phase, execution_phase
@@ -16,6 +18,7 @@ from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord, Witness
 from sagemaker_pipelines.task.requests import with_secrets, without_secrets
 from sagemaker_pipelines.task.resuming import resume_execution, settled_status
+from sagemaker_pipelines.task.sweeping import AirflowRuns
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,7 +72,9 @@ class StartAttempt:
         if earlier is not None and not earlier.ended:
             # Set before AWS is called: a kill during the call stops what the earlier attempts have begun.
             self.record, self.is_retry = earlier, True
-        if earlier is not None and not earlier.was_cleared(witness, was_stopped=self._was_stopped):
+        if earlier is not None and not earlier.was_cleared(
+            witness, was_stopped=self._was_stopped, is_unwatched=self._is_unwatched
+        ):
             self.is_retry = True
             self.record = earlier.save(self._context, witness=witness, ended=False, succeeded=False)
             return
@@ -87,7 +92,7 @@ class StartAttempt:
             generation=start.generation,
             request=without_secrets(request),
             witness=witness,
-            replaced=earlier.left_to_stop() if earlier is not None else None,
+            replaced=earlier and earlier.left_to_stop(is_unwatched=self._is_unwatched),
         )
         self.record, self.is_retry = record.save(self._context), False
 
@@ -186,6 +191,21 @@ class StartAttempt:
         if arn is None:
             return False
         return self._client.execution_status(arn) in STOPPED_STATUSES
+
+    def _is_unwatched(self, arn: str) -> bool:
+        """Return whether an execution is running and no task of the run watches it.
+
+        This is so if the start was cleared before the wait began, or if Airflow never heard of its success.
+        """
+        try:
+            if self._client.execution_status(arn) != EXECUTING:
+                return False
+        except ClientError as error:
+            # It was deleted with its pipeline.
+            if not is_missing(error):
+                raise
+            return False
+        return not AirflowRuns(self._context["ti"]).is_watched(LogicalStart.new(self._context), arn)
 
     def _check_resumable(self, arn: str) -> None:
         """Refuse what cannot be resumed, so that only an attempt of this start can have resumed it later."""

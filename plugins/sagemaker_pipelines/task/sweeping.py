@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _ACTIVE_RUN = ["queued", "running"]
+_WATCHING = frozenset({"running", "deferred"})
 
 
 class Finding(StrEnum):
@@ -64,6 +65,13 @@ class AirflowRuns:
         if not found and map_index < 0 and (mapped := re.fullmatch(r"(.+)_(\d+)", task)):
             found = self._pull(start, mapped[1], int(mapped[2]))
         return found
+
+    def is_watched(self, start: LogicalStart, pipeline_execution_arn: str) -> bool:
+        """Return whether a task of the start's run watches an execution now, according to its XCom."""
+        return any(
+            state in _WATCHING and pipeline_execution_arn in self.executions_of(start, task)
+            for task, state in self.task_states(start).items()
+        )
 
     def _pull(self, start: LogicalStart, task_id: str, map_index: int) -> set[str]:
         one = {"map_indexes": map_index} if map_index >= 0 else {}

@@ -83,6 +83,26 @@ def test_clearing_the_start_stops_its_execution_and_starts_another(harness: Harn
     harness.clean(dag_id, run_id)
 
 
+@pytest.mark.parametrize("dag_id", [SYNC, DEFERRED])
+def test_clearing_the_start_leaves_its_execution_to_the_wait_that_watches_it(
+    harness: Harness, dag_id: str
+) -> None:
+    run_id = waiting(harness, dag_id)
+    harness.clear(dag_id, run_id, "start")
+    harness.until(lambda: harness.statuses(run_id) == ["Executing"] * 2, "two executions")
+    harness.until(lambda: harness.tries(run_id, "start") > 1, "the cleared start")
+    harness.clean(dag_id, run_id)
+
+
+def test_clearing_the_start_stops_what_its_wait_has_left_running(harness: Harness) -> None:
+    run_id = waiting(harness, "keep_deferred")
+    fail_task(harness, "keep_deferred", run_id)
+    harness.until(lambda: "stop_on_kill is off" in harness.trigger_log(run_id), "the trigger to be killed")
+    harness.clear("keep_deferred", run_id, "start")
+    harness.until(lambda: harness.statuses(run_id) == ["Executing", "Stopping"], "two executions")
+    harness.clean("keep_deferred", run_id)
+
+
 def test_a_clear_of_another_task_and_a_sigkill_keep_the_execution(harness: Harness) -> None:
     run_id = waiting(harness, "operator_sync", "start")
     harness.clear("operator_sync", run_id, SIBLING)

@@ -24,6 +24,7 @@ from sagemaker_pipelines.sensors.pipeline import SageMakerPipelineExecutionSenso
 from sagemaker_pipelines.task.logical_start import LogicalStart
 from sagemaker_pipelines.task.records import StartRecord
 from sagemaker_pipelines.task.sweeping import AirflowRuns, Finding, Judge, RunState
+from sagemaker_pipelines.task.waiting import XCOM_EXECUTION_ARN
 from tests.unit.sagemaker_pipelines.histories_sagemaker import Execution, SageMaker, Violation
 
 DAG_ID, RUN_ID, DEPLOYMENT = "train", "run", "0123456789abcdef"
@@ -35,6 +36,7 @@ RETRIES = 2
 class Process:
     """One try of a task, or its continuation after the triggerer.
 
+    :ivar ti_id: the id of the task instance that it began with.
     :ivar at: the call, of which it is just before or after.
     :ivar sent: the generations of the starts that it has begun to send.
     :ivar is_sure: whether on_kill has found all that the process has begun.
@@ -44,6 +46,7 @@ class Process:
         self.task = task
         self.operator = operator
         self.code = code
+        self.ti_id = task.ti_id
         self.at = "begin"
         self.sent: set[str] = set()
         self.killed = False
@@ -56,6 +59,7 @@ class Process:
 class Task:
     """A task instance, as the scheduler and the database know it.
 
+    :ivar ti_id: the id of the task instance; a retry and a clear give it another one.
     :ivar marked: the generations of what a user's mark has ended, and what must not run any longer.
     """
 
@@ -63,6 +67,7 @@ class Task:
         self.task_id = task_id
         self.make = make
         self.state = "none"
+        self.ti_id = 0
         self.try_number = 0
         self.max_tries = RETRIES
         self.store: dict[str, str] = {}
@@ -78,6 +83,16 @@ class Task:
         def xcom_push(key: str, value: Any) -> None:
             world.airflow("xcom")
             self.xcom[key] = value
+            if self.task_id == WAIT and key == XCOM_EXECUTION_ARN:
+                world.handed_on.add(world.sagemaker.executions[value].generation)
+
+        def xcom_pull(*, task_ids: str, key: str, **_: Any) -> Any:
+            world.airflow("xcom")
+            return world.tasks[task_ids].xcom.get(key)
+
+        def get_task_states(**_: Any) -> dict[str, dict[str, str]]:
+            world.airflow("states")
+            return {RUN_ID: {task_id: task.state for task_id, task in world.tasks.items()}}
 
         ti = SimpleNamespace(
             dag_id=DAG_ID,
@@ -86,6 +101,8 @@ class Task:
             map_index=-1,
             max_tries=self.max_tries,
             xcom_push=xcom_push,
+            xcom_pull=xcom_pull,
+            get_task_states=get_task_states,
         )
         run = SimpleNamespace(run_type="manual", conf=None, clear_number=world.clear_number)
         return {
@@ -99,8 +116,8 @@ class Task:
 class Store:
     """The task state store: it outlives attempts and clears.
 
-    A retry and a clear give the task instance another id, and Airflow refuses the old one: an attempt that
-    was given up can neither read nor write it any longer.
+    Airflow no longer knows the id of an attempt that was retried or cleared: the attempt finds nothing there,
+    and cannot write.
     """
 
     def __init__(self, kept: dict[str, str], world: World) -> None:
@@ -109,18 +126,17 @@ class Store:
 
     def get(self, key: str, default: Any = None) -> Any:
         self.world.airflow("get")
-        self._check_id()
-        return json.loads(self.kept[key]) if key in self.kept else default
+        return json.loads(self.kept[key]) if key in self.kept and self._is_known() else default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         self.world.airflow("set")
-        self._check_id()
+        if not self._is_known():
+            raise RuntimeError("404: the task instance is not found")
         self.kept[key] = json.dumps(value)
 
-    def _check_id(self) -> None:
+    def _is_known(self) -> bool:
         process = self.world.running
-        if process is not None and self.world.runs_given_up() and process.task.state != "failed":
-            raise RuntimeError("404: the task instance is not found")
+        return process is None or process.ti_id == process.task.ti_id
 
 
 class Variables:
@@ -142,7 +158,8 @@ class World:
         self.clear_number = 0
         self.run_ended = False
         self.cleared: set[str] = set()
-        self.cleared_after_success: set[str] = set()
+        self.had_succeeded: set[str] = set()
+        self.to_replace: set[str] = set()
         self.handed_on: set[str] = set()
         self.waits_itself = waits_itself
         self.fault: str | None = None
@@ -246,7 +263,21 @@ class World:
             task.try_number += 1
             task.xcom = {}
             task.marked = set()
+        self._judge_clear(task)
         self._spawn(task, task.make(), lambda operator: operator.execute(task.context(self)))
+
+    def _judge_clear(self, task: Task) -> None:
+        """Note what a clear replaces, unless it looks as if Airflow had not heard of the start's success."""
+        record = json.loads(task.store.get(StartRecord.KEY, "{}"))
+        generation = record.get("generation")
+        if generation in self.had_succeeded and record["succeeded"]:
+            witness, status = (
+                record["witness"],
+                self.sagemaker.executions[record["pipeline_execution_arn"]].status,
+            )
+            has_ended = witness["clear_number"] != self.clear_number and status != "Executing"
+            is_proven = witness["max_tries"] != task.max_tries or has_ended
+            (self.to_replace.add if is_proven else self.to_replace.discard)(generation)
 
     def fire(self, task: Task, kind: str = "ended") -> None:
         """Let the trigger see the execution's end, or give up, and the task go on."""
@@ -261,9 +292,15 @@ class World:
         self._spawn(task, task.make(), lambda operator: operator.execute_complete(task.context(self), event))
 
     def _spawn(self, task: Task, operator: Any, code: Callable[[Any], Any]) -> None:
+        def run() -> Any:
+            answer = code(operator)
+            # Airflow has yet to hear of it.
+            self.airflow("return")
+            return answer
+
         operator.__dict__["hook"] = self.sagemaker
         task.state = "running"
-        task.process = Process(task, operator, greenlet.greenlet(lambda: code(operator)))
+        task.process = Process(task, operator, greenlet.greenlet(run))
         self.processes.append(task.process)
 
     def advance(self, process: Process, fault: str | None = None) -> None:
@@ -303,13 +340,14 @@ class World:
             return
         if state == "success":
             task.xcom["return_value"] = answer
-            if task.task_id == START and not self.waits_itself:
-                self.handed_on.update(self._generation_of(task))
         task.state = self._after_failure(task) if state == "retry" else state
 
     @staticmethod
     def _after_failure(task: Task) -> str:
-        return "up_for_retry" if task.try_number <= task.max_tries else "failed"
+        if task.try_number > task.max_tries:
+            return "failed"
+        task.ti_id += 1
+        return "up_for_retry"
 
     def lose(self, process: Process) -> None:
         """Kill a process with SIGKILL; Airflow notices by its heartbeat."""
@@ -348,7 +386,7 @@ class World:
         if task.task_id == START:
             self.cleared.update(self._generations_of(task))
             if task.state == "success" and "return_value" in task.xcom:
-                self.cleared_after_success.update(self._generation_of(task))
+                self.had_succeeded.update(self._generation_of(task))
         self.clear_number += 1
         later = [self.tasks[WAIT]] if task.task_id == START and WAIT in self.tasks else []
         for cleared in [task, *later]:
@@ -356,6 +394,7 @@ class World:
 
     def _clear(self, task: Task, retries: int) -> None:
         task.marked = set()
+        task.ti_id += 1
         if task.process is not None:
             process = task.process
             self.kill(process)
@@ -448,7 +487,7 @@ class World:
             generations = self._generation_of(start)
             if [begun[generation] for generation in generations] != [1]:
                 raise Violation(f"the start has succeeded, and has begun {begun}")
-            if self.cleared_after_success.intersection(generations):
+            if self.to_replace.intersection(generations):
                 raise Violation("the start had succeeded, was cleared, and returns its old execution")
 
     def _check_alone(self, process: Process) -> None:

@@ -110,7 +110,11 @@ def gated_definition() -> dict[str, Any]:
 
 
 class TaskInstance:
-    """The part of a task instance that operators use."""
+    """The part of a task instance that operators use.
+
+    :param wait: the state of the task ``wait`` of the same run.
+    :param watches: the execution that this task has named.
+    """
 
     dag_id = "train"
     run_id = "manual__2026-11-23T07:00:00+00:00"
@@ -118,8 +122,17 @@ class TaskInstance:
     map_index = -1
     max_tries = 2
 
-    def __init__(self) -> None:
+    def __init__(self, *, wait: str | None = None, watches: str | None = None) -> None:
         self.pushed: dict[str, Any] = {}
+        self.states = {self.task_id: "running", "wait": wait}
+        self.watches = watches
+
+    def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str | None]]:
+        assert (dag_id, run_ids) == (self.dag_id, [self.run_id])
+        return {self.run_id: self.states}
+
+    def xcom_pull(self, *, task_ids: str, dag_id: str, run_id: str, key: str, map_indexes: Any = None) -> Any:
+        return self.watches if (task_ids, key) == ("wait", "pipeline_execution_arn") else None
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value

@@ -279,15 +279,31 @@ def test_two_tries_that_overlap_share_one_execution(endpoint: Endpoint, store: T
 )
 def test_a_clear_is_a_new_start(endpoint: Endpoint, store: TaskStateStore, changes: dict[str, Any]) -> None:
     first = start(endpoint).execute(context_of(store))
+    endpoint.end("Succeeded")
     second = start(endpoint).execute(context_of(store, **changes))
     assert first != second
 
 
-def test_a_clear_after_retries_was_lowered_is_a_new_start(endpoint: Endpoint, store: TaskStateStore) -> None:
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_clear_after_retries_was_lowered_is_a_new_start(
+    endpoint: Endpoint, store: TaskStateStore, has_ended: bool
+) -> None:
     """Airflow sets max_tries to the tries so far and the DAG's retries: 2 before, and 1 + 1 after."""
     first = start(endpoint).execute(context_of(store, max_tries=2))
-    second = start(endpoint).execute(context_of(store, max_tries=2, clear_number=1))
+    if has_ended:
+        endpoint.end("Succeeded")
+    ti = TaskInstance(wait="deferred", watches=first)
+    second = start(endpoint).execute(context_of(store, max_tries=2, clear_number=1, ti=ti))
     assert first != second
+
+
+def test_a_siblings_clear_and_a_success_that_airflow_never_heard_of_keep_the_execution(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    """The worker is lost between the start's last words and Airflow's answer, and another task is cleared."""
+    first = start(endpoint).execute(context_of(store))
+    assert start(endpoint).execute(context_of(store, clear_number=1)) == first
+    assert [item["status"] for item in endpoint.executions.values()] == ["Executing"]
 
 
 def test_a_clear_of_the_running_task_stops_its_execution_and_starts_anew(
@@ -585,21 +601,59 @@ def test_nothing_is_started_beside_what_cannot_be_stopped(
 def test_a_kill_of_a_cleared_start_leaves_its_old_execution_to_the_wait(
     endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start(endpoint).execute(context_of(store))
+    first = start(endpoint).execute(context_of(store))
     task = start(endpoint)
     monkeypatch.setattr(endpoint, "deployed_definition", killed)
     with pytest.raises(Killed):
-        task.execute(context_of(store, max_tries=3))
+        task.execute(context_of(store, max_tries=3, ti=TaskInstance(wait="running", watches=first)))
     task.on_kill()
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
 
 
-def test_a_clear_of_a_start_that_had_ended_leaves_its_execution_to_the_wait(
-    endpoint: Endpoint, store: TaskStateStore
+@pytest.mark.parametrize("wait", ["running", "deferred"])
+def test_a_clear_of_a_start_leaves_its_execution_to_the_wait_that_watches_it(
+    endpoint: Endpoint, store: TaskStateStore, wait: str
 ) -> None:
-    start(endpoint).execute(context_of(store))
-    start(endpoint).execute(context_of(store, max_tries=3))
+    """Only the start was cleared, without the tasks after it."""
+    first = start(endpoint).execute(context_of(store))
+    start(endpoint).execute(context_of(store, max_tries=3, ti=TaskInstance(wait=wait, watches=first)))
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
+
+
+@pytest.mark.parametrize(
+    ("wait", "watches"),
+    [
+        (None, None),
+        ("scheduled", None),
+        ("deferred", f"{PIPELINE_ARN}/execution/of-another-start"),
+        # Its kill could not stop it, or it could not be watched.
+        (None, f"{PIPELINE_ARN}/execution/{0:012}"),
+        ("failed", f"{PIPELINE_ARN}/execution/{0:012}"),
+    ],
+)
+def test_a_clear_of_a_start_stops_what_no_task_watches(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    monkeypatch: pytest.MonkeyPatch,
+    wait: str | None,
+    watches: str | None,
+) -> None:
+    """It was cleared before the wait began, or it is failed because Airflow never heard of its success."""
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    start(endpoint).execute(context_of(store))
+    start(endpoint).execute(context_of(store, max_tries=3, ti=TaskInstance(wait=wait, watches=watches)))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+
+
+def test_a_start_whose_execution_was_deleted_can_be_cleared(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(pipeline_execution_arn: str) -> dict[str, Any]:
+        raise ClientError({"Error": {"Code": "ResourceNotFound", "Message": "no"}}, "describe")
+
+    first = start(endpoint).execute(context_of(store))
+    monkeypatch.setattr(endpoint, "describe_execution", missing)
+    assert start(endpoint).execute(context_of(store, max_tries=3)) != first
 
 
 def test_a_re_created_run_and_a_reset_database_do_not_attach(endpoint: Endpoint) -> None:

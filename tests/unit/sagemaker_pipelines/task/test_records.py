@@ -66,21 +66,25 @@ def test_a_users_clear_is_told_from_a_retry_and_from_a_siblings_clear(
 ) -> None:
     witness = Witness(max_tries=max_tries, clear_number=clear_number)
     record = replace(RECORD, ended=ended)
-    assert record.was_cleared(witness, was_stopped=lambda _: stopped) is cleared
+    was_cleared = record.was_cleared(witness, was_stopped=lambda _: stopped, is_unwatched=lambda _: False)
+    assert was_cleared is cleared
 
 
 def test_after_a_success_a_raised_clear_number_is_a_clear_of_this_task() -> None:
-    record = replace(RECORD, ended=True, succeeded=True)
-    for clear_number, cleared in ((1, False), (2, True)):
+    record = replace(RECORD, ended=True, succeeded=True, pipeline_execution_arn=ARN)
+    for clear_number, unwatched, cleared in ((1, False, False), (2, False, True), (2, True, False)):
         witness = Witness(max_tries=2, clear_number=clear_number)
-        assert record.was_cleared(witness, was_stopped=lambda _: False) is cleared
+        was_cleared = record.was_cleared(
+            witness, was_stopped=lambda _: False, is_unwatched={ARN: unwatched}.__getitem__
+        )
+        assert was_cleared is cleared
 
 
 @given(st.booleans(), st.integers(0, 9), st.integers(0, 9))
 def test_the_same_witness_is_never_a_clear(ended: bool, max_tries: int, clear_number: int) -> None:
     witness = Witness(max_tries=max_tries, clear_number=clear_number)
     record = replace(RECORD, ended=ended, witness=witness)
-    assert not record.was_cleared(witness, was_stopped=lambda _: True)
+    assert not record.was_cleared(witness, was_stopped=lambda _: True, is_unwatched=lambda _: True)
 
 
 @pytest.mark.parametrize(
