@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import StackSettings
 
 RUNS = int(os.environ.get("BENCH_BACKFILL_RUNS", "30"))

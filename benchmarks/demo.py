@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sagemaker_local_runtime.images.ports import free_port
 from stack.demo import TRAIN
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 
 DEMO_GOAL_SECONDS = 42

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import StackSettings
 
 EXECUTIONS = int(os.environ.get("BENCH_MIRRORED", "20"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -188,18 +187,6 @@ def require_free_port(port: int, name: str) -> None:
                 f"{name} needs port {port}, but {_owner(port)} listens on it. Stop that program, or choose "
                 f"other ports: `make up AIRFLOW_PORT=8081 RUNTIME_PORT=4567`."
             ) from None
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on.
-
-    It may be bound much later, so it is none of those that Linux gives to connections (32768 and above).
-    """
-    while True:
-        port = 10_000 + secrets.randbelow(22_768)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def _owner(port: int) -> str:

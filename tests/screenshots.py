@@ -17,13 +17,13 @@ from urllib.parse import urlencode
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_pipelines.airflow_client import AirflowClient
 from sagemaker_pipelines.aws.view import Progress
 from sagemaker_pipelines.page.app import PREFIX
 from stack.demo import PAGE, TRAIN, demo
 from stack.demo_champion import DAG, GENERATIONS, QUESTION, ChampionDemo, Generation, demo_champion
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.run import run as run_abalone
 from stack.settings import ROOT, StackSettings
 from tests.e2e.month.month import BAD_DAY, month_runs

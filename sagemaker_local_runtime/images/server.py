@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from http.client import HTTPConnection, HTTPException
 
 from sagemaker_local_runtime.images.exceptions import ModelError, UserInputError
 from sagemaker_local_runtime.images.handler import Handler, Response
+from sagemaker_local_runtime.images.ports import free_port
 
 _START_SECONDS = 120.0
 _ANSWER_SECONDS = 600.0
@@ -28,7 +28,7 @@ def start_server(command: Sequence[str]) -> Handler:
     :param command: the command of the image; ``{port}`` is replaced by the port to listen on.
     :raises ModelError: it ended, or does not answer in time.
     """
-    port = _free_port()
+    port = free_port()
     words = [word.replace("{port}", str(port)) for word in command]
     # The name by which AWS's toolkits read a port that is not 8080.
     process = subprocess.Popen(words, env={**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port)})
@@ -73,10 +73,3 @@ def _is_healthy(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -13,7 +13,7 @@ import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from stack.processes import free_port
+from sagemaker_local_runtime.images.ports import free_port
 from stack.settings import ROOT
 from tests.compose import Service, services, variables
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_pipelines.airflow_client import AirflowClient
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.project.conftest import Airflow, Run
 from tests.waiting import PATIENT, patiently, until

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from stack.package import DISTRIBUTIONS, build_wheel
-from stack.processes import free_port
 from stack.settings import ROOT
 from tests.documents import blocks
 

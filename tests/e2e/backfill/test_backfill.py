@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from stack.airflow_env import aws_connection
 from stack.bootstrap import DATA_FILE, split_data
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.backfill.light import SCRIPT, light_definition
 from tests.waiting import GENEROUS_SECONDS, PATIENT, patiently, until

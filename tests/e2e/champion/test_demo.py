@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from stack.processes import free_port
+from sagemaker_local_runtime.images.ports import free_port
 from stack.settings import ROOT
 from tests.documents import read
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import psutil
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
-from stack.processes import ProcessSpec, free_port
+from stack.processes import ProcessSpec
 from stack.settings import StackSettings
 from tests.waiting import GENEROUS_SECONDS, patiently, until
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.crash.harness import ENDED, SOON, Harness
 from tests.waiting import PATIENT

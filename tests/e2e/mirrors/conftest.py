@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import StackSettings
 from tests.e2e.crash.harness import ENDED, SOON, Harness
 from tests.e2e.mirrors import step_types

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_pipelines.page.app import PREFIX
 from stack.demo import TRAIN
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import StackSettings
 from tests.e2e.month import shown
 from tests.e2e.month.month import BAD_DAY, DAYS, PARTS, month_runs

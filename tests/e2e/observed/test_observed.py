@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.bootstrap import upload
 from stack.lifecycle import Stack
-from stack.processes import free_port
 from stack.settings import StackSettings
 from tests.e2e.project.conftest import BAD_ROW, Airflow, Run
 from tests.unit.sagemaker_pipelines.statsd_server import StatsdServer

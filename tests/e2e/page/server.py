@@ -9,8 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from sagemaker_local_runtime.images.ports import free_port
 from stack.airflow_env import airflow_environment
-from stack.processes import ProcessSpec, ProcessTable, free_port
+from stack.processes import ProcessSpec, ProcessTable
 from stack.settings import ROOT, StackSettings
 from tests.e2e.page.access import OUTSIDER
 from tests.waiting import GENEROUS_SECONDS

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_pipelines.exceptions import AirflowRequestError
 from stack.airflow_env import airflow_environment, aws_connection
 from stack.bootstrap import create_notifications, upload
 from stack.lifecycle import Stack
 from stack.notifications import receive
-from stack.processes import free_port
 from stack.settings import StackSettings
 from tests.waiting import GENEROUS_SECONDS, PATIENT, RUN_SECONDS, until
 

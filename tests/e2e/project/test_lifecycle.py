@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from stack.exceptions import PortInUseError, ProcessDiedError
 from stack.lifecycle import ALL_PROCESSES, RUNTIME, Stack
-from stack.processes import free_port
 from stack.settings import ROOT, StackSettings
 from tests.e2e.project.conftest import Airflow
 from tests.waiting import GENEROUS_SECONDS, until

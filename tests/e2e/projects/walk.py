@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from stack.processes import free_port
+from sagemaker_local_runtime.images.ports import free_port
 from stack.settings import ROOT
 from tests.documents import blocks
 

@@ -20,13 +20,13 @@ from sagemaker_local_runtime.engine.steps import EXECUTORS
 from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.faults import Fault
 from sagemaker_local_runtime.images.catalog import Catalog
+from sagemaker_local_runtime.images.ports import free_port
 from sagemaker_local_runtime.service_model import service_model
 from sagemaker_local_runtime.stubs.declaration import read_stubs
 from sagemaker_local_runtime.support import PARTIAL_ACTIONS, PARTIAL_STEPS, compared, tables, update
 from sagemaker_local_runtime.testing_client import Endpoint
 from sagemaker_pipelines.aws.answers import expected_answers
 from stack.bootstrap import DATA_FILE, split_data
-from stack.processes import free_port
 from stack.settings import ROOT
 from tests.documents import blocks
 from tests.waiting import RUN_SECONDS

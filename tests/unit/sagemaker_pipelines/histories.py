@@ -459,12 +459,11 @@ class World:
                 item.status = "Stopped"
 
     def forget_tokens(self) -> None:
-        """Let SageMaker forget all tokens but those of calls that are on their way: it remembers minutes."""
+        """Let SageMaker forget all tokens but those of starts between their last look and their call."""
         on_their_way = {
-            generation
+            process.operator._attempt.record.generation
             for process in self.processes
-            if process.at == "before start"
-            for generation in process.sent
+            if process.at in ("after find", "before start")
         }
         for token, arn in list(self.sagemaker.tokens.items()):
             if self.sagemaker.executions[arn].generation not in on_their_way:

@@ -7,7 +7,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer  # noqa: TID253 - these tests are about AWS services
 
-from stack.processes import free_port
+from sagemaker_local_runtime.images.ports import free_port
 from stack.settings import StackSettings
 from tests.waiting import GENEROUS_SECONDS
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sagemaker_local_runtime.images.ports import free_port
 from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
-from stack.processes import ProcessSpec, ProcessTable, free_port, require_free_port
+from stack.processes import ProcessSpec, ProcessTable, require_free_port
 from tests.waiting import GENEROUS_SECONDS, until
 
 SLEEP = "import time; print('awake', flush=True); time.sleep(3600)"
