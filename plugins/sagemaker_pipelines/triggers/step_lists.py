@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
@@ -43,7 +44,7 @@ class StepLists:
         self._waits: list[Wait] = []
         self._listed: dict[str, float] = {}
         self._steps: dict[str, list[Step]] = {}
-        self._last_log = 0.0
+        self._last_log = -math.inf
         self._changed = asyncio.Event()
         self._hook: SageMakerPipelineHook | None = None
         # Of each execution whose list failed: how often in a row, and when to try again.

@@ -14,7 +14,7 @@ import pytest
 from sagemaker_pipelines.aws import pacing
 from sagemaker_pipelines.aws.client import PAGE_SIZE
 from sagemaker_pipelines.aws.steps import Step
-from sagemaker_pipelines.triggers import poller
+from sagemaker_pipelines.triggers import poller, step_lists
 from sagemaker_pipelines.triggers.pipeline import SageMakerPipelineExecutionTrigger
 from sagemaker_pipelines.triggers.waits import Wait
 from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
@@ -102,7 +102,10 @@ def pollers() -> list[poller.ExecutionPoller]:
     return list(poller._POLLERS.get(asyncio.get_running_loop(), {}).values())
 
 
-def test_250_waits_are_three_pages_a_look_and_each_hears_of_its_own_end() -> None:
+def test_250_waits_are_three_pages_a_look_and_each_hears_of_its_own_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(step_lists, "SECONDS_PER_LOG", 3600.0)
     account = Account(250)
 
     async def scenario() -> list[dict[str, Any]]:
@@ -117,7 +120,7 @@ def test_250_waits_are_three_pages_a_look_and_each_hears_of_its_own_end() -> Non
     assert [event["status"] for event in events] == ["Succeeded", "Failed"] * 125
     assert account.calls.count("describe") == 0
     assert account.calls.count("list") == 3 * len(account.filters)
-    # One step list in ten seconds, whoever waits.
+    # One step list in the interval, whoever waits.
     assert account.calls.count("steps") == 1
 
 
