@@ -92,6 +92,7 @@ def test_a_start_is_counted_once_and_a_clear_again(statsd: StatsdServer) -> None
     endpoint, store = Endpoint(), TaskStateStore()
     for clear_number in (0, 0, 1):
         start(endpoint).execute(context_of(store, max_tries=clear_number, clear_number=clear_number))
+        endpoint.end("Succeeded")
     assert len(endpoint.executions) == 2
     assert statsd.lines() == [f"starts,{TAG}:1|c"] * 2
 
