@@ -109,7 +109,7 @@ class StartAttempt:
             return
         arn = replaced.pipeline_execution_arn or replaced.request.get("PipelineExecutionArn")
         arn = arn or self.find(replaced)
-        if arn is not None:
+        if arn is not None and self._is_left_running(arn):
             self._log.info("This start replaces %s", arn)
             stopped = stop_execution(self._client.sagemaker, arn, seconds=STOP_SECONDS, log=self._log)
             if not stopped and self._client.execution_status(arn) == EXECUTING:
@@ -193,19 +193,31 @@ class StartAttempt:
         return self._client.execution_status(arn) in STOPPED_STATUSES
 
     def _is_unwatched(self, arn: str) -> bool:
-        """Return whether an execution is running and no task of the run watches it.
+        """Return whether an execution was left running and no task of the run watches it.
 
         This is so if the start was cleared before the wait began, or if Airflow never heard of its success.
         """
+        if not self._is_left_running(arn):
+            return False
+        return not AirflowRuns(self._context["ti"]).is_watched(LogicalStart.new(self._context), arn)
+
+    def _is_left_running(self, arn: str) -> bool:
+        """Return whether an execution is running, and no other run has resumed it in the meantime."""
         try:
-            if self._client.execution_status(arn) != EXECUTING:
-                return False
+            described = self._client.describe_execution(arn)
         except ClientError as error:
             # It was deleted with its pipeline.
             if not is_missing(error):
                 raise
             return False
-        return not AirflowRuns(self._context["ti"]).is_watched(LogicalStart.new(self._context), arn)
+        if described["PipelineExecutionStatus"] != EXECUTING:
+            return False
+        owner = LogicalStart.parse(described.get("PipelineExecutionDescription"))
+        ti = self._context["ti"]
+        if owner is None or (owner.dag_id, owner.run_id) == (ti.dag_id, ti.run_id):
+            return True
+        self._log.info("%s belongs to the run %s of %s, which has resumed it", arn, owner.run_id, owner.dag_id)
+        return False
 
     def _check_resumable(self, arn: str) -> None:
         """Refuse what cannot be resumed, so that only an attempt of this start can have resumed it later."""

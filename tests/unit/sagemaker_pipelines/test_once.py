@@ -645,6 +645,28 @@ def test_a_clear_of_a_start_stops_what_no_task_watches(
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
 
 
+@pytest.mark.parametrize("waits_itself", [False, True])
+def test_a_clear_of_a_start_leaves_its_execution_to_the_run_that_has_resumed_it(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    another_run: TaskInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    waits_itself: bool,
+) -> None:
+    """The run has failed, another run resumes its execution, and only then the failed run is cleared."""
+    if waits_itself:
+        with pytest.raises(TaskDeferred):
+            start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store))
+    else:
+        start(endpoint).execute(context_of(store))
+    endpoint.end("Failed")
+    source = next(iter(endpoint.executions))
+    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    assert start(endpoint).execute(context_of(store, max_tries=3)) != source
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
+
+
 def test_a_start_whose_execution_was_deleted_can_be_cleared(
     endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
