@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +168,13 @@ class StartAttempt:
 
         :param sagemaker: a boto3 client of SageMaker.
         """
+        arn = self._begun_when_killed(sagemaker)
+        if arn is None:
+            return None
+        described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        return arn if self._is_of_this_run(described) else None
+
+    def _begun_when_killed(self, sagemaker: Any) -> str | None:
         if self.record is None:
             return None
         # Nothing is sent for a start while another execution has yet to be stopped for it.
@@ -210,13 +217,15 @@ class StartAttempt:
             if not is_missing(error):
                 raise
             return False
-        if described["PipelineExecutionStatus"] != EXECUTING:
-            return False
+        return described["PipelineExecutionStatus"] == EXECUTING and self._is_of_this_run(described)
+
+    def _is_of_this_run(self, described: Mapping[str, Any]) -> bool:
+        """Return whether an execution belongs to this run: a run that resumes one becomes its owner."""
         owner = LogicalStart.parse(described.get("PipelineExecutionDescription"))
         ti = self._context["ti"]
         if owner is None or (owner.dag_id, owner.run_id) == (ti.dag_id, ti.run_id):
             return True
-        self._log.info("%s belongs to the run %s of %s, which has resumed it", arn, owner.run_id, owner.dag_id)
+        self._log.info("The execution belongs to the run %s of %s by now", owner.run_id, owner.dag_id)
         return False
 
     def _check_resumable(self, arn: str) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,26 @@ DAG_ID, RUN_ID, DEPLOYMENT = "train", "run", "0123456789abcdef"
 START, WAIT = "start", "wait"
 ENDED = ("success", "failed")
 RETRIES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the tasks of a run are declared.
+
+    :param waits_itself: whether the start waits for completion.
+    :param deferrable: whether the task that waits is deferred.
+    :param resumes: whether the start resumes what a run before has begun.
+    :param start_stops: ``stop_on_kill`` of the start.
+    :param wait_stops: ``stop_on_kill`` of the wait.
+    :param resume_on_retry: of both.
+    """
+
+    waits_itself: bool
+    deferrable: bool
+    resumes: bool = False
+    start_stops: bool = True
+    wait_stops: bool = True
+    resume_on_retry: bool = True
 
 
 class Process:
@@ -147,13 +168,10 @@ class Variables:
 
 
 class World:
-    """One DAG run with its start and, unless the start waits itself, a task that waits.
+    """One DAG run with its start and, unless the start waits itself, a task that waits."""
 
-    :param waits_itself: whether the start waits for completion.
-    :param deferrable: whether the task that waits is deferred.
-    """
-
-    def __init__(self, *, waits_itself: bool, deferrable: bool) -> None:
+    def __init__(self, options: Options) -> None:
+        self.options = options
         self.now = 0.0
         self.clear_number = 0
         self.run_ended = False
@@ -161,30 +179,39 @@ class World:
         self.had_succeeded: set[str] = set()
         self.to_replace: set[str] = set()
         self.handed_on: set[str] = set()
-        self.waits_itself = waits_itself
         self.fault: str | None = None
         self.closed = False
         self.processes: list[Process] = []
         self.sagemaker = SageMaker(self)
         self.running: Process | None = None
+        self.source = self.sagemaker.begin_elsewhere() if options.resumes else None
 
         def start() -> Any:
             return SageMakerStartPipelineExecutionOperator(
                 task_id=START,
                 pipeline_name="dev-gated",
                 check_interval=1,
-                wait_for_completion=waits_itself,
-                deferrable=waits_itself and deferrable,
+                source_execution_arn=self.source,
+                wait_for_completion=options.waits_itself,
+                deferrable=options.waits_itself and options.deferrable,
+                stop_on_kill=options.start_stops,
+                resume_on_retry=options.resume_on_retry,
             )
 
         def wait() -> Any:
-            arn = self.tasks[START].xcom["return_value"]
+            # A template without a value; the start may be cleared while the wait is deferred.
+            arn = self.tasks[START].xcom.get("return_value", "None")
             return SageMakerPipelineExecutionSensor(
-                task_id=WAIT, pipeline_exec_arn=arn, poke_interval=1, deferrable=deferrable
+                task_id=WAIT,
+                pipeline_exec_arn=arn,
+                poke_interval=1,
+                deferrable=options.deferrable,
+                stop_on_kill=options.wait_stops,
+                resume_on_retry=options.resume_on_retry,
             )
 
         self.tasks = {START: Task(START, start)}
-        if not waits_itself:
+        if not options.waits_itself:
             self.tasks[WAIT] = Task(WAIT, wait)
         self._patches = self._patched()
         for item in self._patches:
@@ -253,7 +280,7 @@ class World:
 
     def owns_a_kill(self, execution: Execution) -> bool:
         """Return whether a user has cleared the execution's start, or its run has ended."""
-        return self.run_ended or execution.generation in self.cleared
+        return self.run_ended or self._has_begun(self.cleared, execution)
 
     # -- What Airflow does ---------------------------------------------------------------------------
 
@@ -270,7 +297,7 @@ class World:
         """Note what a clear replaces, unless it looks as if Airflow had not heard of the start's success."""
         record = json.loads(task.store.get(StartRecord.KEY, "{}"))
         generation = record.get("generation")
-        if generation in self.had_succeeded and record["succeeded"]:
+        if generation in self.had_succeeded and record["succeeded"] and self.source is None:
             witness, status = (
                 record["witness"],
                 self.sagemaker.executions[record["pipeline_execution_arn"]].status,
@@ -378,17 +405,18 @@ class World:
         self.kill(process)
         self.give_up(process)
 
-    def clear(self, task: Task, retries: int = RETRIES) -> None:
-        """Clear a task as a user does, and with it what follows it.
+    def clear(self, task: Task, retries: int = RETRIES, *, downstream: bool = True) -> None:
+        """Clear a task as a user does.
 
         :param retries: of the DAG as it is by now.
+        :param downstream: whether what follows it is cleared as well.
         """
-        if task.task_id == START:
+        if task.task_id == START and self.options.start_stops:
             self.cleared.update(self._generations_of(task))
-            if task.state == "success" and "return_value" in task.xcom:
-                self.had_succeeded.update(self._generation_of(task))
+        if task.task_id == START and task.state == "success" and "return_value" in task.xcom:
+            self.had_succeeded.update(self._generation_of(task))
         self.clear_number += 1
-        later = [self.tasks[WAIT]] if task.task_id == START and WAIT in self.tasks else []
+        later = [self.tasks[WAIT]] if downstream and task.task_id == START and WAIT in self.tasks else []
         for cleared in [task, *later]:
             self._clear(cleared, retries)
 
@@ -406,20 +434,22 @@ class World:
 
     def mark(self, task: Task, state: str) -> None:
         """Mark a task as failed or successful, as a user does."""
-        is_sure = task.process is None
+        # Nothing is told to what does not run.
+        is_sure = task.deferral is not None
         if task.process is not None:
             self.kill(task.process)
             is_sure = task.process.is_sure
             task.process = None
         self.kill_trigger(task, state)
         task.state = state
-        if is_sure:
+        if is_sure and self._stops(task):
             task.marked = self._generations_of(task) | self._watched_by(task)
 
+    def _stops(self, task: Task) -> bool:
+        return self.options.start_stops if task.task_id == START else self.options.wait_stops
+
     def _watched_by(self, task: Task) -> set[str]:
-        if task.task_id != WAIT:
-            return set()
-        arn = self.tasks[START].xcom.get("return_value")
+        arn = task.xcom.get(XCOM_EXECUTION_ARN)
         return {item.generation for item in self.sagemaker.executions.values() if item.arn == arn}
 
     def kill_trigger(self, task: Task, new_state: str) -> None:
@@ -444,10 +474,16 @@ class World:
             asyncio.run(trigger.on_kill())
 
     def _ask_for_stop(self, arn: str | None, task: Task) -> None:
+        if not self._stops(task):
+            return
         generations = self._generations_of(task)
         for item in self.sagemaker.executions.values():
-            if item.arn == arn or item.generation in generations:
+            if item.arn == arn or (not item.is_elsewhere and self._has_begun(generations, item)):
                 item.may_stop = True
+
+    def _has_begun(self, generations: set[str], item: Execution) -> bool:
+        """Return whether an execution is that of a start, begun or resumed."""
+        return item.generation in generations or (bool(generations) and item.arn == self.source)
 
     # -- What SageMaker and people do ----------------------------------------------------------------
 
@@ -483,6 +519,10 @@ class World:
             raise Violation(f"a start has begun more than one execution: {begun}")
         start = self.tasks[START]
         if start.state == "success" and "return_value" in start.xcom:
+            if self.source is not None:
+                if start.xcom["return_value"] != self.source or not self.sagemaker.resumed_by:
+                    raise Violation("the start has succeeded, and has not resumed its source")
+                return
             generations = self._generation_of(start)
             if [begun[generation] for generation in generations] != [1]:
                 raise Violation(f"the start has succeeded, and has begun {begun}")
@@ -496,13 +536,15 @@ class World:
         for item in self.sagemaker.executions.values():
             if item.status != "Executing" or item.by_given_up or item.generation in self.handed_on:
                 continue
+            if item.is_elsewhere or not self.options.start_stops:
+                continue
             if item.generation not in process.sent:
                 raise Violation(f"{process} starts an execution beside {item}")
 
     def check_marks(self) -> None:
         """Check that what a user has marked has come to its end, once all processes are gone."""
         for item in self.sagemaker.executions.values():
-            if item.status == "Executing" and not item.by_given_up:
+            if item.status == "Executing" and not item.by_given_up and not item.is_elsewhere:
                 for task in self.tasks.values():
                     if item.generation in task.marked:
                         raise Violation(f"{task} was marked, and {item} runs on")
@@ -515,7 +557,7 @@ class World:
         self.run_ended = True
         judge = Judge(Runs(self), airflow_id=DEPLOYMENT)
         for item in self.sagemaker.executions.values():
-            if item.status != "Executing":
+            if item.status != "Executing" or item.is_elsewhere:
                 continue
             start = LogicalStart.parse(item.description)
             finding = start and judge.judge(item.arn, start)[0]

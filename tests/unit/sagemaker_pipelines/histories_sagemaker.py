@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from tests.unit.sagemaker_pipelines.histories import World
 
 #: What SageMaker may answer instead, by the name of the fault.
-FAULTS = {"throttled": "ThrottlingException", "denied": "AccessDeniedException"}
+FAULTS = {
+    "throttled": "ThrottlingException",
+    "denied": "AccessDeniedException",
+    "full": "ResourceLimitExceeded",
+}
+ANOTHER_RUN = "another-run"
 
 
 class Violation(AssertionError):
@@ -43,6 +48,12 @@ class Execution:
     may_stop: bool = False
     by_given_up: bool = False
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it belongs to another run, which has begun it or has resumed it last."""
+        start = LogicalStart.parse(self.description)
+        return start is not None and start.run_id == ANOTHER_RUN
+
 
 def error_of(code: str, name: str) -> ClientError:
     """Return AWS's error of a call."""
@@ -63,7 +74,8 @@ class SageMaker(StandIn):
 
     @contextmanager
     def call(self, name: str) -> Iterator[None]:
-        fault = self.world.take_fault("lost", *FAULTS)
+        begins = name in ("start", "retry")
+        fault = self.world.take_fault("lost", *(code for code in FAULTS if begins or code != "full"))
         if fault in FAULTS:
             raise error_of(FAULTS[fault], name)
         self.world.pause(f"before {name}")
@@ -71,6 +83,27 @@ class SageMaker(StandIn):
         self.world.pause(f"after {name}")
         if fault == "lost":
             raise ReadTimeoutError(endpoint_url="https://sagemaker")
+
+    def begin_elsewhere(self) -> str:
+        """Return the ARN of an execution that a run before has begun, and that has failed."""
+        arn, generation = f"{PIPELINE_ARN}/execution/elsewhere", "e" * 32
+        start = LogicalStart(
+            dag_id="train", run_id=ANOTHER_RUN, task_id="start", map_index=-1, generation=generation
+        )
+        self.executions[arn] = Execution(arn, start.description, generation, status="Failed")
+        return arn
+
+    def resume_elsewhere(self) -> None:
+        """Let another run resume all that has failed or was stopped."""
+        # A killed process does not live so long.
+        if any(process.killed for process in self.world.processes):
+            return
+        for item in self.executions.values():
+            start = LogicalStart.parse(item.description)
+            if start is not None and item.status in ("Failed", "Stopped"):
+                item.description = replace(start, run_id=ANOTHER_RUN).description
+                item.status, item.may_stop, item.by_given_up = "Executing", False, False
+                self.resumed_by[item.arn] = ANOTHER_RUN
 
     def start_execution(self, request: dict[str, Any]) -> str:
         with self.call("start"):
@@ -101,8 +134,11 @@ class SageMaker(StandIn):
 
     def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
         with self.call("describe"):
-            item = self.executions[pipeline_execution_arn]
-            return {"PipelineExecutionStatus": item.status, "PipelineExecutionDescription": item.description}
+            return self.describe_now(pipeline_execution_arn)
+
+    def describe_now(self, pipeline_execution_arn: str) -> dict[str, str]:
+        item = self.executions[pipeline_execution_arn]
+        return {"PipelineExecutionStatus": item.status, "PipelineExecutionDescription": item.description}
 
     def list_steps(self, pipeline_execution_arn: str) -> list[Step]:
         return []
@@ -115,6 +151,8 @@ class SageMaker(StandIn):
                 if self.resumed_by[token] != task_id:
                     raise Violation(f"{task_id} resumes nothing: SageMaker has served {token} already")
                 return
+            if not (self.world.options.resume_on_retry or item.arn == self.world.source):
+                raise Violation(f"{task_id} resumes {item}, and resume_on_retry is off")
             if item.status not in ("Failed", "Stopped"):
                 raise error_of("ValidationException", "retry")
             self.tokens[token], self.resumed_by[token] = pipeline_execution_arn, task_id
@@ -177,12 +215,13 @@ class KillClient:
         if item.status == "Executing":
             world = self.sagemaker.world
             is_killed = world.running is not None and world.running.killed
-            if not (item.may_stop or is_killed or world.owns_a_kill(item)):
+            is_ours = not item.is_elsewhere and (is_killed or world.owns_a_kill(item))
+            if not (item.may_stop or is_ours):
                 raise Violation(f"{item} is stopped, and nobody has asked for it")
             item.status = "Stopping"
 
     def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, str]:
-        return {"PipelineExecutionStatus": self.sagemaker.executions[PipelineExecutionArn].status}
+        return self.sagemaker.describe_now(PipelineExecutionArn)
 
     def list_pipeline_execution_steps(self, **_: Any) -> dict[str, Any]:
         return {"PipelineExecutionSteps": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.unit.sagemaker_pipelines.histories import ENDED, RETRIES, WAIT, Process, Task, World
+from tests.unit.sagemaker_pipelines.histories import ENDED, RETRIES, WAIT, Options, Process, Task, World
 
 # How many calls of a kill are throttled.
 BUSY = st.integers(0, 3)
@@ -28,9 +29,9 @@ class Histories(RuleBasedStateMachine):
 
     world: World
 
-    @initialize(waits_itself=st.booleans(), deferrable=st.booleans())
-    def begin_run(self, waits_itself: bool, deferrable: bool) -> None:
-        self.world = World(waits_itself=waits_itself, deferrable=deferrable)
+    @initialize(options=st.builds(Options, **{item.name: st.booleans() for item in fields(Options)}))
+    def begin_run(self, options: Options) -> None:
+        self.world = World(options)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -49,6 +50,9 @@ class Histories(RuleBasedStateMachine):
     def deferred(self) -> list[Task]:
         return [task for task in self.world.tasks.values() if task.deferral is not None]
 
+    def begun(self) -> list[Task]:
+        return [task for task in self.world.tasks.values() if task.state != "none"]
+
     def current(self) -> list[Process]:
         return [process for process in self.world.processes if process.task.process is process]
 
@@ -66,7 +70,7 @@ class Histories(RuleBasedStateMachine):
                 self.world.advance(process)
 
     @precondition(lambda self: bool(self.world.processes))
-    @rule(data=st.data(), fault=st.sampled_from(["throttled", "lost", "denied", "airflow"]))
+    @rule(data=st.data(), fault=st.sampled_from(["throttled", "lost", "denied", "full", "airflow"]))
     def a_call_fails(self, data: Any, fault: str) -> None:
         self.world.advance(data.draw(st.sampled_from(self.world.processes)), fault)
 
@@ -94,23 +98,21 @@ class Histories(RuleBasedStateMachine):
         self.world.sagemaker.busy = busy
         self.world.evict(data.draw(st.sampled_from(self.current())))
 
-    @precondition(lambda self: bool([t for t in self.world.tasks.values() if t.state != "none"]))
-    @rule(data=st.data(), busy=BUSY, retries=st.integers(0, RETRIES))
-    def a_user_clears_a_task(self, data: Any, busy: int, retries: int) -> None:
-        begun = [task for task in self.world.tasks.values() if task.state != "none"]
+    @precondition(lambda self: bool(self.begun()))
+    @rule(data=st.data(), busy=BUSY, retries=st.integers(0, RETRIES), downstream=st.booleans())
+    def a_user_clears_a_task(self, data: Any, busy: int, retries: int, downstream: bool) -> None:
         self.world.sagemaker.busy = busy
-        self.world.clear(data.draw(st.sampled_from(begun)), retries)
+        self.world.clear(data.draw(st.sampled_from(self.begun())), retries, downstream=downstream)
 
     @rule()
     def a_user_clears_another_task_of_the_run(self) -> None:
         self.world.clear_number += 1
 
-    @precondition(lambda self: bool(self.current() or self.deferred()))
+    @precondition(lambda self: bool(self.begun()))
     @rule(data=st.data(), state=st.sampled_from(ENDED), busy=BUSY)
     def a_user_marks_a_task(self, data: Any, state: str, busy: int) -> None:
         self.world.sagemaker.busy = busy
-        tasks = [process.task for process in self.current()] + self.deferred()
-        self.world.mark(data.draw(st.sampled_from(tasks)), state)
+        self.world.mark(data.draw(st.sampled_from(self.begun())), state)
 
     @precondition(lambda self: bool(self.deferred()))
     @rule(data=st.data())
@@ -144,6 +146,10 @@ class Histories(RuleBasedStateMachine):
     @rule(status=st.sampled_from(["Succeeded", "Failed", "Stopped"]))
     def executions_end(self, status: str) -> None:
         self.world.end_execution(status)
+
+    @rule()
+    def another_run_resumes(self) -> None:
+        self.world.sagemaker.resume_elsewhere()
 
     @rule()
     def somebody_stops_in_studio(self) -> None:

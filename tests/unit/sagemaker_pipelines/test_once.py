@@ -93,6 +93,9 @@ class Endpoint(StandIn):
 
     def describe_execution(self, pipeline_execution_arn: str) -> dict[str, Any]:
         self._cut("while waiting")
+        return self.describe_now(pipeline_execution_arn)
+
+    def describe_now(self, pipeline_execution_arn: str) -> dict[str, Any]:
         execution = self.executions[pipeline_execution_arn]
         description = execution.get("description", execution["request"]["PipelineExecutionDescription"])
         return {
@@ -158,7 +161,7 @@ class KillClient:
         self.endpoint.executions[PipelineExecutionArn]["status"] = "Stopped"
 
     def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, str]:
-        return {"PipelineExecutionStatus": self.endpoint.executions[PipelineExecutionArn]["status"]}
+        return self.endpoint.describe_now(PipelineExecutionArn)
 
 
 @pytest.fixture
@@ -879,6 +882,18 @@ def test_a_kill_of_a_retry_stops_what_the_first_try_resumed(
         task.execute(context_of(store))
     task.on_kill()
     assert started["status"] == "Stopped"
+
+
+def test_a_kill_of_a_start_leaves_its_source_to_the_run_that_was_faster(
+    endpoint: Endpoint, store: TaskStateStore, started: dict[str, Any], source: str, another_run: TaskInstance
+) -> None:
+    task = start(endpoint, source_execution_arn=source)
+    endpoint.cut = "before the resume"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    task.on_kill()
+    assert started["status"] == "Executing"
 
 
 def test_a_new_run_can_run_again_from_a_step_of_an_earlier_execution(endpoint: Endpoint) -> None:
