@@ -224,6 +224,8 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
             if code_of(error) != "ResourceLimitExceeded":
                 raise
             raise self._postpone(str(error)) from error
+        # A kill until here stops only what belongs to this run; from here on, what the task watches.
+        self.end_if_killed()
         self.begin_wait(context, arn, is_retry=attempt.is_retry)
         self.log.info("Execution %s", arn)
         self._show_parameters(attempt, inputs)

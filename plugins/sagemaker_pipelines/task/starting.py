@@ -232,11 +232,7 @@ class StartAttempt:
         """Refuse what cannot be resumed, so that only an attempt of this start can have resumed it later."""
         status = settled_status(self._client, arn, self._log)
         if execution_phase(status) not in _RESUMABLE:
-            raise ParameterError(
-                f"source_execution_arn is {arn}, which is {status}. Only an execution that is Failed or "
-                "Stopped can be resumed. Choose another one, or run some of its steps again with "
-                "selected_steps or from_step."
-            )
+            raise _not_resumable(arn, status)
 
     def _call(self, record: StartRecord) -> str:
         request = with_secrets(record.request, self._request_now)
@@ -249,9 +245,16 @@ class StartAttempt:
             self.is_retry = False
             return arn
         arn = str(request["PipelineExecutionArn"])
-        if not self.is_retry or execution_phase(self._client.execution_status(arn)) in _RESUMABLE:
-            token = request["ClientRequestToken"]
-            resume_execution(self._client, arn, token=token, description=self._owner(record, arn))
+        if self.is_retry:
+            described = self._client.describe_execution(arn)
+            status = described["PipelineExecutionStatus"]
+            if execution_phase(status) not in _RESUMABLE:
+                if not self._is_of_this_run(described):
+                    raise _not_resumable(arn, status)
+                # An earlier attempt has resumed it.
+                return arn
+        token = request["ClientRequestToken"]
+        resume_execution(self._client, arn, token=token, description=self._owner(record, arn))
         return arn
 
     def _request_now(self) -> dict[str, Any]:
@@ -274,6 +277,13 @@ class StartAttempt:
         if self.record is None:
             raise RuntimeError("prepare() comes first")
         return self.record
+
+
+def _not_resumable(arn: str, status: str) -> ParameterError:
+    return ParameterError(
+        f"source_execution_arn is {arn}, which is {status}. Only an execution that is Failed or Stopped can "
+        "be resumed. Choose another one, or run some of its steps again with selected_steps or from_step."
+    )
 
 
 def mark_succeeded(context: Context) -> None:

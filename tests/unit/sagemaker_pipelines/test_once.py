@@ -49,6 +49,11 @@ def denied(*_: Any, **__: Any) -> Any:
     raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "any")
 
 
+def full(*_: Any, **__: Any) -> Any:
+    """Take the place of a call that exceeds the quota."""
+    raise ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "no"}}, "any")
+
+
 class Endpoint(StandIn):
     """A model of SageMaker behind the hook's calls."""
 
@@ -894,6 +899,46 @@ def test_a_kill_of_a_start_leaves_its_source_to_the_run_that_was_faster(
     start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
     task.on_kill()
     assert started["status"] == "Executing"
+
+
+def test_a_postponed_start_does_not_attach_to_what_another_run_resumed_in_the_meantime(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    started: dict[str, Any],
+    source: str,
+    another_run: TaskInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(endpoint, "retry_execution", full)
+        with pytest.raises(AirflowRescheduleException):
+            start(endpoint, source_execution_arn=source).execute(context_of(store))
+    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    with pytest.raises(AirflowFailException, match="which is Executing"):
+        start(endpoint, source_execution_arn=source).execute(context_of(store))
+
+
+def test_a_killed_retry_of_a_start_leaves_its_execution_to_the_run_that_has_resumed_it(
+    endpoint: Endpoint, store: TaskStateStore, another_run: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on for a moment, and would come to watch the execution."""
+    endpoint.cut = "after AWS accepted it"
+    with pytest.raises(Killed):
+        start(endpoint).execute(context_of(store))
+    endpoint.end("Failed")
+    source = next(iter(endpoint.executions))
+    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    task = start(endpoint)
+
+    def killed_while_it_looks(*_: Any, sagemaker: Any = None, **__: Any) -> str:
+        if sagemaker is None:
+            task.on_kill()
+        return source
+
+    monkeypatch.setattr(endpoint, "find_execution", killed_while_it_looks)
+    with pytest.raises(AirflowException, match="has killed this attempt"):
+        task.execute(context_of(store))
+    assert endpoint.executions[source]["status"] == "Executing"
 
 
 def test_a_new_run_can_run_again_from_a_step_of_an_earlier_execution(endpoint: Endpoint) -> None:
