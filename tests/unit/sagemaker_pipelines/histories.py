@@ -104,8 +104,6 @@ class Task:
         def xcom_push(key: str, value: Any) -> None:
             world.airflow("xcom")
             self.xcom[key] = value
-            if self.task_id == WAIT and key == XCOM_EXECUTION_ARN:
-                world.handed_on.add(world.sagemaker.executions[value].generation)
 
         def xcom_pull(*, task_ids: str, key: str, **_: Any) -> Any:
             world.airflow("xcom")
@@ -113,6 +111,7 @@ class Task:
 
         def get_task_states(**_: Any) -> dict[str, dict[str, str]]:
             world.airflow("states")
+            world.left_to_wait.update(world.watched())
             return {RUN_ID: {task_id: task.state for task_id, task in world.tasks.items()}}
 
         ti = SimpleNamespace(
@@ -178,7 +177,7 @@ class World:
         self.cleared: set[str] = set()
         self.had_succeeded: set[str] = set()
         self.to_replace: set[str] = set()
-        self.handed_on: set[str] = set()
+        self.left_to_wait: set[str | None] = set()
         self.fault: str | None = None
         self.closed = False
         self.processes: list[Process] = []
@@ -534,12 +533,17 @@ class World:
         if process.task.process is not process:
             return
         for item in self.sagemaker.executions.values():
-            if item.status != "Executing" or item.by_given_up or item.generation in self.handed_on:
-                continue
-            if item.is_elsewhere or not self.options.start_stops:
+            is_left = item.by_given_up or item.is_elsewhere or not self.options.start_stops
+            if item.status != "Executing" or is_left or item.arn in self.left_to_wait | self.watched():
                 continue
             if item.generation not in process.sent:
                 raise Violation(f"{process} starts an execution beside {item}")
+
+    def watched(self) -> set[str | None]:
+        """Return the execution that the wait watches now, as Airflow shows it."""
+        wait = self.tasks.get(WAIT)
+        is_watching = wait is not None and wait.state in ("running", "deferred")
+        return {wait.xcom.get(XCOM_EXECUTION_ARN)} if wait is not None and is_watching else set()
 
     def check_marks(self) -> None:
         """Check that what a user has marked has come to its end, once all processes are gone."""
