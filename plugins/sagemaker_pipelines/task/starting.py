@@ -245,16 +245,14 @@ class StartAttempt:
             self.is_retry = False
             return arn
         arn = str(request["PipelineExecutionArn"])
-        if self.is_retry:
-            described = self._client.describe_execution(arn)
-            status = described["PipelineExecutionStatus"]
-            if execution_phase(status) not in _RESUMABLE:
-                if not self._is_of_this_run(described):
-                    raise _not_resumable(arn, status)
-                # An earlier attempt has resumed it.
-                return arn
-        token = request["ClientRequestToken"]
-        resume_execution(self._client, arn, token=token, description=self._owner(record, arn))
+        described = self._client.describe_execution(arn)
+        status = described["PipelineExecutionStatus"]
+        if execution_phase(status) in _RESUMABLE:
+            token = request["ClientRequestToken"]
+            resume_execution(self._client, arn, token=token, description=self._owner(record, described))
+        elif not (self.is_retry and self._is_of_this_run(described)):
+            # No earlier attempt has resumed it: another run was faster.
+            raise _not_resumable(arn, status)
         return arn
 
     def _request_now(self) -> dict[str, Any]:
@@ -263,14 +261,13 @@ class StartAttempt:
             raise RuntimeError("prepare() comes first")
         return self._make_request(LogicalStart.new(self._context))
 
-    def _owner(self, record: StartRecord, arn: str) -> str:
+    def _owner(self, record: StartRecord, described: Mapping[str, Any]) -> str:
         """Return the description of the execution that this start resumes.
 
         The generation stays the same, because the start that began the execution finds it by that.
         """
         own = str(record.request["PipelineExecutionDescription"])
-        described = self._client.describe_execution(arn).get("PipelineExecutionDescription")
-        known = LogicalStart.parse(described)
+        known = LogicalStart.parse(described.get("PipelineExecutionDescription"))
         return own if known is None else own.replace(record.generation, known.generation, 1)
 
     def _prepared(self) -> StartRecord:

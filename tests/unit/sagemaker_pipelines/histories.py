@@ -442,14 +442,15 @@ class World:
         self.kill_trigger(task, state)
         task.state = state
         if is_sure and self._stops(task):
-            task.marked = self._generations_of(task) | self._watched_by(task)
+            task.marked = self._generations_of(task) | self._of_executions(task)
 
     def _stops(self, task: Task) -> bool:
         return self.options.start_stops if task.task_id == START else self.options.wait_stops
 
-    def _watched_by(self, task: Task) -> set[str]:
-        arn = task.xcom.get(XCOM_EXECUTION_ARN)
-        return {item.generation for item in self.sagemaker.executions.values() if item.arn == arn}
+    def _of_executions(self, task: Task) -> set[str]:
+        """Return the generations of what a task watches or resumes, which another start may have begun."""
+        arns = {task.xcom.get(XCOM_EXECUTION_ARN), self.source if self._generations_of(task) else None}
+        return {item.generation for item in self.sagemaker.executions.values() if item.arn in arns}
 
     def kill_trigger(self, task: Task, new_state: str) -> None:
         """Let the triggerer kill the trigger of a task, which has another state by then."""
@@ -519,8 +520,8 @@ class World:
         start = self.tasks[START]
         if start.state == "success" and "return_value" in start.xcom:
             if self.source is not None:
-                if start.xcom["return_value"] != self.source or not self.sagemaker.resumed_by:
-                    raise Violation("the start has succeeded, and has not resumed its source")
+                if start.xcom["return_value"] != self.source or START not in self.sagemaker.asked_to_resume:
+                    raise Violation("the start has succeeded, and has never tried to resume its source")
                 return
             generations = self._generation_of(start)
             if [begun[generation] for generation in generations] != [1]:

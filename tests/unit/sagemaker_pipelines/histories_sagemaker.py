@@ -69,6 +69,7 @@ class SageMaker(StandIn):
         self.executions: dict[str, Execution] = {}
         self.tokens: dict[str, str] = {}
         self.resumed_by: dict[str, str] = {}
+        self.asked_to_resume: set[str] = set()
         self.refuses_stops = False
         self.busy = 0
 
@@ -95,15 +96,14 @@ class SageMaker(StandIn):
 
     def resume_elsewhere(self) -> None:
         """Let another run resume all that has failed or was stopped."""
-        # A killed process does not live so long.
-        if any(process.killed for process in self.world.processes):
+        # A killed process does not live so long, and a resume follows its last look at once.
+        if any(process.killed or process.at == "after describe" for process in self.world.processes):
             return
         for item in self.executions.values():
             start = LogicalStart.parse(item.description)
             if start is not None and item.status in ("Failed", "Stopped"):
                 item.description = replace(start, run_id=ANOTHER_RUN).description
                 item.status, item.may_stop, item.by_given_up = "Executing", False, False
-                self.resumed_by[item.arn] = ANOTHER_RUN
 
     def start_execution(self, request: dict[str, Any]) -> str:
         with self.call("start"):
@@ -147,6 +147,7 @@ class SageMaker(StandIn):
         with self.call("retry"):
             item = self.executions[pipeline_execution_arn]
             task_id = self.world.running.task.task_id if self.world.running else ""
+            self.asked_to_resume.add(task_id)
             if token in self.tokens:
                 if self.resumed_by[token] != task_id:
                     raise Violation(f"{task_id} resumes nothing: SageMaker has served {token} already")

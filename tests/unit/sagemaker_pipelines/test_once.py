@@ -918,6 +918,27 @@ def test_a_postponed_start_does_not_attach_to_what_another_run_resumed_in_the_me
         start(endpoint, source_execution_arn=source).execute(context_of(store))
 
 
+def test_a_start_leaves_its_source_to_a_run_that_resumes_it_just_before(
+    endpoint: Endpoint,
+    store: TaskStateStore,
+    started: dict[str, Any],
+    source: str,
+    another_run: TaskInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = store.set
+
+    def another_is_faster(*arguments: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        save(*arguments, **options)
+        start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+
+    monkeypatch.setattr(store, "set", another_is_faster)
+    with pytest.raises(AirflowFailException, match="which is Executing"):
+        start(endpoint, source_execution_arn=source).execute(context_of(store))
+    assert "another run" in started["description"]
+
+
 def test_a_killed_retry_of_a_start_leaves_its_execution_to_the_run_that_has_resumed_it(
     endpoint: Endpoint, store: TaskStateStore, another_run: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
