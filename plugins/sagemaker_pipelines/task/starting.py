@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines import measures
-from sagemaker_pipelines.aws.errors import is_missing
+from sagemaker_pipelines.aws.errors import is_missing, is_transient
 from sagemaker_pipelines.aws.stopping import stop_execution
 from sagemaker_pipelines.exceptions import NoTaskStateStoreError, ParameterError
 from sagemaker_pipelines.states import EXECUTING, STOPPED_STATUSES, Phase, execution_phase
@@ -171,7 +171,13 @@ class StartAttempt:
         arn = self._begun_when_killed(sagemaker)
         if arn is None:
             return None
-        described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        try:
+            described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            # Whoever may not look may still stop.
+            return arn
         return arn if self._is_of_this_run(described) else None
 
     def _begun_when_killed(self, sagemaker: Any) -> str | None:

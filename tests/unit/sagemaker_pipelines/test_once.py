@@ -700,6 +700,18 @@ def test_a_kill_before_the_answer_stops_what_was_started(endpoint: Endpoint, sto
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
 
 
+def test_a_kill_that_may_not_look_still_stops(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = start(endpoint)
+    endpoint.cut = "after AWS accepted it"
+    with pytest.raises(Killed):
+        task.execute(context_of(store))
+    monkeypatch.setattr(KillClient, "describe_pipeline_execution", denied)
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
 @pytest.mark.parametrize("call", ["find_execution", "start_execution"])
 def test_a_kill_asks_again_while_sagemaker_is_busy(
     endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch, call: str
