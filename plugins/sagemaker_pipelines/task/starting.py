@@ -215,7 +215,7 @@ class StartAttempt:
         return not AirflowRuns(self._context["ti"]).is_watched(LogicalStart.new(self._context), arn)
 
     def _is_left_running(self, arn: str) -> bool:
-        """Return whether an execution is running, and no other run has resumed it in the meantime."""
+        """Return whether an execution is running, and nobody else has resumed it in the meantime."""
         try:
             described = self._client.describe_execution(arn)
         except ClientError as error:
@@ -226,12 +226,12 @@ class StartAttempt:
         return described["PipelineExecutionStatus"] == EXECUTING and self._is_of_this_run(described)
 
     def _is_of_this_run(self, described: Mapping[str, Any]) -> bool:
-        """Return whether an execution belongs to this run: a run that resumes one becomes its owner."""
-        owner = LogicalStart.parse(described.get("PipelineExecutionDescription"))
-        ti = self._context["ti"]
-        if owner is None or (owner.dag_id, owner.run_id) == (ti.dag_id, ti.run_id):
+        """Return whether an execution belongs to this run; whoever resumes it takes it over."""
+        description = described.get("PipelineExecutionDescription", "")
+        owner, ti = LogicalStart.parse(description), self._context["ti"]
+        if owner is not None and (owner.dag_id, owner.run_id) == (ti.dag_id, ti.run_id):
             return True
-        self._log.info("The execution belongs to the run %s of %s by now", owner.run_id, owner.dag_id)
+        self._log.info("The execution no longer belongs to this run. Its description: %s", description[:300])
         return False
 
     def _check_resumable(self, arn: str) -> None:

@@ -675,6 +675,17 @@ def test_a_clear_of_a_start_leaves_its_execution_to_the_run_that_has_resumed_it(
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
 
 
+def test_a_clear_of_a_start_leaves_its_execution_to_the_person_who_has_resumed_it(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell's command writes into the description who that was."""
+    first = start(endpoint).execute(context_of(store))
+    endpoint.executions[first]["description"] = "resumed by ada with sagemaker-pipelines"
+    monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
+    start(endpoint).execute(context_of(store, max_tries=3))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
+
+
 def test_a_start_whose_execution_was_deleted_can_be_cleared(
     endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
