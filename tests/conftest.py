@@ -31,6 +31,11 @@ _load_file = cache(JSONFileLoader().load_file)
 JSONFileLoader.load_file = lambda self, file_path: _load_file(file_path)
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Keep ids short: pytest puts them into the environment, where Linux allows no value above 128 KiB."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > 200 else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each package of tests, and each module outside of one, to one worker.

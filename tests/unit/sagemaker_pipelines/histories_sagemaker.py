@@ -96,8 +96,9 @@ class SageMaker(StandIn):
 
     def resume_elsewhere(self) -> None:
         """Let another run resume all that has failed or was stopped."""
-        # A killed process does not live so long, and a resume follows its last look at once.
-        if any(process.killed or process.at == "after describe" for process in self.world.processes):
+        # A killed process does not live so long, and a resume or a stop follows its last look at once.
+        about_to_act = ("after describe", "before stop")
+        if any(process.killed or process.at in about_to_act for process in self.world.processes):
             return
         for item in self.executions.values():
             start = LogicalStart.parse(item.description)
