@@ -119,7 +119,7 @@ class StartRecord(_Record):
         """
         if self.replaced is not None:
             return self.replaced
-        if self.ended and not self._is_left_running(is_unwatched):
+        if self.ended and not self._is_left_unwatched(is_unwatched):
             return None
         names = ("PipelineName", "PipelineExecutionArn")
         return replace(self, request={name: self.request[name] for name in names if name in self.request})
@@ -150,10 +150,10 @@ class StartRecord(_Record):
         if witness.clear_number == self.witness.clear_number:
             return False
         if self.succeeded:
-            return not self._is_left_running(is_unwatched)
+            return not self._is_left_unwatched(is_unwatched)
         return not self.ended and was_stopped(self)
 
-    def _is_left_running(self, is_unwatched: Callable[[str], bool]) -> bool:
+    def _is_left_unwatched(self, is_unwatched: Callable[[str], bool]) -> bool:
         return self.pipeline_execution_arn is not None and is_unwatched(self.pipeline_execution_arn)
 
 

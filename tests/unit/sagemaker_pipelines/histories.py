@@ -297,13 +297,12 @@ class World:
         record = json.loads(task.store.get(StartRecord.KEY, "{}"))
         generation = record.get("generation")
         if generation in self.had_succeeded and record["succeeded"] and self.source is None:
-            witness, status = (
-                record["witness"],
-                self.sagemaker.executions[record["pipeline_execution_arn"]].status,
-            )
-            has_ended = witness["clear_number"] != self.clear_number and status != "Executing"
-            is_proven = witness["max_tries"] != task.max_tries or has_ended
-            (self.to_replace.add if is_proven else self.to_replace.discard)(generation)
+            witness = record["witness"]
+            execution = self.sagemaker.executions[record["pipeline_execution_arn"]]
+            has_ended = witness["clear_number"] != self.clear_number and execution.status != "Executing"
+            self.to_replace.discard(generation)
+            if witness["max_tries"] != task.max_tries or has_ended:
+                self.to_replace.add(generation)
 
     def fire(self, task: Task, kind: str = "ended") -> None:
         """Let the trigger see the execution's end, or give up, and the task go on."""
