@@ -669,7 +669,7 @@ def test_a_clear_of_a_start_leaves_its_execution_to_the_run_that_has_resumed_it(
         start(endpoint).execute(context_of(store))
     endpoint.end("Failed")
     source = next(iter(endpoint.executions))
-    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    resume_in(another_run, endpoint, source)
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     assert start(endpoint).execute(context_of(store, max_tries=3)) != source
     assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
@@ -818,6 +818,11 @@ def test_another_refusal_is_an_error(endpoint: Endpoint, store: TaskStateStore) 
         start(endpoint).execute(context_of(store))
 
 
+def resume_in(run: TaskInstance, endpoint: Endpoint, source: str) -> None:
+    """Let the start of another run resume an execution."""
+    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=run))
+
+
 @pytest.fixture
 def another_run() -> TaskInstance:
     ti = TaskInstance()
@@ -919,7 +924,7 @@ def test_a_kill_of_a_start_leaves_its_source_to_the_run_that_was_faster(
     endpoint.cut = "before the resume"
     with pytest.raises(Killed):
         task.execute(context_of(store))
-    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    resume_in(another_run, endpoint, source)
     task.on_kill()
     assert started["status"] == "Executing"
 
@@ -936,7 +941,7 @@ def test_a_postponed_start_does_not_attach_to_what_another_run_resumed_in_the_me
         patch.setattr(endpoint, "retry_execution", full)
         with pytest.raises(AirflowRescheduleException):
             start(endpoint, source_execution_arn=source).execute(context_of(store))
-    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    resume_in(another_run, endpoint, source)
     with pytest.raises(AirflowFailException, match="which is Executing"):
         start(endpoint, source_execution_arn=source).execute(context_of(store))
 
@@ -954,7 +959,7 @@ def test_a_start_leaves_its_source_to_a_run_that_resumes_it_just_before(
     def another_is_faster(*arguments: Any, **options: Any) -> None:
         monkeypatch.undo()
         save(*arguments, **options)
-        start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+        resume_in(another_run, endpoint, source)
 
     monkeypatch.setattr(store, "set", another_is_faster)
     with pytest.raises(AirflowFailException, match="which is Executing"):
@@ -971,7 +976,7 @@ def test_a_killed_retry_of_a_start_leaves_its_execution_to_the_run_that_has_resu
         start(endpoint).execute(context_of(store))
     endpoint.end("Failed")
     source = next(iter(endpoint.executions))
-    start(endpoint, source_execution_arn=source).execute(context_of(TaskStateStore(), ti=another_run))
+    resume_in(another_run, endpoint, source)
     task = start(endpoint)
 
     def killed_while_it_looks(*_: Any, sagemaker: Any = None, **__: Any) -> str:
