@@ -149,7 +149,7 @@ class ProcessTable:
         deadline = time.monotonic() + timeout
         waiting = set(groups.values())
         while waiting and time.monotonic() < deadline:
-            waiting = {pid for pid in waiting if _group_alive(pid)}
+            waiting &= _running_groups()
             time.sleep(0.05)
         for pid in waiting:
             _signal_group(pid, signal.SIGKILL)
@@ -207,13 +207,15 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _group_alive(pid: int) -> bool:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # macOS answers this for a group of zombies
-        return False
-    return True
+def _running_groups() -> set[int]:
+    """Return the process groups that have a process that has not ended.
+
+    One that has ended stays in its group until its parent collects it. The last parent is process 1, which
+    may take seconds to do so, and in a container without an init process never does.
+    """
+    groups = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                groups.add(os.getpgid(process.pid))
+    return groups

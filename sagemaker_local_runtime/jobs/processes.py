@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from pathlib import Path
 
 _PROC = Path("/proc")
-_STARTED_FIELD = 19  # of /proc/<pid>/stat, counted behind the command's name
+_STATE_FIELD, _STARTED_FIELD = 0, 19  # of /proc/<pid>/stat, counted behind the command's name
+_ENDED = ("Z", "X")  # its parent may not have collected it yet
 _PATIENCE_SECONDS = 2.0
 
 
 def start_time(pid: int) -> str | None:
-    """Return the start time of a process, which tells it from a later one with the same ID, or None."""
+    """Return the start time of a process, which tells it from a later one with the same ID.
+
+    None if it has ended.
+    """
     try:
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[_STARTED_FIELD]
+        fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
+    return None if fields[_STATE_FIELD] in _ENDED else fields[_STARTED_FIELD]
 
 
-def end_launcher(pid: int, started: str | None) -> bool:
+def end_launcher(pid: int, started: str | None) -> None:
     """End a job's launcher with its whole process tree, if it is still the recorded process.
 
     :param pid: its process ID.
     :param started: what :func:`start_time` returned for it.
-    :return: whether it was still running.
     """
-    if started is None or start_time(pid) != started:
-        return False
     for signal_number in (signal.SIGUSR1, signal.SIGKILL):
-        try:
+        if started is None or start_time(pid) != started:
+            return
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal_number)
-        except ProcessLookupError:
-            return True
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while start_time(pid) == started and time.monotonic() < deadline:
             time.sleep(0.01)
-    return True
 
 
 def end_processes_below(folder: Path) -> list[int]:

@@ -20,6 +20,7 @@ from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
 from stack.processes import ProcessSpec
 from stack.settings import StackSettings
+from tests.processes import runs
 from tests.waiting import GENEROUS_SECONDS, patiently, until
 
 PIPELINE = "crash"
@@ -136,7 +137,7 @@ class Harness:
     def until_process_ended(self, run_id: str) -> None:
         """Wait until the process that reached its point is gone, however it ends."""
         pid = self.processes_at(run_id)["task"]
-        self.until(lambda: not psutil.pid_exists(pid), f"process {pid} of {run_id} to end")
+        self.until(lambda: not runs(pid), f"process {pid} of {run_id} to end")
 
     def until_deferred(self, dag_id: str, run_id: str, task_id: str) -> int:
         """Wait until a triggerer watches the execution, and return the id of its job."""

@@ -14,6 +14,7 @@ from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.target import Target
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 from sagemaker_pipelines.aws.gate import read_gate
+from tests.processes import processes_with
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
 from tests.runtime.engine.test_over_http import GATE
@@ -34,29 +35,15 @@ def job(name: str, code: str, **fields: Any) -> dict[str, Any]:
     return {"Name": name, "Type": "Processing", "Arguments": arguments, **fields}
 
 
-def processes(mark: str) -> list[int]:
-    """Return the processes whose command line holds the mark."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if mark.encode() in command:
-                found.append(int(entry.name))
-    return found
-
-
 def test_stop_ends_the_jobs_processes(local_runtime: LocalRuntime) -> None:
     mark = token()
     arn = local_runtime.start(
         local_runtime.create_pipeline(pipeline(job("Sleep", f"import time; time.sleep(3600)  # {mark}")))
     )
-    until(lambda: processes(mark))
+    until(lambda: processes_with(mark))
     local_runtime.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
     assert local_runtime.wait(arn)["PipelineExecutionStatus"] == "Stopped"
-    assert processes(mark) == []
+    assert processes_with(mark) == []
     step = local_runtime.steps(arn)["Sleep"]
     assert step["StepStatus"] == "Stopped"
     assert step["Metadata"]["ProcessingJob"]["Arn"]
@@ -134,12 +121,12 @@ def test_kill_9_leaves_no_orphan_and_the_retry_runs_the_job_again(
     # Its first attempt lasts until the kill, its second one ends.
     work = f"import os, time; os.path.exists({str(gate)!r}) or time.sleep(3600)  # {mark}"
     arn = runtime.start(runtime.create_pipeline(pipeline(job("Work", work), job("Other", "print('fast')"))))
-    until(lambda: processes(mark))
+    until(lambda: processes_with(mark))
     until(lambda: runtime.steps(arn).get("Other", {}).get("StepStatus") == "Succeeded")
     before = runtime.steps(arn)["Other"]
     runtime.kill()
     runtime.start_process()
-    assert processes(mark) == []
+    assert processes_with(mark) == []
     described = runtime.wait(arn)
     assert (described["PipelineExecutionStatus"], described["FailureReason"]) == ("Failed", INTERRUPTED)
     step = runtime.steps(arn)["Work"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,20 +137,6 @@ def run_processing(runtime: JobRuntime, name: str, script: str, **changes: Any) 
 def output(runtime: JobRuntime, name: str) -> str:
     """Return what a processing job printed."""
     return runtime.jobs.log_path("processing", name).read_text()
-
-
-def processes_with(mark: str) -> list[int]:
-    """Return the ids of the processes whose command line holds a mark."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if mark in command and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-    return found
 
 
 # Runs as another user or in another process: starts one job and prints how it went.

@@ -15,6 +15,7 @@ import pytest
 from sagemaker_local_runtime.exceptions import SettingsError
 from sagemaker_local_runtime.jobs.sandbox import Sandbox
 from sagemaker_local_runtime.settings import Settings
+from tests.processes import processes_with
 from tests.runtime.jobs.conftest import (
     BUCKET,
     ROOT,
@@ -22,7 +23,6 @@ from tests.runtime.jobs.conftest import (
     StartRuntime,
     driver,
     output,
-    processes_with,
     processing_request,
     run_processing,
 )

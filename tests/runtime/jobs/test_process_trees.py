@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import processes_with
 from tests.runtime.jobs.conftest import (
     ROOT,
     JobRuntime,
     StartRuntime,
     driver,
     output,
-    processes_with,
     processing_request,
     run_processing,
 )

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.hosting import server
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
+from tests.processes import runs
 from tests.runtime.endpoints import IMAGE, SCRIPT, ask, create_config, create_model, serve, settled
 from tests.runtime.functions import create_function
 from tests.waiting import until
@@ -233,7 +234,7 @@ def test_a_restart_brings_back_what_was_served(local_runtime_process: RuntimePro
     served = [process.pid for process in psutil.Process(runtime.pid).children(recursive=True)]
     assert served
     runtime.kill()
-    until(lambda: not any(psutil.pid_exists(pid) for pid in served), "the end of what the runtime served")
+    until(lambda: not any(map(runs, served)), "the end of what the runtime served")
     runtime.start_process()
     sagemaker = runtime.client("sagemaker")
     assert sagemaker.describe_endpoint(EndpointName="a")["EndpointStatus"] in ("SystemUpdating", "InService")

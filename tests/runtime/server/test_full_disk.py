@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
 from sagemaker_local_runtime.testing_client import Endpoint
+from tests.processes import processes_with
 from tests.runtime.engine.definitions import pipeline
 from tests.runtime.engine.doubles import token
-from tests.runtime.engine.test_real_jobs import job, processes
+from tests.runtime.engine.test_real_jobs import job
 from tests.runtime.server.test_durable_s3 import bodies, restarted
 from tests.waiting import until
 
@@ -124,7 +125,7 @@ def test_an_execution_whose_job_ends_on_a_full_disk_ends_when_there_is_room(
     until_its_job_runs(runtime)
     disk.fill()
     (tmp_path / "gate").touch()
-    until(lambda: not processes(str(tmp_path / "gate")), "the job's end")
+    until(lambda: not processes_with(str(tmp_path / "gate")), "the job's end")
     disk.free()
     assert runtime.wait(arn)["PipelineExecutionStatus"] == "Failed"
     assert "exit code: 1" in runtime.steps(arn)["Wait"]["FailureReason"]

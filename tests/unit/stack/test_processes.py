@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from sagemaker_local_runtime.images.ports import free_port
 from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
 from stack.processes import ProcessSpec, ProcessTable, require_free_port
+from tests.processes import neglected_process, runs
 from tests.waiting import GENEROUS_SECONDS, until
 
 SLEEP = "import time; print('awake', flush=True); time.sleep(3600)"
@@ -39,10 +42,6 @@ def until_logged(table: ProcessTable, name: str, text: str) -> None:
     table.wait_until(lambda: text in table.log_tail(name), [name], what=text, timeout=GENEROUS_SECONDS)
 
 
-def runs(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-
-
 def test_a_started_process_runs_in_its_own_session_and_is_found_by_another_table(
     table: ProcessTable, tmp_path: Path
 ) -> None:
@@ -57,17 +56,32 @@ def test_stop_ends_the_process_and_its_children(table: ProcessTable) -> None:
     family = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
     pid = table.start(spec("one", family, SLEEP))
     until_logged(table, "one", "awake")
-    members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    members = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     assert table.stop(["one"]) == ["one"]
     assert len(members) == 2
     until(lambda: not [*filter(runs, members)], "the end of what was killed")
 
 
 def test_a_process_that_ignores_term_is_killed_in_bounded_time(table: ProcessTable) -> None:
-    process = psutil.Process(table.start(spec("one", DEAF)))
+    pid = table.start(spec("one", DEAF))
     until_logged(table, "one", "awake")
     table.stop(["one"], timeout=0.5)
-    until(lambda: not runs(process), "the end of what was killed")
+    until(lambda: not runs(pid), "the end of what was killed")
+
+
+def test_stop_does_not_wait_for_what_nobody_collects(
+    table: ProcessTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Process 1 may collect what has ended seconds later, and in a container without an init never."""
+    killpg = Mock(wraps=os.killpg)
+    monkeypatch.setattr(os, "killpg", killpg)
+    with neglected_process() as process:
+        record = {"pid": process.pid, "created": process.create_time()}
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "one.pid").write_text(json.dumps(record))
+        assert table.stop(["one"], timeout=GENEROUS_SECONDS) == ["one"]
+        assert process.status() == psutil.STATUS_ZOMBIE
+    killpg.assert_called_once_with(process.pid, signal.SIGTERM)
 
 
 def test_a_pid_that_belongs_to_another_process_now_is_never_signalled(
@@ -79,7 +93,7 @@ def test_a_pid_that_belongs_to_another_process_now_is_never_signalled(
     record.write_text(f'{{"pid": {pid}, "created": 1.0}}')
     assert table.running("one") is None
     assert table.stop(["one"]) == []
-    assert psutil.pid_exists(pid)
+    assert runs(pid)
     record.write_text(own)
 
 
