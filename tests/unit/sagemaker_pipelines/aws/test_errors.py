@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack
 
 import pytest
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ResponseStreamingError
 
 from sagemaker_pipelines.aws import errors as aws_errors
+from sagemaker_pipelines.aws.client import SageMakerClient
 from sagemaker_pipelines.aws.errors import cure_of, is_transient
 from sagemaker_pipelines.aws.pacing import PATIENCE_SECONDS, Patience
 from sagemaker_pipelines.exceptions import AccessError
 from sagemaker_pipelines.hooks.pipeline import SageMakerPipelineHook
+from tests.raw_answers import answering
 from tests.unit.sagemaker_pipelines.aws.test_watch import client_error
 from tests.unit.sagemaker_pipelines.samples import ARN
 
@@ -138,37 +138,25 @@ def test_an_answer_renews_the_patience() -> None:
     patience.endure(client_error("ExpiredToken"))
 
 
-Answering = Callable[[bytes], SageMakerPipelineHook]
+ClientOf = Callable[[bytes], SageMakerClient]
 
 
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
-    """Make a hook whose endpoint answers every request with the same bytes, and hangs up."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+def client_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[ClientOf]:
+    """Make a client whose endpoint answers every request with the same bytes, and hangs up."""
+    with ExitStack() as stack:
 
-        def make(answer: bytes) -> SageMakerPipelineHook:
-            def serve() -> None:
-                while True:
-                    try:
-                        connection, _ = listener.accept()
-                    except OSError:
-                        return
-                    with connection:
-                        connection.recv(65536)
-                        connection.sendall(answer)
-
-            threading.Thread(target=serve, daemon=True).start()
+        def make(answer: bytes) -> SageMakerClient:
             extra = {
                 "region_name": "us-east-1",
-                "endpoint_url": f"http://127.0.0.1:{listener.getsockname()[1]}",
+                "endpoint_url": f"http://127.0.0.1:{stack.enter_context(answering(answer))}",
                 "config_kwargs": {"retries": {"total_max_attempts": 1}},
             }
             connection = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
             monkeypatch.setenv("AIRFLOW_CONN_AWS_CUT", json.dumps(connection))
-            return SageMakerPipelineHook(aws_conn_id="aws_cut")
+            return SageMakerPipelineHook(aws_conn_id="aws_cut").client
 
         yield make
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n"
@@ -188,18 +176,18 @@ HALF = b'{"PipelineExecutionStatus": "Exec'
         pytest.param(HEAD + b"\r\n<html>Log in to the network</html>", id="another page"),
     ],
 )
-def test_an_answer_that_was_cut_short_is_a_transient_fault(answering: Answering, answer: bytes) -> None:
+def test_an_answer_that_was_cut_short_is_a_transient_fault(client_of: ClientOf, answer: bytes) -> None:
     with pytest.raises(BotoCoreError) as caught:
-        answering(answer).client.describe_execution(ARN)
+        client_of(answer).describe_execution(ARN)
     assert is_transient(caught.value)
     assert cure_of(caught.value) is None
 
 
-def test_an_answer_that_was_cut_short_names_the_operation(answering: Answering) -> None:
+def test_an_answer_that_was_cut_short_names_the_operation(client_of: ClientOf) -> None:
     with pytest.raises(ResponseStreamingError, match="DescribePipelineExecution was answered with 33 bytes"):
-        answering(HEAD + b"\r\n" + HALF).client.describe_execution(ARN)
+        client_of(HEAD + b"\r\n" + HALF).describe_execution(ARN)
 
 
-def test_a_whole_answer_is_read(answering: Answering) -> None:
+def test_a_whole_answer_is_read(client_of: ClientOf) -> None:
     answer = HEAD + b'\r\n{"PipelineExecutionStatus": "Executing"}'
-    assert answering(answer).client.describe_execution(ARN)["PipelineExecutionStatus"] == "Executing"
+    assert client_of(answer).describe_execution(ARN)["PipelineExecutionStatus"] == "Executing"
