@@ -9,15 +9,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from sagemaker_local_runtime.processes import start_time
 from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
 
-TERM_SECONDS = 30.0
+TERM_SECONDS, KILL_SECONDS = 30.0, 10.0
 LOG_TAIL_LINES = 25
 
 
@@ -41,7 +42,7 @@ class ProcessTable:
     """Start, watch and stop the processes whose pid files are in one folder.
 
     A pid file has the pid and the start time of its process, so that a later command recognises the process,
-    and never signals another one that has the same pid.
+    and never signals another one that has the same pid. The process leads a group, which may outlive it.
 
     :param state_dir: the folder; pid files are in ``run/`` below it, output is in ``logs/``.
     """
@@ -68,20 +69,17 @@ class ProcessTable:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        record = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
+        record = {"pid": process.pid, "started": started_at(process.pid)}
         self._pid_path(spec.name).write_text(json.dumps(record))
         return process.pid
 
     def running(self, name: str) -> psutil.Process | None:
         """Return the process if it is ours and alive."""
-        try:
-            record = json.loads(self._pid_path(name).read_text())
-            process = psutil.Process(record["pid"])
-            if process.create_time() != record["created"] or process.status() == psutil.STATUS_ZOMBIE:
-                return None
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            return None
-        return process
+        pid = self._pid(name)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if pid is not None and runs(process := psutil.Process(pid)):
+                return process
+        return None
 
     def started(self) -> list[str]:
         """Return the names of the processes that were started and not stopped, even if they have died."""
@@ -139,23 +137,21 @@ class ProcessTable:
         self.require_alive(names)
 
     def stop(self, names: Sequence[str], *, timeout: float = TERM_SECONDS) -> list[str]:
-        """Stop processes and everything in their sessions; return the names of those that were running.
+        """Stop processes and everything in their groups; return the names of those that were running.
 
         All process groups get SIGTERM at once; those that have not ended in ``timeout`` seconds are killed.
         """
-        groups = {name: process.pid for name in names if (process := self.running(name))}
-        for pid in groups.values():
-            _signal_group(pid, signal.SIGTERM)
-        deadline = time.monotonic() + timeout
-        waiting = set(groups.values())
-        while waiting and time.monotonic() < deadline:
-            waiting &= _running_groups()
-            time.sleep(0.05)
-        for pid in waiting:
-            _signal_group(pid, signal.SIGKILL)
+        groups = {name: self._pid(name) for name in names}
+        running = waiting = _running_groups({*groups.values()})
+        for number, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, KILL_SECONDS)):
+            for pid in waiting:
+                _signal_group(pid, number)
+            deadline = time.monotonic() + seconds
+            while (waiting := _running_groups(waiting)) and time.monotonic() < deadline:
+                time.sleep(0.05)
         for name in names:
             self.forget(name)
-        return list(groups)
+        return [name for name, pid in groups.items() if pid in running]
 
     def log_path(self, name: str) -> Path:
         """Return the file with the output of the process."""
@@ -169,8 +165,26 @@ class ProcessTable:
             return "(no output)"
         return "\n".join(text.splitlines()[-lines:]) or "(no output)"
 
+    def _pid(self, name: str) -> int | None:
+        """Return the recorded pid, unless another process has it now."""
+        try:
+            record = json.loads(self._pid_path(name).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        pid = int(record["pid"])
+        return pid if started_at(pid) in (None, record.get("started")) else None
+
     def _pid_path(self, name: str) -> Path:
         return self._pids / f"{name}.pid"
+
+
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process still runs; a zombie does not, unless some of its threads do."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and (
+            process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        )
+    return False
 
 
 def require_free_port(port: int, name: str) -> None:
@@ -207,15 +221,23 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _running_groups() -> set[int]:
-    """Return the process groups that have a process that has not ended.
+def _running_groups(groups: Collection[int | None]) -> set[int]:
+    """Return those of the process groups in which a process still runs.
 
-    One that has ended stays in its group until its parent collects it. The last parent is process 1, which
-    may take seconds to do so, and in a container without an init process never does.
+    A zombie stays in its group until its parent reaps it. An orphan's parent is process 1, which may take
+    seconds, and in a container without an init process never does it.
     """
-    groups = set()
-    for process in psutil.process_iter():
+    running = set()
+    for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                groups.add(os.getpgid(process.pid))
-    return groups
+            if (group := os.getpgid(pid)) in groups and runs(psutil.Process(pid)):
+                running.add(group)
+    return running
+
+
+def started_at(pid: int) -> str | float | None:
+    """Return what tells a process from a later one with the same pid, or None if there is none."""
+    # psutil's time follows the system's clock when it is set, on Linux.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return start_time(pid) or psutil.Process(pid).create_time()
+    return None

@@ -17,13 +17,6 @@ _NEGLECT = (
 )
 
 
-def runs(pid: int) -> bool:
-    """Return whether a process has not ended; its parent, perhaps process 1, may collect it much later."""
-    with suppress(psutil.NoSuchProcess):
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
 def processes_with(mark: str) -> list[int]:
     """Return the ids of the processes whose command line holds a mark."""
     found = []
@@ -35,12 +28,13 @@ def processes_with(mark: str) -> list[int]:
 
 
 @contextmanager
-def neglected_process() -> Iterator[psutil.Process]:
-    """Start a process, in a session of its own, that its parent does not collect when it has ended."""
+def neglected_process(**environment: str) -> Iterator[psutil.Process]:
+    """Start a process, in a session of its own, that its parent does not reap when it has ended."""
     with subprocess.Popen(
         [sys.executable, "-c", _NEGLECT, sys.executable, *_SLEEP],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=os.environ | environment,
     ) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))

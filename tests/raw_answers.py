@@ -9,13 +9,18 @@ from threading import Thread
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[int]:
-    """Answer every POST with the same bytes, headers included, hang up, and give the port."""
+def answering(answer: bytes, *, reads: bool = True) -> Iterator[int]:
+    """Yield the port of a server that answers every POST with these bytes, headers included, and hangs up.
+
+    :param answer: the bytes.
+    :param reads: whether it reads the request's body before; if not, the connection is reset, and the client
+        may lose the answer.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            # A connection that is closed before all of the request is read is reset, which loses the answer.
-            self.rfile.read(int(self.headers["Content-Length"]))
+            if reads:
+                self.rfile.read(int(self.headers["Content-Length"]))
             self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
@@ -23,5 +28,7 @@ def answering(answer: bytes) -> Iterator[int]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()

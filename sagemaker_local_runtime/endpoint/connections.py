@@ -186,6 +186,7 @@ class RequestHandler(MotoRequestHandler):  # type: ignore[misc] # moto is untype
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(answer.body)
+        self._linger()
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Write werkzeug's access log at level DEBUG only."""

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -51,7 +52,9 @@ def _invoke(port: int, payload: bytes, content_type: str, accept: str) -> Respon
     connection = HTTPConnection("127.0.0.1", port, timeout=_ANSWER_SECONDS)
     try:
         headers = {"Content-Type": content_type, "Accept": accept}
-        connection.request("POST", "/invocations", payload, headers)
+        # A server may answer, and hang up, before it has read the whole payload.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", "/invocations", payload, headers)
         answer = connection.getresponse()
         body, status = answer.read(), answer.status
     except (OSError, HTTPException) as error:

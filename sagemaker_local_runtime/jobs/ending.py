@@ -12,8 +12,8 @@ from typing import Any
 from sagemaker_local_runtime.exceptions import ValidationError
 from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import FINAL, JobKind
-from sagemaker_local_runtime.jobs.processes import end_launcher
 from sagemaker_local_runtime.jobs.sandbox import JobFolder
+from sagemaker_local_runtime.processes import end_launcher
 from sagemaker_local_runtime.services.tags import delete_tags
 from sagemaker_local_runtime.store import Store
 

@@ -13,8 +13,8 @@ from sagemaker_local_runtime.jobs.container import LONGEST_REASON, Container, Jo
 from sagemaker_local_runtime.jobs.kinds import JobKind
 from sagemaker_local_runtime.jobs.packages import Packages
 from sagemaker_local_runtime.jobs.process import ProcessEnd
-from sagemaker_local_runtime.jobs.processes import start_time
 from sagemaker_local_runtime.jobs.sandbox import JobFolder
+from sagemaker_local_runtime.processes import start_time
 from sagemaker_local_runtime.services.storage import Storage
 
 _OUT_OF_MEMORY = (

@@ -29,12 +29,12 @@ from sagemaker_local_runtime.jobs.job import Job
 from sagemaker_local_runtime.jobs.kinds import FINAL, KINDS, job_tags
 from sagemaker_local_runtime.jobs.logs import LogShipper
 from sagemaker_local_runtime.jobs.packages import Packages
-from sagemaker_local_runtime.jobs.processes import end_processes_below
 from sagemaker_local_runtime.jobs.processing import ProcessingProgram
 from sagemaker_local_runtime.jobs.program import JobProgram
 from sagemaker_local_runtime.jobs.sandbox import JobFolder, Sandbox
 from sagemaker_local_runtime.jobs.training import TrainingProgram
 from sagemaker_local_runtime.jobs.transform import TransformProgram
+from sagemaker_local_runtime.processes import end_processes_below
 from sagemaker_local_runtime.services.experiments import Experiments
 from sagemaker_local_runtime.services.models import ModelRegistry
 from sagemaker_local_runtime.services.storage import Storage

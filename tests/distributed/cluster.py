@@ -17,9 +17,8 @@ import psutil
 
 from sagemaker_pipelines.airflow_client import AirflowClient
 from sagemaker_pipelines.page.app import PREFIX
-from stack.processes import ProcessSpec, ProcessTable
+from stack.processes import ProcessSpec, ProcessTable, runs
 from tests.distributed.containers import SEARCH_PATH, Containers, as_postgres, service_of
-from tests.processes import runs
 from tests.waiting import GENEROUS_SECONDS, until
 
 # Generous: on a busy machine of two cores a process of Airflow needs half a minute to start.
@@ -141,7 +140,7 @@ class Cluster:
         for member in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        until(lambda: not any(runs(member.pid) for member in family), f"the end of {host}")
+        until(lambda: not any(map(runs, family)), f"the end of {host}")
         return len(family)
 
     def _family(self, host: str) -> list[psutil.Process]:

@@ -18,9 +18,8 @@ from sagemaker_local_runtime.settings import Settings
 from sagemaker_local_runtime.testing_client import Endpoint
 from stack.airflow_env import airflow_environment
 from stack.lifecycle import Stack
-from stack.processes import ProcessSpec
+from stack.processes import ProcessSpec, runs
 from stack.settings import StackSettings
-from tests.processes import runs
 from tests.waiting import GENEROUS_SECONDS, patiently, until
 
 PIPELINE = "crash"
@@ -136,8 +135,11 @@ class Harness:
 
     def until_process_ended(self, run_id: str) -> None:
         """Wait until the process that reached its point is gone, however it ends."""
-        pid = self.processes_at(run_id)["task"]
-        self.until(lambda: not runs(pid), f"process {pid} of {run_id} to end")
+        try:
+            process = psutil.Process(self.processes_at(run_id)["task"])
+        except psutil.NoSuchProcess:
+            return
+        self.until(lambda: not runs(process), f"{process} of {run_id} to end")
 
     def until_deferred(self, dag_id: str, run_id: str, task_id: str) -> int:
         """Wait until a triggerer watches the execution, and return the id of its job."""

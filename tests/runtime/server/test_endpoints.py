@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_local_runtime.hosting import server
 from sagemaker_local_runtime.testing import LocalRuntime, RuntimeProcess
-from tests.processes import runs
+from stack.processes import runs
 from tests.runtime.endpoints import IMAGE, SCRIPT, ask, create_config, create_model, serve, settled
 from tests.runtime.functions import create_function
 from tests.waiting import until
@@ -231,7 +231,7 @@ def test_a_served_model_sees_neither_the_environment_nor_the_data_of_the_runtime
 def test_a_restart_brings_back_what_was_served(local_runtime_process: RuntimeProcess) -> None:
     runtime = local_runtime_process
     serve(runtime, "a")
-    served = [process.pid for process in psutil.Process(runtime.pid).children(recursive=True)]
+    served = psutil.Process(runtime.pid).children(recursive=True)
     assert served
     runtime.kill()
     until(lambda: not any(map(runs, served)), "the end of what the runtime served")

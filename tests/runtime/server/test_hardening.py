@@ -181,6 +181,7 @@ def test_a_wrong_content_length_is_refused(runtime: LocalRuntime, length: str) -
         b"\x16\x03\x01\x00",
         b"GET / HTTP/9.9\r\n\r\n",
         b"A" * 70_000,
+        b"A" * 80_000,
     ],
 )
 def test_what_is_not_http_is_refused(runtime: LocalRuntime, data: bytes) -> None:

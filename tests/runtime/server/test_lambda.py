@@ -165,7 +165,7 @@ def run(event, context):
 def test_the_error_of_a_function_is_described(
     local_runtime: LocalRuntime, source: str, kind: str, message: str
 ) -> None:
-    create_function(local_runtime, source, Timeout=1)
+    create_function(local_runtime, source, Timeout=1 if kind == "Sandbox.Timedout" else 300)
     found, error = invoke(local_runtime)
     assert error == "Unhandled"
     assert found["errorType"] == kind

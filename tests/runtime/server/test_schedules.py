@@ -72,6 +72,11 @@ def schedule(runtime: LocalRuntime, target: str, expression: str, **fields: Any)
     return arn
 
 
+def daily() -> str:
+    """Return a schedule that does not fire by the real clock while a test runs."""
+    return f"cron(0 {(datetime.now(UTC) + timedelta(hours=12)).hour} * * ? *)"
+
+
 def queue(runtime: LocalRuntime, name: str) -> tuple[str, str]:
     """Return the URL and the ARN of a new queue."""
     sqs = runtime.client("sqs")
@@ -88,7 +93,7 @@ def messages(runtime: LocalRuntime, url: str) -> list[Any]:
 def test_a_schedule_starts_its_pipeline_with_its_parameters(
     local_runtime: LocalRuntime, pipeline: str
 ) -> None:
-    arn = schedule(local_runtime, pipeline, "cron(0 3 * * ? *)")
+    arn = schedule(local_runtime, pipeline, daily())
     assert executions(local_runtime, pipeline) == []
     assert local_runtime.move_clock(DAY) == [arn]
     assert executions(local_runtime, pipeline) == [{"Value": "2"}]
@@ -115,9 +120,9 @@ def test_a_schedule_of_one_time_fires_once(local_runtime: LocalRuntime, pipeline
 def test_a_disabled_schedule_and_one_that_has_ended_start_nothing(
     local_runtime: LocalRuntime, pipeline: str
 ) -> None:
-    schedule(local_runtime, pipeline, "cron(0 3 * * ? *)", State="DISABLED")
+    schedule(local_runtime, pipeline, daily(), State="DISABLED")
     end = datetime.now(UTC) + timedelta(hours=1)
-    schedule(local_runtime, pipeline, "cron(0 * * * ? *)", Name="ended", EndDate=end)
+    schedule(local_runtime, pipeline, daily(), Name="ended", EndDate=end)
     assert local_runtime.move_clock(2 * DAY) == []
     assert executions(local_runtime, pipeline) == []
 
@@ -136,7 +141,7 @@ def test_a_start_that_fails_goes_to_the_dead_letter_queue(local_runtime: LocalRu
         "RoleArn": local_runtime.role_arn,
         "DeadLetterConfig": {"Arn": dead},
     }
-    schedule(local_runtime, pipeline, "cron(0 3 * * ? *)", Target=target)
+    schedule(local_runtime, pipeline, daily(), Target=target)
     local_runtime.move_clock(DAY)
     (message,) = messages(local_runtime, url)
     assert message["target"] == f"{pipeline}-gone"

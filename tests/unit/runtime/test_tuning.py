@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagemaker_local_runtime.exceptions import AwsError, ResourceLimitError, ValidationError
+from sagemaker_local_runtime.tuning import tuner
 from sagemaker_local_runtime.tuning.plan import Plan
 from sagemaker_local_runtime.tuning.ranges import Choice, Interval, Range, ranges_of
 from sagemaker_local_runtime.tuning.strategies import BayesianSearch, RandomSearch
@@ -335,13 +338,21 @@ def test_it_ends_when_the_metric_no_longer_improves() -> None:
     assert len(losses.values) == 5
 
 
-def test_it_ends_when_its_time_is_over() -> None:
+def test_it_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
     def train(number: int, values: Mapping[str, str], halt: threading.Event) -> Result:
         if number > 1:
+            begun.set()
             assert halt.wait(GENEROUS_SECONDS)
             return BROKEN
         return good(1.0)
 
+    def monotonic() -> float:
+        assert begun.wait(GENEROUS_SECONDS)
+        return time.monotonic()
+
+    monkeypatch.setattr(tuner, "time", SimpleNamespace(monotonic=monotonic))
     plan = replace(Plan.of(request()), max_seconds=0.2, parallel=2)
     assert Tuner(plan, plan.search(), train).run() is None
 

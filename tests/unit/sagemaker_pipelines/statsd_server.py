@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ class StatsdServer:
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         self._lines: list[str] = []
+        self._marks = 0
 
     def __enter__(self) -> Self:
         return self
@@ -44,11 +46,12 @@ class StatsdServer:
 
     def lines(self) -> list[str]:
         """Return what has arrived from this package, without the prefix."""
-        while True:
-            try:
-                self._lines += self._socket.recv(65_536).decode().splitlines()
-            except BlockingIOError:
-                break
+        self._take()
+        # What was sent may be on its way: it has arrived when this has.
+        self._marks += 1
+        mark = f"mark {self._marks}"
+        self._socket.sendto(mark.encode(), self._socket.getsockname())
+        until(lambda: mark in self._take(), mark)
         prefix = "airflow.sagemaker_pipelines."
         return [line.removeprefix(prefix) for line in self._lines if line.startswith(prefix)]
 
@@ -57,3 +60,9 @@ class StatsdServer:
         return str(
             until(lambda: next((line for line in self.lines() if line.startswith(start)), None), start)
         )
+
+    def _take(self) -> list[str]:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._lines += self._socket.recv(65_536).decode().splitlines()
+        return self._lines

@@ -197,7 +197,7 @@ def test_a_bound_on_the_cost_stops_with_both_amounts(
     version: int, client: SageMakerClient, prices: Path
 ) -> None:
     with pytest.raises(
-        AirflowFailException, match=r"the jobs cost 0\.0\d+ USD so far, and max_cost is 0\.01 USD"
+        AirflowFailException, match=r"the jobs cost \d+\.\d+ USD so far, and max_cost is 0\.01 USD"
     ):
         start(version, max_cost="0.01")
     assert client.execution_status(executions(client)[0]) in STOPPED
@@ -275,8 +275,9 @@ def test_a_running_job_is_described_once_until_its_bound_is_passed(
     until(lambda: "ProcessingStartTime" in _job(client, arn), "the job to start")
     with pytest.raises(AirflowFailException):
         task.execute(context_of(TaskStateStore()))
-    # Once while it ran, once when the bound was passed, and once for the record at the end.
-    assert len(described) == 3
+    # Once while it ran, unless the first look came later, once when the bound was passed, and once for the
+    # record at the end.
+    assert len(described) in (2, 3)
 
 
 def _job(client: SageMakerClient, arn: str) -> dict[str, Any]:

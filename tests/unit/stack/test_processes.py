@@ -14,8 +14,8 @@ import pytest
 
 from sagemaker_local_runtime.images.ports import free_port
 from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
-from stack.processes import ProcessSpec, ProcessTable, require_free_port
-from tests.processes import neglected_process, runs
+from stack.processes import ProcessSpec, ProcessTable, require_free_port, runs, started_at
+from tests.processes import neglected_process
 from tests.waiting import GENEROUS_SECONDS, until
 
 SLEEP = "import time; print('awake', flush=True); time.sleep(3600)"
@@ -56,32 +56,54 @@ def test_stop_ends_the_process_and_its_children(table: ProcessTable) -> None:
     family = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
     pid = table.start(spec("one", family, SLEEP))
     until_logged(table, "one", "awake")
-    members = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     assert table.stop(["one"]) == ["one"]
     assert len(members) == 2
-    until(lambda: not [*filter(runs, members)], "the end of what was killed")
+    assert not [*filter(runs, members)]
 
 
 def test_a_process_that_ignores_term_is_killed_in_bounded_time(table: ProcessTable) -> None:
-    pid = table.start(spec("one", DEAF))
+    process = psutil.Process(table.start(spec("one", DEAF)))
     until_logged(table, "one", "awake")
     table.stop(["one"], timeout=0.5)
-    until(lambda: not runs(pid), "the end of what was killed")
+    assert not runs(process)
 
 
-def test_stop_does_not_wait_for_what_nobody_collects(
+def test_stop_does_not_wait_for_what_nobody_reaps(
     table: ProcessTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Process 1 may collect what has ended seconds later, and in a container without an init never."""
+    """Process 1 may reap it seconds later, and in a container without an init process never does."""
     killpg = Mock(wraps=os.killpg)
     monkeypatch.setattr(os, "killpg", killpg)
     with neglected_process() as process:
-        record = {"pid": process.pid, "created": process.create_time()}
+        record = {"pid": process.pid, "started": started_at(process.pid)}
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "one.pid").write_text(json.dumps(record))
         assert table.stop(["one"], timeout=GENEROUS_SECONDS) == ["one"]
         assert process.status() == psutil.STATUS_ZOMBIE
     killpg.assert_called_once_with(process.pid, signal.SIGTERM)
+
+
+def test_stop_ends_what_has_outlived_the_first_process_of_its_group(table: ProcessTable) -> None:
+    """As the workers and the tasks of a scheduler that was killed for lack of memory."""
+    family = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    pid = table.start(spec("one", family, SLEEP))
+    until_logged(table, "one", "awake")
+    (child,) = psutil.Process(pid).children()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: table.running("one") is None, "the end of the first process")
+    assert table.stop(["one"]) == ["one"]
+    assert not runs(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process is known by its time since the boot")
+def test_a_process_is_known_after_the_clock_was_set(
+    table: ProcessTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.start(spec("one", SLEEP))
+    later = psutil.boot_time() + 3600
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: later)
+    assert table.running("one") is not None
 
 
 def test_a_pid_that_belongs_to_another_process_now_is_never_signalled(
@@ -90,10 +112,10 @@ def test_a_pid_that_belongs_to_another_process_now_is_never_signalled(
     pid = table.start(spec("one", SLEEP))
     record = tmp_path / "run" / "one.pid"
     own = record.read_text()
-    record.write_text(f'{{"pid": {pid}, "created": 1.0}}')
+    record.write_text(f'{{"pid": {pid}, "started": "1"}}')
     assert table.running("one") is None
     assert table.stop(["one"]) == []
-    assert runs(pid)
+    assert runs(psutil.Process(pid))
     record.write_text(own)
 
 

@@ -267,7 +267,7 @@ def waiting(**arguments: Any) -> SageMakerPartitionsTrigger:
     defaults: dict[str, Any] = {
         "uris": [URI],
         "waiter_delay": 0.1,
-        "deadline": time.time() + 20,
+        "deadline": time.time() + GENEROUS_SECONDS,
     }
     return SageMakerPartitionsTrigger(**defaults | arguments)
 

@@ -43,6 +43,8 @@ class Account(StandIn):
 
     def list_executions(self, pipeline_name: str, **filters: Any) -> Iterator[dict[str, Any]]:
         assert pipeline_name == "abalone"
+        # A look that is told of before the statuses change sees none of the changes.
+        statuses = self.statuses
         self.filters.append(filters)
         newest_first = list(enumerate(self.arns))[::-1]
         for number, (index, arn) in enumerate(newest_first):
@@ -53,7 +55,7 @@ class Account(StandIn):
                 return
             yield {
                 "PipelineExecutionArn": arn,
-                "PipelineExecutionStatus": self.statuses[arn],
+                "PipelineExecutionStatus": statuses[arn],
                 "StartTime": started,
             }
 
@@ -112,8 +114,9 @@ def test_250_waits_are_three_pages_a_look_and_each_hears_of_its_own_end(
         tasks = waits(account, account.arns)
         await until(lambda: len(account.filters) >= 3)
         assert len(pollers()) == 1
-        for number, arn in enumerate(account.arns):
-            account.statuses[arn] = "Failed" if number % 2 else "Succeeded"
+        account.statuses = {
+            arn: "Failed" if number % 2 else "Succeeded" for number, arn in enumerate(account.arns)
+        }
         return list(await asyncio.gather(*tasks))
 
     events = asyncio.run(scenario())
