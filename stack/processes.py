@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
 
 TERM_SECONDS, KILL_SECONDS = 30.0, 10.0
 LOG_TAIL_LINES = 25
+MARK = "STACK_PID_FILE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,14 @@ class ProcessTable:
     """Start, watch and stop the processes whose pid files are in one folder.
 
     A pid file has the pid and the start time of its process, so that a later command recognises the process,
-    and never signals another one that has the same pid. The process leads a group, which may outlive it.
+    and never signals another one that has the same pid. The process leads a group, which may outlive it; the
+    group is recognised by a variable in the environment, ``STACK_PID_FILE``.
 
     :param state_dir: the folder; pid files are in ``run/`` below it, output is in ``logs/``.
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self._pids = state_dir / "run"
+        self._pids = state_dir.absolute() / "run"
         self._logs = state_dir / "logs"
 
     def start(self, spec: ProcessSpec) -> int:
@@ -63,7 +65,7 @@ class ProcessTable:
         with self.log_path(spec.name).open("wb") as log:
             process = subprocess.Popen(
                 list(spec.command),
-                env=dict(spec.env),
+                env={**spec.env, MARK: str(self._pid_path(spec.name))},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -166,13 +168,16 @@ class ProcessTable:
         return "\n".join(text.splitlines()[-lines:]) or "(no output)"
 
     def _pid(self, name: str) -> int | None:
-        """Return the recorded pid, unless another process has it now."""
+        """Return the recorded pid if its process or its group is ours still."""
         try:
             record = json.loads(self._pid_path(name).read_text())
         except (FileNotFoundError, ValueError):
             return None
         pid = int(record["pid"])
-        return pid if started_at(pid) in (None, record.get("started")) else None
+        started = started_at(pid)
+        if started is None:
+            return pid if _is_marked(pid, str(self._pid_path(name))) else None
+        return pid if started == record.get("started") else None
 
     def _pid_path(self, name: str) -> Path:
         return self._pids / f"{name}.pid"
@@ -227,12 +232,22 @@ def _running_groups(groups: Collection[int | None]) -> set[int]:
     A zombie stays in its group until its parent reaps it. An orphan's parent is process 1, which may take
     seconds, and in a container without an init process never does it.
     """
-    running = set()
+    return {group for group, process in _members(groups) if runs(process)}
+
+
+def _is_marked(group: int, mark: str) -> bool:
+    for _, process in _members([group]):
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                return True
+    return False
+
+
+def _members(groups: Collection[int | None]) -> Iterator[tuple[int, psutil.Process]]:
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
-            if (group := os.getpgid(pid)) in groups and runs(psutil.Process(pid)):
-                running.add(group)
-    return running
+            if (group := os.getpgid(pid)) in groups:
+                yield group, psutil.Process(pid)
 
 
 def started_at(pid: int) -> str | float | None:

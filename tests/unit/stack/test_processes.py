@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,24 @@ def test_stop_ends_what_has_outlived_the_first_process_of_its_group(table: Proce
     until(lambda: table.running("one") is None, "the end of the first process")
     assert table.stop(["one"]) == ["one"]
     assert not runs(child)
+
+
+def test_a_group_of_others_that_has_outlived_a_process_with_the_pid_is_never_signalled(
+    table: ProcessTable, tmp_path: Path
+) -> None:
+    """As after a reboot, when a daemon has the number."""
+    daemon = ["sh", "-c", "sleep 3600 >/dev/null & echo $!"]
+    with subprocess.Popen(daemon, start_new_session=True, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        child = psutil.Process(int(first.stdout.readline()))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "one.pid").write_text(json.dumps({"pid": first.pid, "started": "1"}))
+    try:
+        assert os.getpgid(child.pid) == first.pid
+        assert table.stop(["one"]) == []
+        assert runs(child)
+    finally:
+        child.kill()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process is known by its time since the boot")
