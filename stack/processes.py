@@ -20,7 +20,6 @@ from stack.exceptions import PortInUseError, ProcessDiedError, StartTimeoutError
 
 TERM_SECONDS, KILL_SECONDS = 30.0, 10.0
 LOG_TAIL_LINES = 25
-MARK = "STACK_PID_FILE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +43,14 @@ class ProcessTable:
 
     A pid file has the pid and the start time of its process, so that a later command recognises the process,
     and never signals another one that has the same pid. The process leads a group, which may outlive it; the
-    group is recognised by a variable in the environment, ``STACK_PID_FILE``.
+    group is recognised by its output, which goes to the log.
 
     :param state_dir: the folder; pid files are in ``run/`` below it, output is in ``logs/``.
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self._pids = state_dir.absolute() / "run"
-        self._logs = state_dir / "logs"
+        self._pids = state_dir.resolve() / "run"
+        self._logs = state_dir.resolve() / "logs"
 
     def start(self, spec: ProcessSpec) -> int:
         """Start a process in its own session, and return its pid.
@@ -65,7 +64,7 @@ class ProcessTable:
         with self.log_path(spec.name).open("wb") as log:
             process = subprocess.Popen(
                 list(spec.command),
-                env={**spec.env, MARK: str(self._pid_path(spec.name))},
+                env=dict(spec.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -176,7 +175,7 @@ class ProcessTable:
         pid = int(record["pid"])
         started = started_at(pid)
         if started is None:
-            return pid if _is_marked(pid, str(self._pid_path(name))) else None
+            return pid if _has_open(pid, str(self.log_path(name))) else None
         return pid if started == record.get("started") else None
 
     def _pid_path(self, name: str) -> Path:
@@ -235,10 +234,10 @@ def _running_groups(groups: Collection[int | None]) -> set[int]:
     return {group for group, process in _members(groups) if runs(process)}
 
 
-def _is_marked(group: int, mark: str) -> bool:
+def _has_open(group: int, path: str) -> bool:
     for _, process in _members([group]):
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == mark:
+            if path in {file.path for file in process.open_files()}:
                 return True
     return False
 
