@@ -230,7 +230,7 @@ class SageMakerStartPipelineExecutionOperator(ExecutionWaitMixin, SageMakerStart
         self.log.info("Execution %s", arn)
         self._show_parameters(attempt, inputs)
         if not self.wait_for_completion:
-            self.end_if_killed()
+            self.hand_over()
             return arn
         timeout = float(self.check_interval) * self.waiter_max_attempts
         if self.deferrable:

@@ -36,6 +36,7 @@ class KillMixin:
     _kill_client: Any = None
     _watched_arn: str | None = None
     _was_killed = False
+    _has_handed_over = False
 
     @property
     def pipeline_hook(self) -> SageMakerPipelineHook:
@@ -51,7 +52,7 @@ class KillMixin:
     def on_kill(self) -> None:
         """Stop the execution; called by Airflow when the task is failed, cleared or evicted."""
         self._was_killed = True
-        if self._kill_client is None:
+        if self._kill_client is None or self._has_handed_over:
             return
         deadline = time.monotonic() + KILL_SECONDS
         while True:
@@ -73,6 +74,19 @@ class KillMixin:
     def find_when_killed(self) -> str | None:
         """Return the ARN of the execution that a kill stops; None if there is nothing to stop."""
         return self._watched_arn
+
+    def hand_over(self) -> None:
+        """Leave the execution to the task or the trigger that watches it next; a kill stops it no more.
+
+        Airflow also kills a process that goes on for too long after its success or its deferral, as it does
+        while the API server does not answer. A success that Airflow has not heard of is found by the retry.
+
+        :raises AirflowException: Airflow has killed this attempt before.
+        """
+        self._has_handed_over = True
+        if self._was_killed:
+            self._has_handed_over = False
+            self.end_if_killed()
 
     def end_if_killed(self) -> None:
         """Raise if :meth:`on_kill` was called, and stop what it could not know about yet.

@@ -125,6 +125,7 @@ class ExecutionWaitMixin(ExecutionRecordMixin, BoundMixin):
         # then assumes that the task is lost, and fails it.
         if self._has_ended(pipeline_execution_arn):
             return
+        self.hand_over()
         self.defer(
             trigger=SageMakerPipelineExecutionTrigger(
                 pipeline_execution_arn=pipeline_execution_arn,

@@ -39,6 +39,8 @@ SOON = {
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
     # Airflow's default: the old try of a task that was taken over lives on until then.
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
+    # How long a process may go on after it has reported its task's success.
+    "AIRFLOW__CORE__TASK_SUCCESS_OVERTIME": "3",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
 }

@@ -94,6 +94,15 @@ def test_clearing_the_start_leaves_its_execution_to_the_wait_that_watches_it(
     harness.clean(dag_id, run_id)
 
 
+def test_a_start_that_airflow_ends_after_its_success_keeps_its_execution(harness: Harness) -> None:
+    """Its last calls take too long, as they do while the API server does not answer."""
+    run_id = harness.trigger(SYNC, point="reported", task="start")
+    harness.until_process_ended(run_id)
+    assert harness.statuses(run_id) == ["Executing"]
+    assert harness.end(SYNC, run_id) == "success"
+    assert harness.statuses(run_id) == ["Succeeded"]
+
+
 def test_clearing_the_start_stops_what_its_wait_has_left_running(harness: Harness) -> None:
     run_id = waiting(harness, "keep_deferred")
     fail_task(harness, "keep_deferred", run_id)

@@ -366,6 +366,37 @@ def test_a_kill_before_the_first_call_starts_nothing(
     assert endpoint.executions == {}
 
 
+def test_a_kill_after_the_starts_last_word_leaves_the_execution_to_the_wait(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    """As Airflow's own, of a process that goes on for too long after its success."""
+    task = start(endpoint)
+    first = task.execute(context_of(store))
+    task.on_kill()
+    assert endpoint.executions[first]["status"] == "Executing"
+    assert start(endpoint).execute(context_of(store)) == first
+
+
+def test_a_kill_after_a_deferral_leaves_the_execution_to_the_trigger(
+    endpoint: Endpoint, store: TaskStateStore
+) -> None:
+    task = start(endpoint, wait_for_completion=True, deferrable=True)
+    with pytest.raises(TaskDeferred):
+        task.execute(context_of(store))
+    task.on_kill()
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+
+
+def test_a_kill_before_the_starts_last_word_stops_the_execution_and_fails_the_try(
+    endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = start(endpoint)
+    monkeypatch.setattr(task, "_show_parameters", lambda *_: task.on_kill())
+    with pytest.raises(AirflowException, match="has killed this attempt"):
+        task.execute(context_of(store))
+    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+
+
 def test_a_kill_before_the_second_trys_call_stops_what_the_first_began(
     endpoint: Endpoint, store: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
