@@ -83,6 +83,7 @@ class KillMixin:
 
         :raises AirflowException: Airflow has killed this attempt before.
         """
+        # First, so that a kill that comes between these lines is either too late or seen here.
         self._has_handed_over = True
         if self._was_killed:
             self._has_handed_over = False

@@ -121,8 +121,9 @@ def test_a_disabled_schedule_and_one_that_has_ended_start_nothing(
     local_runtime: LocalRuntime, pipeline: str
 ) -> None:
     schedule(local_runtime, pipeline, daily(), State="DISABLED")
-    end = datetime.now(UTC) + timedelta(hours=1)
-    schedule(local_runtime, pipeline, daily(), Name="ended", EndDate=end)
+    now = datetime.now(UTC)
+    hourly = f"cron({(now + timedelta(minutes=30)).minute} * * * ? *)"
+    schedule(local_runtime, pipeline, hourly, Name="ended", EndDate=now + timedelta(hours=1))
     assert local_runtime.move_clock(2 * DAY) == []
     assert executions(local_runtime, pipeline) == []
 

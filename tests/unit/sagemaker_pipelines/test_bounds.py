@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from datetime import date
 from pathlib import Path
@@ -196,10 +197,14 @@ def test_a_start_that_resumes_is_refused_too_where_a_price_is_unknown(
 def test_a_bound_on_the_cost_stops_with_both_amounts(
     version: int, client: SageMakerClient, prices: Path
 ) -> None:
-    with pytest.raises(
-        AirflowFailException, match=r"the jobs cost \d+\.\d+ USD so far, and max_cost is 0\.01 USD"
-    ):
+    said = r"the jobs cost (\d+\.\d+) USD so far, and max_cost is 0\.01 USD"
+    began = time.monotonic()
+    with pytest.raises(AirflowFailException, match=said) as caught:
         start(version, max_cost="0.01")
+    found = re.search(said, str(caught.value))
+    assert found is not None
+    # A second costs 0.01 USD; the amount is rounded.
+    assert 0.01 <= float(found[1]) <= (time.monotonic() - began + 1) / 100
     assert client.execution_status(executions(client)[0]) in STOPPED
 
 
@@ -262,22 +267,23 @@ def test_the_lower_bound_counts_and_an_empty_one_does_not() -> None:
 def test_a_running_job_is_described_once_until_its_bound_is_passed(
     version: int, client: SageMakerClient, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    described: list[float] = []
+    bound, billed = 3, list[float]()
     arn = run(TaskStateStore(), version, wait=False, Mode="sleep")
-    task = sensor(arn, max_instance_seconds=3)
+    task = sensor(arn, max_instance_seconds=bound)
     real = task.client.sagemaker.describe_processing_job
 
     def describe(**arguments: Any) -> Any:
-        described.append(time.monotonic())
-        return real(**arguments)
+        job = real(**arguments)
+        billed.append(time.time() - job["ProcessingStartTime"].timestamp())
+        return job
 
     monkeypatch.setattr(task.client.sagemaker, "describe_processing_job", describe)
     until(lambda: "ProcessingStartTime" in _job(client, arn), "the job to start")
     with pytest.raises(AirflowFailException):
         task.execute(context_of(TaskStateStore()))
-    # Once while it ran, unless the first look came later, once when the bound was passed, and once for the
+    # Once while it ran, if the first look came in time, once when the bound was passed, and once for the
     # record at the end.
-    assert len(described) in (2, 3)
+    assert len(billed) == (3 if billed[0] < bound else 2)
 
 
 def _job(client: SageMakerClient, arn: str) -> dict[str, Any]:

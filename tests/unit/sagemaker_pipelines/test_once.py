@@ -66,6 +66,11 @@ class Endpoint(StandIn):
         self.retries: list[str] = []
         self.calls: list[str] = []
 
+    @property
+    def statuses(self) -> list[str]:
+        """The status of each execution, in the order of their starts."""
+        return [execution["status"] for execution in self.executions.values()]
+
     def _cut(self, point: str) -> None:
         if self.cut == point:
             self.cut = None
@@ -311,7 +316,7 @@ def test_a_siblings_clear_and_a_success_that_airflow_never_heard_of_keep_the_exe
     """The worker is lost between the start's last words and Airflow's answer, and another task is cleared."""
     first = start(endpoint).execute(context_of(store))
     assert start(endpoint).execute(context_of(store, clear_number=1)) == first
-    assert [item["status"] for item in endpoint.executions.values()] == ["Executing"]
+    assert endpoint.statuses == ["Executing"]
 
 
 def test_a_clear_of_the_running_task_stops_its_execution_and_starts_anew(
@@ -384,7 +389,7 @@ def test_a_kill_after_a_deferral_leaves_the_execution_to_the_trigger(
     with pytest.raises(TaskDeferred):
         task.execute(context_of(store))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+    assert endpoint.statuses == ["Executing"]
 
 
 def test_a_kill_before_the_starts_last_word_stops_the_execution_and_fails_the_try(
@@ -394,7 +399,7 @@ def test_a_kill_before_the_starts_last_word_stops_the_execution_and_fails_the_tr
     monkeypatch.setattr(task, "_show_parameters", lambda *_: task.on_kill())
     with pytest.raises(AirflowException, match="has killed this attempt"):
         task.execute(context_of(store))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 def test_a_kill_before_the_second_trys_call_stops_what_the_first_began(
@@ -415,7 +420,7 @@ def test_a_kill_before_the_second_trys_call_stops_what_the_first_began(
     with pytest.raises(Killed):
         task.execute(context_of(store))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -441,7 +446,7 @@ def test_a_kill_while_a_retry_asks_what_was_begun_stops_that(
     with pytest.raises(Killed):
         task.execute(context_of(store, clear_number=1))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 def test_a_kill_while_airflow_answers_what_was_begun_stops_that(
@@ -460,7 +465,7 @@ def test_a_kill_while_airflow_answers_what_was_begun_stops_that(
     monkeypatch.setattr(store, "get", killed_meanwhile)
     with pytest.raises(AirflowException, match="has killed this attempt"):
         task.execute(context_of(store))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 def test_a_killed_try_starts_nothing_while_it_goes_on(
@@ -552,7 +557,7 @@ def test_a_clear_of_a_deferred_task_stops_what_its_trigger_left(
         start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store))
     with pytest.raises(TaskDeferred):
         start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store, max_tries=3))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+    assert endpoint.statuses == ["Stopped", "Executing"]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -575,7 +580,7 @@ def test_a_clear_stops_what_could_not_be_watched(
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     with pytest.raises(TaskDeferred):
         start(endpoint, wait_for_completion=True, deferrable=True).execute(context_of(store, max_tries=3))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+    assert endpoint.statuses == ["Stopped", "Executing"]
 
 
 def test_a_clear_stops_what_a_start_began_that_failed_before_its_wait(
@@ -587,7 +592,7 @@ def test_a_clear_stops_what_a_start_began_that_failed_before_its_wait(
         start(endpoint).execute(context_of(store, ti=ti))
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     start(endpoint).execute(context_of(store, max_tries=3))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+    assert endpoint.statuses == ["Stopped", "Executing"]
 
 
 @pytest.fixture
@@ -609,7 +614,7 @@ def test_a_start_that_is_killed_before_it_stops_what_it_replaces_leaves_that_to_
             with pytest.raises(Killed):
                 start(endpoint).execute(context_of(store, max_tries=3))
     start(endpoint).execute(context_of(store, max_tries=3))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+    assert endpoint.statuses == ["Stopped", "Executing"]
 
 
 def test_a_kill_while_a_start_stops_what_it_replaces_stops_that(
@@ -620,7 +625,7 @@ def test_a_kill_while_a_start_stops_what_it_replaces_stops_that(
     with pytest.raises(Killed):
         task.execute(context_of(store, max_tries=3))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 def test_nothing_is_started_beside_what_cannot_be_stopped(
@@ -631,10 +636,10 @@ def test_nothing_is_started_beside_what_cannot_be_stopped(
     for max_tries in (3, 3, 4):
         with pytest.raises(AirflowException, match=r"could not be stopped\. This start replaces it"):
             start(endpoint).execute(context_of(store, max_tries=max_tries))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+    assert endpoint.statuses == ["Executing"]
     endpoint.end("Stopped")
     start(endpoint).execute(context_of(store, max_tries=4))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+    assert endpoint.statuses == ["Stopped", "Executing"]
 
 
 def test_a_kill_of_a_cleared_start_leaves_its_old_execution_to_the_wait(
@@ -646,7 +651,7 @@ def test_a_kill_of_a_cleared_start_leaves_its_old_execution_to_the_wait(
     with pytest.raises(Killed):
         task.execute(context_of(store, max_tries=3, ti=TaskInstance(wait="running", watches=first)))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+    assert endpoint.statuses == ["Executing"]
 
 
 @pytest.mark.parametrize("wait", ["running", "deferred"])
@@ -656,7 +661,7 @@ def test_a_clear_of_a_start_leaves_its_execution_to_the_wait_that_watches_it(
     """Only the start was cleared, without the tasks after it."""
     first = start(endpoint).execute(context_of(store))
     start(endpoint).execute(context_of(store, max_tries=3, ti=TaskInstance(wait=wait, watches=first)))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
+    assert endpoint.statuses == ["Executing"] * 2
 
 
 @pytest.mark.parametrize(
@@ -681,7 +686,7 @@ def test_a_clear_of_a_start_stops_what_no_task_watches(
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     start(endpoint).execute(context_of(store))
     start(endpoint).execute(context_of(store, max_tries=3, ti=TaskInstance(wait=wait, watches=watches)))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped", "Executing"]
+    assert endpoint.statuses == ["Stopped", "Executing"]
 
 
 @pytest.mark.parametrize("waits_itself", [False, True])
@@ -703,7 +708,7 @@ def test_a_clear_of_a_start_leaves_its_execution_to_the_run_that_has_resumed_it(
     resume_in(another_run, endpoint, source)
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     assert start(endpoint).execute(context_of(store, max_tries=3)) != source
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
+    assert endpoint.statuses == ["Executing"] * 2
 
 
 def test_a_clear_of_a_start_leaves_its_execution_to_the_person_who_has_resumed_it(
@@ -714,7 +719,7 @@ def test_a_clear_of_a_start_leaves_its_execution_to_the_person_who_has_resumed_i
     endpoint.executions[first]["description"] = "resumed by ada with sagemaker-pipelines"
     monkeypatch.setitem(endpoint.__dict__, "conn", KillClient(endpoint))
     start(endpoint).execute(context_of(store, max_tries=3))
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"] * 2
+    assert endpoint.statuses == ["Executing"] * 2
 
 
 def test_a_start_whose_execution_was_deleted_can_be_cleared(
@@ -739,7 +744,7 @@ def test_a_kill_before_the_answer_stops_what_was_started(endpoint: Endpoint, sto
     with pytest.raises(Killed):
         task.execute(context_of(store))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 def test_a_kill_that_may_not_look_still_stops(
@@ -751,7 +756,7 @@ def test_a_kill_that_may_not_look_still_stops(
         task.execute(context_of(store))
     monkeypatch.setattr(KillClient, "describe_pipeline_execution", denied)
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 @pytest.mark.parametrize("call", ["find_execution", "start_execution"])
@@ -773,7 +778,7 @@ def test_a_kill_asks_again_while_sagemaker_is_busy(
 
     monkeypatch.setattr(endpoint, call, busy)
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Stopped"]
+    assert endpoint.statuses == ["Stopped"]
 
 
 def test_the_retry_after_an_eviction_resumes_what_the_kill_stopped(
@@ -795,7 +800,7 @@ def test_stop_on_kill_false_leaves_it_running(endpoint: Endpoint, store: TaskSta
     with pytest.raises(Killed):
         task.execute(context_of(store))
     task.on_kill()
-    assert [execution["status"] for execution in endpoint.executions.values()] == ["Executing"]
+    assert endpoint.statuses == ["Executing"]
 
 
 def test_a_full_quota_waits_outside_a_worker_and_spends_no_retry(

@@ -148,9 +148,13 @@ RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 def start(**kwargs: Any) -> Any:
     """Return the start task; its execution is named after the run."""
     kind = OurStart if OURS else ProviderStart
-    arguments = {"pipeline_name": PIPELINE, "display_name": "{{ run_id }}", "check_interval": 2}
-    # It runs when Airflow knows of the success.
-    arguments["on_success_callback"] = lambda _: GATE.pass_by("reported")
+    arguments = {
+        "pipeline_name": PIPELINE,
+        "display_name": "{{ run_id }}",
+        "check_interval": 2,
+        # It runs when Airflow knows of the success.
+        "on_success_callback": lambda _: GATE.pass_by("reported"),
+    }
     return kind(task_id="start", **{**RETRIES, **arguments, **kwargs})
 
 
